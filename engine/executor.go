@@ -1,0 +1,28 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/perdure/perdure/history"
+)
+
+// Executor runs user code. It never touches the store; what it returns takes
+// effect when the engine has committed it. All methods are safe for concurrent
+// use, but one instance has one turn at a time.
+type Executor interface {
+	// Orchestrate runs one turn. A failure of user code is an outcome, not an
+	// error; an error means that nothing can be said about the turn, which will
+	// come again: [history.ErrUnregistered], [history.ErrParked], or whatever
+	// went wrong.
+	Orchestrate(ctx context.Context, w history.Work) (history.Outcome, error)
+
+	// Forget drops what is cached for an instance, if anything: it will be
+	// rebuilt from its history. It returns when no code of the instance runs.
+	Forget(number history.Number)
+
+	// RunActivity runs an activity. Exactly one of the three results tells the
+	// end: a failure of user code, an error as with Orchestrate, or else the
+	// result. ctx ends when the result is no longer wanted.
+	RunActivity(ctx context.Context, t history.Task) (json.RawMessage, *history.Failure, error)
+}

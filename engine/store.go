@@ -1,0 +1,174 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"time"
+
+	"github.com/perdure/perdure/history"
+)
+
+// Epoch is the fencing number of a partition's owner. It grows with every
+// [Ownership.Acquire].
+type Epoch uint64
+
+// Errors of a [Store], to be matched with errors.Is.
+var (
+	// ErrFenced: a delta's epoch is not the partition's current one. Nothing of
+	// the commit was stored.
+	ErrFenced = errors.New("partition has another owner")
+	// ErrNoSpace: the store's disk is (nearly) full. Nothing of the commit was
+	// stored; it may succeed once there is space.
+	ErrNoSpace = errors.New("no space left for the store")
+)
+
+// Store keeps one hub. It persists what it is given and never asks what a
+// record or a message means. All methods are safe for concurrent use.
+//
+// Slices handed to a store stay the caller's, who does not change them until
+// the call returns; slices that a store hands out are the receiver's to keep.
+type Store interface {
+	Ownership
+	Committer
+	Reader
+}
+
+// Ownership decides who may write to a partition.
+type Ownership interface {
+	// Partitions returns how many partitions the hub has, fixed at its creation.
+	Partitions() int
+	// Acquire makes the caller the owner of partition and returns its epoch,
+	// higher than any before. When it returns, the epoch is durable and commits
+	// with an older one fail.
+	Acquire(ctx context.Context, partition int) (Epoch, error)
+}
+
+// Committer makes decisions durable.
+type Committer interface {
+	// Commit stores the deltas in order, all of them or none. When it returns
+	// nil they are durable, survive a crash and are visible to every read.
+	// ErrFenced and ErrNoSpace mean that nothing was stored; after any other
+	// error the caller does not know, and must acquire the partitions anew and
+	// read what is there before it decides anything else.
+	Commit(ctx context.Context, deltas []*Delta) error
+}
+
+// Reader reads what is durable. Sequences stop at the first error, which they
+// yield; each reads one consistent snapshot.
+type Reader interface {
+	// FindInstance returns the status row of the instance that has id now.
+	FindInstance(ctx context.Context, id history.InstanceID) (row history.Instance, ok bool, err error)
+	// ListInstances returns a page of status rows, newest number first.
+	ListInstances(ctx context.Context, q Query) ([]history.Instance, error)
+	// Records yields the history records of an instance in order of Seq, none
+	// if it does not exist.
+	Records(ctx context.Context, number history.Number) iter.Seq2[Record, error]
+	// LastRecord returns the newest record of an instance.
+	LastRecord(ctx context.Context, number history.Number) (rec Record, ok bool, err error)
+
+	// LastNumber returns the highest instance number that the hub ever stored
+	// in a row that still exists, 0 when there is none.
+	LastNumber(ctx context.Context) (history.Number, error)
+	// Working yields the instances of partition whose work flag is set.
+	Working(ctx context.Context, partition int) iter.Seq2[Ref, error]
+	// Inbox yields the messages of partition, those of one sender in order.
+	Inbox(ctx context.Context, partition int) iter.Seq2[Message, error]
+	// Timers returns at most limit timers of partition that are due before
+	// until, in firing order, beginning after the timer after (its zero value:
+	// from the start).
+	Timers(ctx context.Context, partition int, after Timer, until time.Time, limit int) ([]Timer, error)
+}
+
+// Ref names an instance in both ways.
+type Ref struct {
+	Number history.Number
+	ID     history.InstanceID
+}
+
+// Record is one encoded [history.Turn]. Bytes are opaque to the store.
+type Record struct {
+	Seq   uint32
+	Bytes []byte
+}
+
+// Message is an event on its way to an instance: a row in the inbox of the
+// target's partition from the commit that sent it to the commit of the turn
+// that consumed it.
+type Message struct {
+	MessageKey
+	Bytes []byte // encoded, opaque to the store
+}
+
+// MessageKey identifies a message in its hub. Seq grows with every message of
+// the sending partition, across its owners.
+type MessageKey struct {
+	Partition int // of the target
+	From      int // partition that sent it; clients send through the target's own
+	Seq       uint64
+}
+
+// Timer is a row of the durable timer index. Due, Number and ID together are
+// its key.
+type Timer struct {
+	Due      time.Time // to the microsecond
+	Number   history.Number
+	ID       int32 // sequence id of the timer; history.NoID wakes a scheduled start
+	Instance history.InstanceID
+}
+
+// Flag is a change to an instance's work flag.
+type Flag int8
+
+const (
+	Keep  Flag = iota // as it is
+	Set               // this instance must be looked at when its partition changes hands
+	Clear             // nothing to do until a message or a timer comes
+)
+
+// Delta is what one decision changes: a turn, a start, a message accepted. It is stored as
+// a unit; all fields but Partition and Epoch are optional. Within a delta the order is:
+// Erase, DropRecords, then everything else; keys within one part are distinct.
+type Delta struct {
+	Partition int   // that decided; its owner's Epoch is checked
+	Epoch     Epoch // see ErrFenced
+
+	// Number and ID name the instance that Row, OldStatus, Record, DropRecords
+	// and Work are about.
+	Number history.Number
+	ID     history.InstanceID
+
+	Row       *history.Instance     // the new status row; nil when unchanged
+	OldStatus history.RuntimeStatus // Status of the row that Row replaces; history.Unknown when there is none
+	Record    *Record               // appended to the history
+	// DropRecords erases the records with First <= Seq < End; zero erases none.
+	DropRecords struct{ First, End uint32 }
+	Work        Flag
+
+	// Erase removes an instance entirely: row, indexes, records, work flag, and
+	// the id's mapping unless Row takes the id over. Its timers are listed in
+	// ClearTimers by whoever decides.
+	Erase *Erase
+
+	Consumed    []MessageKey // messages to delete; a missing one is not an error
+	Sent        []Message    // messages to store
+	SetTimers   []Timer
+	ClearTimers []Timer // a missing one is not an error; Instance is not looked at
+}
+
+// Erase names an instance to remove and the status of its row.
+type Erase struct {
+	Number history.Number
+	ID     history.InstanceID
+	Status history.RuntimeStatus
+}
+
+// Query filters status rows. Zero fields do not filter.
+type Query struct {
+	CreatedFrom time.Time // inclusive
+	CreatedTo   time.Time // inclusive
+	Statuses    []history.RuntimeStatus
+	IDPrefix    string
+	Before      history.Number // only numbers below; the page token
+	Limit       int            // at most so many rows; 0 means 100
+}

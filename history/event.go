@@ -1,0 +1,123 @@
+package history
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Kind says what an event records. The numbers are wire facts
+// (spec/runtime.md 3.1) and never move.
+type Kind int8
+
+const (
+	ExecutionStarted                  Kind = 0
+	ExecutionCompleted                Kind = 1
+	ExecutionTerminated               Kind = 3
+	TaskScheduled                     Kind = 4
+	TaskCompleted                     Kind = 5
+	TaskFailed                        Kind = 6
+	SubOrchestrationInstanceCreated   Kind = 7
+	SubOrchestrationInstanceCompleted Kind = 8
+	SubOrchestrationInstanceFailed    Kind = 9
+	TimerCreated                      Kind = 10
+	TimerFired                        Kind = 11
+	OrchestratorStarted               Kind = 12
+	OrchestratorCompleted             Kind = 13
+	EventSent                         Kind = 14
+	EventRaised                       Kind = 15
+	ContinueAsNew                     Kind = 16
+	GenericEvent                      Kind = 17
+	ExecutionSuspended                Kind = 19
+	ExecutionResumed                  Kind = 20
+	ExecutionRewound                  Kind = 21
+)
+
+var kindNames = map[Kind]string{
+	ExecutionStarted: "ExecutionStarted", ExecutionCompleted: "ExecutionCompleted", ExecutionTerminated: "ExecutionTerminated",
+	TaskScheduled: "TaskScheduled", TaskCompleted: "TaskCompleted", TaskFailed: "TaskFailed",
+	SubOrchestrationInstanceCreated:   "SubOrchestrationInstanceCreated",
+	SubOrchestrationInstanceCompleted: "SubOrchestrationInstanceCompleted",
+	SubOrchestrationInstanceFailed:    "SubOrchestrationInstanceFailed",
+	TimerCreated:                      "TimerCreated", TimerFired: "TimerFired",
+	OrchestratorStarted: "OrchestratorStarted", OrchestratorCompleted: "OrchestratorCompleted",
+	EventSent: "EventSent", EventRaised: "EventRaised", ContinueAsNew: "ContinueAsNew", GenericEvent: "GenericEvent",
+	ExecutionSuspended: "ExecutionSuspended", ExecutionResumed: "ExecutionResumed", ExecutionRewound: "ExecutionRewound",
+}
+
+// String returns the wire name, "Unknown" for a number without one.
+func (k Kind) String() string {
+	if name, ok := kindNames[k]; ok {
+		return name
+	}
+	return "Unknown"
+}
+
+// Scheduling reports whether events of this kind record an action that the
+// orchestrator asked for; their [Event.ID] is the action's sequence id.
+func (k Kind) Scheduling() bool {
+	switch k {
+	case TaskScheduled, SubOrchestrationInstanceCreated, TimerCreated, EventSent:
+		return true
+	}
+	return false
+}
+
+// NoID is the [Event.ID] of events that no action of the orchestrator caused.
+const NoID int32 = -1
+
+// Event is one recorded fact. One struct serves every kind, so that codec, fold
+// and views are written once; which fields a kind fills:
+//
+//	ExecutionStarted                   Name Version Payload(input) Started
+//	ExecutionCompleted                 ID Status Payload(result) Failure
+//	ExecutionTerminated                Payload(reason)
+//	ExecutionSuspended, …Resumed       Payload(reason)
+//	TaskScheduled                      ID Name Version Payload(input) Attempt
+//	TaskCompleted                      TaskID Payload(result)
+//	TaskFailed                         TaskID Failure
+//	SubOrchestrationInstanceCreated    ID Name Version Payload(input) Instance FireAndForget
+//	SubOrchestrationInstanceCompleted  TaskID Payload(result)
+//	SubOrchestrationInstanceFailed     TaskID Failure
+//	TimerCreated                       ID FireAt
+//	TimerFired                         TaskID FireAt
+//	EventSent                          ID Name Payload Instance
+//	EventRaised                        Name Payload Key
+//	OrchestratorStarted, …Completed    (At only)
+//
+// Events are immutable once recorded; whoever holds one may share it.
+type Event struct {
+	Kind          Kind
+	ID            int32           // sequence id of the action behind it; NoID for incoming events
+	At            time.Time       // when it happened; UTC, 100 ns
+	Name          string          // function name, or name of an external event
+	Version       string          // version asked for; empty when none
+	Payload       json.RawMessage // input, result or reason; nil is JSON null
+	TaskID        int32           // completions: ID of the scheduling event that this answers
+	FireAt        time.Time       // when the timer is due
+	Instance      InstanceID      // child started or instance the event was sent to
+	Status        RuntimeStatus   // how the execution ended
+	Failure       *Failure        // why it did not succeed
+	Attempt       int32           // 1 for the first attempt of a task, 2 for its first retry, ...; 0 counts as 1
+	FireAndForget bool            // the parent does not wait for this child
+	Key           string          // idempotency key of a raised event; empty when none
+	Started       *Started        // ExecutionStarted only
+}
+
+// Started is what only ExecutionStarted carries.
+type Started struct {
+	ExecutionID ExecutionID
+	Parent      *Parent           // nil unless a parent waits for the result
+	Tags        map[string]string // nil when none
+	ScheduledAt time.Time         // not before; zero when it may start at once
+	Generation  int32             // executions that this id had before
+	Keys        []string          // idempotency keys that earlier executions already took, oldest first
+}
+
+// Parent tells where a sub-orchestration reports its end.
+type Parent struct {
+	InstanceID  InstanceID
+	ExecutionID ExecutionID
+	Name        string
+	Version     string
+	TaskID      int32 // ID of the SubOrchestrationInstanceCreated event
+}

@@ -1,0 +1,69 @@
+package history
+
+import "time"
+
+// State is the fold over the records of one execution: all that deciding its
+// next turn needs to know of them.
+type State struct {
+	Started   *Event           // ExecutionStarted
+	Waiting   []Event          // events of a start record whose turn has not happened
+	Seq       uint32           // of the newest record
+	First     uint32           // of the oldest record
+	Turns     int              // turns of this execution
+	At        time.Time        // time of the newest turn
+	Open      map[int32]*Event // scheduling events that nothing has answered, by sequence id
+	Suspended bool
+	Keys      []string // idempotency keys taken, oldest first
+	Completed *Event   // ExecutionCompleted, nil while it lives
+}
+
+// Apply adds the next record. Records must come in order of Seq.
+func (s *State) Apply(t *Turn) {
+	if s.First == 0 {
+		s.First = t.Seq
+	}
+	s.Seq = t.Seq
+	if t.Start() {
+		s.Waiting = t.Events
+	} else {
+		s.Waiting = nil
+		s.Turns++
+		s.At = t.At
+	}
+	for i := range t.Events {
+		s.apply(&t.Events[i])
+	}
+}
+
+func (s *State) apply(ev *Event) {
+	switch ev.Kind {
+	case ExecutionStarted:
+		s.Started = ev
+		s.Keys = append(s.Keys, ev.Started.Keys...)
+	case TaskScheduled, TimerCreated:
+		s.open(ev)
+	case SubOrchestrationInstanceCreated:
+		if !ev.FireAndForget {
+			s.open(ev)
+		}
+	case TaskCompleted, TaskFailed, SubOrchestrationInstanceCompleted, SubOrchestrationInstanceFailed, TimerFired:
+		delete(s.Open, ev.TaskID)
+	case EventRaised:
+		if ev.Key != "" {
+			s.Keys = append(s.Keys, ev.Key)
+		}
+	case ExecutionSuspended:
+		s.Suspended = true
+	case ExecutionResumed:
+		s.Suspended = false
+	case ExecutionCompleted:
+		s.Completed = ev
+	}
+}
+
+func (s *State) open(ev *Event) {
+	if s.Open == nil {
+		s.Open = make(map[int32]*Event)
+	}
+	s.Open[ev.ID] = ev
+}
