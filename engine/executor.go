@@ -11,6 +11,10 @@ import (
 // effect when the engine has committed it. All methods are safe for concurrent
 // use, but one instance has one turn at a time.
 type Executor interface {
+	// Orchestrators returns the names of the orchestrators that can run here;
+	// nil when unknown. A start of another name is refused.
+	Orchestrators() []string
+
 	// Orchestrate runs one turn. A failure of user code is an outcome, not an
 	// error; an error means that nothing can be said about the turn, which will
 	// come again: [history.ErrUnregistered], [history.ErrParked], or whatever
