@@ -1,6 +1,12 @@
 package history
 
-import "time"
+import (
+	"slices"
+	"time"
+)
+
+// maxKeys is how many idempotency keys an instance remembers.
+const maxKeys = 1000
 
 // State is the fold over the records of one execution: all that deciding its
 // next turn needs to know of them.
@@ -12,8 +18,9 @@ type State struct {
 	Turns     int              // turns of this execution
 	At        time.Time        // time of the newest turn
 	Open      map[int32]*Event // scheduling events that nothing has answered, by sequence id
+	Tasks     int              // activities among them
 	Suspended bool
-	Keys      []string // idempotency keys taken, oldest first
+	Keys      []string // the newest idempotency keys taken, oldest first
 	Completed *Event   // ExecutionCompleted, nil while it lives
 }
 
@@ -39,7 +46,9 @@ func (s *State) apply(ev *Event) {
 	switch ev.Kind {
 	case ExecutionStarted:
 		s.Started = ev
-		s.Keys = append(s.Keys, ev.Started.Keys...)
+		for _, key := range ev.Started.Keys {
+			s.remember(key)
+		}
 	case TaskScheduled, TimerCreated:
 		s.open(ev)
 	case SubOrchestrationInstanceCreated:
@@ -47,11 +56,9 @@ func (s *State) apply(ev *Event) {
 			s.open(ev)
 		}
 	case TaskCompleted, TaskFailed, SubOrchestrationInstanceCompleted, SubOrchestrationInstanceFailed, TimerFired:
-		delete(s.Open, ev.TaskID)
+		s.answer(ev.TaskID)
 	case EventRaised:
-		if ev.Key != "" {
-			s.Keys = append(s.Keys, ev.Key)
-		}
+		s.remember(ev.Key)
 	case ExecutionSuspended:
 		s.Suspended = true
 	case ExecutionResumed:
@@ -66,4 +73,28 @@ func (s *State) open(ev *Event) {
 		s.Open = make(map[int32]*Event)
 	}
 	s.Open[ev.ID] = ev
+	if ev.Kind == TaskScheduled {
+		s.Tasks++
+	}
+}
+
+func (s *State) answer(id int32) {
+	ev, ok := s.Open[id]
+	if !ok {
+		return
+	}
+	delete(s.Open, id)
+	if ev.Kind == TaskScheduled {
+		s.Tasks--
+	}
+}
+
+func (s *State) remember(key string) {
+	if key == "" {
+		return
+	}
+	if len(s.Keys) >= maxKeys {
+		s.Keys = slices.Clone(s.Keys[len(s.Keys)-maxKeys+1:])
+	}
+	s.Keys = append(s.Keys, key)
 }
