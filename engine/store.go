@@ -21,6 +21,8 @@ var (
 	// ErrNoSpace: the store's disk is (nearly) full. Nothing of the commit was
 	// stored; it may succeed once there is space.
 	ErrNoSpace = errors.New("no space left for the store")
+	// ErrBroken: the store cannot be used any more until it is opened anew.
+	ErrBroken = errors.New("the store is broken")
 )
 
 // Store keeps one hub. It persists what it is given and never asks what a

@@ -1,0 +1,168 @@
+package engine
+
+import (
+	"context"
+	"sync"
+
+	"github.com/perdure/perdure/history"
+)
+
+// activity is a scheduled task from the commit that scheduled it to the turn
+// that takes its result in. The TaskScheduled event is its durable record; there
+// is no other: after a crash it is found there and runs again.
+type activity struct {
+	instance *instance
+	task     history.Task
+	held     *Hold           // after a run that ended in "not now"
+	ctx      context.Context // ends when the result is no longer wanted
+	cancel   context.CancelFunc
+}
+
+// activities runs activities, at most max at a time, in the order of their
+// dispatch.
+type activities struct {
+	max int
+	run func(*activity)
+
+	mu      sync.Mutex // guards the rest
+	queue   []*activity
+	running int
+	stopped bool
+	idle    chan struct{} // closed when stopped and nothing runs
+}
+
+func newActivities(max int, run func(*activity)) *activities {
+	return &activities{max: max, run: run, idle: make(chan struct{})}
+}
+
+// dispatch queues a; it never blocks.
+func (as *activities) dispatch(a *activity) {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	if as.stopped {
+		return
+	}
+	as.queue = append(as.queue, a)
+	if as.running < as.max {
+		as.running++
+		go as.work() // ends when the queue is empty; stop waits for it
+	}
+}
+
+func (as *activities) work() {
+	for a := as.next(); a != nil; a = as.next() {
+		as.run(a)
+	}
+}
+
+func (as *activities) next() *activity {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	for len(as.queue) > 0 && !as.stopped {
+		a := as.queue[0]
+		as.queue[0] = nil
+		if as.queue = as.queue[1:]; len(as.queue) == 0 {
+			as.queue = nil
+		}
+		if a.ctx.Err() == nil { // else it is not wanted any more: it never starts
+			return a
+		}
+	}
+	as.running--
+	if as.stopped && as.running == 0 {
+		close(as.idle)
+	}
+	return nil
+}
+
+// stop starts no more activities and returns a channel that is closed when none
+// runs.
+func (as *activities) stop() <-chan struct{} {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	if !as.stopped {
+		as.stopped, as.queue = true, nil
+		if as.running == 0 {
+			close(as.idle)
+		}
+	}
+	return as.idle
+}
+
+// schedule dispatches the activities of the given events. mu of the partition
+// is held.
+func (t *tenure) schedule(inst *instance, events []*history.Event) {
+	for _, ev := range events {
+		if t.exec == nil || inst.tasks[ev.ID] != nil {
+			continue
+		}
+		a := &activity{instance: inst, task: history.Task{
+			Instance: inst.id, ExecutionID: inst.row.ExecutionID, ID: ev.ID, Name: ev.Name, Version: ev.Version,
+			Input: ev.Payload, Attempt: max(ev.Attempt, 1), ScheduledAt: ev.At,
+		}}
+		if a.task.Version == "" {
+			a.task.Version = inst.row.Version
+		}
+		a.ctx, a.cancel = context.WithCancel(t.ctx)
+		if inst.tasks == nil {
+			inst.tasks = make(map[int32]*activity)
+		}
+		inst.tasks[ev.ID] = a
+		t.activities.dispatch(a)
+	}
+}
+
+// abandon gives up all activities of inst. mu of the partition is held.
+func (inst *instance) abandon() {
+	for _, a := range inst.tasks {
+		a.cancel()
+	}
+	inst.tasks = nil
+}
+
+// perform runs a to its end and hands the result to its instance. The result is
+// not stored by itself: it becomes durable with the turn that takes it in.
+func (t *tenure) perform(a *activity) {
+	result, failure, err := t.exec.RunActivity(a.ctx, a.task)
+	if err != nil {
+		t.performLater(a, err)
+		return
+	}
+	ev := history.Event{Kind: history.TaskCompleted, ID: history.NoID, At: history.Truncate(t.now()), TaskID: a.task.ID, Payload: result}
+	if failure != nil {
+		ev.Kind, ev.Payload, ev.Failure = history.TaskFailed, nil, failure
+	}
+	p := a.instance.partition
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !a.settle() {
+		return
+	}
+	a.instance.inbox = append(a.instance.inbox, message{execution: a.task.ExecutionID, event: ev})
+	p.wake(a.instance)
+}
+
+// settle takes a out of its instance; false if nobody wants its result. mu of
+// the partition is held.
+func (a *activity) settle() bool {
+	inst := a.instance
+	if inst.partition.dead || inst.tasks[a.task.ID] != a {
+		return false
+	}
+	a.cancel()
+	delete(inst.tasks, a.task.ID)
+	return true
+}
+
+// performLater holds an activity that could not run here and now.
+func (t *tenure) performLater(a *activity, err error) {
+	if a.ctx.Err() != nil {
+		return
+	}
+	p := a.instance.partition
+	p.mu.Lock()
+	a.held = t.hold(a.held, a.instance.id, a.task.ID, err)
+	retryAt := a.held.RetryAt
+	p.mu.Unlock()
+	t.alarms.set(retryAt, func() { t.activities.dispatch(a) })
+}

@@ -1,0 +1,119 @@
+package engine
+
+import (
+	"container/list"
+	"sync"
+)
+
+// What a loaded instance is taken to cost: its parked coroutine and the fold,
+// and each event the fold keeps.
+const (
+	loadedBytes = 16 << 10
+	openBytes   = 512
+)
+
+// cache bounds what loaded instances cost in memory: beyond max bytes, those
+// that were looked at longest ago lose their coroutine and their fold. They are read
+// again when something happens to them.
+type cache struct {
+	exec Executor
+	max  int // 0: nothing is kept beyond the commit of a turn
+
+	mu    sync.Mutex // guards the rest; taken after a partition's mutex or alone
+	order list.List  // of *cached, newest first
+	items map[*instance]*list.Element
+	bytes int
+}
+
+type cached struct {
+	instance *instance
+	bytes    int
+}
+
+func newCache(exec Executor, max int) *cache {
+	return &cache{exec: exec, max: max, items: make(map[*instance]*list.Element)}
+}
+
+// touch makes inst the newest and drops the oldest that are too many. No
+// partition's mutex is held.
+func (c *cache) touch(inst *instance) {
+	bytes := loadedBytes
+	p := inst.partition
+	p.mu.Lock()
+	if inst.state == nil {
+		p.mu.Unlock()
+		c.remove(inst)
+		return
+	}
+	if !inst.running {
+		bytes += openBytes * len(inst.state.Open)
+	}
+	p.mu.Unlock()
+
+	c.mu.Lock()
+	e, ok := c.items[inst]
+	if ok {
+		c.order.MoveToFront(e)
+	} else {
+		e = c.order.PushFront(&cached{instance: inst})
+		c.items[inst] = e
+	}
+	item := e.Value.(*cached)
+	c.bytes += bytes - item.bytes
+	item.bytes = bytes
+	tries := c.order.Len()
+	c.mu.Unlock()
+
+	for ; tries > 0; tries-- {
+		oldest := c.oldest()
+		if oldest == nil {
+			return
+		}
+		c.evict(oldest)
+	}
+}
+
+// oldest returns the instance to evict, nil while there is room.
+func (c *cache) oldest() *instance {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.bytes <= c.max || c.order.Len() == 0 {
+		return nil
+	}
+	return c.order.Back().Value.(*cached).instance
+}
+
+// evict drops what is loaded of inst, unless it is at work: then it counts as
+// just looked at.
+func (c *cache) evict(inst *instance) {
+	p := inst.partition
+	p.mu.Lock()
+	if inst.running || inst.queued || inst.deltas > 0 || inst.inFlight {
+		p.mu.Unlock()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if e, ok := c.items[inst]; ok {
+			c.order.MoveToFront(e)
+		}
+		return
+	}
+	number := inst.row.Number
+	loaded := inst.state != nil
+	inst.state = nil
+	p.release(inst)
+	p.mu.Unlock()
+	c.remove(inst)
+	if loaded {
+		c.exec.Forget(number)
+	}
+}
+
+func (c *cache) remove(inst *instance) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e, ok := c.items[inst]; ok {
+		c.bytes -= e.Value.(*cached).bytes
+		c.order.Remove(e)
+		delete(c.items, inst)
+	}
+}

@@ -1,0 +1,116 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"sync"
+)
+
+// Limits of one commit. A larger backlog is stored by several.
+const (
+	maxCommitDeltas = 4096
+	maxCommitBytes  = 8 << 20
+)
+
+// commits gathers deltas and stores them, in order, one commit at a time: the next
+// batch gathers while the last one syncs (natural batching). It is where
+// decisions become durable, and the only place from which effects leave.
+type commits struct {
+	store Committer
+
+	mu     sync.Mutex // guards queue and closed
+	more   sync.Cond  // signalled when queue or closed changes
+	queue  []commit
+	closed bool
+}
+
+// commit is a delta and what to do when it is durable, or will never be known
+// to be (err != nil).
+type commit struct {
+	delta *Delta // nil: nothing to store, only to be done in order
+	bytes int
+	done  func(err error)
+}
+
+func newCommits(store Committer) *commits {
+	c := &commits{store: store}
+	c.more.L = &c.mu
+	return c
+}
+
+// add queues a delta; its done is called exactly once, from run, in order of add. It
+// never blocks. After close, done is called at once with ErrUnavailable.
+func (c *commits) add(delta *Delta, done func(error)) {
+	bytes := 0
+	if delta != nil {
+		if delta.Record != nil {
+			bytes += len(delta.Record.Bytes)
+		}
+		for i := range delta.Sent {
+			bytes += len(delta.Sent[i].Bytes)
+		}
+	}
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		done(ErrUnavailable)
+		return
+	}
+	c.queue = append(c.queue, commit{delta, bytes, done})
+	c.mu.Unlock()
+	c.more.Signal()
+}
+
+// close makes run return once what is queued has been stored.
+func (c *commits) close() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.more.Broadcast()
+}
+
+// run stores what is added until close. After a commit that does not succeed it
+// calls failed once, stores nothing more, and everything is done with that error.
+func (c *commits) run(ctx context.Context, failed func(error)) {
+	var deltas []*Delta
+	var err error
+	for batch := c.next(); batch != nil; batch = c.next() {
+		deltas = deltas[:0]
+		for i := range batch {
+			if batch[i].delta != nil {
+				deltas = append(deltas, batch[i].delta)
+			}
+		}
+		if err == nil && len(deltas) > 0 {
+			if err = c.store.Commit(ctx, deltas); err != nil {
+				failed(err)
+				err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+			}
+		}
+		for i := range batch {
+			batch[i].done(err)
+		}
+	}
+}
+
+// next takes the next batch, waiting for one; nil after close.
+func (c *commits) next() []commit {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.queue) == 0 && !c.closed {
+		c.more.Wait()
+	}
+	n, bytes := 0, 0
+	for n < len(c.queue) && n < maxCommitDeltas && (n == 0 || bytes+c.queue[n].bytes <= maxCommitBytes) {
+		bytes += c.queue[n].bytes
+		n++
+	}
+	if n == 0 {
+		return nil
+	}
+	batch := c.queue[:n:n]
+	if c.queue = c.queue[n:]; len(c.queue) == 0 {
+		c.queue = nil
+	}
+	return batch
+}

@@ -1,0 +1,343 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/perdure/perdure/history"
+)
+
+// turn decides about one instance: it takes what is in the inbox, lets user
+// code run if it must, and hands the decision to the committer. The next turn of the
+// instance waits until this one is durable; what arrives meanwhile becomes one turn.
+func (t *tenure) turn(inst *instance) {
+	p := inst.partition
+	p.mu.Lock()
+	inst.queued = false
+	if p.dead || !inst.ready(t.now()) {
+		p.mu.Unlock()
+		return
+	}
+	inst.running, inst.unread = true, false
+	inst.taken, inst.inbox = inst.inbox, nil
+	batch, last := inst.taken, inst.held
+	p.mu.Unlock()
+
+	d, consumed, left, err := t.decide(inst, batch)
+
+	p.mu.Lock()
+	var sent []routed
+	loaded := false
+	if !p.dead {
+		inst.inbox = append(left, inst.inbox...)
+		inst.held = nil
+		if err != nil {
+			inst.unread = true
+			inst.held = t.hold(last, inst.id, history.NoID, err)
+			t.alarms.set(inst.held.RetryAt, func() { p.look(inst) })
+		} else {
+			sent = t.commit(inst, d, consumed, nil)
+			loaded = inst.state != nil && inst.deltas == 0 // else it is touched when it is durable
+		}
+	}
+	p.yield(inst)
+	p.mu.Unlock()
+	t.route(sent)
+	if loaded {
+		t.cache.touch(inst)
+	}
+}
+
+// look queues inst if there is something to decide.
+func (p *partition) look(inst *instance) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.dead {
+		p.wake(inst)
+	}
+}
+
+// decide works out what the inbox batch leads to. It returns the decision, nil
+// for none; which stored messages are used up; and which messages are to stay. The
+// caller has set running.
+func (t *tenure) decide(inst *instance, batch []message) (d *decision, consumed []MessageKey, left []message, err error) {
+	if err := t.load(inst); err != nil {
+		return nil, nil, batch, err
+	}
+	if at := findStart(batch); at >= 0 {
+		d, left = t.startChild(inst, batch, at)
+		return d, keys(batch[at : at+1]), left, nil
+	}
+	switch {
+	case !inst.exists(), inst.row.Status.Terminal():
+		t.log.Debug("messages dropped: instance is absent or has ended", "instance", inst.id, "messages", len(batch))
+		return nil, keys(batch), nil, nil
+	case !inst.row.ScheduledAt.IsZero() && inst.state.Turns == 0 && t.now().Before(inst.row.ScheduledAt):
+		// Only a termination is worth waking a start that is not due.
+		for i := range batch {
+			if batch[i].event.Kind == history.ExecutionTerminated {
+				in := take(&inst.row, inst.state, batch, t.now())
+				return terminate(inst.row, inst.state, in.turn, in.terminated.Payload), keys(batch[:in.accepted]), batch[in.accepted:], nil
+			}
+		}
+		return nil, nil, batch, nil
+	}
+
+	in := take(&inst.row, inst.state, batch, t.now())
+	used, left := batch[:in.accepted], batch[in.accepted:]
+	switch {
+	case in.terminated != nil:
+		t.exec.Forget(inst.row.Number)
+		return terminate(inst.row, inst.state, in.turn, in.terminated.Payload), keys(used), left, nil
+	case len(in.turn.Events) == 0 && len(inst.state.Waiting) == 0:
+		return nil, keys(used), left, nil
+	}
+	out, err := t.exec.Orchestrate(t.ctx, t.workFor(inst, in.turn))
+	if err != nil {
+		return nil, nil, batch, err
+	}
+	d = finish(inst.row, inst.state, in.turn, out, t.options.DefaultVersion, history.NewExecutionID())
+	return d, keys(used), left, nil
+}
+
+// workFor is the turn as the executor sees it: a start record that waits comes
+// first.
+func (t *tenure) workFor(inst *instance, turn history.Turn) history.Work {
+	if waiting := inst.state.Waiting; len(waiting) > 0 {
+		turn.Events = append(waiting[:len(waiting):len(waiting)], turn.Events...)
+	}
+	number, turns := inst.row.Number, inst.state.Turns
+	return history.Work{
+		Instance:  inst.row,
+		Turn:      turn,
+		PastTurns: turns,
+		Past: func(ctx context.Context) iter.Seq2[history.Turn, error] {
+			return history.Turns(readRecords(ctx, t.store, number))
+		},
+	}
+}
+
+// readRecords decodes the records of an instance.
+func readRecords(ctx context.Context, store Reader, number history.Number) iter.Seq2[history.Turn, error] {
+	return func(yield func(history.Turn, error) bool) {
+		for rec, err := range store.Records(ctx, number) {
+			var turn history.Turn
+			if err == nil {
+				turn, err = history.DecodeTurn(rec.Seq, rec.Bytes)
+			}
+			if err != nil {
+				err = fmt.Errorf("read history of instance number %d: %w", number, err)
+			}
+			if !yield(turn, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// load reads row and history if they are not in memory, and dispatches the
+// activities that nobody runs. The caller has set running.
+func (t *tenure) load(inst *instance) error {
+	if inst.state != nil {
+		return nil
+	}
+	row := inst.row
+	if !inst.known {
+		var err error
+		if row, _, err = t.store.FindInstance(t.ctx, inst.id); err != nil {
+			return fmt.Errorf("find it: %w", err)
+		}
+	}
+	var state *history.State
+	if row.Number != 0 && !row.Status.Terminal() {
+		state = &history.State{}
+		for turn, err := range readRecords(t.ctx, t.store, row.Number) {
+			if err != nil {
+				return err
+			}
+			state.Apply(&turn)
+		}
+		if state.Started == nil {
+			return errors.New("its history is missing from the store")
+		}
+	}
+
+	p := inst.partition
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	inst.known, inst.row, inst.state = true, row, state
+	if state == nil {
+		return nil
+	}
+	inst.flagged = state.Tasks > 0 || len(state.Waiting) > 0 && row.ScheduledAt.IsZero()
+	var open []*history.Event
+	for _, ev := range state.Open {
+		if ev.Kind == history.TaskScheduled {
+			open = append(open, ev)
+		}
+	}
+	t.schedule(inst, open)
+	return nil
+}
+
+func findStart(batch []message) int {
+	for i := range batch {
+		if batch[i].event.Kind == history.ExecutionStarted {
+			return i
+		}
+	}
+	return -1
+}
+
+// startChild creates the instance that the ExecutionStarted message at asks
+// for, ahead of the messages before it, or tells the parent that it cannot be
+// (spec/runtime.md 2.4). The other messages stay.
+func (t *tenure) startChild(inst *instance, batch []message, at int) (*decision, []message) {
+	ev := batch[at].event
+	left := append(batch[:at:at], batch[at+1:]...)
+	if inst.exists() && !inst.row.Status.Terminal() {
+		d := &decision{row: inst.row, rowKept: true, state: inst.state}
+		if parent := ev.Started.Parent; parent != nil {
+			d.send(parent.InstanceID, parent.ExecutionID, history.Event{
+				Kind: history.SubOrchestrationInstanceFailed, At: history.Truncate(t.now()), TaskID: parent.TaskID,
+				Failure: &history.Failure{
+					Type:         history.FailureAlreadyExists,
+					Message:      fmt.Sprintf("instance %q exists already and is %s; a child needs an id of its own", inst.id, inst.row.Status),
+					NonRetriable: true,
+				},
+			})
+		}
+		return d, left
+	}
+	p := inst.partition
+	p.mu.Lock()
+	number := p.newNumber(t.now())
+	p.mu.Unlock()
+	return begin(ev, inst.id, number, history.NewExecutionID(), inst.row), left
+}
+
+// keys lists the rows of the stored messages among batch.
+func keys(batch []message) []MessageKey {
+	var keys []MessageKey
+	for i := range batch {
+		if batch[i].stored {
+			keys = append(keys, batch[i].key)
+		}
+	}
+	return keys
+}
+
+// routed is a message on its way within this process.
+type routed struct {
+	to history.InstanceID
+	message
+}
+
+// commit hands a decision (nil: only messages are used up) to the committer and
+// makes it the instance's present. done, if any, is called when it is durable or has
+// failed. It returns the messages to route once mu, which is held, is released.
+func (t *tenure) commit(inst *instance, d *decision, consumed []MessageKey, done func(error)) []routed {
+	if d == nil && len(consumed) == 0 {
+		return nil
+	}
+	p := inst.partition
+	delta := &Delta{Partition: p.index, Epoch: p.epoch, Consumed: consumed}
+	var sent []routed
+	if d != nil {
+		sent = t.fill(delta, inst, d)
+	}
+	inst.deltas++
+	t.commits.add(delta, func(err error) {
+		if err == nil {
+			t.committed(inst, d, delta)
+		}
+		if done != nil {
+			done(err)
+		}
+	})
+	return sent
+}
+
+// fill writes the decision into the delta and into the instance.
+func (t *tenure) fill(delta *Delta, inst *instance, d *decision) []routed {
+	p := inst.partition
+	delta.Number, delta.ID = d.row.Number, d.row.ID
+	if !d.rowKept {
+		row := d.row
+		delta.Row, delta.OldStatus = &row, d.oldStatus
+	}
+	if d.record != nil {
+		delta.Record = &Record{Seq: d.record.Seq, Bytes: history.AppendTurn(nil, d.record)}
+		inst.inFlight = d.turn() // a new instance may run ahead: its start is no turn
+	}
+	delta.DropRecords.First, delta.DropRecords.End = d.drop.first, d.drop.end
+	delta.Erase = d.erase
+	delta.SetTimers, delta.ClearTimers = d.set, d.clear
+	if d.erase != nil {
+		inst.flagged = false
+	}
+	if want := d.work(); want != inst.flagged {
+		inst.flagged = want
+		delta.Work = Clear
+		if want {
+			delta.Work = Set
+		}
+	}
+	inst.known, inst.row, inst.state = true, d.row, d.state
+	if d.abandon {
+		inst.abandon()
+	}
+	if d.ended {
+		inst.state = nil
+	}
+
+	sent := make([]routed, len(d.sent))
+	for i := range d.sent {
+		m := &d.sent[i]
+		key := p.newKey(history.PartitionOf(m.To, len(t.partitions)))
+		delta.Sent = append(delta.Sent, Message{MessageKey: key, Bytes: history.AppendMessage(nil, m)})
+		sent[i] = routed{m.To, message{execution: m.ExecutionID, event: m.Event, stored: true, key: key}}
+	}
+	return sent
+}
+
+// route puts messages into inboxes of this process. They may run ahead of
+// durability: the commits are in order, so whatever they lead to is stored after them.
+func (t *tenure) route(sent []routed) {
+	for i := range sent {
+		t.partition(sent[i].to).deliver(sent[i].to, sent[i].message)
+	}
+}
+
+// committed lets the effects of a durable decision leave.
+func (t *tenure) committed(inst *instance, d *decision, delta *Delta) {
+	p := inst.partition
+	p.mu.Lock()
+	inst.deltas--
+	if p.dead {
+		p.mu.Unlock()
+		return
+	}
+	if d != nil {
+		if inst.row.ExecutionID == d.row.ExecutionID { // else it was replaced meanwhile
+			inst.inFlight = inst.inFlight && !d.turn()
+			t.schedule(inst, d.schedule)
+		}
+		for _, timer := range d.set {
+			p.arm(timer)
+		}
+	}
+	loaded := inst.state != nil
+	p.wake(inst)
+	p.release(inst)
+	p.mu.Unlock()
+
+	if d != nil && d.ended {
+		t.waiters.notify(inst.id)
+	}
+	if loaded {
+		t.cache.touch(inst)
+	}
+}

@@ -1,0 +1,94 @@
+package engine
+
+import (
+	"slices"
+	"time"
+
+	"github.com/perdure/perdure/history"
+)
+
+// instance is what the owner of a partition holds of one instance in memory. It
+// exists only while there is something to hold: messages, activities, a turn, a
+// commit under way, or a fold kept to save reading it again. Everything in it can
+// be read back from the store once deltas is 0.
+//
+// Its fields are guarded by the partition's mutex, except that row and state belong to
+// whoever has set running, until running is cleared.
+type instance struct {
+	id        history.InstanceID
+	partition *partition
+
+	known bool             // row is as the store has it, or will once the commits under way are done
+	row   history.Instance // Number 0: there is no such instance
+	state *history.State   // nil: not loaded
+
+	inbox   []message
+	taken   []message           // what the running turn works on
+	tasks   map[int32]*activity // scheduled, no result yet
+	flagged bool                // the work flag as stored or under way
+	unread  bool                // the store knows of something to do that is not loaded
+
+	queued   bool  // in the run queue
+	running  bool  // somebody decides about it
+	inFlight bool  // a turn is not durable yet: the next one waits
+	deltas   int   // commits under way
+	held     *Hold // after a turn that could not be run
+
+	idle chan struct{} // closed when running is cleared; nil unless someone waits for that
+}
+
+// message is an event in an inbox.
+type message struct {
+	execution history.ExecutionID // of the addressee; empty: any
+	event     history.Event
+	stored    bool       // it has a row, to be deleted when consumed
+	key       MessageKey // of the row
+}
+
+// exists reports whether there is such an instance.
+func (i *instance) exists() bool { return i.row.Number != 0 }
+
+// ready reports whether a turn can be decided now and there is reason to.
+func (i *instance) ready(now time.Time) bool {
+	if i.queued || i.running || i.inFlight {
+		return false
+	}
+	if i.held != nil && now.Before(i.held.RetryAt) && !i.terminating() {
+		return false
+	}
+	return len(i.inbox) > 0 || i.unread || i.waiting(now)
+}
+
+// terminating reports whether a termination has arrived: it needs no user code,
+// so nothing can hold it.
+func (i *instance) terminating() bool {
+	return slices.ContainsFunc(i.inbox, func(m message) bool { return m.event.Kind == history.ExecutionTerminated })
+}
+
+// waiting reports whether the execution's first turn is due.
+func (i *instance) waiting(now time.Time) bool {
+	return i.state != nil && len(i.state.Waiting) > 0 && !now.Before(i.row.ScheduledAt)
+}
+
+// needless reports whether nothing is lost when the instance is dropped from
+// memory.
+func (i *instance) needless() bool {
+	return !i.queued && !i.running && i.deltas == 0 && i.held == nil && len(i.inbox) == 0 && len(i.tasks) == 0 && !i.unread
+}
+
+// suspension reports whether the instance will be suspended once what is in its
+// inbox has been applied.
+func (i *instance) suspension() bool {
+	suspended := i.row.Status == history.Suspended
+	for _, inbox := range [][]message{i.taken, i.inbox} {
+		for k := range inbox {
+			switch inbox[k].event.Kind {
+			case history.ExecutionSuspended:
+				suspended = true
+			case history.ExecutionResumed:
+				suspended = false
+			}
+		}
+	}
+	return suspended
+}

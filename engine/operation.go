@@ -1,0 +1,289 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/perdure/perdure/history"
+)
+
+// maxNameLength bounds the names of functions and external events.
+const maxNameLength = 300
+
+// Start creates an instance. When it returns nil the instance is durable and
+// will run. Errors: ErrInvalidArgument, ErrUnknownOrchestrator,
+// ErrAlreadyExists, ErrUnavailable (spec/runtime.md 5.1).
+func (e *Engine) Start(ctx context.Context, req StartRequest) (history.InstanceID, error) {
+	if err := e.checkStart(&req); err != nil {
+		return "", err
+	}
+	t, err := e.owner(ctx)
+	if err != nil {
+		return "", err
+	}
+	fresh := req.ID == ""
+	if fresh {
+		req.ID = history.NewInstanceID()
+	}
+	if req.Version == "" {
+		req.Version = e.options.DefaultVersion
+	}
+	return req.ID, t.start(ctx, &req, fresh)
+}
+
+func (e *Engine) checkStart(req *StartRequest) error {
+	if err := checkName("orchestrator", req.Name); err != nil {
+		return err
+	}
+	if req.ID != "" {
+		if err := req.ID.Validate(); err != nil {
+			return fmt.Errorf("%w: %w", ErrInvalidArgument, err)
+		}
+	}
+	if err := checkPayload("input", req.Input); err != nil {
+		return err
+	}
+	if e.exec == nil {
+		return nil
+	}
+	names := e.exec.Orchestrators()
+	if names == nil {
+		return nil
+	}
+	for _, name := range names {
+		if strings.EqualFold(name, req.Name) {
+			return nil
+		}
+	}
+	known := "none is registered"
+	if len(names) > 0 {
+		known = "known are " + strings.Join(names, ", ")
+	}
+	return fmt.Errorf("%w: %w %q; %s", ErrInvalidArgument, ErrUnknownOrchestrator, req.Name, known)
+}
+
+func checkName(what, name string) error {
+	switch {
+	case strings.TrimSpace(name) == "":
+		return fmt.Errorf("%w: %s name is empty", ErrInvalidArgument, what)
+	case len(name) > maxNameLength:
+		return fmt.Errorf("%w: %s name %.32q... has %d bytes, at most %d are allowed", ErrInvalidArgument, what, name, len(name), maxNameLength)
+	}
+	return nil
+}
+
+func checkPayload(what string, payload json.RawMessage) error {
+	if payload != nil && !json.Valid(payload) {
+		return fmt.Errorf("%w: %s is not valid JSON: %.64q", ErrInvalidArgument, what, payload)
+	}
+	return nil
+}
+
+func (t *tenure) start(ctx context.Context, req *StartRequest, fresh bool) error {
+	p := t.partition(req.ID)
+	stored := newAnswer()
+	if fresh { // nobody else can know the id
+		p.mu.Lock()
+		if p.dead {
+			p.mu.Unlock()
+			return ErrUnavailable
+		}
+		inst := p.instance(req.ID)
+		t.create(inst, req, stored.give)
+		p.wake(inst)
+		p.mu.Unlock()
+		return stored.wait(ctx)
+	}
+
+	inst, err := p.claim(ctx, req.ID)
+	if err != nil {
+		return err
+	}
+	refused := refusal(&inst.row, req.Reuse)
+	if refused == nil && inst.exists() && !inst.row.Status.Terminal() && req.Reuse == ReplaceAny {
+		err = t.load(inst) // its timers and its parent must learn of the end
+	}
+	p.mu.Lock()
+	var sent []routed
+	switch {
+	case p.dead:
+		err = ErrUnavailable
+	case err != nil:
+	case refused != nil || inst.exists() && req.Reuse == ReturnExisting:
+		// What is known of the instance may not be durable yet, so the answer
+		// waits its turn.
+		t.commits.add(nil, func(err error) { stored.give(errors.Join(err, refused)) })
+	default:
+		sent = t.create(inst, req, stored.give)
+	}
+	p.yield(inst)
+	p.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	t.route(sent)
+	return stored.wait(ctx)
+}
+
+// refusal tells why row is in the way of a start with its id; nil if it is not.
+func refusal(row *history.Instance, reuse Reuse) error {
+	exists, live := row.Number != 0, !row.Status.Terminal()
+	if exists && (reuse == RefuseIfExists || reuse == RefuseIfActive && live) {
+		return fmt.Errorf("%w: %q is %s", ErrAlreadyExists, row.ID, row.Status)
+	}
+	return nil
+}
+
+// create commits a new instance in place of what inst was. mu is held.
+func (t *tenure) create(inst *instance, req *StartRequest, done func(error)) []routed {
+	p := inst.partition
+	now := t.now()
+	started := &history.Started{Tags: req.Tags}
+	if req.ScheduledAt.After(now) {
+		started.ScheduledAt = history.Truncate(req.ScheduledAt)
+	}
+	ev := history.Event{Kind: history.ExecutionStarted, Name: req.Name, Version: req.Version, Payload: req.Input, Started: started}
+	d := begin(ev, req.ID, p.newNumber(now), history.NewExecutionID(), inst.row)
+	var consumed []MessageKey
+	if inst.exists() { // what its inbox holds was for the one that is replaced
+		consumed, inst.inbox = keys(inst.inbox), nil
+	}
+	if inst.state != nil {
+		d.replace(&inst.row, inst.state)
+		if t.exec != nil {
+			t.exec.Forget(inst.row.Number)
+		}
+	}
+	return t.commit(inst, d, consumed, done)
+}
+
+// Raise hands an event to an instance. When it returns nil the event is durable
+// and will be delivered. Errors: ErrInvalidArgument, ErrNotFound, ErrTerminal,
+// ErrUnavailable (spec/runtime.md 5.6).
+func (e *Engine) Raise(ctx context.Context, id history.InstanceID, req RaiseRequest) error {
+	if err := checkName("event", req.Name); err != nil {
+		return err
+	}
+	if err := checkPayload("event payload", req.Payload); err != nil {
+		return err
+	}
+	return e.tell(ctx, id, history.Event{Kind: history.EventRaised, Name: req.Name, Payload: req.Payload, Key: req.Key}, nil)
+}
+
+// Terminate ends an instance with the given reason (any JSON; nil for none) as
+// its output. When it returns nil the request is durable; it takes effect before any
+// more of the instance's code runs. Errors as with [Engine.Raise] (spec/runtime.md 5.4).
+func (e *Engine) Terminate(ctx context.Context, id history.InstanceID, reason json.RawMessage) error {
+	if err := checkPayload("reason", reason); err != nil {
+		return err
+	}
+	return e.tell(ctx, id, history.Event{Kind: history.ExecutionTerminated, Payload: reason}, nil)
+}
+
+// Suspend keeps an instance's code from running until it is resumed; events are kept.
+// Errors as with [Engine.Raise], and ErrInvalidState if it is suspended
+// already (spec/runtime.md 5.5).
+func (e *Engine) Suspend(ctx context.Context, id history.InstanceID, reason string) error {
+	return e.tell(ctx, id, history.Event{Kind: history.ExecutionSuspended, Payload: reasonPayload(reason)}, func(inst *instance) error {
+		if inst.suspension() {
+			return fmt.Errorf("%w: %q is suspended already", ErrInvalidState, id)
+		}
+		return nil
+	})
+}
+
+// Resume lets a suspended instance go on. Errors as with [Engine.Raise], and
+// ErrInvalidState if it is not suspended.
+func (e *Engine) Resume(ctx context.Context, id history.InstanceID, reason string) error {
+	return e.tell(ctx, id, history.Event{Kind: history.ExecutionResumed, Payload: reasonPayload(reason)}, func(inst *instance) error {
+		if !inst.suspension() {
+			return fmt.Errorf("%w: %q is not suspended but %s", ErrInvalidState, id, inst.row.Status)
+		}
+		return nil
+	})
+}
+
+func reasonPayload(reason string) json.RawMessage {
+	if reason == "" {
+		return nil
+	}
+	payload, _ := json.Marshal(reason) // a string always has a JSON form
+	return payload
+}
+
+// tell stores a message for a live instance, provided that allowed, if any, has
+// nothing against it.
+func (e *Engine) tell(ctx context.Context, id history.InstanceID, ev history.Event, allowed func(*instance) error) error {
+	if id == "" {
+		return fmt.Errorf("%w: instance id is empty", ErrInvalidArgument)
+	}
+	t, err := e.owner(ctx)
+	if err != nil {
+		return err
+	}
+	ev.ID, ev.At = history.NoID, history.Truncate(t.now())
+	stored := newAnswer()
+	p := t.partition(id)
+	err = p.resolve(ctx, id, func(inst *instance) {
+		refused := refuseMessage(inst)
+		if refused == nil && allowed != nil {
+			refused = allowed(inst)
+		}
+		if refused != nil {
+			t.commits.add(nil, func(err error) { stored.give(errors.Join(err, refused)) })
+			return
+		}
+		m := message{event: ev, stored: true, key: p.newKey(p.index)}
+		encoded := history.AppendMessage(nil, &history.Message{To: id, Event: ev})
+		inst.deltas++
+		t.commits.add(&Delta{Partition: p.index, Epoch: p.epoch, Sent: []Message{{m.key, encoded}}}, func(err error) {
+			p.stored(inst)
+			stored.give(err)
+		})
+		inst.inbox = append(inst.inbox, m)
+		p.wake(inst)
+	})
+	if err != nil {
+		return err
+	}
+	return stored.wait(ctx)
+}
+
+// stored notes that a commit about inst that was no turn has ended.
+func (p *partition) stored(inst *instance) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	inst.deltas--
+	p.release(inst)
+}
+
+func refuseMessage(inst *instance) error {
+	switch {
+	case !inst.exists():
+		return fmt.Errorf("%w: %q", ErrNotFound, inst.id)
+	case inst.row.Status.Terminal():
+		return fmt.Errorf("%w: %w: %q is %s", ErrInvalidState, ErrTerminal, inst.id, inst.row.Status)
+	}
+	return nil
+}
+
+// answer is what a caller waits for while its decision is being stored.
+type answer chan error
+
+func newAnswer() answer { return make(answer, 1) }
+
+// give answers, once; an error of the store tells the caller that what became of
+// its request is not known.
+func (a answer) give(err error) { a <- err }
+
+func (a answer) wait(ctx context.Context) error {
+	select {
+	case err := <-a:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

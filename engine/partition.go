@@ -1,0 +1,174 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/perdure/perdure/history"
+)
+
+// partition is one owned partition during one tenure. Its mutex is the only
+// thing that orders what happens to an instance; no store is called under it.
+type partition struct {
+	tenure *tenure
+	index  int
+	epoch  Epoch
+
+	mu         sync.Mutex // guards the rest, and the fields of instances as instance says
+	dead       bool       // the tenure is over: nothing may be decided any more
+	instances  map[history.InstanceID]*instance
+	lastMicros int64     // of the newest instance number given out
+	lastSeq    uint64    // of the newest message sent
+	horizon    time.Time // timers due before it are in memory
+}
+
+// instance returns the entry for id, making one if there is none. mu is held.
+func (p *partition) instance(id history.InstanceID) *instance {
+	inst, ok := p.instances[id]
+	if !ok {
+		inst = &instance{id: id, partition: p}
+		p.instances[id] = inst
+	}
+	return inst
+}
+
+// release drops what need not be held of inst. mu is held.
+func (p *partition) release(inst *instance) {
+	if inst.needless() && inst.state == nil && p.instances[inst.id] == inst {
+		delete(p.instances, inst.id)
+	}
+}
+
+// resolve calls f with the entry for id, its row known, under the mutex.
+func (p *partition) resolve(ctx context.Context, id history.InstanceID, f func(*instance)) error {
+	p.mu.Lock()
+	if inst, ok := p.instances[id]; ok && inst.known && !p.dead {
+		defer p.mu.Unlock()
+		f(inst)
+		p.release(inst)
+		return nil
+	}
+	p.mu.Unlock()
+	inst, err := p.claim(ctx, id)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dead {
+		return ErrUnavailable
+	}
+	f(inst)
+	p.yield(inst)
+	return nil
+}
+
+// claim makes the caller the one who decides about id, and its row known. It
+// waits for whoever does so now. The caller ends it with yield.
+func (p *partition) claim(ctx context.Context, id history.InstanceID) (*instance, error) {
+	for {
+		p.mu.Lock()
+		if p.dead {
+			p.mu.Unlock()
+			return nil, ErrUnavailable
+		}
+		inst := p.instance(id)
+		if !inst.running {
+			inst.running = true
+			known := inst.known
+			p.mu.Unlock()
+			if known {
+				return inst, nil
+			}
+			return inst, p.know(ctx, inst)
+		}
+		idle := inst.whenIdle()
+		p.mu.Unlock()
+		if err := wait(ctx, idle); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// know reads the row of a claimed instance, and yields it if that is not
+// possible.
+func (p *partition) know(ctx context.Context, inst *instance) error {
+	row, _, err := p.tenure.store.FindInstance(ctx, inst.id)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err != nil {
+		p.yield(inst)
+		return fmt.Errorf("find instance %s: %w", inst.id, err)
+	}
+	inst.known, inst.row = true, row
+	return nil
+}
+
+// yield ends a claim. mu is held.
+func (p *partition) yield(inst *instance) {
+	inst.running = false
+	inst.taken = nil
+	if inst.idle != nil {
+		close(inst.idle)
+		inst.idle = nil
+	}
+	if !p.dead {
+		p.wake(inst)
+		p.release(inst)
+	}
+}
+
+// whenIdle returns a channel that is closed when running is cleared. mu is held.
+func (i *instance) whenIdle() <-chan struct{} {
+	if i.idle == nil {
+		i.idle = make(chan struct{})
+	}
+	return i.idle
+}
+
+func wait(ctx context.Context, done <-chan struct{}) error {
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// newNumber gives out the next instance number. mu is held.
+func (p *partition) newNumber(now time.Time) history.Number {
+	p.lastMicros = max(p.lastMicros+1, now.UnixMicro())
+	return history.NewNumber(p.lastMicros, p.index)
+}
+
+// newKey gives out the key of the next message to the partition to. mu is held.
+func (p *partition) newKey(to int) MessageKey {
+	p.lastSeq++
+	return MessageKey{Partition: to, From: p.index, Seq: p.lastSeq}
+}
+
+// firstSeq is below every message number of epoch and above those of the epochs
+// before it.
+func firstSeq(epoch Epoch) uint64 { return uint64(epoch) << 40 }
+
+// deliver puts a message into the inbox of id and sees that it is looked at.
+func (p *partition) deliver(id history.InstanceID, m message) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dead {
+		return // the next owner reads it from the store
+	}
+	inst := p.instance(id)
+	inst.inbox = append(inst.inbox, m)
+	p.wake(inst)
+}
+
+// wake queues inst if there is something to decide. mu is held.
+func (p *partition) wake(inst *instance) {
+	if p.tenure.exec != nil && inst.ready(p.tenure.now()) {
+		inst.queued = true
+		p.tenure.runs.push(inst)
+	}
+}

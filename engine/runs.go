@@ -1,0 +1,89 @@
+package engine
+
+import (
+	"context"
+	"sync"
+)
+
+// runs is the queue of instances that have something to decide, oldest first.
+type runs struct {
+	mu     sync.Mutex // guards the rest
+	more   sync.Cond  // signalled when pop may go on
+	idle   sync.Cond  // broadcast when quiet may go on
+	queue  []*instance
+	active int  // instances taken and not done
+	closed bool // pop returns nothing more
+}
+
+func newRuns() *runs {
+	r := &runs{}
+	r.more.L, r.idle.L = &r.mu, &r.mu
+	return r
+}
+
+func (r *runs) push(inst *instance) {
+	r.mu.Lock()
+	r.queue = append(r.queue, inst)
+	r.mu.Unlock()
+	r.more.Signal()
+}
+
+// pop waits for an instance; the caller says done when it has decided. ok is
+// false after close.
+func (r *runs) pop() (inst *instance, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for len(r.queue) == 0 && !r.closed {
+		r.more.Wait()
+	}
+	if r.closed {
+		return nil, false
+	}
+	inst, r.queue[0] = r.queue[0], nil
+	if r.queue = r.queue[1:]; len(r.queue) == 0 {
+		r.queue = nil
+	}
+	r.active++
+	return inst, true
+}
+
+func (r *runs) done() {
+	r.mu.Lock()
+	r.active--
+	idle := r.empty()
+	r.mu.Unlock()
+	if idle {
+		r.idle.Broadcast()
+	}
+}
+
+// empty reports whether nothing is queued or being decided. mu is held.
+func (r *runs) empty() bool { return r.active == 0 && len(r.queue) == 0 }
+
+// quiet waits until nothing is queued or being decided, or ctx ends.
+func (r *runs) quiet(ctx context.Context) {
+	defer context.AfterFunc(ctx, func() {
+		r.mu.Lock() // so that the waiter is in Wait, not on its way
+		defer r.mu.Unlock()
+		r.idle.Broadcast()
+	})()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for !r.empty() && !r.closed && ctx.Err() == nil {
+		r.idle.Wait()
+	}
+}
+
+func (r *runs) close() {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.more.Broadcast()
+	r.idle.Broadcast()
+}
+
+func (r *runs) isEmpty() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.empty()
+}

@@ -1,0 +1,116 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/perdure/perdure/history"
+)
+
+// Status returns what is durably known of an instance, or ErrNotFound.
+func (e *Engine) Status(ctx context.Context, id history.InstanceID, options StatusOptions) (Status, error) {
+	for {
+		row, ok, err := e.store.FindInstance(ctx, id)
+		if err != nil {
+			return Status{}, fmt.Errorf("find instance %s: %w", id, err)
+		}
+		if !ok {
+			return Status{}, fmt.Errorf("%w: %q", ErrNotFound, id)
+		}
+		status, ok, err := e.read(ctx, row, options)
+		if ok || err != nil {
+			return status, err
+		}
+		// Its records went between the two reads: it was replaced or purged.
+	}
+}
+
+// read completes a row from its records; ok is false if they are gone.
+func (e *Engine) read(ctx context.Context, row history.Instance, options StatusOptions) (Status, bool, error) {
+	status := Status{Instance: row}
+	last, ok, err := e.store.LastRecord(ctx, row.Number)
+	if !ok || err != nil {
+		return status, false, err
+	}
+	turn, err := history.DecodeTurn(last.Seq, last.Bytes)
+	if err != nil {
+		return status, false, fmt.Errorf("read history of instance %s: %w", row.ID, err)
+	}
+	if turn.At.After(status.UpdatedAt) {
+		status.UpdatedAt = turn.At
+	}
+	if options.Payloads {
+		status.end(&turn)
+	}
+	if !options.Payloads && !options.History {
+		return status, true, nil
+	}
+	for turn, err := range history.Turns(readRecords(ctx, e.store, row.Number)) {
+		if err != nil {
+			return status, false, err
+		}
+		if first := &turn.Events[0]; options.Payloads && first.Kind == history.ExecutionStarted {
+			status.Input = first.Payload
+		}
+		if !options.History {
+			break
+		}
+		status.History = append(status.History, turn.Flatten()...)
+	}
+	return status, true, nil
+}
+
+// end fills what the newest turn says about how the instance ended.
+func (s *Status) end(last *history.Turn) {
+	if s.Status == history.Suspended {
+		s.Output = s.Reason
+		return
+	}
+	if len(last.Events) == 0 || !s.Status.Terminal() {
+		return
+	}
+	ended := &last.Events[len(last.Events)-1]
+	if ended.Kind != history.ExecutionCompleted {
+		return
+	}
+	s.Output, s.Failure = ended.Payload, ended.Failure
+	if s.Failure != nil {
+		s.Output, _ = json.Marshal(s.Failure.String()) // a string always has a JSON form
+	}
+}
+
+// List returns a page of status rows, newest first.
+func (e *Engine) List(ctx context.Context, q Query) ([]history.Instance, error) {
+	return e.store.ListInstances(ctx, q)
+}
+
+// Wait returns when the instance has ended, durably, or with ErrNotFound, or
+// when ctx ends. It does not poll.
+func (e *Engine) Wait(ctx context.Context, id history.InstanceID) error {
+	maybe := e.waiters.add(id)
+	defer e.waiters.remove(id, maybe)
+	for {
+		row, ok, err := e.store.FindInstance(ctx, id)
+		switch {
+		case err != nil:
+			return fmt.Errorf("find instance %s: %w", id, err)
+		case !ok:
+			return fmt.Errorf("%w: %q", ErrNotFound, id)
+		case row.Status.Terminal():
+			return nil
+		}
+		e.mu.Lock()
+		stopped, change := e.stopped, e.change
+		e.mu.Unlock()
+		if stopped {
+			return fmt.Errorf("%w: it is shutting down", ErrUnavailable)
+		}
+		select {
+		case <-maybe:
+		case <-change: // stopping, or another tenure
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}

@@ -1,0 +1,208 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/perdure/perdure/history"
+)
+
+// tenure is one unbroken ownership of the hub's partitions by this process. It
+// begins by acquiring them and reading what there is to do, and ends when the engine
+// stops or a commit does not succeed: what is in memory may then be ahead of what is
+// stored, so all of it is given up and a new tenure reads the truth.
+//
+//	client operation --+                                    +--> answers
+//	timer, activity  --+--> inbox --> turn --> commits ------+--> activities, timers
+//	                   ^                                    |
+//	                   +---- messages to instances here ----+
+type tenure struct {
+	store   Store
+	exec    Executor // nil: nothing runs
+	options Options
+	log     *slog.Logger
+
+	ctx context.Context         // ends with the tenure; activities run under it
+	end context.CancelCauseFunc // the cause is why
+
+	partitions []*partition
+	commits    *commits
+	runs       *runs
+	alarms     *alarms
+	activities *activities
+	cache      *cache
+	waiters    *waiters
+}
+
+func (t *tenure) now() time.Time { return t.options.Now() }
+
+// fail ends the tenure because err leaves it without knowledge of what is
+// stored.
+func (t *tenure) fail(err error) { t.end(err) }
+
+// begin acquires every partition and reads what there is to do.
+func (t *tenure) begin(ctx context.Context) error {
+	last, err := t.store.LastNumber(ctx)
+	if err != nil {
+		return fmt.Errorf("read the last instance number: %w", err)
+	}
+	t.partitions = make([]*partition, t.store.Partitions())
+	errs := make([]error, len(t.partitions))
+	var wg sync.WaitGroup // all at once, so that a store can store their epochs together
+	for i := range t.partitions {
+		p := &partition{tenure: t, index: i, instances: make(map[history.InstanceID]*instance), lastMicros: last.Micros()}
+		t.partitions[i] = p
+		wg.Go(func() { errs[i] = p.acquire(ctx) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (p *partition) acquire(ctx context.Context) error {
+	t := p.tenure
+	epoch, err := t.store.Acquire(ctx, p.index)
+	if err != nil {
+		return fmt.Errorf("acquire partition %d: %w", p.index, err)
+	}
+	p.epoch, p.lastSeq = epoch, firstSeq(epoch)
+	for ref, err := range t.store.Working(ctx, p.index) {
+		if err != nil {
+			return fmt.Errorf("read work of partition %d: %w", p.index, err)
+		}
+		p.mu.Lock()
+		inst := p.instance(ref.ID)
+		inst.flagged, inst.unread = true, true
+		p.wake(inst)
+		p.mu.Unlock()
+	}
+	for m, err := range t.store.Inbox(ctx, p.index) {
+		if err != nil {
+			return fmt.Errorf("read inbox of partition %d: %w", p.index, err)
+		}
+		decoded, err := history.DecodeMessage(m.Bytes)
+		if err != nil {
+			return fmt.Errorf("message %d from %d in partition %d: %w", m.Seq, m.From, p.index, err)
+		}
+		p.deliver(decoded.To, message{execution: decoded.ExecutionID, event: decoded.Event, stored: true, key: m.MessageKey})
+	}
+	return p.advance(t.ctx, Timer{})
+}
+
+// run runs the tenure until it ends; when ctx ends, it says that it is
+// draining, and drains first. It returns why it ended: nil after a drain.
+func (t *tenure) run(ctx context.Context, draining func()) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { t.alarms.run(t.ctx) })
+	var committing sync.WaitGroup
+	committing.Go(func() {
+		t.commits.run(context.WithoutCancel(t.ctx), func(err error) { t.fail(fmt.Errorf("commit: %w", err)) })
+	})
+	if t.exec != nil {
+		for range t.options.MaxOrchestrators {
+			wg.Go(t.work)
+		}
+	}
+
+	select {
+	case <-ctx.Done():
+		draining()
+		t.drain()
+	case <-t.ctx.Done():
+	}
+	err := context.Cause(t.ctx) // nil after a drain
+
+	// Nobody may decide any more before the last decisions are stored.
+	t.kill()
+	t.commits.close()
+	committing.Wait()
+	t.end(nil)
+	t.runs.close()
+	if !t.stopped(&wg) {
+		t.log.Error("user code does not return although its time is over; it is left behind", "after", stopGrace)
+		return errors.Join(err, errStuck)
+	}
+	t.forget()
+	return err
+}
+
+// stopGrace is how long user code may take to return once nobody wants its
+// result any more.
+const stopGrace = 2 * time.Second
+
+var errStuck = errors.New("user code that does not return is left behind")
+
+// stopped waits for the loops and the activities, but not for ever.
+func (t *tenure) stopped(loops *sync.WaitGroup) bool {
+	all := make(chan struct{})
+	go func() { // ends with the user code it waits for, or with the process
+		loops.Wait()
+		<-t.activities.stop()
+		close(all)
+	}()
+	ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
+	defer cancel()
+	return wait(ctx, all) == nil
+}
+
+// drain lets what runs come to an end, for at most DrainTimeout, and gets it
+// stored. Activities that have not started do not start: the next owner finds them.
+func (t *tenure) drain() {
+	ctx, cancel := context.WithTimeout(t.ctx, t.options.DrainTimeout)
+	defer cancel()
+	if wait(ctx, t.activities.stop()) != nil && t.ctx.Err() == nil {
+		t.log.Warn("activities are still running and will run again", "after", t.options.DrainTimeout)
+	}
+	// A turn may be waiting for a commit, and a commit may lead to a turn.
+	for ctx.Err() == nil {
+		t.runs.quiet(ctx)
+		stored := make(chan struct{})
+		t.commits.add(nil, func(error) { close(stored) })
+		if wait(ctx, stored) != nil || t.runs.isEmpty() {
+			return
+		}
+	}
+}
+
+// kill makes every partition refuse further decisions.
+func (t *tenure) kill() {
+	for _, p := range t.partitions {
+		p.mu.Lock()
+		p.dead = true
+		p.mu.Unlock()
+	}
+}
+
+// forget drops what the executor has cached for this tenure.
+func (t *tenure) forget() {
+	if t.exec == nil {
+		return
+	}
+	for _, p := range t.partitions {
+		for _, inst := range p.instances {
+			if inst.state != nil {
+				t.exec.Forget(inst.row.Number)
+			}
+		}
+	}
+}
+
+// work decides turns until the tenure ends.
+func (t *tenure) work() {
+	for {
+		inst, ok := t.runs.pop()
+		if !ok {
+			return
+		}
+		t.turn(inst)
+		t.runs.done()
+	}
+}
+
+// partition returns the partition of id.
+func (t *tenure) partition(id history.InstanceID) *partition {
+	return t.partitions[history.PartitionOf(id, len(t.partitions))]
+}

@@ -1,0 +1,174 @@
+package engine
+
+import (
+	"container/heap"
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/perdure/perdure/history"
+)
+
+const (
+	// timerWindow is how far ahead durable timers are kept in memory; later ones
+	// stay in the index until their time comes nearer.
+	timerWindow = time.Minute
+	// timerPage bounds how many timers of a partition are read at once.
+	timerPage = 4096
+)
+
+// alarms calls functions at given times: the near window of the durable timers,
+// and the engine's own retries.
+type alarms struct {
+	now func() time.Time
+
+	mu     sync.Mutex // guards heap and seq
+	heap   alarmHeap
+	seq    uint64
+	sooner chan struct{} // holds a token when the first alarm has changed
+}
+
+type alarm struct {
+	at   time.Time
+	seq  uint64 // alarms of one instant go off in the order they were set
+	ring func()
+}
+
+func newAlarms(now func() time.Time) *alarms {
+	return &alarms{now: now, sooner: make(chan struct{}, 1)}
+}
+
+// set has ring called, from run, once now is not before at.
+func (a *alarms) set(at time.Time, ring func()) {
+	a.mu.Lock()
+	a.seq++
+	heap.Push(&a.heap, alarm{at, a.seq, ring})
+	first := a.heap[0].seq == a.seq
+	a.mu.Unlock()
+	if first {
+		select {
+		case a.sooner <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// run rings alarms until ctx ends.
+func (a *alarms) run(ctx context.Context) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		ring, next := a.due()
+		if ring != nil {
+			ring()
+			continue
+		}
+		var wake <-chan time.Time // none while no alarm is set: an idle engine does nothing
+		if next > 0 {
+			timer.Reset(next)
+			wake = timer.C
+		}
+		select {
+		case <-wake:
+		case <-a.sooner:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// due takes the first alarm if its time has come, else says how long it takes;
+// 0 when there is none.
+func (a *alarms) due() (ring func(), next time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.heap) == 0 {
+		return nil, 0
+	}
+	if left := a.heap[0].at.Sub(a.now()); left > 0 {
+		return nil, left
+	}
+	return heap.Pop(&a.heap).(alarm).ring, 0
+}
+
+type alarmHeap []alarm
+
+func (h alarmHeap) Len() int      { return len(h) }
+func (h alarmHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h alarmHeap) Less(i, j int) bool {
+	if !h[i].at.Equal(h[j].at) {
+		return h[i].at.Before(h[j].at)
+	}
+	return h[i].seq < h[j].seq
+}
+func (h *alarmHeap) Push(x any) { *h = append(*h, x.(alarm)) }
+func (h *alarmHeap) Pop() any {
+	old := *h
+	last := old[len(old)-1]
+	old[len(old)-1] = alarm{}
+	*h = old[:len(old)-1]
+	return last
+}
+
+// arm keeps a durable timer in memory if it is due before the horizon; later
+// ones are found when the horizon moves. mu is held.
+func (p *partition) arm(t Timer) {
+	if t.Due.Before(p.horizon) {
+		p.tenure.alarms.set(t.Due, func() { p.fire(t) })
+	}
+}
+
+// fire tells the instance that its timer is due. The row stays until the turn that
+// takes the event in is durable; should it ring twice, the second ring answers nothing.
+func (p *partition) fire(t Timer) {
+	if t.ID == history.NoID {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if !p.dead {
+			inst := p.instance(t.Instance)
+			inst.unread = true // its start record waits to be looked at
+			p.wake(inst)
+		}
+		return
+	}
+	p.deliver(t.Instance, message{event: history.Event{
+		Kind: history.TimerFired, ID: history.NoID, At: history.Truncate(p.tenure.now()), TaskID: t.ID, FireAt: t.Due,
+	}})
+}
+
+// advance moves the horizon one window ahead and arms the timers before it.
+func (p *partition) advance(ctx context.Context, after Timer) error {
+	until := p.tenure.now().Add(timerWindow)
+	// The horizon moves first: a timer committed while we read is then armed by
+	// its own commit, perhaps twice, but never by nobody.
+	p.mu.Lock()
+	p.horizon = until
+	p.mu.Unlock()
+	timers, err := p.tenure.store.Timers(ctx, p.index, after, until, timerPage)
+	if err != nil {
+		return fmt.Errorf("read timers of partition %d: %w", p.index, err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dead {
+		return nil
+	}
+	for _, t := range timers {
+		p.arm(t)
+	}
+	next := until.Add(-timerWindow / 2)
+	if len(timers) == timerPage { // the rest when these are due
+		after = timers[len(timers)-1]
+		p.horizon = after.Due
+		next = after.Due
+	} else {
+		after = Timer{Due: until}
+	}
+	p.tenure.alarms.set(next, func() {
+		if err := p.advance(ctx, after); err != nil && ctx.Err() == nil {
+			p.tenure.fail(err)
+		}
+	})
+	return nil
+}
