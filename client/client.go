@@ -1,0 +1,194 @@
+// Package client manages the instances of one task hub from outside of
+// orchestrations: start, look, wait, raise events, suspend, resume, terminate.
+//
+// A [Client] is the same whether the hub runs in this process ([Local]) or is
+// reached over the HTTP API ([Remote]): same operations, same errors.
+//
+// The context of a call limits the call, never the instance. Payloads are
+// encoded once with encoding/json; a [json.RawMessage] passes as it is. Nothing
+// is retried that is not safe to do twice.
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
+)
+
+// Hub is what a [Client] calls: a task hub, here or elsewhere. Errors match the
+// sentinels of this package.
+type Hub interface {
+	// Start returns when the instance is durably scheduled.
+	Start(ctx context.Context, r engine.StartRequest) (history.InstanceID, error)
+	Raise(ctx context.Context, id history.InstanceID, r engine.RaiseRequest) error
+	Terminate(ctx context.Context, id history.InstanceID, reason json.RawMessage) error
+	Suspend(ctx context.Context, id history.InstanceID, reason string) error
+	Resume(ctx context.Context, id history.InstanceID, reason string) error
+	Status(ctx context.Context, id history.InstanceID, o engine.StatusOptions) (engine.Status, error)
+	// Wait returns nil once the instance is terminal.
+	Wait(ctx context.Context, id history.InstanceID) error
+}
+
+// Client manages the instances of a hub. It is safe for concurrent use and
+// holds nothing that must be closed.
+type Client struct {
+	hub Hub
+}
+
+// Local returns a client of a hub in this process.
+func Local(hub Hub) *Client { return &Client{hub} }
+
+// Reuse says what a start does when its instance id exists already.
+type Reuse = engine.Reuse
+
+// The values of [Reuse].
+const (
+	RefuseIfActive = engine.RefuseIfActive // replace an instance that has ended; refuse otherwise
+	RefuseIfExists = engine.RefuseIfExists // refuse
+	ReplaceAny     = engine.ReplaceAny     // replace in any state: a live instance ends at once
+	ReturnExisting = engine.ReturnExisting // succeed with the one that is there
+)
+
+// StartOptions are what a start can say besides name and input. The zero value
+// is the usual start.
+type StartOptions struct {
+	ID      string // empty: a random one of 32 hex digits
+	Version string // empty: the hub's default
+	Tags    map[string]string
+	StartAt time.Time // not before; zero: now
+	Reuse   Reuse     // default: the hub's rule, RefuseIfActive unless configured
+}
+
+// StartNew schedules an instance of the orchestrator name and returns its id
+// once that is durable. It does not wait for the orchestrator to run.
+//
+// Errors: [ErrInvalidArgument], [ErrUnknownOrchestrator], [ErrAlreadyExists].
+func (c *Client) StartNew(ctx context.Context, name string, input any, o StartOptions) (string, error) {
+	payload, err := encode(input)
+	if err == nil && name == "" {
+		err = fmt.Errorf("%w: the orchestrator has no name", ErrInvalidArgument)
+	}
+	if err != nil {
+		return "", newError("start "+name, o.ID, err)
+	}
+	id, err := c.hub.Start(ctx, engine.StartRequest{
+		Name: name, ID: history.InstanceID(o.ID), Input: payload,
+		Version: o.Version, Tags: o.Tags, ScheduledAt: o.StartAt, Reuse: o.Reuse,
+	})
+	if err != nil {
+		return "", newError("start "+name, o.ID, err)
+	}
+	return string(id), nil
+}
+
+// GetOptions say what GetStatus leaves out. The zero value shows everything.
+type GetOptions struct {
+	OmitInput  bool
+	OmitOutput bool
+}
+
+// GetStatus returns what is durably known of an instance, or [ErrNotFound].
+func (c *Client) GetStatus(ctx context.Context, id string, o GetOptions) (*Status, error) {
+	st, err := c.hub.Status(ctx, history.InstanceID(id), engine.StatusOptions{Payloads: !o.OmitInput || !o.OmitOutput})
+	if err != nil {
+		return nil, newError("status", id, err)
+	}
+	if o.OmitInput {
+		st.Input = nil
+	}
+	if o.OmitOutput {
+		st.Output, st.Failure = nil, nil
+	}
+	return newStatus(st), nil
+}
+
+// WaitForCompletion returns the final status once the instance has ended, in
+// whatever way: see [Status.Err]. It survives restarts of a remote host. A
+// missing instance is [ErrNotFound] at once.
+func (c *Client) WaitForCompletion(ctx context.Context, id string) (*Status, error) {
+	if err := c.hub.Wait(ctx, history.InstanceID(id)); err != nil {
+		return nil, newError("wait", id, err)
+	}
+	return c.GetStatus(ctx, id, GetOptions{})
+}
+
+// RaiseOption varies one RaiseEvent.
+type RaiseOption func(*engine.RaiseRequest)
+
+// WithIdempotencyKey makes the instance take an event of this key once, however
+// often it is raised.
+func WithIdempotencyKey(key string) RaiseOption {
+	return func(r *engine.RaiseRequest) { r.Key = key }
+}
+
+// RaiseEvent hands an external event to an instance; it is kept until the
+// orchestrator waits for that name. Names match ignoring letter case.
+//
+// Errors: [ErrInvalidArgument], [ErrNotFound], [ErrTerminal].
+func (c *Client) RaiseEvent(ctx context.Context, id, name string, data any, options ...RaiseOption) error {
+	payload, err := encode(data)
+	if err == nil && name == "" {
+		err = fmt.Errorf("%w: the event has no name", ErrInvalidArgument)
+	}
+	if err != nil {
+		return newError("raise event", id, err)
+	}
+	r := engine.RaiseRequest{Name: name, Payload: payload}
+	for _, option := range options {
+		option(&r)
+	}
+	return newError("raise event", id, c.hub.Raise(ctx, history.InstanceID(id), r))
+}
+
+// TerminateOptions are what Terminate can say.
+type TerminateOptions struct {
+	Reason string // becomes the instance's output; empty: none
+}
+
+// Terminate ends an instance. It returns when the request is durable; activities
+// that run already are not stopped, their results are ignored.
+//
+// Errors: [ErrNotFound], [ErrTerminal].
+func (c *Client) Terminate(ctx context.Context, id string, o TerminateOptions) error {
+	var reason json.RawMessage
+	if o.Reason != "" {
+		reason, _ = json.Marshal(o.Reason) // a string always encodes
+	}
+	return newError("terminate", id, c.hub.Terminate(ctx, history.InstanceID(id), reason))
+}
+
+// Suspend pauses an instance: events are held until it is resumed.
+//
+// Errors: [ErrNotFound], [ErrTerminal], [ErrInvalidState] when it is suspended already.
+func (c *Client) Suspend(ctx context.Context, id, reason string) error {
+	return newError("suspend", id, c.hub.Suspend(ctx, history.InstanceID(id), reason))
+}
+
+// Resume lets a suspended instance go on.
+//
+// Errors: [ErrNotFound], [ErrTerminal], [ErrInvalidState] when it is not suspended.
+func (c *Client) Resume(ctx context.Context, id, reason string) error {
+	return newError("resume", id, c.hub.Resume(ctx, history.InstanceID(id), reason))
+}
+
+// encode turns a payload into JSON. nil stays nil, which is null.
+func encode(payload any) (json.RawMessage, error) {
+	switch v := payload.(type) {
+	case nil:
+		return nil, nil
+	case json.RawMessage:
+		if len(v) > 0 && !json.Valid(v) {
+			return nil, fmt.Errorf("%w: the payload is not valid JSON", ErrInvalidArgument)
+		}
+		return v, nil
+	}
+	text, err := json.Marshal(payload)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalidArgument, err)
+	}
+	return text, nil
+}

@@ -1,0 +1,86 @@
+package client
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
+)
+
+// RuntimeStatus is where an instance stands.
+type RuntimeStatus = history.RuntimeStatus
+
+// Failure is what user code reported when it did not succeed.
+type Failure = history.Failure
+
+// Status is what is durably known of an instance (spec/client-api.md 5.1). The
+// first group is always there; the second needs a host of this product.
+type Status struct {
+	ID           string
+	Name         string // orchestrator, as given at start
+	Status       RuntimeStatus
+	CreatedAt    time.Time       // when it was scheduled
+	UpdatedAt    time.Time       // of its newest turn
+	Input        json.RawMessage // nil is null, or left out
+	CustomStatus json.RawMessage // nil until set
+	Output       json.RawMessage // result, text of the failure, or reason
+
+	ExecutionID string
+	Version     string
+	CompletedAt time.Time // zero while it has not ended
+	ScheduledAt time.Time // not before; zero when it could start at once
+	ParentID    string    // instance that waits for this one; empty when none
+	Tags        map[string]string
+	Failure     *Failure // Failed only
+}
+
+// Terminal reports whether the instance has ended.
+func (s *Status) Terminal() bool { return s.Status.Terminal() }
+
+// Err returns nil for a Completed instance and for one that has not ended, and
+// else how it ended.
+func (s *Status) Err() error {
+	switch {
+	case !s.Terminal() || s.Status == history.Completed:
+		return nil
+	case s.Failure != nil:
+		return fmt.Errorf("instance %s: %s: %s", s.ID, s.Status, s.Failure)
+	case len(s.Output) > 0:
+		return fmt.Errorf("instance %s: %s: %s", s.ID, s.Status, s.Output)
+	}
+	return fmt.Errorf("instance %s: %s", s.ID, s.Status)
+}
+
+// Result decodes the output of a Completed instance; null and nothing are the
+// zero value. For other instances it returns [Status.Err] or [ErrInvalidState].
+func Result[T any](s *Status) (T, error) {
+	var out T
+	if err := s.Err(); err != nil {
+		return out, err
+	}
+	if s.Status != history.Completed {
+		return out, fmt.Errorf("%w: instance %s is %s", ErrInvalidState, s.ID, s.Status)
+	}
+	if len(s.Output) == 0 {
+		return out, nil
+	}
+	if err := json.Unmarshal(s.Output, &out); err != nil {
+		return out, fmt.Errorf("output of instance %s: %w", s.ID, err)
+	}
+	return out, nil
+}
+
+func newStatus(st engine.Status) *Status {
+	out := &Status{
+		ID: string(st.ID), Name: st.Name, Status: st.Instance.Status, CreatedAt: st.CreatedAt, UpdatedAt: st.UpdatedAt,
+		Input: st.Input, CustomStatus: st.CustomStatus, Output: st.Output,
+		ExecutionID: string(st.ExecutionID), Version: st.Version, CompletedAt: st.CompletedAt, ScheduledAt: st.ScheduledAt,
+		Tags: st.Tags, Failure: st.Failure,
+	}
+	if st.Parent != nil {
+		out.ParentID = string(st.Parent.InstanceID)
+	}
+	return out
+}

@@ -1,0 +1,51 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/perdure/perdure/engine"
+)
+
+// accepted is the answer to a command that was queued: 202 and no body.
+var accepted = response{code: http.StatusAccepted}
+
+// raise is spec/http-api.md 5.5. That an instance is missing or has ended is
+// told before anything that is wrong with the body.
+func raise(r *request) (response, error) {
+	payload, err := r.jsonPayload()
+	if err != nil {
+		st, missing := r.hub.Status(r.Context(), r.id(), engine.StatusOptions{})
+		switch {
+		case missing != nil:
+			return response{}, missing
+		case st.Status.Terminal():
+			return response{}, fmt.Errorf("raise event to instance %s: %w", r.id(), engine.ErrTerminal)
+		}
+		return response{}, err
+	}
+	return accepted, r.hub.Raise(r.Context(), r.id(), engine.RaiseRequest{
+		Name: r.params["event"], Payload: payload, Key: r.Header.Get("Idempotency-Key"),
+	})
+}
+
+// terminate is spec/http-api.md 5.6: the reason becomes the output, as a string
+// whatever it looks like.
+func terminate(r *request) (response, error) {
+	var reason json.RawMessage
+	if text := r.query.reason(); text != "" {
+		reason = quote(text)
+	}
+	return accepted, r.hub.Terminate(r.Context(), r.id(), reason)
+}
+
+// suspend is spec/http-api.md 5.7.
+func suspend(r *request) (response, error) {
+	return accepted, r.hub.Suspend(r.Context(), r.id(), r.query.reason())
+}
+
+// resume is spec/http-api.md 5.8.
+func resume(r *request) (response, error) {
+	return accepted, r.hub.Resume(r.Context(), r.id(), r.query.reason())
+}

@@ -1,0 +1,100 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// response is an answer; an empty body has no content type.
+type response struct {
+	code       int
+	location   string
+	retryAfter int // seconds; 0: none
+	body       []byte
+}
+
+func (r response) write(w http.ResponseWriter) {
+	header := w.Header()
+	if r.location != "" {
+		header.Set("Location", r.location)
+	}
+	if r.retryAfter > 0 {
+		header.Set("Retry-After", strconv.Itoa(r.retryAfter))
+	}
+	header.Set("Content-Length", strconv.Itoa(len(r.body)))
+	header.Set("Cache-Control", "no-store")
+	if len(r.body) > 0 {
+		header.Set("Content-Type", "application/json; charset=utf-8")
+		header.Set("X-Content-Type-Options", "nosniff")
+	}
+	w.WriteHeader(r.code)
+	w.Write(r.body) // a caller that is gone misses nothing
+}
+
+// object builds a JSON object whose keys keep their order and whose payloads
+// keep their bytes; encoding/json offers neither.
+type object struct {
+	text []byte
+}
+
+// raw adds a member; no value is null.
+func (o *object) raw(key string, value json.RawMessage) *object {
+	o.key(key)
+	if len(value) == 0 {
+		value = json.RawMessage("null")
+	}
+	o.text = append(o.text, value...)
+	return o
+}
+
+func (o *object) str(key, value string) *object { return o.raw(key, quote(value)) }
+
+// instant adds a time in full precision (spec/http-api.md 2.3).
+func (o *object) instant(key string, at time.Time) *object {
+	return o.str(key, at.UTC().Format("2006-01-02T15:04:05.9999999Z"))
+}
+
+// second adds a time in whole seconds.
+func (o *object) second(key string, at time.Time) *object {
+	return o.str(key, at.UTC().Format("2006-01-02T15:04:05Z"))
+}
+
+func (o *object) key(key string) {
+	separator := byte(',')
+	if len(o.text) == 0 {
+		separator = '{'
+	}
+	o.text = append(append(append(o.text, separator), quote(key)...), ':')
+}
+
+// json returns the object; nothing may be added afterwards.
+func (o *object) json() json.RawMessage {
+	if len(o.text) == 0 {
+		return json.RawMessage("{}")
+	}
+	return append(o.text, '}')
+}
+
+// quote encodes a string and leaves <, > and & as they are.
+func quote(text string) json.RawMessage {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.Encode(text) // a string always encodes
+	return bytes.TrimRight(b.Bytes(), "\n")
+}
+
+// unquote returns the text of a JSON string, other JSON as it is, "" for null.
+func unquote(value json.RawMessage) string {
+	var text string
+	switch {
+	case len(value) == 0:
+		return ""
+	case json.Unmarshal(value, &text) == nil:
+		return text
+	}
+	return string(value)
+}

@@ -1,0 +1,85 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
+)
+
+// reuses are the values of the parameter reuse, by lower-case name.
+var reuses = map[string]engine.Reuse{
+	"":               engine.RefuseIfActive,
+	"refuseifactive": engine.RefuseIfActive,
+	"refuseifexists": engine.RefuseIfExists,
+	"replaceany":     engine.ReplaceAny,
+	"returnexisting": engine.ReturnExisting,
+}
+
+// start is spec/http-api.md 5.1. Ours besides: startAt, reuse and tag.NAME.
+func start(r *request) (response, error) {
+	input, err := r.payload()
+	if err != nil {
+		return response{}, err
+	}
+	reuse, ok := reuses[strings.ToLower(r.query.last("reuse"))]
+	if !ok {
+		return response{}, invalid("reuse %q is not RefuseIfActive, RefuseIfExists, ReplaceAny or ReturnExisting", r.query.last("reuse"))
+	}
+	var at time.Time
+	if text := r.query.last("startAt"); text != "" {
+		// An unescaped offset arrives with a blank for its '+'.
+		if at, err = time.Parse(time.RFC3339Nano, strings.ReplaceAll(text, " ", "+")); err != nil {
+			return response{}, invalid("startAt %q is not a time like 2030-01-02T15:04:05Z", text)
+		}
+	}
+	timeout, wait := r.query.seconds("timeout")
+	interval, polled := r.query.seconds("pollingInterval")
+	if wait && polled && interval > timeout {
+		return response{}, invalid("pollingInterval %v is longer than timeout %v", interval, timeout)
+	}
+	id, err := r.hub.Start(r.Context(), engine.StartRequest{
+		Name: r.params["name"], ID: r.id(), Input: input, Version: r.query.last("version"),
+		Tags: prefixed(r.URL.RawQuery, "tag."), ScheduledAt: at, Reuse: reuse,
+	})
+	if err != nil {
+		return response{}, err
+	}
+	if wait {
+		if res, ended := outcome(r, id, timeout); ended {
+			return res, nil
+		}
+	}
+	return checkStatus(r, id), nil
+}
+
+// outcome waits for the end of an instance that was just started: the bare
+// output, or the status of one that did not complete. Whatever goes wrong here,
+// the instance exists, so the caller gets its links instead of an error.
+func outcome(r *request, id history.InstanceID, timeout time.Duration) (res response, ended bool) {
+	await(r, id, timeout)
+	st, err := r.hub.Status(r.Context(), id, engine.StatusOptions{Payloads: true})
+	switch {
+	case err != nil || !st.Status.Terminal():
+		return response{}, false
+	case st.Status == history.Completed && len(st.Output) == 0:
+		return response{code: http.StatusOK, body: []byte("null")}, true
+	case st.Status == history.Completed:
+		return response{code: http.StatusOK, body: st.Output}, true
+	}
+	return response{code: http.StatusOK, body: statusBody(st, view{input: true}).json()}, true
+}
+
+// await returns when the instance has ended, the time is up or waiting is not
+// possible; the caller looks which.
+func await(r *request, id history.InstanceID, timeout time.Duration) {
+	if timeout <= 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), timeout)
+	defer cancel()
+	r.hub.Wait(ctx, id) // see above: the status tells
+}
