@@ -16,7 +16,7 @@ type State struct {
 	Seq       uint32           // of the newest record
 	First     uint32           // of the oldest record
 	Turns     int              // turns of this execution
-	At        time.Time        // time of the newest turn
+	At        time.Time        // time of the newest turn; of the start while there is none
 	Open      map[int32]*Event // scheduling events that nothing has answered, by sequence id
 	Tasks     int              // activities among them
 	Suspended bool
@@ -46,6 +46,9 @@ func (s *State) apply(ev *Event) {
 	switch ev.Kind {
 	case ExecutionStarted:
 		s.Started = ev
+		if s.At.Before(ev.At) {
+			s.At = ev.At
+		}
 		for _, key := range ev.Started.Keys {
 			s.remember(key)
 		}
