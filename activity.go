@@ -1,0 +1,97 @@
+package perdure
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/registry"
+	"github.com/perdure/perdure/internal/replay"
+)
+
+// CallActivity runs a registered activity and returns the task of its result.
+// The activity runs with the instance's version unless [WithVersion] gives
+// another.
+func CallActivity[In, Out any](ctx *OrchestrationContext, fn func(context.Context, In) (Out, error), in In, opts ...CallOption) *Task[Out] {
+	name, err := nameOf(&ctx.app.functions.Activities, fn, "Activity")
+	if err != nil {
+		return failed[Out](ctx, name, err)
+	}
+	return ActivityRef[In, Out](name).Call(ctx, in, opts...)
+}
+
+// ActivityRef is the name of an activity that lives elsewhere, with its types:
+//
+//	const Charge = perdure.ActivityRef[Order, Receipt]("Charge")
+type ActivityRef[In, Out any] string
+
+// Call runs the activity of that name, like [CallActivity].
+func (r ActivityRef[In, Out]) Call(ctx *OrchestrationContext, in In, opts ...CallOption) *Task[Out] {
+	name := string(r)
+	o := newCallOptions(opts)
+	if name == "" {
+		return failed[Out](ctx, name, fmt.Errorf("call an activity: its name is empty"))
+	}
+	if o.id != "" || o.tags != nil {
+		return failed[Out](ctx, name, fmt.Errorf("call activity %s: WithInstanceID and WithTags apply to sub-orchestrations only", name))
+	}
+	version := ctx.Version()
+	if o.version != nil {
+		version = *o.version
+	}
+	return call[Out](ctx, name, "activity", in, func(input json.RawMessage) *replay.Task {
+		return o.retry.run(ctx.core, name, func(attempt int32) *replay.Task {
+			return ctx.core.ScheduleTask(name, version, input, attempt)
+		})
+	})
+}
+
+// nameOf returns the durable name of a registered function.
+func nameOf[F any](set *registry.Set[F], fn any, kind string) (string, error) {
+	goName := registry.GoName(fn)
+	switch found := set.FindCode(registry.CodeOf(fn)); len(found) {
+	case 1:
+		return found[0].Name, nil
+	case 0:
+		return goName, fmt.Errorf("%s is not registered; register it with Add%s, or call it by its name with %sRef if it lives elsewhere", goName, kind, kind)
+	default:
+		return goName, fmt.Errorf("%s is registered more than once, as %q (%s) and %q (%s), or several closures share its code; call it by its name with %sRef",
+			goName, found[0].Name, found[0].Site, found[1].Name, found[1].Site, kind)
+	}
+}
+
+// ActivityInfo tells an activity which call it serves.
+type ActivityInfo struct {
+	InstanceID  InstanceID
+	ExecutionID ExecutionID
+	TaskID      int32 // sequence id of the call
+	Name        string
+	Attempt     int32 // under the caller's retry policy, from 1
+	// IdempotencyToken is the same whenever this call is run again because its
+	// result was lost, and differs from that of any other call or attempt.
+	IdempotencyToken string
+}
+
+type activityInfoKey struct{}
+
+// ActivityInfoFrom returns what ctx, the context of an activity, knows of the
+// call. ok is false outside activities.
+func ActivityInfoFrom(ctx context.Context) (info ActivityInfo, ok bool) {
+	task, ok := ctx.Value(activityInfoKey{}).(history.Task)
+	if !ok {
+		return ActivityInfo{}, false
+	}
+	return ActivityInfo{
+		InstanceID:       task.Instance,
+		ExecutionID:      task.ExecutionID,
+		TaskID:           task.ID,
+		Name:             task.Name,
+		Attempt:          max(task.Attempt, 1),
+		IdempotencyToken: fmt.Sprintf("%s/%s/%d", task.Instance, task.ExecutionID, task.ID),
+	}, true
+}
+
+func withActivityInfo(ctx context.Context, t history.Task) context.Context {
+	return context.WithValue(ctx, activityInfoKey{}, t)
+}

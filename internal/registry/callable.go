@@ -1,0 +1,66 @@
+package registry
+
+import (
+	"fmt"
+	"reflect"
+	"runtime"
+)
+
+// Callable is a Go function of the shape func(C, In) (Out, error), its types
+// erased.
+type Callable struct {
+	value reflect.Value
+	in    reflect.Type
+}
+
+var errorType = reflect.TypeFor[error]()
+
+// NewCallable checks that fn has the shape, with first as C.
+func NewCallable(fn any, first reflect.Type) (*Callable, error) {
+	if fn == nil {
+		return nil, fmt.Errorf("the function is nil; pass a %s", shape(first))
+	}
+	v := reflect.ValueOf(fn)
+	t := v.Type()
+	if t.Kind() != reflect.Func {
+		return nil, fmt.Errorf("%s is not a function; pass a %s", t, shape(first))
+	}
+	if t.NumIn() != 2 || t.IsVariadic() || t.In(0) != first || t.NumOut() != 2 || t.Out(1) != errorType {
+		return nil, fmt.Errorf("the function is a %s; make it a %s", t, shape(first))
+	}
+	if v.IsNil() {
+		return nil, fmt.Errorf("the function is nil; pass a %s", shape(first))
+	}
+	return &Callable{value: v, in: t.In(1)}, nil
+}
+
+func shape(first reflect.Type) string { return fmt.Sprintf("func(%s, In) (Out, error)", first) }
+
+// Code identifies the function's code. Closures of one function literal, method
+// values of one method and the like share theirs.
+func (c *Callable) Code() uintptr { return c.value.Pointer() }
+
+// Call runs the function on the input that decode reads.
+func (c *Callable) Call(first reflect.Value, decode func(into any) error) (out any, err error) {
+	in := reflect.New(c.in)
+	if err := decode(in.Interface()); err != nil {
+		return nil, err
+	}
+	results := c.value.Call([]reflect.Value{first, in.Elem()})
+	if err, failed := results[1].Interface().(error); failed {
+		return nil, err
+	}
+	return results[0].Interface(), nil
+}
+
+// GoName returns the name of the Go function fn, or its type if it is none.
+func GoName(fn any) string {
+	v := reflect.ValueOf(fn)
+	if v.Kind() != reflect.Func || v.IsNil() {
+		return fmt.Sprintf("%T", fn)
+	}
+	return runtime.FuncForPC(v.Pointer()).Name()
+}
+
+// CodeOf returns what [Callable.Code] does, 0 for a nil function.
+func CodeOf(fn any) uintptr { return reflect.ValueOf(fn).Pointer() }

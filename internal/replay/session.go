@@ -1,0 +1,283 @@
+package replay
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/perdure/perdure/history"
+)
+
+// Func is the code of an orchestrator. It runs on the coroutine.
+type Func func(c *Context, input json.RawMessage) (json.RawMessage, *history.Failure)
+
+// DefaultMaxActions is how many actions an execution may ask for unless
+// [Config.MaxActions] says otherwise (spec/runtime.md 2.1).
+const DefaultMaxActions = 100_000
+
+// Config is what a session needs to know besides the code.
+type Config struct {
+	Instance         history.Instance // as of the session's start
+	AwaitOutstanding bool             // end only when all tasks have (spec/runtime.md 2.12)
+	Park             bool             // answer code that no longer fits with [history.ErrParked] instead of failing the instance
+	MaxActions       int              // 0 means DefaultMaxActions
+	Logger           *slog.Logger     // nil discards
+}
+
+// Session runs one execution. It is not safe for concurrent use. Whoever has
+// one calls Stop before letting go of it.
+type Session struct {
+	config Config
+	run    Func
+	log    *slog.Logger
+	co     coroutine
+
+	// Read by any goroutine, written while the driver has control.
+	now       atomic.Pointer[time.Time]
+	replaying atomic.Bool
+	quiet     atomic.Bool // nothing is logged
+
+	turns     int
+	suspended bool
+	held      []*history.Event // of turns that left the instance suspended
+
+	// The rest belongs to whoever has control.
+	started      bool
+	waiting      *Task           // what the parked code waits for
+	settled      *Task           // what the newest event ended
+	open         map[int32]*Task // tasks of actions that nothing has answered
+	inbox        inbox
+	ends         int
+	guids        int
+	nextID       int32
+	pending      []history.Action // asked for, not recorded; ascending id
+	canceled     []int32          // timers, in this turn
+	customStatus *json.RawMessage // set in this turn
+	following    *Next
+	late         []history.Event  // raised after the code has ended
+	result       json.RawMessage  // of the code
+	failure      *history.Failure // of the code
+	fatal        *history.Failure // ends the execution, whatever the code does
+	recorded     int32            // highest sequence id that history holds; NoID when none
+}
+
+// New returns a session that has seen no turn. The code starts with the first.
+func New(run Func, config Config) *Session {
+	if config.MaxActions == 0 {
+		config.MaxActions = DefaultMaxActions
+	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Session{config: config, run: run, recorded: history.NoID}
+	s.co.guard.Store(gone)
+	s.log = s.newLogger()
+	s.now.Store(&time.Time{})
+	return s
+}
+
+// ExecutionID returns the execution that the session runs.
+func (s *Session) ExecutionID() history.ExecutionID { return s.config.Instance.ExecutionID }
+
+// Turns returns how many turns the session has seen.
+func (s *Session) Turns() int { return s.turns }
+
+// Run applies w.Turn, after w.Past if the session is new. After an error, which
+// may be [history.ErrParked], and after an outcome that ends the execution the
+// session is of no further use.
+func (s *Session) Run(ctx context.Context, w history.Work) (history.Outcome, error) {
+	if s.turns == 0 && w.PastTurns > 0 {
+		if err := s.replay(ctx, w); err != nil {
+			return history.Outcome{}, err
+		}
+	}
+	if s.turns != w.PastTurns {
+		return history.Outcome{}, fmt.Errorf("run turn %d of instance %s: the session has seen %d turns", w.PastTurns+1, s.config.Instance.ID, s.turns)
+	}
+	if s.fatal == nil {
+		s.turn(&w.Turn, false)
+	}
+	if s.fatal != nil && s.fatal.Type == history.FailureNonDeterministic && s.config.Park {
+		return history.Outcome{}, fmt.Errorf("instance %s: %w: %s", s.config.Instance.ID, history.ErrParked, s.fatal.Message)
+	}
+	return s.outcome(), nil
+}
+
+// replay applies the recorded turns.
+func (s *Session) replay(ctx context.Context, w history.Work) error {
+	for turn, err := range w.Past(ctx) {
+		if err != nil {
+			return fmt.Errorf("read the history of instance %s: %w", s.config.Instance.ID, err)
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		s.turn(&turn, true)
+		if s.fatal != nil {
+			s.turns = w.PastTurns
+			return nil
+		}
+	}
+	return nil
+}
+
+// Stop unloads the code. It returns when none of it runs.
+func (s *Session) Stop() {
+	s.quiet.Store(true)
+	s.co.unload()
+}
+
+// turn applies one turn. Events of a turn that leaves the instance suspended
+// wait, in order, for the first turn that does not: suspension holds from the
+// turn's start, so that what code sees does not depend on where in the turn the
+// suspension stood.
+func (s *Session) turn(t *history.Turn, replaying bool) {
+	s.turns++
+	s.now.Store(&t.At)
+	s.replaying.Store(replaying)
+	s.quiet.Store(replaying)
+	s.canceled, s.customStatus = nil, nil
+
+	for i := range t.Events {
+		ev := &t.Events[i]
+		switch {
+		case ev.Kind == history.ExecutionSuspended:
+			s.suspended = true
+		case ev.Kind == history.ExecutionResumed:
+			s.suspended = false
+		case incoming(ev.Kind):
+			s.held = append(s.held, ev)
+		}
+	}
+	if !s.suspended {
+		for _, ev := range s.held {
+			s.apply(ev)
+			if s.checkFatal() {
+				return
+			}
+		}
+		s.held = nil
+	}
+	if replaying {
+		s.match(t)
+	}
+}
+
+// incoming reports whether code can see events of this kind.
+func incoming(kind history.Kind) bool {
+	switch kind {
+	case history.ExecutionStarted, history.EventRaised, history.TimerFired, history.TaskCompleted, history.TaskFailed,
+		history.SubOrchestrationInstanceCompleted, history.SubOrchestrationInstanceFailed:
+		return true
+	}
+	return false
+}
+
+// apply lets the code see one event.
+func (s *Session) apply(ev *history.Event) {
+	switch ev.Kind {
+	case history.ExecutionStarted:
+		s.start(ev.Payload)
+	case history.EventRaised:
+		s.raise(ev)
+	case history.TimerFired:
+		s.answer(ev, history.CreateTimer)
+	case history.TaskCompleted, history.TaskFailed:
+		s.answer(ev, history.ScheduleTask)
+	case history.SubOrchestrationInstanceCompleted, history.SubOrchestrationInstanceFailed:
+		s.answer(ev, history.StartSubOrchestration)
+	}
+}
+
+// start runs the code until it waits for something.
+func (s *Session) start(input json.RawMessage) {
+	if s.started {
+		return
+	}
+	s.started = true
+	c := &Context{s}
+	if s.config.AwaitOutstanding {
+		s.co.linger = func() { s.proceed(s.settled) }
+	}
+	s.co.start(func() { s.result, s.failure = s.run(c, input) })
+}
+
+func (s *Session) raise(ev *history.Event) {
+	if s.co.ended {
+		s.late = append(s.late, *ev)
+		return
+	}
+	if t, ok := s.inbox.add(ev); ok {
+		t.payload = ev.Payload
+		s.settle(t)
+	}
+}
+
+// answer ends the open task that a completion is about. Completions of tasks
+// that are not open are duplicates, or belong to a timer that was cancelled.
+func (s *Session) answer(ev *history.Event, kind history.ActionKind) {
+	t := s.open[ev.TaskID]
+	if t == nil || t.kind != kind {
+		s.log.Debug("completion ignored: no such task is open", "event", ev.Kind.String(), "task", ev.TaskID)
+		return
+	}
+	delete(s.open, ev.TaskID)
+	switch ev.Kind {
+	case history.TaskFailed, history.SubOrchestrationInstanceFailed:
+		t.failure = ev.Failure
+		if t.failure == nil {
+			t.failure = &history.Failure{Message: string(ev.Payload)}
+		}
+	default:
+		t.payload = ev.Payload
+	}
+	s.settle(t)
+}
+
+// settle ends t and lets the code run if that is of interest to it.
+func (s *Session) settle(t *Task) {
+	s.end(t)
+	if t == s.waiting || len(t.then) > 0 {
+		s.settled = t
+		s.co.resume()
+	}
+}
+
+// checkFatal ends the code if it must not go on.
+func (s *Session) checkFatal() bool {
+	if s.fatal == nil && s.co.misused.Load() && (!s.co.ended || s.co.abused) {
+		s.fatal = &history.Failure{Type: history.FailureMisuse, Message: ErrForeignGoroutine.Error(), NonRetriable: true}
+	}
+	if s.fatal == nil {
+		return false
+	}
+	s.Stop()
+	return true
+}
+
+// outcome returns what the turn led to.
+func (s *Session) outcome() history.Outcome {
+	if s.fatal != nil {
+		return history.Outcome{Actions: []history.Action{s.fail(s.fatal)}, CustomStatus: s.customStatus}
+	}
+	if s.suspended {
+		return history.Outcome{}
+	}
+	actions := s.pending
+	for _, id := range s.canceled {
+		actions = append(actions, history.Action{Kind: history.CancelTimer, ID: id})
+	}
+	if len(s.canceled) > 0 {
+		slices.SortStableFunc(actions, func(a, b history.Action) int { return cmp.Compare(a.ID, b.ID) })
+	}
+	s.pending, s.canceled = nil, nil
+	if s.co.ended && (!s.config.AwaitOutstanding || len(s.open) == 0) {
+		actions = append(actions, s.complete())
+	}
+	return history.Outcome{Actions: actions, CustomStatus: s.customStatus}
+}

@@ -1,0 +1,85 @@
+package perdure
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/replay"
+)
+
+// CallSubOrchestrator starts a registered orchestrator as a child and returns
+// the task of its result. Without [WithInstanceID] the child's id is derived
+// from the parent's.
+func CallSubOrchestrator[In, Out any](ctx *OrchestrationContext, fn func(*OrchestrationContext, In) (Out, error), in In, opts ...CallOption) *Task[Out] {
+	name, err := nameOf(&ctx.app.functions.Orchestrators, fn, "Orchestrator")
+	if err != nil {
+		return failed[Out](ctx, name, err)
+	}
+	return OrchestratorRef[In, Out](name).Call(ctx, in, opts...)
+}
+
+// StartOrchestration starts a registered orchestrator as an instance of its own
+// and returns its id, without waiting for it. The start takes effect at the end
+// of the turn.
+func StartOrchestration[In, Out any](ctx *OrchestrationContext, fn func(*OrchestrationContext, In) (Out, error), in In, opts ...CallOption) (InstanceID, error) {
+	name, err := nameOf(&ctx.app.functions.Orchestrators, fn, "Orchestrator")
+	if err != nil {
+		return "", err
+	}
+	return OrchestratorRef[In, Out](name).Start(ctx, in, opts...)
+}
+
+// OrchestratorRef is the name of an orchestrator that lives elsewhere, with its
+// types:
+//
+//	const Ship = perdure.OrchestratorRef[Order, Parcel]("Ship")
+type OrchestratorRef[In, Out any] string
+
+// Call starts the orchestrator of that name, like [CallSubOrchestrator].
+func (r OrchestratorRef[In, Out]) Call(ctx *OrchestrationContext, in In, opts ...CallOption) *Task[Out] {
+	name := string(r)
+	o := newCallOptions(opts)
+	if name == "" {
+		return failed[Out](ctx, name, fmt.Errorf("call a sub-orchestrator: its name is empty"))
+	}
+	return call[Out](ctx, name, "sub-orchestration", in, func(input json.RawMessage) *replay.Task {
+		return o.retry.run(ctx.core, name, func(attempt int32) *replay.Task {
+			a := o.child(name, input)
+			a.Attempt = attempt
+			return ctx.core.StartSubOrchestration(a)
+		})
+	})
+}
+
+// Start starts the orchestrator of that name, like [StartOrchestration].
+func (r OrchestratorRef[In, Out]) Start(ctx *OrchestrationContext, in In, opts ...CallOption) (InstanceID, error) {
+	name := string(r)
+	o := newCallOptions(opts)
+	switch {
+	case name == "":
+		return "", fmt.Errorf("start an orchestration: the name is empty")
+	case o.retry != nil:
+		return "", fmt.Errorf("start orchestration %s: WithRetry applies to calls that are waited for", name)
+	}
+	input, err := encode(in)
+	if err != nil {
+		return "", fmt.Errorf("start orchestration %s: %w", name, err)
+	}
+	if o.id == "" {
+		o.id = InstanceID(strings.ReplaceAll(ctx.NewGUID(), "-", ""))
+	}
+	if err := ctx.core.StartOrchestration(o.child(name, input)); err != nil {
+		return "", fmt.Errorf("start orchestration %s: %w", name, err)
+	}
+	return o.id, nil
+}
+
+func (o *callOptions) child(name string, input json.RawMessage) history.Action {
+	a := history.Action{Name: name, Payload: input, Instance: o.id, Tags: o.tags}
+	if o.version != nil {
+		a.Version = *o.version
+	}
+	return a
+}

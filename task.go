@@ -1,0 +1,75 @@
+package perdure
+
+import (
+	"encoding/json"
+
+	"github.com/perdure/perdure/internal/replay"
+)
+
+// Task is something that an orchestrator started or waits for. It is for the
+// orchestrator's own goroutine only.
+type Task[T any] struct {
+	ctx   *replay.Context
+	core  *replay.Task
+	value func() (T, error) // what it led to, once core has ended well; nil: its payload
+	what  string            // names the payload
+}
+
+// Awaitable is any [Task], whatever its type.
+type Awaitable interface {
+	task() *replay.Task
+}
+
+func (t *Task[T]) task() *replay.Task {
+	if t == nil {
+		return nil
+	}
+	return t.core
+}
+
+// Await blocks the orchestrator until the task has ended. The error is a
+// [*TaskFailedError] when a function failed, a [*ConversionError] when what
+// came back is no T, and otherwise says what went wrong.
+func (t *Task[T]) Await() (T, error) {
+	if err := t.ctx.Await(t.core); err != nil {
+		var zero T
+		return zero, err
+	}
+	return t.result()
+}
+
+// Done reports whether the task has ended, well or not.
+func (t *Task[T]) Done() bool { return t.ctx.Done(t.core) }
+
+// result returns what a task led to that has ended.
+func (t *Task[T]) result() (T, error) {
+	var out T
+	if err := taskError(t.core); err != nil {
+		return out, err
+	}
+	if t.value != nil {
+		return t.value()
+	}
+	return out, decodeInto(t.core.Payload(), &out, t.what)
+}
+
+// taskError returns why a task that has ended did not succeed.
+func taskError(t *replay.Task) error {
+	if failure := t.Failure(); failure != nil {
+		return &TaskFailedError{Name: t.Name, TaskID: t.ID, Failure: *failure}
+	}
+	return t.Err()
+}
+
+func failed[T any](ctx *OrchestrationContext, name string, err error) *Task[T] {
+	return &Task[T]{ctx: ctx.core, core: ctx.core.Failed(name, err)}
+}
+
+// call encodes in and makes a task of what start returns.
+func call[Out any](ctx *OrchestrationContext, name, kind string, in any, start func(json.RawMessage) *replay.Task) *Task[Out] {
+	payload, err := encode(in)
+	if err != nil {
+		return failed[Out](ctx, name, err)
+	}
+	return &Task[Out]{ctx: ctx.core, core: start(payload), what: "result of " + kind + " " + name}
+}
