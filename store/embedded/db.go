@@ -1,0 +1,212 @@
+package embedded
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// ErrClosed is what calls of a closed [DB] and its hubs return.
+var ErrClosed = errors.New("store is closed")
+
+// Options of a [DB]. The zero value is good.
+type Options struct {
+	Logger       *slog.Logger           // nil: nothing is logged
+	FS           vfs.FS                 // nil: the real disk
+	MinFreeBytes uint64                 // commits fail with [engine.ErrNoSpace] when less is free; 0: 64 MiB
+	FreeBytes    func() (uint64, error) // free bytes on the disk; nil: ask it
+	CacheBytes   int64                  // memory for blocks read from disk; 0: 64 MiB
+}
+
+// DB is an open store folder. All methods are safe for concurrent use.
+//
+// When Pebble meets an error that it cannot go on from, such as a disk that
+// refuses writes, the DB is broken: all calls return the cause, and only a
+// restart of the process helps. What became of the commits under way is then unknown.
+type DB struct {
+	dir    string
+	pebble *pebble.DB
+	lock   io.Closer
+	space  space
+	*breaker
+
+	making sync.Mutex // held while a hub is looked up and made
+
+	mu     sync.Mutex // guards all below
+	closed bool
+	users  sync.WaitGroup             // calls under way; Close waits for them
+	hubs   map[string]*Hub            // by name in lower case
+	syncs  map[chan struct{}]struct{} // one for each commit under way; closed when it is durable
+}
+
+// Open opens the store in the folder dir, and creates it with mode 0700 if it
+// is not there. A folder that is open elsewhere gives a [*LockedError]. An error leaves
+// the folder's data as it was.
+func Open(dir string, opts Options) (*DB, error) {
+	log := cmp.Or(opts.Logger, slog.New(slog.DiscardHandler))
+	disk := opts.FS
+	if disk == nil {
+		disk = vfs.Default
+	}
+	if err := createFolder(disk, dir); err != nil {
+		return nil, err
+	}
+	lock, err := lockOn(opts.FS, dir)
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{
+		dir: dir, lock: lock, breaker: newBreaker(log.With("dir", dir)),
+		hubs: make(map[string]*Hub), syncs: make(map[chan struct{}]struct{}),
+	}
+	db.space.min, db.space.free = cmp.Or(opts.MinFreeBytes, 64<<20), opts.FreeBytes
+	if db.space.free == nil {
+		db.space.free = func() (uint64, error) {
+			usage, err := disk.GetDiskUsage(dir)
+			return usage.AvailBytes, err
+		}
+	}
+	if err := db.open(disk, cmp.Or(opts.CacheBytes, 64<<20)); err != nil {
+		if db.err() == nil { // else Pebble may still write
+			err = errors.Join(err, lock.Close())
+		}
+		return nil, err
+	}
+	return db, nil
+}
+
+// lockOn locks the folder. A file system other than the real one has locks of
+// its own, that say nothing of the holder.
+func lockOn(disk vfs.FS, dir string) (io.Closer, error) {
+	if disk == nil {
+		return lockFolder(dir)
+	}
+	lock, err := disk.Lock(disk.PathJoin(dir, "lock"))
+	if err != nil {
+		return nil, &LockedError{Dir: dir}
+	}
+	return lock, nil
+}
+
+func (db *DB) open(disk vfs.FS, cacheBytes int64) error {
+	if err := checkFormat(disk, db.dir); err != nil {
+		return err
+	}
+	err := db.do(func() (err error) {
+		db.pebble, err = pebble.Open(disk.PathJoin(db.dir, "data"), db.pebbleOptions(disk, cacheBytes))
+		return err
+	})
+	if err != nil {
+		return folderError(db.dir, err)
+	}
+	if err := db.loadHubs(); err != nil {
+		return errors.Join(folderError(db.dir, err), db.pebble.Close())
+	}
+	return nil
+}
+
+func (db *DB) pebbleOptions(disk vfs.FS, cacheBytes int64) *pebble.Options {
+	opts := &pebble.Options{
+		FS:                 disk,
+		Logger:             db.breaker,
+		EventListener:      db.listener(),
+		FormatMajorVersion: pebble.FormatTableFormatV6, // part of FormatVersion: never lower it
+		CacheSize:          cacheBytes,
+		MemTableSize:       64 << 20,
+		// Writes wait when so many memtables, or level-0 layers, wait for the disk.
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       4,
+		L0StopWritesThreshold:       24,
+		LBaseMaxBytes:               256 << 20,
+	}
+	for i := range opts.Levels {
+		// Finding an id that does not exist is what every start does: the
+		// filters answer it without reading a block.
+		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	// Level 0 is rewritten soon, often before anything has read it.
+	opts.Levels[0].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
+	return opts
+}
+
+// Close waits for the calls under way, closes the folder and lets go of its
+// lock. The DB and its hubs return [ErrClosed] from then on. A broken DB keeps
+// the lock until the process ends, since Pebble may still be writing. A second
+// Close does nothing.
+func (db *DB) Close() error {
+	db.mu.Lock()
+	closed := db.closed
+	db.closed = true
+	db.mu.Unlock()
+	db.users.Wait()
+	if closed {
+		return nil
+	}
+	if err := db.err(); err != nil {
+		return err
+	}
+	if err := db.do(db.pebble.Close); err != nil {
+		return fmt.Errorf("close store folder %s: %w", db.dir, err)
+	}
+	return db.lock.Close()
+}
+
+// enter begins a call, unless the DB is closed or broken. Each ends with leave.
+func (db *DB) enter() error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if db.closed {
+		return ErrClosed
+	}
+	if err := db.err(); err != nil {
+		return err
+	}
+	db.users.Add(1)
+	return nil
+}
+
+func (db *DB) leave() { db.users.Done() }
+
+// apply makes a batch durable. It is called between enter and leave.
+func (db *DB) apply(batch *pebble.Batch) error {
+	if err := db.space.take(batch.Len()); err != nil {
+		return err
+	}
+	synced := make(chan struct{})
+	db.mu.Lock()
+	db.syncs[synced] = struct{}{}
+	db.mu.Unlock()
+	err := db.do(func() error { return db.pebble.Apply(batch, pebble.Sync) })
+	db.mu.Lock()
+	delete(db.syncs, synced)
+	db.mu.Unlock()
+	close(synced)
+	if err != nil {
+		return err
+	}
+	return batch.Close() // it can be used again
+}
+
+// settle waits until all that can be read now is durable: Pebble shows a batch
+// to readers before it has synced it. It is called after a read, or after the
+// iterator that fixes what is read, and before anything of it is handed out.
+func (db *DB) settle() error {
+	db.mu.Lock()
+	syncs := make([]chan struct{}, 0, len(db.syncs))
+	for synced := range db.syncs {
+		syncs = append(syncs, synced)
+	}
+	db.mu.Unlock()
+	for _, synced := range syncs {
+		<-synced
+	}
+	return db.err()
+}

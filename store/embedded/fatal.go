@@ -1,0 +1,82 @@
+package embedded
+
+import (
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// breaker hears what Pebble logs. Pebble calls Fatalf when it cannot go on, for
+// example when the disk refuses a write to the log, and relies on not coming
+// back. Such a call may come from a goroutine of Pebble's own, where a panic
+// would end the process together with all that is not ours. So it is parked for
+// good, the cause is kept for all later calls of the [DB], and whoever waits
+// for Pebble also waits for broken.
+type breaker struct {
+	log    *slog.Logger
+	once   sync.Once
+	broken chan struct{} // closed by Fatalf
+	cause  error         // why; set before broken is closed
+}
+
+func newBreaker(log *slog.Logger) *breaker { return &breaker{log: log, broken: make(chan struct{})} }
+
+func (b *breaker) Infof(format string, args ...any) {
+	b.log.Debug("pebble", "text", lazy{format, args})
+}
+
+func (b *breaker) Errorf(format string, args ...any) {
+	b.log.Warn("pebble", "text", lazy{format, args})
+}
+
+func (b *breaker) Fatalf(format string, args ...any) {
+	b.once.Do(func() {
+		b.cause = fmt.Errorf("store is broken: %s: restart the process once the cause is removed", fmt.Sprintf(format, args...))
+		b.log.Error("store is broken", "error", b.cause)
+		close(b.broken)
+	})
+	select {}
+}
+
+// err returns why the store is broken, nil while it is not.
+func (b *breaker) err() error {
+	select {
+	case <-b.broken:
+		return b.cause
+	default:
+		return nil
+	}
+}
+
+// do runs f, which may call Fatalf and so never come back.
+func (b *breaker) do(f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }() // waited for below, or else parked in Fatalf
+	select {
+	case err := <-done:
+		return err
+	case <-b.broken:
+		return b.cause
+	}
+}
+
+// listener keeps corruption from being fatal: the read that meets it fails,
+// other data is sound.
+func (b *breaker) listener() *pebble.EventListener {
+	return &pebble.EventListener{
+		BackgroundError: func(err error) { b.log.Warn("background work of the store does not succeed", "error", err) },
+		DataCorruption: func(info pebble.DataCorruptionInfo) {
+			b.log.Error("store is damaged", "error", info.Details, "path", info.Path)
+		},
+	}
+}
+
+// lazy formats a message only if it is logged.
+type lazy struct {
+	format string
+	args   []any
+}
+
+func (l lazy) LogValue() slog.Value { return slog.StringValue(fmt.Sprintf(l.format, l.args...)) }

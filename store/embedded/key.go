@@ -1,0 +1,127 @@
+package embedded
+
+import (
+	"encoding/binary"
+	"math"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
+)
+
+// The spaces of keys; see the package comment.
+const (
+	spaceHubs     = 'h'
+	spaceBig      = 'b'
+	spaceEpochs   = 'e'
+	spaceRows     = 'i'
+	spaceInbox    = 'm'
+	spaceIDs      = 'n'
+	spaceRecords  = 'r'
+	spaceStatuses = 's'
+	spaceTimers   = 't'
+	spaceWork     = 'w'
+)
+
+// key is a key, or the beginning of one, that grows by its methods. They may
+// write to the array of their receiver: of one key only one longer key at a
+// time can be in use.
+type key []byte
+
+func newKey(hub uint16, space byte) key {
+	return append(binary.BigEndian.AppendUint16(make(key, 0, 32), hub), space)
+}
+
+func (k key) uint8(n uint8) key   { return append(k, n) }
+func (k key) uint16(n uint16) key { return binary.BigEndian.AppendUint16(k, n) }
+func (k key) uint32(n uint32) key { return binary.BigEndian.AppendUint32(k, n) }
+func (k key) uint64(n uint64) key { return binary.BigEndian.AppendUint64(k, n) }
+func (k key) int32(n int32) key   { return k.uint32(uint32(n) ^ 1<<31) }
+func (k key) int64(n int64) key   { return k.uint64(uint64(n) ^ 1<<63) }
+
+func (k key) number(n history.Number) key { return k.uint64(uint64(n)) }
+func (k key) partition(p int) key         { return k.uint16(uint16(p)) }
+
+// next returns the first key after all that begin with k.
+func (k key) next() key {
+	end := append(key(nil), k...)
+	for i := len(end) - 1; i >= 0; i-- {
+		end[i]++
+		if end[i] != 0 {
+			return end[:i+1]
+		}
+	}
+	return nil // after the last key there is
+}
+
+// prefix returns the bounds of the keys that begin with k.
+func (k key) prefix() *pebble.IterOptions {
+	return &pebble.IterOptions{LowerBound: k, UpperBound: k.next()}
+}
+
+// fixed takes a key apart from behind.
+type fixed []byte
+
+func (f *fixed) uint64() uint64 {
+	at := len(*f) - 8
+	n := binary.BigEndian.Uint64((*f)[at:])
+	*f = (*f)[:at]
+	return n
+}
+
+func (f *fixed) uint32() uint32 {
+	at := len(*f) - 4
+	n := binary.BigEndian.Uint32((*f)[at:])
+	*f = (*f)[:at]
+	return n
+}
+
+func (f *fixed) uint16() uint16 {
+	at := len(*f) - 2
+	n := binary.BigEndian.Uint16((*f)[at:])
+	*f = (*f)[:at]
+	return n
+}
+
+func (f *fixed) number() history.Number { return history.Number(f.uint64()) }
+func (f *fixed) int32() int32           { return int32(f.uint32() ^ 1<<31) }
+func (f *fixed) int64() int64           { return int64(f.uint64() ^ 1<<63) }
+
+func (h *Hub) rowKey(n history.Number) key     { return newKey(h.id, spaceRows).number(n) }
+func (h *Hub) idKey(id history.InstanceID) key { return append(newKey(h.id, spaceIDs), id...) }
+func (h *Hub) epochKey(partition int) key      { return newKey(h.id, spaceEpochs).partition(partition) }
+
+func (h *Hub) statusKey(status history.RuntimeStatus, n history.Number) key {
+	return newKey(h.id, spaceStatuses).uint8(uint8(status)).number(n)
+}
+
+func (h *Hub) recordKey(n history.Number, seq uint32) key {
+	return newKey(h.id, spaceRecords).number(n).uint32(seq)
+}
+
+func (h *Hub) bigKey(n history.Number, seq uint32) key {
+	return newKey(h.id, spaceBig).number(n).uint32(seq)
+}
+
+func (h *Hub) workKey(partition int, n history.Number) key {
+	return newKey(h.id, spaceWork).partition(partition).number(n)
+}
+
+func (h *Hub) messageKey(m engine.MessageKey) key {
+	return newKey(h.id, spaceInbox).partition(m.Partition).partition(m.From).uint64(m.Seq)
+}
+
+func (h *Hub) timerKey(partition int, t engine.Timer) key {
+	return newKey(h.id, spaceTimers).partition(partition).int64(t.Due.UnixMicro()).number(t.Number).int32(t.ID)
+}
+
+// microsUp returns t in microseconds since 1970, rounded up.
+func microsUp(t time.Time) int64 {
+	micros := t.UnixMicro()
+	if time.UnixMicro(micros).Before(t) && micros < math.MaxInt64 {
+		micros++
+	}
+	return micros
+}

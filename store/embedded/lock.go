@@ -1,0 +1,101 @@
+package embedded
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// LockedError says that another process, or another [DB] of this one, has the
+// folder open. What it says of the holder is empty where the holder's note
+// could not be read.
+type LockedError struct {
+	Dir     string
+	PID     int
+	Command string
+	Since   time.Time
+}
+
+func (e *LockedError) Error() string {
+	if e.PID == 0 {
+		return fmt.Sprintf("store folder %s is in use by another process: stop it, or use another folder", e.Dir)
+	}
+	return fmt.Sprintf("store folder %s is in use by process %d (%s) since %s: stop it, or use another folder",
+		e.Dir, e.PID, e.Command, e.Since.Local().Format(time.DateTime))
+}
+
+// holder is what a lock file says of the process that holds it.
+type holder struct {
+	PID     int       `json:"pid"`
+	Command string    `json:"command"`
+	Since   time.Time `json:"since"`
+}
+
+// errHeld is what lockFile returns for a file that is locked already.
+var errHeld = errors.New("lock is held")
+
+// lockFolder locks dir until the closer is closed or the process ends. The lock
+// is the operating system's, on the open file, so a crash leaves none behind;
+// the file itself stays.
+func lockFolder(dir string) (io.Closer, error) {
+	path := filepath.Join(dir, "lock")
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, folderError(dir, err)
+	}
+	if err := lockFile(file); err != nil {
+		defer file.Close()
+		if errors.Is(err, errHeld) {
+			return nil, lockedError(dir, file)
+		}
+		return nil, fmt.Errorf("lock store folder %s: %w", dir, err)
+	}
+	if err := writeHolder(file); err != nil {
+		file.Close()
+		return nil, folderError(dir, err)
+	}
+	return file, nil
+}
+
+func writeHolder(file *os.File) error {
+	note, err := json.Marshal(holder{PID: os.Getpid(), Command: command(os.Args), Since: time.Now().UTC().Truncate(time.Second)})
+	if err != nil {
+		return err
+	}
+	if err := file.Truncate(0); err != nil {
+		return err
+	}
+	_, err = file.WriteAt(append(note, '\n'), 0)
+	return err
+}
+
+// lockedError reads who holds the lock. The note may be missing: its holder may
+// be about to write it.
+func lockedError(dir string, file *os.File) error {
+	var h holder
+	if note, err := io.ReadAll(file); err != nil || json.Unmarshal(note, &h) != nil {
+		h = holder{}
+	}
+	return &LockedError{Dir: dir, PID: h.PID, Command: h.Command, Since: h.Since}
+}
+
+// command returns the program and its first words, without flags: those may
+// hold secrets.
+func command(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	words := []string{filepath.Base(args[0])}
+	for _, arg := range args[1:] {
+		if strings.HasPrefix(arg, "-") {
+			break
+		}
+		words = append(words, arg)
+	}
+	return strings.Join(words, " ")
+}

@@ -1,0 +1,209 @@
+package embedded
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
+)
+
+// scan yields an iterator within bounds, standing on one key after the other:
+// the one that first moves to, then those that next moves to. The iterator is
+// good until the loop goes on.
+func (h *Hub) scan(ctx context.Context, bounds *pebble.IterOptions, first, next func(*pebble.Iterator) bool) iter.Seq2[*pebble.Iterator, error] {
+	return func(yield func(*pebble.Iterator, error) bool) {
+		if err := h.begin(ctx); err != nil {
+			yield(nil, err)
+			return
+		}
+		defer h.db.leave()
+		it, err := h.db.pebble.NewIter(bounds)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer it.Close() // its error is that of it.Error
+		if err := h.db.settle(); err != nil {
+			yield(nil, err)
+			return
+		}
+		for ok := first(it); ok; ok = next(it) {
+			if err := ctx.Err(); err != nil {
+				yield(nil, err)
+				return
+			}
+			if !yield(it, nil) {
+				return
+			}
+		}
+		if err := it.Error(); err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+// FindInstance implements [engine.Reader].
+func (h *Hub) FindInstance(ctx context.Context, id history.InstanceID) (history.Instance, bool, error) {
+	row, ok, err := h.findInstance(ctx, id)
+	if err != nil {
+		return history.Instance{}, false, fmt.Errorf("find instance %s: %w", id, err)
+	}
+	return row, ok, nil
+}
+
+func (h *Hub) findInstance(ctx context.Context, id history.InstanceID) (row history.Instance, ok bool, err error) {
+	if err := h.begin(ctx); err != nil {
+		return row, false, err
+	}
+	defer h.db.leave()
+	for {
+		number, found, err := h.numberOf(id)
+		if err != nil {
+			return row, false, err
+		}
+		if !found {
+			return row, false, h.db.settle()
+		}
+		row, ok, err = h.row(number)
+		if err != nil {
+			return row, false, err
+		}
+		if ok {
+			return row, true, h.db.settle()
+		}
+		// Between the two reads the instance was erased, or its id taken over.
+		// A mapping without a row that stays so is damage.
+		again, found, err := h.numberOf(id)
+		if err != nil {
+			return row, false, err
+		}
+		if found && again == number {
+			return row, false, fmt.Errorf("row %d is missing: the store is damaged", number)
+		}
+	}
+}
+
+func (h *Hub) numberOf(id history.InstanceID) (history.Number, bool, error) {
+	value, ok, err := h.db.value(h.idKey(id))
+	if err != nil || !ok {
+		return 0, false, err
+	}
+	if len(value) != 8 {
+		return 0, false, fmt.Errorf("number of %d bytes is damaged", len(value))
+	}
+	return history.Number(binary.BigEndian.Uint64(value)), true, nil
+}
+
+func (h *Hub) row(number history.Number) (history.Instance, bool, error) {
+	value, ok, err := h.db.value(h.rowKey(number))
+	if err != nil || !ok {
+		return history.Instance{}, false, err
+	}
+	row, err := history.DecodeInstance(value)
+	return row, err == nil, err
+}
+
+// value returns a copy of the value of k.
+func (db *DB) value(k key) (_ []byte, ok bool, err error) {
+	value, closer, err := db.pebble.Get(k)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	return slices.Clone(value), true, closer.Close()
+}
+
+// LastNumber implements [engine.Reader].
+func (h *Hub) LastNumber(ctx context.Context) (history.Number, error) {
+	for it, err := range h.scan(ctx, newKey(h.id, spaceRows).prefix(), (*pebble.Iterator).Last, (*pebble.Iterator).Prev) {
+		if err != nil {
+			return 0, fmt.Errorf("last number: %w", err)
+		}
+		k := fixed(it.Key())
+		return k.number(), nil
+	}
+	return 0, nil
+}
+
+// Working implements [engine.Reader].
+func (h *Hub) Working(ctx context.Context, partition int) iter.Seq2[engine.Ref, error] {
+	return scanPartition(ctx, h, spaceWork, partition, func(k fixed, value []byte) engine.Ref {
+		return engine.Ref{Number: k.number(), ID: history.InstanceID(value)}
+	})
+}
+
+// Inbox implements [engine.Reader].
+func (h *Hub) Inbox(ctx context.Context, partition int) iter.Seq2[engine.Message, error] {
+	return scanPartition(ctx, h, spaceInbox, partition, func(k fixed, value []byte) engine.Message {
+		m := engine.Message{Bytes: slices.Clone(value)}
+		m.Seq, m.From, m.Partition = k.uint64(), int(k.uint16()), partition
+		return m
+	})
+}
+
+// scanPartition yields what read makes of the keys of partition in space.
+func scanPartition[T any](ctx context.Context, h *Hub, space byte, partition int, read func(k fixed, value []byte) T) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		if err := h.checkPartition(partition); err != nil {
+			yield(none, err)
+			return
+		}
+		bounds := newKey(h.id, space).partition(partition).prefix()
+		for it, err := range h.scan(ctx, bounds, (*pebble.Iterator).First, (*pebble.Iterator).Next) {
+			var value []byte
+			if err == nil {
+				value, err = it.ValueAndErr()
+			}
+			if err != nil {
+				yield(none, fmt.Errorf("partition %d: %w", partition, err))
+				return
+			}
+			if !yield(read(it.Key(), value), nil) {
+				return
+			}
+		}
+	}
+}
+
+// Timers implements [engine.Reader].
+func (h *Hub) Timers(ctx context.Context, partition int, after engine.Timer, until time.Time, limit int) ([]engine.Timer, error) {
+	if err := h.checkPartition(partition); err != nil {
+		return nil, err
+	}
+	if limit <= 0 {
+		return nil, nil
+	}
+	prefix := newKey(h.id, spaceTimers).partition(partition)
+	bounds := &pebble.IterOptions{LowerBound: prefix, UpperBound: slices.Clone(prefix).int64(microsUp(until))}
+	if after != (engine.Timer{}) {
+		bounds.LowerBound = append(h.timerKey(partition, after), 0)
+	}
+	var timers []engine.Timer
+	for it, err := range h.scan(ctx, bounds, (*pebble.Iterator).First, (*pebble.Iterator).Next) {
+		var id []byte
+		if err == nil {
+			id, err = it.ValueAndErr()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("timers of partition %d: %w", partition, err)
+		}
+		t := engine.Timer{Instance: history.InstanceID(id)}
+		k := fixed(it.Key())
+		t.ID, t.Number, t.Due = k.int32(), k.number(), time.UnixMicro(k.int64()).UTC()
+		if timers = append(timers, t); len(timers) == limit {
+			break
+		}
+	}
+	return timers, nil
+}

@@ -1,0 +1,329 @@
+// Package memory keeps a hub in maps. It is the plain reference that the other
+// stores are compared with, and the store of tests; nothing outlives the
+// process.
+package memory
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
+)
+
+// Store implements [engine.Store]. Create one with [New].
+type Store struct {
+	mu         sync.Mutex // guards all below
+	partitions []partition
+	rows       map[history.Number]history.Instance
+	numbers    map[history.InstanceID]history.Number
+	records    map[history.Number]map[uint32][]byte
+}
+
+type partition struct {
+	epoch   engine.Epoch
+	working map[history.Number]history.InstanceID
+	inbox   map[engine.MessageKey][]byte
+	timers  map[timerKey]history.InstanceID
+}
+
+type timerKey struct {
+	micros int64
+	number history.Number
+	id     int32
+}
+
+// New returns an empty hub. It panics unless partitions is from 1 to
+// [history.MaxPartitions].
+func New(partitions int) *Store {
+	if partitions < 1 || partitions > history.MaxPartitions {
+		panic(fmt.Sprintf("memory.New: %d partitions, not 1 to %d", partitions, history.MaxPartitions))
+	}
+	s := &Store{
+		partitions: make([]partition, partitions),
+		rows:       make(map[history.Number]history.Instance),
+		numbers:    make(map[history.InstanceID]history.Number),
+		records:    make(map[history.Number]map[uint32][]byte),
+	}
+	for i := range s.partitions {
+		s.partitions[i] = partition{
+			working: make(map[history.Number]history.InstanceID),
+			inbox:   make(map[engine.MessageKey][]byte),
+			timers:  make(map[timerKey]history.InstanceID),
+		}
+	}
+	return s
+}
+
+// Partitions implements [engine.Ownership].
+func (s *Store) Partitions() int { return len(s.partitions) }
+
+// Acquire implements [engine.Ownership].
+func (s *Store) Acquire(ctx context.Context, partition int) (engine.Epoch, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, err := s.partition(partition)
+	if err != nil {
+		return 0, err
+	}
+	p.epoch++
+	return p.epoch, nil
+}
+
+func (s *Store) partition(i int) (*partition, error) {
+	if i < 0 || i >= len(s.partitions) {
+		return nil, fmt.Errorf("partition %d: the hub has %d", i, len(s.partitions))
+	}
+	return &s.partitions[i], nil
+}
+
+func (s *Store) checkMessage(key engine.MessageKey) error {
+	if _, err := s.partition(key.Partition); err != nil {
+		return err
+	}
+	_, err := s.partition(key.From)
+	return err
+}
+
+// Commit implements [engine.Committer].
+func (s *Store) Commit(ctx context.Context, deltas []*engine.Delta) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range deltas {
+		p, err := s.partition(d.Partition)
+		if err != nil {
+			return err
+		}
+		if d.Epoch != p.epoch {
+			return fmt.Errorf("partition %d, epoch %d, now at %d: %w", d.Partition, d.Epoch, p.epoch, engine.ErrFenced)
+		}
+		for _, m := range d.Sent {
+			if err := s.checkMessage(m.MessageKey); err != nil {
+				return err
+			}
+		}
+		for _, key := range d.Consumed {
+			if err := s.checkMessage(key); err != nil {
+				return err
+			}
+		}
+	}
+	for _, d := range deltas {
+		s.apply(d)
+	}
+	return nil
+}
+
+func (s *Store) apply(d *engine.Delta) {
+	p := &s.partitions[d.Partition]
+	if e := d.Erase; e != nil {
+		delete(s.rows, e.Number)
+		delete(s.numbers, e.ID)
+		delete(s.records, e.Number)
+		delete(p.working, e.Number)
+	}
+	maps.DeleteFunc(s.records[d.Number], func(seq uint32, _ []byte) bool {
+		return d.DropRecords.First <= seq && seq < d.DropRecords.End
+	})
+	if d.Row != nil {
+		s.rows[d.Number] = cloneRow(*d.Row)
+		s.numbers[d.ID] = d.Number
+	}
+	if d.Record != nil {
+		if s.records[d.Number] == nil {
+			s.records[d.Number] = make(map[uint32][]byte)
+		}
+		s.records[d.Number][d.Record.Seq] = slices.Clone(d.Record.Bytes)
+	}
+	switch d.Work {
+	case engine.Set:
+		p.working[d.Number] = d.ID
+	case engine.Clear:
+		delete(p.working, d.Number)
+	}
+	for _, key := range d.Consumed {
+		delete(s.partitions[key.Partition].inbox, key)
+	}
+	for _, m := range d.Sent {
+		s.partitions[m.Partition].inbox[m.MessageKey] = slices.Clone(m.Bytes)
+	}
+	for _, t := range d.ClearTimers {
+		delete(p.timers, keyOf(t))
+	}
+	for _, t := range d.SetTimers {
+		p.timers[keyOf(t)] = t.Instance
+	}
+}
+
+func keyOf(t engine.Timer) timerKey { return timerKey{t.Due.UnixMicro(), t.Number, t.ID} }
+
+// cloneRow copies what a row points to.
+func cloneRow(r history.Instance) history.Instance {
+	r.CustomStatus, r.Reason, r.Tags = slices.Clone(r.CustomStatus), slices.Clone(r.Reason), maps.Clone(r.Tags)
+	if r.Parent != nil {
+		r.Parent = new(*r.Parent)
+	}
+	return r
+}
+
+// FindInstance implements [engine.Reader].
+func (s *Store) FindInstance(ctx context.Context, id history.InstanceID) (history.Instance, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	row, ok := s.rows[s.numbers[id]]
+	return cloneRow(row), ok, ctx.Err()
+}
+
+// ListInstances implements [engine.Reader].
+func (s *Store) ListInstances(ctx context.Context, q engine.Query) ([]history.Instance, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var page []history.Instance
+	for _, number := range slices.Backward(slices.Sorted(maps.Keys(s.rows))) {
+		if row := s.rows[number]; matches(&row, &q) {
+			page = append(page, cloneRow(row))
+		}
+	}
+	limit := cmp.Or(q.Limit, 100)
+	return page[:min(limit, len(page))], ctx.Err()
+}
+
+// matches compares creation times to the microsecond, as numbers hold them.
+func matches(r *history.Instance, q *engine.Query) bool {
+	micros := r.Number.Micros()
+	switch {
+	case q.Before != 0 && r.Number >= q.Before:
+	case !q.CreatedFrom.IsZero() && micros < q.CreatedFrom.UnixMicro():
+	case !q.CreatedTo.IsZero() && micros > q.CreatedTo.UnixMicro():
+	case len(q.Statuses) > 0 && !slices.Contains(q.Statuses, r.Status):
+	case !strings.HasPrefix(string(r.ID), q.IDPrefix):
+	default:
+		return true
+	}
+	return false
+}
+
+// Records implements [engine.Reader].
+func (s *Store) Records(ctx context.Context, number history.Number) iter.Seq2[engine.Record, error] {
+	return snapshot(ctx, s, func() ([]engine.Record, error) { return s.recordsOf(number), nil })
+}
+
+// LastRecord implements [engine.Reader].
+func (s *Store) LastRecord(ctx context.Context, number history.Number) (engine.Record, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	records := s.recordsOf(number)
+	if len(records) == 0 {
+		return engine.Record{}, false, ctx.Err()
+	}
+	return records[len(records)-1], true, ctx.Err()
+}
+
+func (s *Store) recordsOf(number history.Number) []engine.Record {
+	var records []engine.Record
+	for _, seq := range slices.Sorted(maps.Keys(s.records[number])) {
+		records = append(records, engine.Record{Seq: seq, Bytes: slices.Clone(s.records[number][seq])})
+	}
+	return records
+}
+
+// LastNumber implements [engine.Reader].
+func (s *Store) LastNumber(ctx context.Context) (history.Number, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var last history.Number
+	for number := range s.rows {
+		last = max(last, number)
+	}
+	return last, ctx.Err()
+}
+
+// Working implements [engine.Reader].
+func (s *Store) Working(ctx context.Context, partition int) iter.Seq2[engine.Ref, error] {
+	return snapshot(ctx, s, func() ([]engine.Ref, error) {
+		p, err := s.partition(partition)
+		if err != nil {
+			return nil, err
+		}
+		var refs []engine.Ref
+		for _, number := range slices.Sorted(maps.Keys(p.working)) {
+			refs = append(refs, engine.Ref{Number: number, ID: p.working[number]})
+		}
+		return refs, nil
+	})
+}
+
+// Inbox implements [engine.Reader].
+func (s *Store) Inbox(ctx context.Context, partition int) iter.Seq2[engine.Message, error] {
+	return snapshot(ctx, s, func() ([]engine.Message, error) {
+		p, err := s.partition(partition)
+		if err != nil {
+			return nil, err
+		}
+		var messages []engine.Message
+		for key, bytes := range p.inbox {
+			messages = append(messages, engine.Message{MessageKey: key, Bytes: slices.Clone(bytes)})
+		}
+		slices.SortFunc(messages, func(a, b engine.Message) int {
+			return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.Seq, b.Seq))
+		})
+		return messages, nil
+	})
+}
+
+// snapshot yields what read returns, which runs once, under the lock.
+func snapshot[T any](ctx context.Context, s *Store, read func() ([]T, error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		s.mu.Lock()
+		items, err := read()
+		s.mu.Unlock()
+		var none T
+		for _, item := range items {
+			if err = ctx.Err(); err != nil {
+				break
+			}
+			if !yield(item, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield(none, err)
+		}
+	}
+}
+
+// Timers implements [engine.Reader].
+func (s *Store) Timers(ctx context.Context, partition int, after engine.Timer, until time.Time, limit int) ([]engine.Timer, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, err := s.partition(partition)
+	if err != nil {
+		return nil, err
+	}
+	var timers []engine.Timer
+	for key, instance := range p.timers {
+		due := time.UnixMicro(key.micros).UTC()
+		if due.Before(until) && (after == (engine.Timer{}) || key.compare(keyOf(after)) > 0) {
+			timers = append(timers, engine.Timer{Due: due, Number: key.number, ID: key.id, Instance: instance})
+		}
+	}
+	slices.SortFunc(timers, func(a, b engine.Timer) int { return keyOf(a).compare(keyOf(b)) })
+	return timers[:min(limit, len(timers))], ctx.Err()
+}
+
+func (k timerKey) compare(other timerKey) int {
+	return cmp.Or(cmp.Compare(k.micros, other.micros), cmp.Compare(k.number, other.number), cmp.Compare(k.id, other.id))
+}
