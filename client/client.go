@@ -181,7 +181,10 @@ func encode(payload any) (json.RawMessage, error) {
 	case nil:
 		return nil, nil
 	case json.RawMessage:
-		if len(v) > 0 && !json.Valid(v) {
+		if len(v) == 0 {
+			return nil, nil
+		}
+		if !json.Valid(v) {
 			return nil, fmt.Errorf("%w: the payload is not valid JSON", ErrInvalidArgument)
 		}
 		return v, nil

@@ -27,7 +27,7 @@ type Config struct {
 
 	Provider          Provider
 	HubName           string // valid by [CheckHubName]
-	Partitions        int    // of a hub that is created; 1 to 1024
+	Partitions        int    // of the hub, 1 to 1024; 0: what it has, 64 for a new one
 	MaxActivities     int    // at a time in this process; 0: 10 per core
 	MaxOrchestrations int    // at a time in this process; 0: 10 per core
 	MaxActions        int    // of one orchestration
@@ -56,7 +56,7 @@ func Load(src Source) (*Config, error) {
 	var problems []Problem
 	report := func(p Problem) { problems = append(problems, p) }
 
-	c := &Config{Partitions: 64, MaxActions: 100_000, RaiseChecks: true}
+	c := &Config{MaxActions: 100_000, RaiseChecks: true}
 	dir, err := filepath.Abs(src.Dir)
 	if err != nil {
 		return nil, &Error{[]Problem{{Source: src.Dir, Text: err.Error()}}}

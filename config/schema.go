@@ -20,10 +20,10 @@ type rule struct {
 var rules = []rule{
 	{"maxConcurrentActivityFunctions",
 		func(c *Config, s string) error { return parseInt(&c.MaxActivities, s, 1, 1<<30) },
-		func(c *Config) string { return perCore(c.MaxActivities) }},
+		func(c *Config) string { return orElse(c.MaxActivities, "10 per core") }},
 	{"maxConcurrentOrchestratorFunctions",
 		func(c *Config, s string) error { return parseInt(&c.MaxOrchestrations, s, 1, 1<<30) },
-		func(c *Config) string { return perCore(c.MaxOrchestrations) }},
+		func(c *Config) string { return orElse(c.MaxOrchestrations, "10 per core") }},
 	{"maxOrchestrationActions",
 		func(c *Config, s string) error { return parseInt(&c.MaxActions, s, 1, 1<<30) },
 		func(c *Config) string { return strconv.Itoa(c.MaxActions) }},
@@ -40,7 +40,7 @@ var rules = []rule{
 		func(c *Config) string { return c.DefaultVersion }},
 	{"storageProvider.partitionCount",
 		func(c *Config, s string) error { return parseInt(&c.Partitions, s, 1, 1024) },
-		func(c *Config) string { return strconv.Itoa(c.Partitions) }},
+		func(c *Config) string { return orElse(c.Partitions, "64 for a new hub") }},
 }
 
 // resolvedElsewhere are the settings in use that need more than their own text.
@@ -129,9 +129,9 @@ func parseOverridable(any *bool, text string) error {
 	return nil
 }
 
-func perCore(n int) string {
+func orElse(n int, zero string) string {
 	if n == 0 {
-		return "10 per core"
+		return zero
 	}
 	return strconv.Itoa(n)
 }

@@ -1,0 +1,9 @@
+package host
+
+import (
+	"errors"
+
+	"golang.org/x/sys/windows"
+)
+
+func addressInUse(err error) bool { return errors.Is(err, windows.WSAEADDRINUSE) }

@@ -1,0 +1,92 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/client"
+)
+
+// MainOption varies [Main].
+type MainOption func(*Options)
+
+// OnStart calls do once the app can be used, in a goroutine of its own; ctx ends
+// when the app stops. An error stops the app.
+func OnStart(do func(ctx context.Context, c *client.Client) error) MainOption {
+	return func(o *Options) {
+		o.OnReady = func(ctx context.Context, info Info) error { return do(ctx, info.Client) }
+	}
+}
+
+// Main is the whole main function of a function app: it reads the command
+// line, runs app until SIGINT or SIGTERM and exits with 0; 1 when something
+// went wrong, 2 when the command line is wrong. A second signal ends the process at once.
+func Main(app *perdure.App, options ...MainOption) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // the second signal does what signals do
+	os.Exit(runMain(ctx, app, os.Args[1:], os.Stdout, os.Stderr, options...))
+}
+
+func runMain(ctx context.Context, app *perdure.App, args []string, stdout, stderr io.Writer, options ...MainOption) int {
+	o, level, err := parseFlags(args, stdout)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		fmt.Fprintf(stderr, "%v (-h lists the flags)\n", err)
+		return 2
+	}
+	o.Stdout = stdout
+	o.Logger = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
+	for _, option := range options {
+		option(&o)
+	}
+	if err := Run(ctx, app, o); err != nil {
+		fmt.Fprintln(stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// parseFlags reads the command line of an app; help goes to stdout.
+func parseFlags(args []string, stdout io.Writer) (Options, slog.Level, error) {
+	var o Options
+	flags := flag.NewFlagSet("", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.IntVar(&o.Port, "port", ConfiguredPort, "`port` of the HTTP API; 0 takes a free one (default: Host.LocalHttpPort of local.settings.json, else 7071)")
+	flags.StringVar(&o.DataDir, "data-dir", "", "`folder` of the store (default: .perdure beside host.json or local.settings.json, else in the working directory)")
+	flags.StringVar(&o.Address, "address", "", "loopback `address` to listen on (default 127.0.0.1)")
+	flags.StringVar(&o.Address, "host", "", "the same as --address")
+	flags.DurationVar(&o.DrainTimeout, "drain-timeout", drainTimeout(o), "how long running functions may take to finish at the end")
+	verbose := flags.Bool("verbose", false, "log what happens, and where each setting comes from")
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprintln(stdout, "Flags:")
+		flags.SetOutput(stdout)
+		flags.PrintDefaults()
+		return o, 0, err
+	case err != nil:
+		return o, 0, err
+	case flags.NArg() > 0:
+		return o, 0, fmt.Errorf("unexpected argument %q", strings.Join(flags.Args(), " "))
+	case o.Port < ConfiguredPort || o.Port > 65535:
+		return o, 0, fmt.Errorf("--port %d is not between 0 and 65535", o.Port)
+	case o.DrainTimeout <= 0:
+		return o, 0, fmt.Errorf("--drain-timeout %v is not positive", o.DrainTimeout)
+	}
+	level := slog.LevelInfo
+	if *verbose {
+		level = slog.LevelDebug
+	}
+	return o, level, nil
+}
