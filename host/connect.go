@@ -17,7 +17,8 @@ import (
 // Connect returns a client of the configured hub for a program that is not a
 // host. If another process holds the store, the client speaks to that process;
 // otherwise the store is opened here, and what is started stays Pending until a
-// host runs. close must be called.
+// host runs. A store that stays locked without a host is [client.ErrUnavailable].
+// close must be called.
 //
 // With create a hub that does not exist is created, unless a host holds the
 // store; else it is [client.ErrHubNotFound], and nothing is written.
@@ -31,6 +32,7 @@ func Connect(ctx context.Context, cfg *config.Config, create bool, log *slog.Log
 		if ep, ok := findEndpoint(cfg.DataDir, locked.PID); ok {
 			return client.Remote(ep.URL, client.RemoteOptions{Key: ep.Key, TaskHub: cfg.HubName}), func() error { return nil }, nil
 		}
+		err = fmt.Errorf("%w: %w", client.ErrUnavailable, err)
 	}
 	if err != nil {
 		return nil, nil, err

@@ -56,7 +56,11 @@ func (h *hubs) runLocked(store *embedded.Hub, exec engine.Executor) *running {
 	h.ending.Add(1)
 	go func() { // stop ends it and waits for it
 		defer h.ending.Done()
-		r.ended <- e.Run(h.ctx)
+		err := e.Run(h.ctx)
+		if errors.Is(err, context.Canceled) && h.ctx.Err() != nil {
+			err = nil // stopped before it had begun
+		}
+		r.ended <- err
 	}()
 	return r
 }
