@@ -1,11 +1,13 @@
 package engine_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -80,7 +82,10 @@ type world struct {
 	register func(w *world, app *perdure.App)
 	inner    engine.Store
 	options  engine.Options
+	actions  int          // worker.Options.MaxActions
 	skew     atomic.Int64 // added to the clock
+	lines    lines        // logged by functions
+	marks    sync.Map     // name -> *atomic.Int64, see mark
 
 	*client.Client
 	engine *engine.Engine
@@ -96,7 +101,7 @@ func (w *world) start() {
 	if w.register != nil {
 		w.register(w, app)
 	}
-	run, err := worker.New(app, worker.Options{Logger: w.logger()})
+	run, err := worker.New(app, worker.Options{Logger: slog.New(slog.NewTextHandler(&w.lines, nil)), MaxActions: w.actions})
 	if err != nil {
 		w.Fatalf("register functions: %v", err)
 	}
@@ -116,7 +121,7 @@ func (w *world) startWith(exec engine.Executor) {
 	go func() { ended <- eng.Run(ctx) }() // w.end waits for it
 	w.end = func() {
 		cancel()
-		if err := <-ended; err != nil {
+		if err := <-ended; err != nil && !errors.Is(err, errKilled) {
 			w.Errorf("engine ended with %v", err)
 		}
 	}
@@ -139,10 +144,61 @@ func (w *world) stop() {
 
 // crash ends the process as kill -9 would: nothing it does from now on reaches
 // the store. A new one begins.
-func (w *world) crash() {
+func (w *world) crash() { w.crashFor(0) }
+
+// crashFor lets d pass between the end of the process and the new one.
+func (w *world) crashFor(d time.Duration) {
 	w.store.kill()
 	w.stop()
+	time.Sleep(d)
 	w.start()
+}
+
+// deploy ends the process in good order and begins one with other functions.
+func (w *world) deploy(register func(w *world, app *perdure.App)) {
+	w.stop()
+	w.register = register
+	w.start()
+}
+
+// mark counts what functions do, across processes: it returns how often it was
+// called for name, this time included.
+func (w *world) mark(name string) int64 {
+	n, _ := w.marks.LoadOrStore(name, new(atomic.Int64))
+	return n.(*atomic.Int64).Add(1)
+}
+
+// marked returns how often mark was called for name.
+func (w *world) marked(name string) int64 {
+	if n, ok := w.marks.Load(name); ok {
+		return n.(*atomic.Int64).Load()
+	}
+	return 0
+}
+
+// lines keeps what is written to it.
+type lines struct {
+	mu   sync.Mutex // guards text
+	text bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// count returns how many lines hold part.
+func (l *lines) count(part string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for line := range strings.Lines(l.text.String()) {
+		if strings.Contains(line, part) {
+			n++
+		}
+	}
+	return n
 }
 
 // process is a store as one process sees it: after kill it takes no commit.
