@@ -1,0 +1,165 @@
+// Package archtest keeps the house's floor plan: which room may import which.
+package archtest
+
+import (
+	"fmt"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/perdure/perdure"
+
+// rooms says what each room may import of this module besides itself and its own
+// sub-packages; "." is the root. A row that ends in /... stands for all
+// packages under it. Arrows point down only.
+//
+//	cmd -> host                         wiring
+//	httpapi  client                     the edges
+//	internal/worker   store/...
+//	root, replay |    | engine          two towers that do not import each other
+//	        history                     one floor
+var rooms = map[string][]string{
+	"history":           {},
+	"history/...":       {"history"},
+	"engine":            {"history"},
+	"store/memory":      {"engine", "history"},
+	"store/embedded":    {"engine", "history"},
+	"storetest":         {"engine", "history", "store/memory"},
+	"internal/registry": {"history", "internal/replay"},
+	"internal/replay":   {"history"},
+	".":                 {"history", "internal/registry", "internal/replay"},
+	"internal/worker":   {".", "engine", "history", "internal/registry", "internal/replay"},
+	"config":            {},
+	"client":            {"engine", "history"},
+	"httpapi":           {"engine", "history"},
+	"host":              {".", "client", "config", "engine", "history", "httpapi", "internal/worker", "store/embedded"},
+	"cmd/perdure":       {"client", "config", "host"},
+	"examples/...":      {".", "client", "host"},
+	"internal/archtest": {},
+}
+
+// tests says what the tests of a room may import besides.
+var tests = map[string][]string{
+	"history":         {},
+	"engine":          {".", "client", "internal/worker", "store/memory", "store/embedded", "storetest"},
+	"store/memory":    {"storetest"},
+	"store/embedded":  {"storetest"},
+	".":               {"engine", "internal/worker", "store/memory", "store/embedded"},
+	"internal/worker": {"store/memory", "store/embedded"},
+	"client":          {".", "httpapi", "internal/worker", "store/memory"},
+	"httpapi":         {".", "internal/worker", "store/memory", "client"},
+	"cmd/perdure":     {".", "history"},
+}
+
+// apart are rooms that stand apart: they may import whatever is public, and
+// nothing imports them.
+var apart = []string{"test", "tools", "bench"}
+
+func TestRoomsImportOnlyWhatTheyMay(t *testing.T) {
+	root := filepath.Join("..", "..")
+	fset := token.NewFileSet()
+	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(root, file)
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && name != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || slices.Contains(apart, name)) {
+			return fs.SkipDir
+		}
+		if d.IsDir() || !strings.HasSuffix(name, ".go") {
+			return nil
+		}
+		f, err := parser.ParseFile(fset, file, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		room := path.Dir(filepath.ToSlash(name))
+		for _, spec := range f.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			if why := refuse(room, strings.HasSuffix(name, "_test.go"), imported); why != "" {
+				t.Errorf("%s:%d: %s", filepath.ToSlash(name), fset.Position(spec.Pos()).Line, why)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// refuse says why room may not import a package; "" when it may.
+func refuse(room string, test bool, imported string) string {
+	rest, ours := strings.CutPrefix(imported, module)
+	if !ours || rest != "" && rest[0] != '/' {
+		return ""
+	}
+	target := strings.TrimPrefix(rest, "/")
+	if target == "" {
+		target = "."
+	}
+	row, allowed := find(rooms, room)
+	if row == "" {
+		return fmt.Sprintf("room %s is not in the table of rooms: add it, with what it may import", room)
+	}
+	if test {
+		_, more := find(tests, room)
+		allowed = append(slices.Clone(allowed), more...)
+	}
+	if target == room || slices.Contains(allowed, target) || row == target+"/..." {
+		return ""
+	}
+	if strings.HasPrefix(target, room+"/") && room != "." {
+		return ""
+	}
+	return fmt.Sprintf("room %s may not import %s; allowed are %s", room, target, strings.Join(allowed, ", "))
+}
+
+// find returns the row of a room: its own, or that of the rooms it is under.
+func find(table map[string][]string, room string) (row string, allowed []string) {
+	if allowed, ok := table[room]; ok {
+		return room, allowed
+	}
+	for at := path.Dir(room); at != "."; at = path.Dir(at) {
+		if allowed, ok := table[at+"/..."]; ok {
+			return at + "/...", allowed
+		}
+	}
+	return "", nil
+}
+
+func TestRefuse(t *testing.T) {
+	for _, tt := range []struct {
+		room, imported string
+		test, refused  bool
+	}{
+		{"engine", module + "/history", false, false},
+		{"engine", module + "/internal/replay", false, true},
+		{"history", module + "/engine", false, true},
+		{".", module + "/engine", false, true},
+		{"store/memory", module + "/storetest", false, true},
+		{"store/memory", module + "/storetest", true, false},
+		{"client", module + "/httpapi", false, true},
+		{"examples/hello", module, false, false},
+		{"examples/hello", module + "/engine", false, true},
+		{"nowhere", module + "/history", false, true},
+		{"history", "fmt", false, false},
+		{"history", module + "x/y", false, false},
+	} {
+		if why := refuse(tt.room, tt.test, tt.imported); (why != "") != tt.refused {
+			t.Errorf("refuse(%q, %v, %q) = %q, want refused %v", tt.room, tt.test, tt.imported, why, tt.refused)
+		}
+	}
+}
