@@ -86,6 +86,8 @@ type world struct {
 	skew     atomic.Int64 // added to the clock
 	lines    lines        // logged by functions
 	marks    sync.Map     // name -> *atomic.Int64, see mark
+	// around, if any, wraps the worker of the processes started from now on.
+	around func(engine.Executor) engine.Executor
 
 	*client.Client
 	engine *engine.Engine
@@ -105,8 +107,12 @@ func (w *world) start() {
 	if err != nil {
 		w.Fatalf("register functions: %v", err)
 	}
-	w.startWith(run)
 	w.worker = run
+	if w.around == nil {
+		w.startWith(run)
+	} else {
+		w.startWith(w.around(run))
+	}
 }
 
 func (w *world) startWith(exec engine.Executor) {
@@ -117,11 +123,11 @@ func (w *world) startWith(exec engine.Executor) {
 	w.Client = client.Local(w.engine)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	eng := w.engine
+	eng, store := w.engine, w.store
 	go func() { ended <- eng.Run(ctx) }() // w.end waits for it
 	w.end = func() {
 		cancel()
-		if err := <-ended; err != nil && !errors.Is(err, errKilled) {
+		if err := <-ended; err != nil && !store.dead.Load() { // a killed one may leave anything behind
 			w.Errorf("engine ended with %v", err)
 		}
 	}
