@@ -25,42 +25,49 @@ func TestKilledCountEqualsSinglePass(t *testing.T) {
 	if err != nil {
 		t.Fatalf("go env GOROOT: %v", err)
 	}
-	began := time.Now()
 	want := singlePass(t, filepath.Join(strings.TrimSpace(string(goroot)), "src"))
-	pass := time.Since(began)
-	t.Logf("single pass: %d files, %d words, %v", want.Files, want.Words, pass)
 
 	program := filepath.Join(t.TempDir(), "wordcount")
 	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
+	began := time.Now()
+	compare(t, "left alone", want, begin(t, program, t.TempDir()).finish(t))
+	whole := time.Since(began)
+
 	folder := t.TempDir()
 	for kill := range kills {
 		p := begin(t, program, folder)
 		p.readUntil(t, "resume:") // it serves, and counts
-		// A fraction of the whole, so that every kill hits a count under way.
-		time.Sleep(pass/50 + rand.N(pass/15))
-		if err := p.cmd.Process.Kill(); err != nil {
-			t.Fatalf("kill %d: %v", kill, err)
-		}
+		// All kills together take less than half of what an undisturbed run
+		// takes, so each of them hits a count under way.
+		time.AfterFunc(whole/20+rand.N(whole/20), func() { p.cmd.Process.Kill() })
+		rest, _ := io.ReadAll(p.out)
 		p.cmd.Wait()
-		if rest, _ := io.ReadAll(p.out); strings.Contains(string(rest), "Result") {
+		if strings.Contains(string(rest), "Result") {
 			t.Fatalf("kill %d came after the result", kill)
 		}
 	}
-	p := begin(t, program, folder)
+	compare(t, "killed", want, begin(t, program, folder).finish(t))
+}
+
+func compare(t *testing.T, what string, want, got Result) {
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("result of a count %s differs from the single pass (-want +got):\n%s", what, diff)
+	}
+}
+
+// finish reads the result and ends the process as Ctrl-C would.
+func (p *process) finish(t *testing.T) (r Result) {
 	p.readUntil(t, "Result of wordcount:")
-	var got Result
-	if err := json.NewDecoder(p.out).Decode(&got); err != nil {
+	if err := json.NewDecoder(p.out).Decode(&r); err != nil {
 		t.Fatalf("result: %v", err)
 	}
 	p.cmd.Process.Signal(os.Interrupt)
 	if err := p.cmd.Wait(); err != nil {
 		t.Errorf("wordcount after an interrupt: %v\n%s", err, &p.errs)
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("result differs from the single pass (-want +got):\n%s", diff)
-	}
+	return r
 }
 
 func singlePass(t *testing.T, root string) Result {
@@ -84,7 +91,7 @@ type process struct {
 
 func begin(t *testing.T, program, folder string) *process {
 	p := &process{cmd: exec.Command(program, "--port", "0", "--data-dir", folder)}
-	p.cmd.Env = append(os.Environ(), "GOMAXPROCS=2") // so that the fractions above mean the same everywhere
+	p.cmd.Env = append(os.Environ(), "GOMAXPROCS=2") // so that it takes a while everywhere
 	p.cmd.Stderr = &p.errs
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
