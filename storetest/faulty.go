@@ -1,0 +1,76 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/perdure/perdure/engine"
+)
+
+// FaultMode is how a commit fails.
+type FaultMode int8
+
+const (
+	// NotStored: nothing of the commit is stored.
+	NotStored FaultMode = iota + 1
+	// StoredButFailed: the commit is stored as if all were well, and yet its
+	// caller is told otherwise.
+	StoredButFailed
+)
+
+// ErrFault is what a failed commit returns. Its caller cannot tell the modes
+// apart.
+var ErrFault = errors.New("fault on demand")
+
+// FaultyStore is a store whose commits fail on demand. All methods are safe for
+// concurrent use.
+type FaultyStore struct {
+	engine.Store
+
+	mu      sync.Mutex // guards all below
+	commits int
+	faults  map[int]FaultMode // by number of the commit
+}
+
+// Faulty returns inner with no faults yet.
+func Faulty(inner engine.Store) *FaultyStore {
+	return &FaultyStore{Store: inner, faults: make(map[int]FaultMode)}
+}
+
+// FailCommit makes the n-th commit fail, counted from 1 over the life of the
+// store.
+func (s *FaultyStore) FailCommit(n int, mode FaultMode) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults[n] = mode
+}
+
+// Commits returns how many commits were asked for, failed ones included.
+func (s *FaultyStore) Commits() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.commits
+}
+
+// Commit implements [engine.Committer].
+func (s *FaultyStore) Commit(ctx context.Context, deltas []*engine.Delta) error {
+	switch s.count() {
+	case NotStored:
+		return ErrFault
+	case StoredButFailed:
+		if err := s.Store.Commit(ctx, deltas); err != nil {
+			return err
+		}
+		return ErrFault
+	}
+	return s.Store.Commit(ctx, deltas)
+}
+
+// count returns how the commit that begins now fails, 0 if it does not.
+func (s *FaultyStore) count() FaultMode {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.commits++
+	return s.faults[s.commits]
+}

@@ -1,0 +1,182 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/store/memory"
+)
+
+// testRandom does the same random things to the store and to store/memory, and
+// looks for a difference.
+func testRandom(t *testing.T, open Open) {
+	rapid.Check(t, func(rt *rapid.T) {
+		r := enter(rt, open(t, partitions))
+		defer r.leave()
+		plain := enter(rt, Fixture{Store: memory.New(partitions)})
+		w := &walk{live: make(map[history.InstanceID]*engine.Delta), seqs: make(map[history.Number]uint32)}
+		compare := func(rt *rapid.T) {
+			got, want := r.contents(w.ids(), w.numbers), plain.contents(w.ids(), w.numbers)
+			r.same("contents", got, want)
+			for _, q := range w.queries(rt) {
+				r.same(fmt.Sprintf("ListInstances(%+v)", q), r.list(q), plain.list(q))
+			}
+		}
+		rt.Repeat(map[string]func(*rapid.T){
+			"commit": func(rt *rapid.T) {
+				deltas := w.deltas(rt)
+				r.commit(deltas...)
+				plain.commit(deltas...)
+			},
+			"fenced": func(rt *rapid.T) {
+				deltas := []*engine.Delta{start(w.micros+1, "never", history.Pending), {Partition: rapid.IntRange(0, partitions-1).Draw(rt, "partition")}}
+				r.sign(deltas)
+				deltas[1].Epoch--
+				if err := r.Store.Commit(r.Context(), deltas); !errors.Is(err, engine.ErrFenced) {
+					rt.Errorf("Commit(epoch %d) = error %v, want %v", deltas[1].Epoch, err, engine.ErrFenced)
+				}
+			},
+			"reopen": func(rt *rapid.T) {
+				if rapid.IntRange(0, 4).Draw(rt, "reopen") == 0 && r.reopen() {
+					compare(rt)
+				}
+			},
+			"": compare,
+		})
+	})
+}
+
+// walk draws deltas as an engine might make them, and remembers what they lead to.
+type walk struct {
+	micros  int64                                // of the last instance
+	live    map[history.InstanceID]*engine.Delta // with the row as it is
+	seqs    map[history.Number]uint32            // of the last record
+	numbers []history.Number                     // all there ever were
+	inbox   []engine.MessageKey
+	timers  []timerRow
+	message uint64 // last Seq
+}
+
+type timerRow struct {
+	partition int
+	engine.Timer
+}
+
+func (w *walk) ids() []history.InstanceID { return slices.Sorted(maps.Keys(w.live)) }
+
+func (w *walk) deltas(rt *rapid.T) []*engine.Delta {
+	deltas := make([]*engine.Delta, rapid.IntRange(1, 6).Draw(rt, "deltas"))
+	for i := range deltas {
+		d := w.instance(rt)
+		w.messages(rt, d)
+		w.setTimers(rt, d)
+		deltas[i] = d
+	}
+	return deltas
+}
+
+var drawStatus = rapid.SampledFrom(history.Statuses())
+
+// instance draws what happens to one instance: start, takeover, change, end.
+func (w *walk) instance(rt *rapid.T) *engine.Delta {
+	id := rapid.SampledFrom([]history.InstanceID{"a", "b", "c", "aa", "ab"}).Draw(rt, "id")
+	old := w.live[id]
+	switch action := rapid.SampledFrom([]string{"start", "row", "turn", "erase"}).Draw(rt, "action"); {
+	case old == nil || action == "start":
+		w.micros += rapid.Int64Range(1, 3).Draw(rt, "micros")
+		d := start(w.micros, id, drawStatus.Draw(rt, "status"))
+		if old != nil {
+			d.Erase = erase(old).Erase
+		}
+		w.numbers = append(w.numbers, d.Number)
+		w.live[id] = d
+		w.turn(rt, d)
+		return d
+	case action == "erase":
+		delete(w.live, id)
+		return erase(old)
+	case action == "row":
+		d := update(old, drawStatus.Draw(rt, "status"))
+		w.live[id] = d
+		w.turn(rt, d)
+		return d
+	default:
+		d := about(old)
+		w.turn(rt, d)
+		return d
+	}
+}
+
+// turn draws records and the work flag.
+func (w *walk) turn(rt *rapid.T, d *engine.Delta) {
+	last := w.seqs[d.Number]
+	if rapid.IntRange(0, 3).Draw(rt, "drop") == 0 {
+		d.DropRecords.First = rapid.Uint32Range(0, last+1).Draw(rt, "first")
+		d.DropRecords.End = rapid.Uint32Range(d.DropRecords.First, last+1).Draw(rt, "end")
+	}
+	if rapid.Bool().Draw(rt, "record") {
+		last++
+		size := rapid.SampledFrom([]int{0, 10, 16<<10 - 1, 16 << 10, 40 << 10}).Draw(rt, "size")
+		d.Record = &engine.Record{Seq: last, Bytes: slices.Repeat([]byte{byte(last)}, size)}
+		w.seqs[d.Number] = last
+	}
+	d.Work = rapid.SampledFrom([]engine.Flag{engine.Keep, engine.Set, engine.Clear}).Draw(rt, "work")
+}
+
+func (w *walk) messages(rt *rapid.T, d *engine.Delta) {
+	for range rapid.IntRange(0, 2).Draw(rt, "consumed") {
+		if len(w.inbox) == 0 {
+			break
+		}
+		i := rapid.IntRange(0, len(w.inbox)-1).Draw(rt, "message")
+		d.Consumed = append(d.Consumed, w.inbox[i])
+		w.inbox = slices.Delete(w.inbox, i, i+1)
+	}
+	for range rapid.IntRange(0, 2).Draw(rt, "sent") {
+		w.message++
+		m := message(rapid.IntRange(0, partitions-1).Draw(rt, "to"), d.Partition, w.message, fmt.Sprint(w.message))
+		d.Sent = append(d.Sent, m)
+		w.inbox = append(w.inbox, m.MessageKey)
+	}
+}
+
+func (w *walk) setTimers(rt *rapid.T, d *engine.Delta) {
+	if i := slices.IndexFunc(w.timers, func(t timerRow) bool { return t.partition == d.Partition }); i >= 0 && rapid.Bool().Draw(rt, "clear") {
+		d.ClearTimers = append(d.ClearTimers, w.timers[i].Timer)
+		w.timers = slices.Delete(w.timers, i, i+1)
+	}
+	if rapid.Bool().Draw(rt, "set") {
+		w.message++ // for an id that is new
+		t := engine.Timer{Due: time.UnixMicro(rapid.Int64Range(-2, 9).Draw(rt, "due")).UTC(), Number: d.Number, ID: int32(w.message), Instance: d.ID}
+		d.SetTimers = append(d.SetTimers, t)
+		w.timers = append(w.timers, timerRow{d.Partition, t})
+	}
+}
+
+func (w *walk) queries(rt *rapid.T) []engine.Query {
+	drawTime := rapid.Custom(func(rt *rapid.T) time.Time {
+		if rapid.Bool().Draw(rt, "none") {
+			return time.Time{}
+		}
+		return time.UnixMicro(rapid.Int64Range(-1, w.micros+1).Draw(rt, "at")).UTC()
+	})
+	q := engine.Query{
+		CreatedFrom: drawTime.Draw(rt, "from"), CreatedTo: drawTime.Draw(rt, "to"),
+		IDPrefix: rapid.SampledFrom([]string{"", "a", "ab"}).Draw(rt, "prefix"),
+		Limit:    rapid.IntRange(0, 3).Draw(rt, "limit"),
+	}
+	if len(w.numbers) > 0 && rapid.Bool().Draw(rt, "paged") {
+		q.Before = rapid.SampledFrom(w.numbers).Draw(rt, "before")
+	}
+	byStatus := q
+	byStatus.Statuses = rapid.SliceOfN(drawStatus, 1, 4).Draw(rt, "statuses")
+	return []engine.Query{q, byStatus}
+}
