@@ -16,8 +16,8 @@ const (
 // that were looked at longest ago lose their coroutine and their fold. They are read
 // again when something happens to them.
 type cache struct {
-	exec Executor
-	max  int // 0: nothing is kept beyond the commit of a turn
+	exec Executor // nil: nothing runs, only folds are kept
+	max  int      // 0: nothing is kept beyond the commit of a turn
 
 	mu    sync.Mutex // guards the rest; taken after a partition's mutex or alone
 	order list.List  // of *cached, newest first
@@ -103,7 +103,7 @@ func (c *cache) evict(inst *instance) {
 	p.release(inst)
 	p.mu.Unlock()
 	c.remove(inst)
-	if loaded {
+	if loaded && c.exec != nil {
 		c.exec.Forget(number)
 	}
 }

@@ -173,8 +173,9 @@ func (t *tenure) load(inst *instance) error {
 	}
 	inst.flagged = state.Tasks > 0 || len(state.Waiting) > 0 && row.ScheduledAt.IsZero()
 	var open []*history.Event
+	answered := inst.answered()
 	for _, ev := range state.Open {
-		if ev.Kind == history.TaskScheduled {
+		if ev.Kind == history.TaskScheduled && !answered[ev.ID] {
 			open = append(open, ev)
 		}
 	}

@@ -114,6 +114,9 @@ func (e *Engine) own(ctx context.Context) error {
 	if err := t.begin(ctx); err != nil {
 		t.end(err)
 		<-t.activities.stop()
+		if ctx.Err() != nil {
+			return nil // stopped before there was anything to drain
+		}
 		return err
 	}
 	e.set(t, nil, false)

@@ -76,6 +76,25 @@ func (i *instance) needless() bool {
 	return !i.queued && !i.running && i.deltas == 0 && i.held == nil && len(i.inbox) == 0 && len(i.tasks) == 0 && !i.unread
 }
 
+// answered returns the activities whose results wait to be taken in: they are
+// open in the history, and have run.
+func (i *instance) answered() map[int32]bool {
+	var ids map[int32]bool
+	for _, inbox := range [][]message{i.taken, i.inbox} {
+		for k := range inbox {
+			m := &inbox[k]
+			if kind := m.event.Kind; kind != history.TaskCompleted && kind != history.TaskFailed || m.execution != i.row.ExecutionID {
+				continue
+			}
+			if ids == nil {
+				ids = make(map[int32]bool)
+			}
+			ids[m.event.TaskID] = true
+		}
+	}
+	return ids
+}
+
 // suspension reports whether the instance will be suspended once what is in its
 // inbox has been applied.
 func (i *instance) suspension() bool {
