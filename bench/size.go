@@ -1,0 +1,29 @@
+package main
+
+// size is how much each workload does.
+type size struct {
+	hellos     int // orchestrations for throughput
+	latencies  int // orchestrations one at a time
+	fanOut     int // activities side by side
+	chain      int // activities one after another
+	shortChain int // the same for a history short enough to show what length costs
+	events     int // instances that wait for an event
+	waiting    int // instances that wait while memory is measured
+	ended      int // instances that end while memory is measured
+	floor      int // orchestrations' worth of bytes for the floor
+	syncs      int // appends for the disk's own rate
+}
+
+var (
+	full = size{
+		hellos: 20_000, latencies: 500, fanOut: 5_000, chain: 1_000, shortChain: 200, events: 500,
+		waiting: 100_000, ended: 100_000, floor: 20_000, syncs: 2_000,
+	}
+	small = size{
+		hellos: 50, latencies: 5, fanOut: 20, chain: 20, shortChain: 5, events: 10,
+		waiting: 200, ended: 100, floor: 200, syncs: 10,
+	}
+)
+
+// callers is how many operations of the client are under way at a time.
+const callers = 100
