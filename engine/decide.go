@@ -74,7 +74,7 @@ func (t *tenure) decide(inst *instance, batch []message) (d *decision, consumed 
 	case !inst.exists(), inst.row.Status.Terminal():
 		t.log.Debug("messages dropped: instance is absent or has ended", "instance", inst.id, "messages", len(batch))
 		return nil, keys(batch), nil, nil
-	case !inst.row.ScheduledAt.IsZero() && inst.state.Turns == 0 && t.now().Before(inst.row.ScheduledAt):
+	case inst.early(t.now()):
 		// Only a termination is worth waking a start that is not due.
 		for i := range batch {
 			if batch[i].event.Kind == history.ExecutionTerminated {

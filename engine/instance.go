@@ -56,7 +56,15 @@ func (i *instance) ready(now time.Time) bool {
 	if i.held != nil && now.Before(i.held.RetryAt) && !i.terminating() {
 		return false
 	}
+	if i.early(now) && !i.unread && !i.terminating() && findStart(i.inbox) < 0 {
+		return false // what is in the inbox is for the first turn
+	}
 	return len(i.inbox) > 0 || i.unread || i.waiting(now)
+}
+
+// early reports whether the instance is a scheduled start that is not due.
+func (i *instance) early(now time.Time) bool {
+	return i.row.Status == history.Pending && now.Before(i.row.ScheduledAt)
 }
 
 // terminating reports whether a termination has arrived: it needs no user code,
