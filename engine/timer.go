@@ -111,10 +111,11 @@ func (h *alarmHeap) Pop() any {
 	return last
 }
 
-// arm keeps a durable timer in memory if it is due before the horizon; later
-// ones are found when the horizon moves. mu is held.
+// arm keeps a durable timer in memory unless it is due after the horizon: later
+// ones are found when the horizon moves. One due exactly then may sort before the
+// place from which the index is read on, so it is armed here. mu is held.
 func (p *partition) arm(t Timer) {
-	if t.Due.Before(p.horizon) {
+	if !t.Due.After(p.horizon) {
 		p.tenure.alarms.set(t.Due, func() { p.fire(t) })
 	}
 }
