@@ -1,0 +1,252 @@
+package worker_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"iter"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/worker"
+)
+
+var _ engine.Executor = (*worker.Worker)(nil)
+
+func open(t *testing.T, add func(app *perdure.App)) *worker.Worker {
+	t.Helper()
+	app := perdure.New()
+	add(app)
+	w, err := worker.New(app, worker.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.Close)
+	return w
+}
+
+func turn(events ...history.Event) history.Turn {
+	return history.Turn{Seq: 1, At: history.NewNumber(1e15, 0).CreatedAt(), Events: events}
+}
+
+// work is a turn of the instance with that number, which runs Main.
+func work(number history.Number, past []history.Turn, next history.Turn) history.Work {
+	return history.Work{
+		Instance: history.Instance{Number: number, ID: "abc", ExecutionID: "e0", Name: "main"},
+		Turn:     next, PastTurns: len(past),
+		Past: func(context.Context) iter.Seq2[history.Turn, error] {
+			return func(yield func(history.Turn, error) bool) {
+				for _, turn := range past {
+					if !yield(turn, nil) {
+						return
+					}
+				}
+			}
+		},
+	}
+}
+
+var (
+	started  = history.Event{Kind: history.ExecutionStarted, Started: &history.Started{}}
+	answered = history.Event{Kind: history.TaskCompleted, TaskID: 0}
+	asked    = history.Event{Kind: history.TaskScheduled, ID: 0, Name: "Far"}
+)
+
+const far = perdure.ActivityRef[int, int]("Far")
+
+func TestNewReportsRegistrationMistakes(t *testing.T) {
+	app := perdure.New()
+	app.AddActivity("X", 1)
+	if _, err := worker.New(app, worker.Options{}); err == nil {
+		t.Error("New(app with a mistake) = nil; want the mistake")
+	}
+}
+
+func TestUnregistered(t *testing.T) {
+	w := open(t, func(app *perdure.App) {
+		app.AddOrchestrator("Known", func(*perdure.OrchestrationContext, int) (int, error) { return 0, nil })
+	})
+	_, err := w.Orchestrate(t.Context(), work(1, nil, turn(started)))
+	if !errors.Is(err, history.ErrUnregistered) || !strings.Contains(err.Error(), `"main"`) || !strings.Contains(err.Error(), "Known") {
+		t.Errorf("Orchestrate(main) = %v; want ErrUnregistered that names main and Known", err)
+	}
+	_, _, err = w.RunActivity(t.Context(), history.Task{Name: "Far"})
+	if !errors.Is(err, history.ErrUnregistered) || !strings.Contains(err.Error(), `"Far"`) {
+		t.Errorf("RunActivity(Far) = %v; want ErrUnregistered that names Far", err)
+	}
+	if diff := cmp.Diff([]string{"Known"}, w.Orchestrators()); diff != "" {
+		t.Errorf("Orchestrators() differs (-want +got):\n%s", diff)
+	}
+}
+
+func TestSessionIsUsedOnlyWhereItFits(t *testing.T) {
+	starts := 0
+	w := open(t, func(app *perdure.App) {
+		app.AddOrchestrator("Main", func(ctx *perdure.OrchestrationContext, n int) (int, error) {
+			starts++
+			for {
+				if _, err := far.Call(ctx, n).Await(); err != nil {
+					return 0, err
+				}
+			}
+		})
+	})
+	first := turn(started)
+	past := []history.Turn{turn(started, asked)}
+	second := work(1, past, turn(answered))
+	other := second
+	other.Instance.ExecutionID = "e1"
+	run := func(w1 history.Work, wantStarts int, why string) {
+		t.Helper()
+		out, err := w.Orchestrate(t.Context(), w1)
+		if err != nil || len(out.Actions) != 1 || starts != wantStarts {
+			t.Errorf("%s: Orchestrate = %+v, %v with the code started %d times; want one action, %d", why, out, err, starts, wantStarts)
+		}
+	}
+	run(work(1, nil, first), 1, "first turn")
+	run(second, 1, "second turn, kept")
+	run(second, 2, "second turn again: the commit was lost")
+	run(other, 3, "another execution")
+	w.Forget(1)
+	run(second, 4, "after Forget")
+	run(work(2, nil, first), 5, "another instance")
+}
+
+func TestFinishedAndBrokenSessionsAreDropped(t *testing.T) {
+	for _, policy := range []perdure.NonDeterminismPolicy{perdure.Fail, perdure.Park} {
+		w := open(t, func(app *perdure.App) {
+			app.OnNonDeterminism(policy)
+			app.AddOrchestrator("Main", func(ctx *perdure.OrchestrationContext, n int) (int, error) { return n, nil })
+		})
+		for range 2 {
+			out, err := w.Orchestrate(t.Context(), work(1, nil, turn(started)))
+			if err != nil || len(out.Actions) != 1 {
+				t.Errorf("Orchestrate(one turn) = %+v, %v; want the end, each time", out, err)
+			}
+			out, err = w.Orchestrate(t.Context(), work(1, []history.Turn{turn(started, asked)}, turn(answered)))
+			switch {
+			case policy == perdure.Park && !errors.Is(err, history.ErrParked):
+				t.Errorf("Orchestrate(misfit) = %+v, %v; want ErrParked", out, err)
+			case policy == perdure.Fail && (err != nil || out.Actions[0].Failure.Type != history.FailureNonDeterministic):
+				t.Errorf("Orchestrate(misfit) = %+v, %v; want %s", out, err, history.FailureNonDeterministic)
+			}
+		}
+	}
+}
+
+func TestForgetAndCloseUnload(t *testing.T) {
+	unloaded := 0
+	w := open(t, func(app *perdure.App) {
+		app.AddOrchestrator("Main", func(ctx *perdure.OrchestrationContext, n int) (int, error) {
+			defer func() { unloaded++ }()
+			return far.Call(ctx, n).Await()
+		})
+	})
+	for number := range history.Number(3) {
+		if _, err := w.Orchestrate(t.Context(), work(number+1, nil, turn(started))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Forget(1)
+	w.Forget(1)
+	w.Forget(99)
+	if unloaded != 1 {
+		t.Errorf("Forget(1) unloaded %d instances; want 1", unloaded)
+	}
+	w.Close()
+	if unloaded != 3 {
+		t.Errorf("Close() left %d instances; want none", 3-unloaded)
+	}
+	if _, err := w.Orchestrate(t.Context(), work(1, nil, turn(started))); err != worker.ErrClosed {
+		t.Errorf("Orchestrate(closed) = %v; want %v", err, worker.ErrClosed)
+	}
+}
+
+// Forget may come at any moment; the race detector watches.
+func TestForgetWhileTurnsRun(t *testing.T) {
+	w := open(t, func(app *perdure.App) {
+		app.AddOrchestrator("Main", func(ctx *perdure.OrchestrationContext, n int) (int, error) { return far.Call(ctx, n).Await() })
+	})
+	var group sync.WaitGroup
+	group.Go(func() {
+		for range 200 {
+			w.Forget(1)
+		}
+	})
+	past := []history.Turn{turn(started, asked)}
+	for range 100 {
+		if _, err := w.Orchestrate(t.Context(), work(1, nil, turn(started))); err != nil {
+			t.Error(err)
+		}
+		if out, err := w.Orchestrate(t.Context(), work(1, past, turn(answered))); err != nil || len(out.Actions) != 1 {
+			t.Errorf("Orchestrate = %+v, %v; want the end", out, err)
+		}
+	}
+	group.Wait()
+}
+
+func TestRunActivity(t *testing.T) {
+	boom := errors.New("boom")
+	w := open(t, func(app *perdure.App) {
+		app.AddActivity("Double", func(_ context.Context, n int) (int, error) { return 2 * n, nil })
+		app.AddActivity("Fail", func(context.Context, int) (int, error) { return 0, perdure.NonRetriable(boom) })
+		app.AddActivity("Panic", func(context.Context, int) (int, error) { panic(boom) })
+		app.AddActivity("Exit", func(context.Context, int) (int, error) { runtime.Goexit(); return 0, nil })
+		app.AddActivity("Func", func(context.Context, int) (func(), error) { return func() {}, nil })
+		app.AddActivity("Info", func(ctx context.Context, _ int) (perdure.ActivityInfo, error) {
+			info, _ := perdure.ActivityInfoFrom(ctx)
+			return info, nil
+		})
+	})
+	for _, test := range []struct {
+		name, input, result, failure, message string
+	}{
+		{"double", "21", "42", "", ""},
+		{"double", "null", "0", "", ""},
+		{"double", `"x"`, "", "*perdure.ConversionError", "input of activity Double"},
+		{"Fail", "1", "", "*errors.errorString", "boom"},
+		{"Panic", "1", "", history.FailurePanic, "boom"},
+		{"Exit", "1", "", history.FailurePanic, "Goexit"},
+		{"Func", "1", "", "*perdure.ConversionError", "func()"},
+		{"Info", "", `{"InstanceID":"abc","ExecutionID":"e0","TaskID":3,"Name":"Info","Attempt":2,"IdempotencyToken":"abc/e0/3"}`, "", ""},
+	} {
+		task := history.Task{Instance: "abc", ExecutionID: "e0", ID: 3, Name: test.name, Input: json.RawMessage(test.input), Attempt: 2}
+		result, failure, err := w.RunActivity(t.Context(), task)
+		switch {
+		case err != nil || string(result) != test.result:
+			t.Errorf("RunActivity(%s, %s) = %s, %v, %v; want %s", test.name, test.input, result, failure, err, test.result)
+		case (failure == nil) != (test.failure == ""):
+			t.Errorf("RunActivity(%s, %s) failed with %v; want %q", test.name, test.input, failure, test.failure)
+		case failure != nil && (failure.Type != test.failure || !strings.Contains(failure.Message, test.message)):
+			t.Errorf("RunActivity(%s, %s) failed with %v; want %s: %s", test.name, test.input, failure, test.failure, test.message)
+		}
+	}
+}
+
+func TestActivityThatFailsAfterItsContextEnded(t *testing.T) {
+	leaving := errors.New("shutting down")
+	w := open(t, func(app *perdure.App) {
+		app.AddActivity("Wait", func(ctx context.Context, result int) (int, error) {
+			<-ctx.Done()
+			if result > 0 {
+				return result, nil
+			}
+			return 0, ctx.Err()
+		})
+	})
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(leaving)
+	if _, failure, err := w.RunActivity(ctx, history.Task{Name: "Wait"}); !errors.Is(err, leaving) || failure != nil {
+		t.Errorf("RunActivity(ended, fails) = %v, %v; want the cause, %v", failure, err, leaving)
+	}
+	if result, failure, err := w.RunActivity(ctx, history.Task{Name: "Wait", Input: json.RawMessage("7")}); string(result) != "7" || failure != nil || err != nil {
+		t.Errorf("RunActivity(ended, succeeds) = %s, %v, %v; want 7", result, failure, err)
+	}
+}
