@@ -1,0 +1,76 @@
+package httpapi_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/httpapi"
+)
+
+// anything is a hub that agrees to everything.
+type anything struct{}
+
+func (anything) Start(_ context.Context, r engine.StartRequest) (history.InstanceID, error) {
+	return r.ID, nil
+}
+func (anything) Raise(context.Context, history.InstanceID, engine.RaiseRequest) error { return nil }
+func (anything) Terminate(_ context.Context, _ history.InstanceID, reason json.RawMessage) error {
+	if reason != nil && !json.Valid(reason) {
+		panic("reason " + string(reason))
+	}
+	return nil
+}
+func (anything) Suspend(context.Context, history.InstanceID, string) error { return nil }
+func (anything) Resume(context.Context, history.InstanceID, string) error  { return nil }
+func (anything) Status(_ context.Context, id history.InstanceID, _ engine.StatusOptions) (engine.Status, error) {
+	return engine.Status{Instance: history.Instance{ID: id}}, nil
+}
+func (anything) Wait(context.Context, history.InstanceID) error { return nil }
+
+func FuzzRequest(f *testing.F) {
+	f.Add("POST", base+"/orchestrators/Echo/x?timeout=1&reuse=&startAt=&tag.a=b", `{"a":1}`, "application/json")
+	f.Add("GET", base+"//instances/a%20b+c?showHistory=true&wait=9", "", "")
+	f.Add("POST", "/admin/extensions/DurableTaskExtension/instances/x/raiseEvent/%2F", `"x`, "text/plain;;")
+	f.Add("POST", base+"/instances/x/terminate?reason=%00%ff&taskHub=a", "", "")
+	handler := httpapi.New(httpapi.Options{Hub: anything{}, TaskHub: "TestHub", Keys: nil, MaxBodyBytes: 1 << 10})
+	f.Fuzz(func(t *testing.T, method, target, body, contentType string) {
+		r, err := http.NewRequest(method, "http://127.0.0.1", strings.NewReader(body))
+		if err != nil {
+			return
+		}
+		if r.URL, err = r.URL.Parse(target); err != nil {
+			return
+		}
+		r.RequestURI = r.URL.RequestURI()
+		r.Header.Set("Content-Type", contentType)
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		if text := w.Body.Bytes(); len(text) > 0 && !json.Valid(text) {
+			t.Errorf("%s %q with %q answers %d %q, want JSON", method, target, body, w.Code, text)
+		}
+		if w.Code == http.StatusMethodNotAllowed || w.Code == http.StatusInternalServerError || w.Code/100 == 3 {
+			t.Errorf("%s %q answers %d", method, target, w.Code)
+		}
+	})
+}
+
+func TestLoopbackNames(t *testing.T) {
+	handler := httpapi.New(httpapi.Options{Hub: anything{}, TaskHub: "TestHub", Loopback: true})
+	for host, code := range map[string]int{
+		"127.0.0.1:7071": 202, "localhost:1": 202, "LOCALHOST": 202, "[::1]:9": 202, "127.3.3.3": 202,
+		"evil.example": 421, "evil.example:7071": 421, "10.0.0.1": 421, "127.0.0.1.evil.example": 421, "": 421,
+	} {
+		r := httptest.NewRequest("GET", base+"/instances/x", nil)
+		r.Host = host
+		w := httptest.NewRecorder()
+		if handler.ServeHTTP(w, r); w.Code != code {
+			t.Errorf("GET with Host %q = %d, want %d", host, w.Code, code)
+		}
+	}
+}
