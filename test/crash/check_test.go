@@ -13,8 +13,7 @@ import (
 	"github.com/perdure/perdure/store/embedded"
 )
 
-// checkStore opens the hub that the program left and checks that nothing is
-// stuck, doubled or left behind, and that every history replays.
+// checkStore opens the hub that the program left and checks it.
 func checkStore(t *testing.T, folder string) {
 	db, err := embedded.Open(folder, embedded.Options{})
 	if err != nil {
@@ -25,32 +24,36 @@ func checkStore(t *testing.T, folder string) {
 	if err != nil {
 		t.Fatalf("open the hub: %v", err)
 	}
+	children := 2 * (instances / len(Kinds))
+	if seen := checkHub(t, hub); seen < instances+children {
+		t.Errorf("the hub has %d instances, want %d started and at least %d children", seen, instances, children)
+	}
+}
+
+// checkHub checks that nothing is stuck, doubled or left behind, and that every
+// history replays. It returns the number of instances.
+func checkHub(t *testing.T, hub engine.Store) (seen int) {
 	run, err := worker.New(App(), worker.Options{})
 	if err != nil {
 		t.Fatalf("worker: %v", err)
 	}
 	defer run.Close()
-
-	seen := 0
 	for q := (engine.Query{Limit: 500}); ; {
 		page, err := hub.ListInstances(t.Context(), q)
 		if err != nil {
 			t.Fatalf("ListInstances(%+v) = %v", q, err)
 		}
 		for i := range page {
-			seen++
 			checkInstance(t, hub, run, &page[i])
 		}
+		seen += len(page)
 		if len(page) < q.Limit {
 			break
 		}
 		q.Before = page[len(page)-1].Number
 	}
-	children := 2 * (instances / len(Kinds))
-	if seen < instances+children {
-		t.Errorf("the hub has %d instances, want %d started and at least %d children", seen, instances, children)
-	}
 	checkNothingLeft(t, hub)
+	return seen
 }
 
 func checkInstance(t *testing.T, hub engine.Store, run *worker.Worker, row *history.Instance) {
