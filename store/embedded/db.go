@@ -12,10 +12,18 @@ import (
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/perdure/perdure/engine"
 )
 
-// ErrClosed is what calls of a closed [DB] and its hubs return.
-var ErrClosed = errors.New("store is closed")
+// ErrClosed is what calls of a closed [DB] and its hubs return. To an engine it
+// is an [engine.ErrBroken].
+var ErrClosed error = closedError{}
+
+type closedError struct{}
+
+func (closedError) Error() string        { return "store is closed" }
+func (closedError) Is(target error) bool { return target == engine.ErrBroken }
 
 // Options of a [DB]. The zero value is good.
 type Options struct {
@@ -29,8 +37,9 @@ type Options struct {
 // DB is an open store folder. All methods are safe for concurrent use.
 //
 // When Pebble meets an error that it cannot go on from, such as a disk that
-// refuses writes, the DB is broken: all calls return the cause, and only a
-// restart of the process helps. What became of the commits under way is then unknown.
+// refuses writes, the DB is broken: all calls return the cause, an
+// [engine.ErrBroken], and only a restart of the process helps. What became of
+// the commits under way is then unknown.
 type DB struct {
 	dir    string
 	pebble *pebble.DB

@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/perdure/perdure/engine"
 )
 
 // breaker hears what Pebble logs. Pebble calls Fatalf when it cannot go on, for
@@ -18,7 +20,7 @@ type breaker struct {
 	log    *slog.Logger
 	once   sync.Once
 	broken chan struct{} // closed by Fatalf
-	cause  error         // why; set before broken is closed
+	cause  error         // why, an [engine.ErrBroken]; set before broken is closed
 }
 
 func newBreaker(log *slog.Logger) *breaker { return &breaker{log: log, broken: make(chan struct{})} }
@@ -33,7 +35,7 @@ func (b *breaker) Errorf(format string, args ...any) {
 
 func (b *breaker) Fatalf(format string, args ...any) {
 	b.once.Do(func() {
-		b.cause = fmt.Errorf("store is broken: %s: restart the process once the cause is removed", fmt.Sprintf(format, args...))
+		b.cause = fmt.Errorf("%w: %s: restart the process once the cause is removed", engine.ErrBroken, fmt.Sprintf(format, args...))
 		b.log.Error("store is broken", "error", b.cause)
 		close(b.broken)
 	})

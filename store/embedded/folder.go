@@ -30,7 +30,10 @@ func createFolder(disk vfs.FS, dir string) error {
 		if err := disk.MkdirAll(dir, 0o700); err != nil {
 			return folderError(dir, err)
 		}
-		return syncDir(disk, disk.PathDir(dir))
+		if err := syncDir(disk, disk.PathDir(dir)); err != nil {
+			return folderError(dir, err)
+		}
+		return nil
 	case err != nil:
 		return folderError(dir, err)
 	case !info.IsDir():
@@ -89,24 +92,25 @@ func writeFormat(disk vfs.FS, dir string) error {
 	if err == nil {
 		err = file.Sync()
 	}
-	if err = errors.Join(err, file.Close()); err != nil {
+	if err := errors.Join(err, file.Close()); err != nil {
 		return folderError(dir, err)
 	}
 	if err := disk.Rename(claim, disk.PathJoin(dir, formatFile)); err != nil {
 		return folderError(dir, err)
 	}
-	return syncDir(disk, dir)
-}
-
-func syncDir(disk vfs.FS, dir string) error {
-	file, err := disk.OpenDir(dir)
-	if err != nil {
-		return folderError(dir, err)
-	}
-	if err := errors.Join(file.Sync(), file.Close()); err != nil {
+	if err := syncDir(disk, dir); err != nil {
 		return folderError(dir, err)
 	}
 	return nil
+}
+
+// syncDir makes durable which files dir holds.
+func syncDir(disk vfs.FS, dir string) error {
+	file, err := disk.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Sync(), file.Close())
 }
 
 // folderError says of the usual troubles with a folder what to do.

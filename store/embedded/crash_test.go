@@ -1,0 +1,253 @@
+package embedded
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/store/memory"
+)
+
+// crash is what a crash at some moment leaves.
+type crash struct {
+	disk  *vfs.MemFS
+	acked int // commits acknowledged before
+	epoch engine.Epoch
+}
+
+// crasher takes a crash at each operation that changes the disk or makes a
+// change durable: once without what was not synced, and once with some of it.
+type crasher struct {
+	disk *vfs.MemFS
+
+	mu      sync.Mutex // guards all below
+	rng     *rand.Rand
+	acked   int
+	epoch   engine.Epoch
+	crashes []crash
+}
+
+func (c *crasher) MaybeError(op errorfs.Op) error {
+	switch op.Kind {
+	case errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo, errorfs.OpCreate, errorfs.OpRename, errorfs.OpRemove, errorfs.OpReuseForWrite, errorfs.OpMkdirAll:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for _, percent := range []int{0, 50} {
+			disk := c.disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: c.rng})
+			c.crashes = append(c.crashes, crash{disk, c.acked, c.epoch})
+		}
+	}
+	return nil
+}
+
+func (c *crasher) String() string { return "crasher" }
+
+func (c *crasher) ack(epoch engine.Epoch) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.acked++; epoch != 0 {
+		c.epoch, c.acked = epoch, 0
+	}
+}
+
+// What is acknowledged survives every crash, and nothing survives in part.
+func TestCrash(t *testing.T) {
+	t.Parallel()
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	c := &crasher{disk: vfs.NewCrashableMem(), rng: rand.New(rand.NewPCG(seed, 0))}
+	hub, epoch := openHub(t, "store", Options{FS: errorfs.Wrap(c.disk, c), CacheBytes: 1 << 20})
+	c.ack(epoch)
+
+	plain := memory.New(1)
+	if _, err := plain.Acquire(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{describe(t, plain)} // after so many commits
+	for i := range 16 {
+		deltas := script(i)
+		for _, d := range deltas {
+			d.Epoch = 1
+		}
+		if err := plain.Commit(t.Context(), deltas); err != nil {
+			t.Fatalf("Commit %d to memory: %v", i, err)
+		}
+		want = append(want, describe(t, plain))
+		for _, d := range deltas {
+			d.Epoch = epoch
+		}
+		if err := hub.Commit(t.Context(), deltas); err != nil {
+			t.Fatalf("Commit %d: %v", i, err)
+		}
+		c.ack(0)
+		if i%5 == 4 {
+			if err := hub.db.pebble.Flush(); err != nil {
+				t.Fatalf("Flush: %v", err)
+			}
+		}
+	}
+	c.mu.Lock()
+	crashes := c.crashes
+	c.mu.Unlock()
+	for i, at := range crashes {
+		if err := recovered(t, at, want); err != nil {
+			t.Errorf("crash %d of %d, %d commits acknowledged: %v", i, len(crashes), at.acked, err)
+		}
+	}
+}
+
+// script returns the i-th commit: an instance starts, the one before it runs
+// and the one before that ends, with messages, timers and big records.
+func script(i int) []*engine.Delta {
+	instance := func(i int, old, status history.RuntimeStatus) *engine.Delta {
+		number := history.NewNumber(int64(i+1), 0)
+		id := history.InstanceID(fmt.Sprint("i", i))
+		return &engine.Delta{Number: number, ID: id, OldStatus: old, Row: &history.Instance{Number: number, ID: id, Status: status}}
+	}
+	started := instance(i, history.Unknown, history.Pending)
+	started.Record, started.Work = &engine.Record{Seq: 1, Bytes: make([]byte, i*3000)}, engine.Set
+	started.Sent = []engine.Message{{MessageKey: engine.MessageKey{Seq: uint64(i)}, Bytes: []byte("m")}}
+	started.SetTimers = []engine.Timer{{Due: time.UnixMicro(int64(i)), Number: started.Number}}
+	deltas := []*engine.Delta{started}
+	if i > 0 {
+		runs := instance(i-1, history.Pending, history.Running)
+		runs.Record, runs.Work = &engine.Record{Seq: 2, Bytes: []byte("turn")}, engine.Clear
+		runs.Consumed = []engine.MessageKey{{Seq: uint64(i - 1)}}
+		runs.ClearTimers = []engine.Timer{{Due: time.UnixMicro(int64(i - 1)), Number: runs.Number}}
+		deltas = append(deltas, runs)
+	}
+	if i > 1 {
+		gone := instance(i-2, history.Running, history.Completed)
+		deltas = append(deltas, &engine.Delta{Erase: &engine.Erase{Number: gone.Number, ID: gone.ID, Status: history.Running}})
+	}
+	return deltas
+}
+
+// recovered opens what a crash left and compares it with what it may be.
+func recovered(t *testing.T, at crash, want []string) error {
+	db, err := Open("store", Options{FS: at.disk, CacheBytes: 1 << 20})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	hub, err := db.Hub("h", HubOptions{Create: at.epoch == 0, Partitions: 1})
+	if err != nil {
+		return err
+	}
+	epoch, err := hub.Acquire(t.Context(), 0)
+	if err != nil {
+		return err
+	}
+	if epoch <= at.epoch {
+		return fmt.Errorf("Acquire(0) = %d, want more than %d", epoch, at.epoch)
+	}
+	got := describe(t, hub)
+	for i := at.acked; i < min(at.acked+2, len(want)); i++ { // one more may have been under way
+		if got == want[i] {
+			return nil
+		}
+	}
+	return fmt.Errorf("the store holds\n%s\nwant\n%s", got, want[at.acked])
+}
+
+// describe writes down all that a store of one partition shows.
+func describe(t *testing.T, store engine.Store) string {
+	t.Helper()
+	var b strings.Builder
+	rows, err := store.ListInstances(t.Context(), engine.Query{})
+	for _, row := range rows {
+		found, ok, err := store.FindInstance(t.Context(), row.ID)
+		fmt.Fprintln(&b, row.Number, row.ID, row.Status, found.Status, ok, err)
+		for rec, err := range store.Records(t.Context(), row.Number) {
+			fmt.Fprintln(&b, "record", rec.Seq, len(rec.Bytes), err)
+		}
+	}
+	for _, status := range history.Statuses() {
+		rows, err := store.ListInstances(t.Context(), engine.Query{Statuses: []history.RuntimeStatus{status}})
+		fmt.Fprintln(&b, status, len(rows), err)
+	}
+	for ref, err := range store.Working(t.Context(), 0) {
+		fmt.Fprintln(&b, "work", ref.Number, ref.ID, err)
+	}
+	for m, err := range store.Inbox(t.Context(), 0) {
+		fmt.Fprintln(&b, "message", m.Seq, err)
+	}
+	timers, timersErr := store.Timers(t.Context(), 0, engine.Timer{}, time.UnixMicro(1000), 1000)
+	for _, timer := range timers {
+		fmt.Fprintln(&b, "timer", timer.Due.UnixMicro(), timer.Number)
+	}
+	last, lastErr := store.LastNumber(t.Context())
+	fmt.Fprintln(&b, "last", last, err, timersErr, lastErr)
+	return b.String()
+}
+
+// A read does not show what a crash could still take back.
+func TestReadWaitsForSync(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var gate chan struct{} // the disk's syncs wait for it to close; nil: they do not wait
+		var mu sync.Mutex      // guards gate
+		setGate := func(to chan struct{}) {
+			mu.Lock()
+			defer mu.Unlock()
+			gate = to
+		}
+		disk := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData || op.Kind == errorfs.OpFileSyncTo {
+				mu.Lock()
+				wait := gate
+				mu.Unlock()
+				if wait != nil {
+					<-wait
+				}
+			}
+			return nil
+		}))
+		hub, epoch := openHub(t, "store", Options{FS: disk, CacheBytes: 1 << 20})
+		open := make(chan struct{})
+		setGate(open)
+		var group sync.WaitGroup
+		group.Go(func() {
+			d := &engine.Delta{Epoch: epoch, Number: 1, ID: "i", Row: &history.Instance{Number: 1, ID: "i"}, OldStatus: history.Unknown}
+			if err := hub.Commit(t.Context(), []*engine.Delta{d}); err != nil {
+				t.Errorf("Commit: %v", err)
+			}
+		})
+		synctest.Wait()
+		if _, _, err := hub.db.value(hub.rowKey(1)); err != nil {
+			t.Errorf("value: %v", err)
+		}
+		var found, listed bool
+		group.Go(func() {
+			var err error
+			if _, found, err = hub.FindInstance(t.Context(), "i"); err != nil {
+				t.Errorf("FindInstance(i): %v", err)
+			}
+		})
+		group.Go(func() {
+			page, err := hub.ListInstances(t.Context(), engine.Query{})
+			if listed = len(page) == 1; err != nil {
+				t.Errorf("ListInstances: %v", err)
+			}
+		})
+		synctest.Wait()
+		if found || listed {
+			t.Errorf("before the sync: FindInstance(i) = %t, ListInstances shows it: %t, want both to wait", found, listed)
+		}
+		setGate(nil)
+		close(open)
+		group.Wait()
+		if !found || !listed {
+			t.Errorf("after the sync: FindInstance(i) = %t, ListInstances shows it: %t", found, listed)
+		}
+	})
+}
