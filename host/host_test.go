@@ -1,0 +1,290 @@
+package host_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/client"
+	"github.com/perdure/perdure/config"
+	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/host"
+)
+
+func app() *perdure.App {
+	app := perdure.New()
+	app.AddOrchestrator("Echo", echo)
+	app.AddOrchestrator("Wait", wait)
+	return app
+}
+
+func echo(_ *perdure.OrchestrationContext, in json.RawMessage) (json.RawMessage, error) {
+	return in, nil
+}
+
+func wait(ctx *perdure.OrchestrationContext, _ any) (any, error) {
+	return perdure.WaitForExternalEvent[any](ctx, "go").Await()
+}
+
+// running is a host in this process.
+type running struct {
+	host.Info
+	cancel context.CancelFunc
+	ended  chan error
+}
+
+// start runs app in dir and returns once it is ready.
+func start(t *testing.T, dir string, o host.Options) *running {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &running{cancel: cancel, ended: make(chan error, 1)}
+	ready := make(chan host.Info, 1)
+	o.Dir, o.Environ = dir, []string{}
+	o.OnReady = func(_ context.Context, info host.Info) error { ready <- info; return nil }
+	go func() { r.ended <- host.Run(ctx, app(), o) }() // stop waits for it
+	select {
+	case r.Info = <-ready:
+	case err := <-r.ended:
+		cancel()
+		t.Fatalf("Run error: %v", err)
+	}
+	t.Cleanup(func() { r.cancel() })
+	return r
+}
+
+func (r *running) stop(t *testing.T) {
+	t.Helper()
+	r.cancel()
+	if err := <-r.ended; err != nil {
+		t.Errorf("Run ended with %v", err)
+	}
+}
+
+func TestRunServesAndStops(t *testing.T) {
+	dir := t.TempDir()
+	var out strings.Builder
+	r := start(t, dir, host.Options{Stdout: &out})
+	remote := client.Remote(r.URL, client.RemoteOptions{})
+	for _, c := range []*client.Client{r.Client, remote} {
+		id, err := c.StartNew(t.Context(), "Echo", 7, client.StartOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st, err := c.WaitForCompletion(t.Context(), id); err != nil || string(st.Output) != "7" {
+			t.Errorf("WaitForCompletion = %+v, %v; want output 7", st, err)
+		}
+	}
+	endpoint := filepath.Join(dir, ".perdure", "endpoint")
+	info, err := os.Stat(endpoint)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("endpoint: %v, %v; want a file with mode 0600", info, err)
+	}
+	r.stop(t)
+	if _, err := os.Stat(endpoint); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("endpoint after the end: %v, want none", err)
+	}
+	for _, want := range []string{"Functions:", "\tEcho: orchestrationTrigger", r.URL + "/runtime/webhooks/durabletask/orchestrators/"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("stdout:\n%s\nwant it to hold %q", out.String(), want)
+		}
+	}
+}
+
+func TestUnfinishedInstancesGoOnAfterARestart(t *testing.T) {
+	dir := t.TempDir()
+	r := start(t, dir, host.Options{})
+	if _, err := r.Client.StartNew(t.Context(), "Wait", nil, client.StartOptions{ID: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	r.stop(t)
+	r = start(t, dir, host.Options{})
+	defer r.stop(t)
+	if err := r.Client.RaiseEvent(t.Context(), "x", "go", 3); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := r.Client.WaitForCompletion(t.Context(), "x"); err != nil || string(st.Output) != "3" {
+		t.Errorf("WaitForCompletion = %+v, %v; want output 3", st, err)
+	}
+}
+
+func TestStopDoesNotWaitForClientsThatWait(t *testing.T) {
+	r := start(t, t.TempDir(), host.Options{})
+	if _, err := r.Client.StartNew(t.Context(), "Wait", nil, client.StartOptions{ID: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { // received below
+		_, err := r.Client.WaitForCompletion(context.Background(), "x")
+		ended <- err
+	}()
+	r.stop(t)
+	if err := <-ended; !errors.Is(err, client.ErrUnavailable) {
+		t.Errorf("WaitForCompletion at the end of the host error = %v, want ErrUnavailable", err)
+	}
+}
+
+func TestRunRefuses(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	wrong := perdure.New()
+	wrong.AddOrchestrator("", echo)
+	wrong.AddActivity("Bad", 3)
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name string
+		app  *perdure.App
+		o    host.Options
+		want []string
+	}{
+		{"registration", wrong, host.Options{}, []string{"Orchestrator", "Bad"}},
+		{"port in use", app(), host.Options{Port: taken.Addr().(*net.TCPAddr).Port}, []string{"in use", "--port"}},
+		{"port", app(), host.Options{Port: 70000}, []string{"70000"}},
+		{"address", app(), host.Options{Address: "0.0.0.0"}, []string{"0.0.0.0", "keys", "127.0.0.1"}},
+		{"data folder is a file", app(), host.Options{DataDir: file}, []string{file}},
+		{"configuration", app(), host.Options{Environ: []string{"AzureFunctionsJobHost__extensions__durableTask__hubName=a-b"}}, []string{"a-b", "hubName"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.o.Dir = t.TempDir()
+			if tt.o.Environ == nil {
+				tt.o.Environ = []string{}
+			}
+			err := host.Run(t.Context(), tt.app, tt.o)
+			for _, want := range tt.want {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("Run error = %v, want it to say %q", err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestASecondHostNamesTheFirst(t *testing.T) {
+	dir := t.TempDir()
+	r := start(t, dir, host.Options{})
+	defer r.stop(t)
+	err := host.Run(t.Context(), app(), host.Options{Dir: dir, Environ: []string{}})
+	if pid := strconv.Itoa(os.Getpid()); err == nil || !strings.Contains(err.Error(), pid) {
+		t.Errorf("Run on a store that is open error = %v, want it to name process %s", err, pid)
+	}
+}
+
+func TestAnErrorOfOnReadyEndsTheHost(t *testing.T) {
+	broken := errors.New("broken")
+	err := host.Run(t.Context(), app(), host.Options{Dir: t.TempDir(), Environ: []string{}, OnReady: func(context.Context, host.Info) error { return broken }})
+	if !errors.Is(err, broken) {
+		t.Errorf("Run error = %v, want that of OnReady", err)
+	}
+}
+
+// connect is Connect for the app in dir.
+func connect(t *testing.T, dir, hub string, create bool) (*client.Client, func() error, error) {
+	t.Helper()
+	cfg, err := config.Load(config.Source{Dir: dir, TaskHub: hub})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return host.Connect(t.Context(), cfg, create, nil)
+}
+
+func TestConnectWithoutAHost(t *testing.T) {
+	dir := t.TempDir()
+	if _, _, err := connect(t, dir, "", false); !errors.Is(err, client.ErrHubNotFound) {
+		t.Errorf("Connect without a store error = %v, want ErrHubNotFound", err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+		t.Errorf("Connect left %v (%v), want nothing", entries, err)
+	}
+	c, release, err := connect(t, dir, "", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.StartNew(t.Context(), "Echo", 5, client.StartOptions{ID: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := c.GetStatus(t.Context(), "x", client.GetOptions{}); err != nil || st.Status != history.Pending {
+		t.Errorf("GetStatus = %+v, %v; want Pending", st, err)
+	}
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := connect(t, dir, "OtherHub", false); !errors.Is(err, client.ErrHubNotFound) {
+		t.Errorf("Connect to another hub error = %v, want ErrHubNotFound", err)
+	}
+	r := start(t, dir, host.Options{})
+	defer r.stop(t)
+	if st, err := r.Client.WaitForCompletion(t.Context(), "x"); err != nil || string(st.Output) != "5" {
+		t.Errorf("WaitForCompletion = %+v, %v; want what was started before the host", st, err)
+	}
+}
+
+func TestConnectReachesTheHostsOtherHubs(t *testing.T) {
+	dir := t.TempDir()
+	c, release, err := connect(t, dir, "OtherHub", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.StartNew(t.Context(), "Any", nil, client.StartOptions{ID: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, dir, host.Options{})
+	defer r.stop(t)
+	c, release, err = connect(t, dir, "otherhub", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	if st, err := c.GetStatus(t.Context(), "x", client.GetOptions{}); err != nil || st.Status != history.Pending {
+		t.Errorf("GetStatus in the other hub = %+v, %v; want Pending", st, err)
+	}
+	if _, err := r.Client.GetStatus(t.Context(), "x", client.GetOptions{}); !errors.Is(err, client.ErrNotFound) {
+		t.Errorf("GetStatus in the host's hub error = %v, want ErrNotFound", err)
+	}
+	c, release, err = connect(t, dir, "NoHub", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	if _, err := c.StartNew(t.Context(), "Any", nil, client.StartOptions{}); !errors.Is(err, client.ErrHubNotFound) {
+		t.Errorf("StartNew in a hub that is not there error = %v, want ErrHubNotFound: a host creates none for a client", err)
+	}
+}
+
+func TestHostRulesOfHostJSON(t *testing.T) {
+	dir := t.TempDir()
+	text := `{"version":"2.0","extensions":{"durableTask":{"overridableExistingInstanceStates":"AnyState","throwStatusExceptionsOnRaiseEvent":false,"defaultVersion":"3"}}}`
+	if err := os.WriteFile(filepath.Join(dir, "host.json"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, dir, host.Options{})
+	defer r.stop(t)
+	for range 2 {
+		if _, err := r.Client.StartNew(t.Context(), "Wait", nil, client.StartOptions{ID: "x"}); err != nil {
+			t.Errorf("StartNew error: %v", err)
+		}
+	}
+	if st, err := r.Client.GetStatus(t.Context(), "x", client.GetOptions{}); err != nil || st.Version != "3" {
+		t.Errorf("GetStatus = %+v, %v; want version 3", st, err)
+	}
+	if err := r.Client.RaiseEvent(t.Context(), "nobody", "go", nil); err != nil {
+		t.Errorf("RaiseEvent to nobody error: %v", err)
+	}
+	if err := client.Remote(r.URL, client.RemoteOptions{}).RaiseEvent(t.Context(), "nobody", "go", nil); !errors.Is(err, client.ErrNotFound) {
+		t.Errorf("RaiseEvent over HTTP error = %v, want ErrNotFound whatever host.json says", err)
+	}
+}

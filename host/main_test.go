@@ -1,0 +1,60 @@
+package host
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/client"
+)
+
+func TestMainFlags(t *testing.T) {
+	for _, tt := range []struct {
+		args   string
+		code   int
+		stderr string
+	}{
+		{"-h", 0, ""},
+		{"--help", 0, ""},
+		{"--port x", 2, "port"},
+		{"--port 65536", 2, "65536"},
+		{"--port -2", 2, "-2"},
+		{"--drain-timeout 0s", 2, "drain-timeout"},
+		{"--what", 2, "what"},
+		{"surplus", 2, "surplus"},
+		{"--address 10.0.0.1", 1, "10.0.0.1"},
+	} {
+		var stdout, stderr strings.Builder
+		t.Chdir(t.TempDir())
+		code := runMain(t.Context(), perdure.New(), strings.Fields(tt.args), &stdout, &stderr)
+		if code != tt.code || !strings.Contains(stderr.String(), tt.stderr) || tt.code == 0 && !strings.Contains(stdout.String(), "-port") {
+			t.Errorf("main %s = %d, stdout %q, stderr %q; want %d and %q", tt.args, code, stdout.String(), stderr.String(), tt.code, tt.stderr)
+		}
+	}
+}
+
+func TestMainCallsOnStart(t *testing.T) {
+	t.Chdir(t.TempDir())
+	ctx, cancel := context.WithCancel(t.Context())
+	var stdout, stderr strings.Builder
+	app := perdure.New()
+	app.AddOrchestrator("Seven", func(*perdure.OrchestrationContext, any) (int, error) { return 7, nil })
+	var got int
+	code := runMain(ctx, app, []string{"--port", "0", "--data-dir", "data"}, &stdout, &stderr, OnStart(func(ctx context.Context, c *client.Client) error {
+		defer cancel()
+		id, err := c.StartNew(ctx, "Seven", nil, client.StartOptions{})
+		if err != nil {
+			return err
+		}
+		st, err := c.WaitForCompletion(ctx, id)
+		if err != nil {
+			return err
+		}
+		got, err = client.Result[int](st)
+		return err
+	}))
+	if code != 0 || got != 7 {
+		t.Errorf("main = %d, result %d, stderr %s; want 0 and 7", code, got, stderr.String())
+	}
+}
