@@ -77,28 +77,15 @@ func floorRate(ctx context.Context, site site, steps [][]engine.Delta) (rate flo
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, f.close()) }()
-	epochs := make([]engine.Epoch, f.hub.Partitions())
-	for partition := range epochs {
-		if epochs[partition], err = f.hub.Acquire(ctx, partition); err != nil {
-			return 0, fmt.Errorf("acquire partition %d: %w", partition, err)
-		}
+	epochs, err := f.acquire(ctx)
+	if err != nil {
+		return 0, err
 	}
-
+	crowd := newCrowd(epochs)
 	var took time.Duration
-	micros := time.Now().UnixMicro()
 	n := site.size.floor / floorInstances * floorInstances
 	for stored := 0; stored < n; stored += floorInstances {
-		commits := make([][]*engine.Delta, len(steps))
-		for range floorInstances {
-			micros++
-			id := history.NewInstanceID()
-			partition := history.PartitionOf(id, len(epochs))
-			for i, step := range steps {
-				for _, d := range step {
-					commits[i] = append(commits[i], deltaFor(d, id, history.NewNumber(micros, partition), epochs[partition]))
-				}
-			}
-		}
+		commits := crowd.commits(floorInstances, steps)
 		began := time.Now()
 		for _, deltas := range commits {
 			if err := f.hub.Commit(ctx, deltas); err != nil {
@@ -108,6 +95,45 @@ func floorRate(ctx context.Context, site site, steps [][]engine.Delta) (rate flo
 		took += time.Since(began)
 	}
 	return float64(n) / took.Seconds(), nil
+}
+
+// acquire takes all partitions of the hub.
+func (f *folder) acquire(ctx context.Context) ([]engine.Epoch, error) {
+	epochs := make([]engine.Epoch, f.hub.Partitions())
+	for partition := range epochs {
+		var err error
+		if epochs[partition], err = f.hub.Acquire(ctx, partition); err != nil {
+			return nil, fmt.Errorf("acquire partition %d: %w", partition, err)
+		}
+	}
+	return epochs, nil
+}
+
+// crowd makes up instances.
+type crowd struct {
+	epochs []engine.Epoch // of the partitions
+	micros int64          // of the last instance's number
+}
+
+func newCrowd(epochs []engine.Epoch) *crowd {
+	return &crowd{epochs: epochs, micros: time.Now().UnixMicro()}
+}
+
+// commits returns, for each step of an instance's life, a commit of that step
+// for the same n new instances.
+func (c *crowd) commits(n int, steps [][]engine.Delta) [][]*engine.Delta {
+	commits := make([][]*engine.Delta, len(steps))
+	for range n {
+		c.micros++
+		id := history.NewInstanceID()
+		number := history.NewNumber(c.micros, history.PartitionOf(id, len(c.epochs)))
+		for i, step := range steps {
+			for _, d := range step {
+				commits[i] = append(commits[i], deltaFor(d, id, number, c.epochs[number.Partition()]))
+			}
+		}
+	}
+	return commits
 }
 
 // syncRate returns how many small appends a second the disk makes durable, one

@@ -13,7 +13,7 @@ import (
 func runHello(ctx context.Context, site site) ([]metric, error) {
 	n := site.size.hellos
 	open, err := with(ctx, site, func(p *process) ([]metric, error) {
-		commits, deltas, cpu, began := p.store.commits.Load(), p.store.deltas.Load(), processTime(), time.Now()
+		before := p.store.load()
 		ids := make([]string, n)
 		err := each(n, func(i int) (err error) {
 			ids[i], err = p.StartNew(ctx, "Hello", nil, client.StartOptions{})
@@ -25,13 +25,14 @@ func runHello(ctx context.Context, site site) ([]metric, error) {
 		if err := each(n, func(i int) error { return p.completed(ctx, ids[i]) }); err != nil {
 			return nil, err
 		}
-		took, cpu := time.Since(began), processTime()-cpu
-		commits, deltas = p.store.commits.Load()-commits, p.store.deltas.Load()-deltas
+		after := p.store.load()
+		took, commits := after.at.Sub(before.at), float64(after.commits-before.commits)
 		return []metric{
 			{"throughput", float64(n) / took.Seconds(), "orchestrations/s"},
-			{"cpu", milliseconds(cpu) / float64(n), "ms/orchestration"},
-			{"deltas_per_commit", float64(deltas) / float64(commits), "deltas/commit"},
-			{"commits", float64(commits) / took.Seconds(), "commits/s"},
+			{"cpu", milliseconds(after.cpu-before.cpu) / float64(n), "ms/orchestration"},
+			{"commits", commits / took.Seconds(), "commits/s"},
+			{"deltas_per_commit", float64(after.deltas-before.deltas) / commits, "deltas/commit"},
+			{"time_in_commits", (after.committing - before.committing).Seconds() / took.Seconds(), "share"},
 		}, nil
 	})
 	if err != nil {
