@@ -75,6 +75,32 @@ func BenchmarkCommit(b *testing.B) {
 	}
 }
 
+// BenchmarkHello runs hello through the client, callers at a time for each core.
+func BenchmarkHello(b *testing.B) {
+	ctx := context.Background()
+	p, err := openProcess(ctx, b.TempDir())
+	if err != nil {
+		b.Fatalf("openProcess() = %v", err)
+	}
+	defer func() {
+		if err := p.close(); err != nil {
+			b.Errorf("close() = %v", err)
+		}
+	}()
+	b.ReportAllocs()
+	b.SetParallelism(callers)
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if err := p.complete(ctx, "Hello", nil); err != nil {
+				b.Errorf("complete(Hello) = %v", err)
+				return
+			}
+		}
+	})
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "orchestrations/s")
+}
+
 // BenchmarkReplay rebuilds an instance from a history of 10,000 events and runs
 // its next turn.
 func BenchmarkReplay(b *testing.B) {
