@@ -1,0 +1,21 @@
+// Package docs runs the documentation: every fenced snippet of README.md, of the
+// other files beside it and of docs/. What a fence may say, and what becomes of it:
+//
+//	go                       declarations, or the inside of an orchestrator (ctx is its context):
+//	                         built, together with the document's other ones; imports are added
+//	go examples/NAME/main.go a whole program: built in a module of its own
+//	sh                       commands: run by bash, in order, in a folder of the document's own;
+//	                         perdure is the built command, 7071 the port of the last program
+//	text, json               directly below sh: what the commands print; "..." stands for anything
+//	json host.json           a file, written into that folder; so is local.settings.json
+//	text picture             a drawing, for people only
+//
+// Two commands are not left to bash. "go run ./examples/NAME" starts the built
+// program on a free port and ends the one before, as a reader does with Ctrl-C.
+// "make TARGET" only has to name a target, and "cd bench && go ..." is taken as
+// it is: CI runs the one, and bench tests itself.
+//
+// Anything else fails the test, and so does code that is indented instead of
+// fenced: no snippet can hide. JSON is compared without blanks and with what is
+// printed on standard output; text with all that a terminal would show.
+package docs
