@@ -98,8 +98,16 @@ func (t *tenure) decide(inst *instance, batch []message) (d *decision, consumed 
 	if err != nil {
 		return nil, nil, batch, err
 	}
-	d = finish(inst.row, inst.state, in.turn, out, t.options.DefaultVersion, history.NewExecutionID())
+	d = finish(inst.row, inst.state, in.turn, out, t.options.DefaultVersion, nextExecution(&out))
 	return d, keys(used), left, nil
+}
+
+// nextExecution names the execution that follows the outcome, if one does.
+func nextExecution(out *history.Outcome) history.ExecutionID {
+	if n := len(out.Actions); n > 0 && out.Actions[n-1].Status == history.ContinuedAsNew {
+		return history.NewExecutionID()
+	}
+	return ""
 }
 
 // workFor is the turn as the executor sees it: a start record that waits comes

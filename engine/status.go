@@ -88,17 +88,19 @@ func (e *Engine) List(ctx context.Context, q Query) ([]history.Instance, error) 
 // Wait returns when the instance has ended, durably, or with ErrNotFound, or
 // when ctx ends. It does not poll.
 func (e *Engine) Wait(ctx context.Context, id history.InstanceID) error {
-	maybe := e.waiters.add(id)
-	defer e.waiters.remove(id, maybe)
+	news := e.waiters.add(id)
+	defer e.waiters.remove(id, news)
 	for {
-		row, ok, err := e.store.FindInstance(ctx, id)
-		switch {
-		case err != nil:
-			return fmt.Errorf("find instance %s: %w", id, err)
-		case !ok:
-			return fmt.Errorf("%w: %q", ErrNotFound, id)
-		case row.Status.Terminal():
-			return nil
+		if !e.alive(id) {
+			row, ok, err := e.store.FindInstance(ctx, id)
+			switch {
+			case err != nil:
+				return fmt.Errorf("find instance %s: %w", id, err)
+			case !ok:
+				return fmt.Errorf("%w: %q", ErrNotFound, id)
+			case row.Status.Terminal():
+				return nil
+			}
 		}
 		e.mu.Lock()
 		stopped, change := e.stopped, e.change
@@ -107,10 +109,27 @@ func (e *Engine) Wait(ctx context.Context, id history.InstanceID) error {
 			return fmt.Errorf("%w: it is shutting down", ErrUnavailable)
 		}
 		select {
-		case <-maybe:
+		case ended := <-news:
+			if ended {
+				return nil
+			}
 		case <-change: // stopping, or another tenure
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// alive reports whether the instance is known, without asking the store, to be
+// there and not to have ended.
+func (e *Engine) alive(id history.InstanceID) bool {
+	t := e.current()
+	if t == nil {
+		return false
+	}
+	p := t.partition(id)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	inst, ok := p.instances[id]
+	return ok && inst.known && inst.exists() && !inst.row.Status.Terminal()
 }

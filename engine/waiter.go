@@ -11,26 +11,26 @@ import (
 // tenure.
 type waiters struct {
 	mu sync.Mutex // guards by
-	by map[history.InstanceID][]chan struct{}
+	by map[history.InstanceID][]chan bool
 }
 
-// add returns a channel that gets a token when id may have ended: ask the
-// store.
-func (w *waiters) add(id history.InstanceID) chan struct{} {
-	ch := make(chan struct{}, 1)
+// add returns a channel that gets true when id has ended, durably, and false
+// when it may have: ask the store.
+func (w *waiters) add(id history.InstanceID) chan bool {
+	ch := make(chan bool, 1)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.by == nil {
-		w.by = make(map[history.InstanceID][]chan struct{})
+		w.by = make(map[history.InstanceID][]chan bool)
 	}
 	w.by[id] = append(w.by[id], ch)
 	return ch
 }
 
-func (w *waiters) remove(id history.InstanceID, ch chan struct{}) {
+func (w *waiters) remove(id history.InstanceID, ch chan bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	rest := slices.DeleteFunc(w.by[id], func(c chan struct{}) bool { return c == ch })
+	rest := slices.DeleteFunc(w.by[id], func(c chan bool) bool { return c == ch })
 	if len(rest) == 0 {
 		delete(w.by, id)
 	} else {
@@ -42,7 +42,7 @@ func (w *waiters) notify(id history.InstanceID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, ch := range w.by[id] {
-		token(ch)
+		tell(ch, true)
 	}
 }
 
@@ -52,14 +52,16 @@ func (w *waiters) notifyAll() {
 	defer w.mu.Unlock()
 	for _, chs := range w.by {
 		for _, ch := range chs {
-			token(ch)
+			tell(ch, false)
 		}
 	}
 }
 
-func token(ch chan struct{}) {
+// tell leaves ended in ch, unless something is there: then its receiver will
+// look anyway, and finds the truth in the store.
+func tell(ch chan bool, ended bool) {
 	select {
-	case ch <- struct{}{}:
+	case ch <- ended:
 	default:
 	}
 }
