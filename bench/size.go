@@ -6,7 +6,7 @@ type size struct {
 	latencies  int // orchestrations one at a time
 	fanOut     int // activities side by side
 	chain      int // activities one after another
-	shortChain int // the same for a history short enough to show what length costs
+	shortChain int // a divisor of chain: the same for a short history, to show what length costs
 	events     int // instances that wait for an event
 	waiting    int // instances that wait while memory is measured
 	ended      int // instances that end while memory is measured
