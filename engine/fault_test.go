@@ -1,0 +1,350 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/client"
+	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/worker"
+	"github.com/perdure/perdure/store/memory"
+	"github.com/perdure/perdure/storetest"
+)
+
+// Fault tests: one script of everything that writes, run once for every commit
+// that it makes and every way in which a commit can fail. The engine is not helped: it
+// ends its tenure, reads the store again and goes on. Whatever a client was told is
+// durable must then come true, once.
+
+// TestFaults fails each commit of the script in turn: as deltas happen to gather,
+// and with a commit for each delta, so that each is the first not to be stored.
+func TestFaults(t *testing.T) {
+	stores := []struct {
+		name string
+		open func(t *testing.T) engine.Store
+	}{
+		{"memory", func(*testing.T) engine.Store { return memory.New(4) }},
+		{"embedded", openEmbedded},
+	}
+	for _, store := range stores {
+		for _, cache := range []struct {
+			name  string
+			bytes int
+		}{{"kept", 0}, {"evicted", -1}} {
+			for _, single := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s/%s/single=%t", store.name, cache.name, single), func(t *testing.T) {
+					t.Parallel()
+					faults{open: store.open, cacheBytes: cache.bytes, single: single}.test(t)
+				})
+			}
+		}
+	}
+}
+
+// faults is one way to run the script.
+type faults struct {
+	open       func(t *testing.T) engine.Store
+	cacheBytes int
+	single     bool
+}
+
+func (f faults) test(t *testing.T) {
+	commits := f.run(t, 0, storetest.NotStored) // no commit has the number 0
+	if commits < 10 {
+		t.Fatalf("the script makes %d commits, want 10 or more", commits)
+	}
+	failed := 0
+	for n := 1; n <= commits; n++ {
+		for mode, name := range map[storetest.FaultMode]string{storetest.NotStored: "NotStored", storetest.StoredButFailed: "StoredButFailed"} {
+			t.Run(fmt.Sprintf("%s/%d", name, n), func(t *testing.T) {
+				if f.run(t, n, mode) >= n {
+					failed++
+				}
+			})
+		}
+	}
+	// How deltas gather to commits differs from run to run, so the last numbers
+	// may not be reached.
+	if failed < commits {
+		t.Errorf("%d commits failed, want most of %d", failed, 2*commits)
+	}
+}
+
+// run plays and checks the script while commit n fails; it returns how many
+// commits there were.
+func (f faults) run(t *testing.T, n int, mode storetest.FaultMode) (commits int) {
+	synctest.Test(t, func(t *testing.T) {
+		faulty := storetest.Faulty(f.open(t))
+		faulty.FailCommit(n, mode)
+		w := &world{T: t, register: addScript, inner: faulty, options: engine.Options{CacheBytes: f.cacheBytes}}
+		if f.single {
+			w.inner = singly{faulty}
+		}
+		w.start()
+		defer w.stop()
+		playScript(w)
+		checkScript(w)
+		commits = faulty.Commits()
+	})
+	return commits
+}
+
+// singly is a store that commits deltas one by one. The caller of a commit that
+// fails cannot tell it from several commits of which the last failed.
+type singly struct{ engine.Store }
+
+func (s singly) Commit(ctx context.Context, deltas []*engine.Delta) error {
+	for _, d := range deltas {
+		if err := s.Store.Commit(ctx, []*engine.Delta{d}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addScript registers what the script runs.
+func addScript(_ *world, app *perdure.App) {
+	app.AddActivity("Greet", greet)
+	greetAll := func(ctx *perdure.OrchestrationContext, names ...string) ([]string, error) {
+		var out []string
+		for _, name := range names {
+			s, err := perdure.CallActivity(ctx, greet, name).Await()
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, s)
+		}
+		return out, nil
+	}
+	app.AddOrchestrator("Child", func(ctx *perdure.OrchestrationContext, name string) ([]string, error) {
+		return greetAll(ctx, name, name+"'s cat")
+	})
+	// Journey, generation 1: a chain, a child, a timer, an event, an event sent
+	// on, an instance of its own started, continue-as-new. Generation 2: a fan-out and a timer
+	// given up.
+	app.AddOrchestrator("Journey", func(ctx *perdure.OrchestrationContext, out []string) ([]string, error) {
+		if len(out) > 0 {
+			timeout := ctx.CreateTimer(time.Hour)
+			var tasks []*perdure.Task[string]
+			for _, name := range []string{"x", "y", "z"} {
+				tasks = append(tasks, perdure.CallActivity(ctx, greet, name))
+			}
+			all, err := perdure.WhenAll(ctx, tasks...).Await()
+			timeout.Cancel()
+			return append(out, all...), err
+		}
+		out, err := greetAll(ctx, "a", "b")
+		if err != nil {
+			return nil, err
+		}
+		more, err := perdure.OrchestratorRef[string, []string]("Child").Call(ctx, "Ada", perdure.WithInstanceID("child")).Await()
+		if err != nil {
+			return nil, err
+		}
+		if _, err := ctx.CreateTimer(time.Minute).Await(); err != nil {
+			return nil, err
+		}
+		word, err := perdure.WaitForExternalEvent[string](ctx, "Go").Await()
+		if err != nil {
+			return nil, err
+		}
+		if err := perdure.SendEvent(ctx, "listener", "Go", word); err != nil {
+			return nil, err
+		}
+		if _, err := (perdure.OrchestratorRef[string, []string]("Child").Start(ctx, "Bob", perdure.WithInstanceID("detached"))); err != nil {
+			return nil, err
+		}
+		return nil, ctx.ContinueAsNew(append(append(out, more...), word))
+	})
+	app.AddOrchestrator("UntilGo", untilGo)
+}
+
+// playScript does what clients do. Each repeats its call until it has an answer.
+func playScript(w *world) {
+	begin := func(id, name string) {
+		w.insist("start "+id, func(ctx context.Context) error {
+			_, err := w.StartNew(ctx, name, nil, client.StartOptions{ID: id, Reuse: client.RefuseIfExists})
+			return err
+		}, client.ErrAlreadyExists) // an earlier try was stored
+	}
+	begin("listener", "UntilGo")
+	begin("victim", "UntilGo")
+	begin("journey", "Journey")
+	w.insist("raise", func(ctx context.Context) error {
+		return w.RaiseEvent(ctx, "journey", "go", "on", client.WithIdempotencyKey("1"))
+	})
+	time.Sleep(30 * time.Second)
+	w.insist("terminate", func(ctx context.Context) error {
+		return w.Terminate(ctx, "victim", client.TerminateOptions{Reason: "enough"})
+	}, client.ErrTerminal)
+	w.insist("raise again", func(ctx context.Context) error {
+		return w.RaiseEvent(ctx, "journey", "go", "on", client.WithIdempotencyKey("1"))
+	}, client.ErrTerminal)
+}
+
+// insist repeats a call until it succeeds or ends with one of the given errors.
+func (w *world) insist(what string, call func(context.Context) error, or ...error) {
+	w.Helper()
+	var err error
+	for range 100 {
+		if err = call(context.Background()); err == nil {
+			return
+		}
+		for _, done := range or {
+			if errors.Is(err, done) {
+				return
+			}
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	w.Fatalf("%s = %v, again and again", what, err)
+}
+
+// checkScript checks that all that was promised has come true.
+func checkScript(w *world) {
+	for _, want := range []struct {
+		id     string
+		status history.RuntimeStatus
+		output string
+		tasks  int // activities in the history of the last execution
+	}{
+		{"journey", history.Completed, `["Hello a!","Hello b!","Hello Ada!","Hello Ada's cat!","on","Hello x!","Hello y!","Hello z!"]`, 3},
+		{"child", history.Completed, `["Hello Ada!","Hello Ada's cat!"]`, 2},
+		{"detached", history.Completed, `["Hello Bob!","Hello Bob's cat!"]`, 2},
+		{"listener", history.Completed, `"on"`, 0},
+		{"victim", history.Terminated, `"enough"`, 0},
+	} {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+		s, err := w.WaitForCompletion(ctx, want.id)
+		cancel()
+		if err != nil {
+			w.Errorf("WaitForCompletion(%s) = %v; held: %v; status %s", want.id, err, w.engine.Held(), w.json(want.id))
+			continue
+		}
+		if s.Status != want.status || string(s.Output) != want.output {
+			w.Errorf("%s ended %s with %s, want %s with %s", want.id, s.Status, s.Output, want.status, want.output)
+		}
+		answers := make(map[int32]int)
+		for _, ev := range w.history(want.id) {
+			if ev.Kind == history.TaskCompleted {
+				answers[ev.TaskID]++
+			}
+		}
+		if len(answers) != want.tasks {
+			w.Errorf("history of %s has results of %d activities, want %d", want.id, len(answers), want.tasks)
+		}
+		for task, n := range answers {
+			if n != 1 {
+				w.Errorf("history of %s has %d results of activity %d, want 1", want.id, n, task)
+			}
+		}
+		w.replays(want.id)
+	}
+	w.idle()
+}
+
+// replays checks that every turn of the instance, decided anew by a worker that
+// has nothing but the turns before it, asks for what is recorded.
+func (w *world) replays(id string) {
+	w.Helper()
+	row, ok, err := w.inner.FindInstance(context.Background(), history.InstanceID(id))
+	if err != nil || !ok {
+		w.Fatalf("FindInstance(%s) = %t, %v", id, ok, err)
+	}
+	var turns []history.Turn
+	for turn, err := range history.Turns(w.decoded(row.Number)) {
+		if err != nil {
+			w.Fatalf("read history of %s: %v", id, err)
+		}
+		turns = append(turns, turn)
+	}
+	app := perdure.New()
+	w.register(w, app)
+	for k, turn := range turns {
+		run, err := worker.New(app, worker.Options{})
+		if err != nil {
+			w.Fatalf("register functions: %v", err)
+		}
+		var incoming, recorded, asked []history.Event
+		terminated := false
+		for _, ev := range turn.Events {
+			if ev.Kind.Scheduling() || ev.Kind == history.ExecutionCompleted {
+				recorded = append(recorded, ev)
+			} else {
+				incoming = append(incoming, ev)
+			}
+			terminated = terminated || ev.Kind == history.ExecutionTerminated
+		}
+		if terminated {
+			continue // no code ran
+		}
+		out, err := run.Orchestrate(context.Background(), history.Work{
+			Instance: row, PastTurns: k,
+			Turn: history.Turn{Seq: turn.Seq, At: turn.At, Events: incoming},
+			Past: func(context.Context) iter.Seq2[history.Turn, error] {
+				return func(yield func(history.Turn, error) bool) {
+					for _, past := range turns[:k] {
+						if !yield(past, nil) {
+							return
+						}
+					}
+				}
+			},
+		})
+		run.Close()
+		if err != nil {
+			w.Fatalf("replay of turn %d of %s = %v", k+1, id, err)
+		}
+		for i := range out.Actions {
+			if ev, ok := out.Actions[i].Event(turn.At); ok {
+				asked = append(asked, ev)
+			}
+		}
+		if diff := cmp.Diff(recorded, asked, cmpopts.EquateEmpty()); diff != "" {
+			w.Errorf("replay of turn %d of %s differs (-recorded +replayed):\n%s", k+1, id, diff)
+		}
+	}
+}
+
+// decoded yields the records of an instance.
+func (w *world) decoded(number history.Number) iter.Seq2[history.Turn, error] {
+	return func(yield func(history.Turn, error) bool) {
+		for rec, err := range w.inner.Records(context.Background(), number) {
+			var turn history.Turn
+			if err == nil {
+				turn, err = history.DecodeTurn(rec.Seq, rec.Bytes)
+			}
+			if !yield(turn, err) {
+				return
+			}
+		}
+	}
+}
+
+// idle checks that the store holds nothing that is still to be done.
+func (w *world) idle() {
+	w.Helper()
+	w.settle()
+	for p := range w.inner.Partitions() {
+		for ref, err := range w.inner.Working(context.Background(), p) {
+			w.Errorf("work flag of %v is set (%v), want no work left", ref, err)
+		}
+		for m, err := range w.inner.Inbox(context.Background(), p) {
+			w.Errorf("inbox holds %v (%v), want no message left", m.MessageKey, err)
+		}
+		timers, err := w.inner.Timers(context.Background(), p, engine.Timer{}, time.Now().Add(1000*time.Hour), 10)
+		if err != nil || len(timers) > 0 {
+			w.Errorf("timers left: %v (%v), want none", timers, err)
+		}
+	}
+}
