@@ -15,7 +15,8 @@
 // "make TARGET" only has to name a target, and "cd bench && go ..." is taken as
 // it is: CI runs the one, and bench tests itself.
 //
-// Anything else fails the test, and so does code that is indented instead of
-// fenced: no snippet can hide. JSON is compared without blanks and with what is
-// printed on standard output; text with all that a terminal would show.
+// Anything else fails the test: no snippet can hide. Code that is indented instead
+// of fenced may be these two commands and JSON only. Printed JSON is compared
+// without blanks and with what comes on standard output; text with all that a
+// terminal would show.
 package docs

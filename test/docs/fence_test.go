@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"strings"
@@ -19,8 +20,10 @@ type block struct {
 }
 
 var (
-	indent  = regexp.MustCompile("^(?: {4}|\t)[ \t]*[^ \t*+-]")
-	fence   = regexp.MustCompile("^[ \t]*(```+|~~~+)[ \t]*([^ \t`]*)[ \t]*([^`]*?)[ \t]*$")
+	indent = regexp.MustCompile("^(?: {4}|\t)[ \t]*[^ \t*+-]")
+	fence  = regexp.MustCompile("^[ \t]*(```+|~~~+)[ \t]*([^ \t`]*)[ \t]*([^`]*?)[ \t]*$")
+	// checked is a command that is not run here; see package docs.
+	checked = regexp.MustCompile(`^(?:make ([a-z]+)|cd bench && go (?:run|test) [^#]*?)(?: +#.*)?\n?$`)
 	program = regexp.MustCompile(`^examples/([a-z]+)/main\.go$`)
 )
 
@@ -28,6 +31,7 @@ var (
 func blocks(file, text string) ([]*block, error) {
 	var found []*block
 	var open, commands *block // the block being read; commands whose output may follow
+	indented := false         // the line before is indented code
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {
 		mark := fence.FindStringSubmatch(line)
@@ -41,7 +45,7 @@ func blocks(file, text string) ([]*block, error) {
 			}
 			if isOutput {
 				commands.output, commands = done, nil
-				continue
+				break
 			}
 			found = append(found, done)
 			if commands = nil; done.lang == "sh" {
@@ -51,11 +55,20 @@ func blocks(file, text string) ([]*block, error) {
 			open.text += line + "\n"
 		case mark != nil:
 			open = &block{place: fmt.Sprintf("%s:%d", file, i+1), file: file, line: i + 2, lang: mark[2], arg: mark[3]}
-		case indent.MatchString(line) && i > 0 && strings.TrimSpace(lines[i-1]) == "":
-			return nil, fmt.Errorf("%s:%d: this would be shown as code; put it between fences", file, i+1)
+		case indent.MatchString(line) && (indented || i > 0 && strings.TrimSpace(lines[i-1]) == ""):
+			indented, commands = true, nil
+			code := strings.TrimSpace(line) + "\n"
+			switch {
+			case checked.MatchString(code):
+				found = append(found, &block{place: fmt.Sprintf("%s:%d", file, i+1), file: file, line: i + 1, lang: "sh", text: code})
+			case !json.Valid([]byte(code)):
+				return nil, fmt.Errorf("%s:%d: this is shown as code and nobody runs it; put it between fences", file, i+1)
+			}
+			continue
 		case strings.TrimSpace(line) != "":
 			commands = nil
 		}
+		indented = false
 	}
 	if open != nil {
 		return nil, fmt.Errorf("%s: the fence is not closed", open.place)
@@ -101,7 +114,8 @@ func TestBlocks(t *testing.T) {
 		{"unknown language", "```bash\ntrue\n```\n", `f:1: nobody runs a fence "bash"`},
 		{"no language", "```\ntrue\n```\n", `f:1: nobody runs a fence ""`},
 		{"program without a name", "```go\npackage main\n```\n", "f:1: a whole program needs a name"},
-		{"indented code", "text\n\n    make test\n", "f:3: this would be shown as code"},
+		{"indented code", "text\n\n    make test  # all of it\n    {\"a\":1}\n    cd bench && go run . -quick\n", "sh sh"},
+		{"indented code that nobody runs", "text\n\n    make test\n    rm -r x\n", "f:4: this is shown as code"},
 		{"indented list", "* item\n  goes on\n\n    * item\n", ""},
 		{"open", "```sh\ntrue\n", "f:1: the fence is not closed"},
 	} {

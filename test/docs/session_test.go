@@ -19,7 +19,6 @@ const patience = 2 * time.Minute
 var (
 	goRun   = regexp.MustCompile(`^go run \./examples/([a-z]+)((?: .*)?)\n$`)
 	address = regexp.MustCompile(`http://127\.0\.0\.1:(\d+)/`)
-	checked = regexp.MustCompile(`^(?:make ([a-z]+)|cd bench && go (?:run|test) [^#]*?)(?: +#.*)?\n?$`)
 )
 
 // session is a reader who follows one document.
