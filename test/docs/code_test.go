@@ -55,10 +55,18 @@ func buildCode(t *testing.T, root, bin string, all []*block) {
 			write(fmt.Sprintf("%s/snippet%d.go", folder, b.line), text)
 		}
 	}
-	build := exec.Command("go", "build", "-mod=mod", "-o", bin+string(filepath.Separator), "./...")
-	build.Dir = dir
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build of the snippets: %v\n%s", err, out)
+	// Vet compiles the partial snippets, which build leaves out because of -o.
+	run(t, dir, "go", "vet", "-mod=mod", "./...")
+	run(t, dir, "go", "build", "-mod=mod", "-o", bin+string(filepath.Separator), "./...")
+}
+
+// run runs a command that has to succeed.
+func run(t *testing.T, dir, name string, args ...string) {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
 	}
 }
 
@@ -91,14 +99,4 @@ func (b *block) wrap(root string) (string, error) {
 
 func parse(body string) (*ast.File, error) {
 	return parser.ParseFile(token.NewFileSet(), "", "package snippets\n"+body, 0)
-}
-
-// buildRepository builds packages of this repository.
-func buildRepository(t *testing.T, root, bin string, paths ...string) {
-	t.Helper()
-	build := exec.Command("go", append([]string{"build", "-o", bin + string(filepath.Separator)}, paths...)...)
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build %s: %v\n%s", strings.Join(paths, " "), err, out)
-	}
 }

@@ -58,7 +58,7 @@ func TestSnippets(t *testing.T) {
 	if t.Failed() {
 		t.FailNow()
 	}
-	buildRepository(t, root, bin, "./cmd/perdure", "./examples/...")
+	run(t, root, "go", "build", "-o", bin+string(filepath.Separator), "./cmd/perdure", "./examples/...")
 	buildCode(t, root, bin, all)
 	for file, found := range snippets {
 		t.Run(file, func(t *testing.T) {

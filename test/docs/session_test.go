@@ -14,7 +14,7 @@ import (
 )
 
 // patience is how long anything may take before it counts as hanging.
-const patience = 2 * time.Minute
+const patience = time.Minute
 
 var (
 	goRun   = regexp.MustCompile(`^go run \./examples/([a-z]+)((?: .*)?)\n$`)
