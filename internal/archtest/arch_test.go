@@ -50,7 +50,7 @@ var tests = map[string][]string{
 	"history":         {},
 	"engine":          {".", "client", "internal/worker", "store/memory", "store/embedded", "storetest"},
 	"store/memory":    {"storetest"},
-	"store/embedded":  {"storetest"},
+	"store/embedded":  {"store/memory", "storetest"},
 	".":               {"engine", "internal/worker", "store/memory", "store/embedded"},
 	"internal/worker": {"store/memory", "store/embedded"},
 	"client":          {".", "httpapi", "internal/worker", "store/memory"},
