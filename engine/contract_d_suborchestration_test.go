@@ -328,6 +328,8 @@ func TestD52_ThousandChildrenReportOnceUnderKills(t *testing.T) {
 			return perdure.WhenAll(ctx, tasks...).Await()
 		})
 	}, func(w *world) {
+		w.options.MaxActivities = n
+		w.deploy(w.register)
 		id := w.mustStart("Parent", n, client.StartOptions{})
 		for range 6 {
 			time.Sleep(700 * time.Millisecond)

@@ -457,3 +457,31 @@ func TestF79_EventRaisedDuringTheTurnThatContinuesIsForTheNextExecution(t *testi
 		}
 	})
 }
+
+// What comes in one turn behind the event that made the code end was never the
+// code's to discard.
+func TestF79_EventBehindTheOneThatContinuesIsForTheNextExecution(t *testing.T) {
+	contract(t, func(w *world, app *perdure.App) {
+		app.AddOrchestrator("Relay", func(ctx *perdure.OrchestrationContext, mode string) (string, error) {
+			item, err := perdure.WaitForExternalEvent[string](ctx, "Item").Await()
+			if err != nil || mode == "last" {
+				return item, err
+			}
+			return "", ctx.ContinueAsNew("last", perdure.DiscardEvents())
+		})
+	}, func(w *world) {
+		id := w.mustStart("Relay", "first", client.StartOptions{})
+		w.settle()
+		if err := w.Suspend(context.Background(), id, ""); err != nil {
+			w.Fatalf("Suspend = %v", err)
+		}
+		w.raise(id, "Item", "one")
+		w.raise(id, "Item", "two")
+		if err := w.Resume(context.Background(), id, ""); err != nil {
+			w.Fatalf("Resume = %v", err)
+		}
+		if got, want := w.completed(id), `"two"`; got != want {
+			w.Errorf("output = %s, want %s", got, want)
+		}
+	})
+}

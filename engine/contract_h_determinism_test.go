@@ -61,14 +61,14 @@ func TestH91_GUIDsAreStableDistinctAndAsPublished(t *testing.T) {
 		app.AddOrchestrator("Maker", func(ctx *perdure.OrchestrationContext, _ string) ([]string, error) {
 			var guids []string
 			for range 5 {
-				guid := ctx.NewGUID()
-				guids = append(guids, guid)
-				recorded, err := echo.Call(ctx, guid).Await()
+				one, two := ctx.NewGUID(), ctx.NewGUID()
+				guids = append(guids, one, two)
+				recorded, err := echo.Call(ctx, one+two).Await()
 				if err != nil {
 					return nil, err
 				}
-				if recorded != guid {
-					return nil, fmt.Errorf("the guid is %s in replay, it was %s", guid, recorded)
+				if recorded != one+two {
+					return nil, fmt.Errorf("the guids are %s%s in replay, they were %s", one, two, recorded)
 				}
 			}
 			return guids, nil
@@ -78,8 +78,8 @@ func TestH91_GUIDsAreStableDistinctAndAsPublished(t *testing.T) {
 		w.skew.Add(int64(then.Sub(time.Now())))
 		id := w.mustStart("Maker", "", client.StartOptions{ID: "abc"})
 		guids, err := client.Result[[]string](w.ended(id, history.Completed))
-		if err != nil || len(guids) != 5 {
-			w.Fatalf("output = %q, %v; want 5 guids", guids, err)
+		if err != nil || len(guids) != 10 {
+			w.Fatalf("output = %q, %v; want 10 guids", guids, err)
 		}
 		if want := "b3f7c854-5a21-59cb-8e84-6203c1549376"; guids[0] != want {
 			w.Errorf("first guid of %s at %s = %s, want %s", id, then, guids[0], want)

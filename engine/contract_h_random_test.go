@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
@@ -91,7 +92,7 @@ type program struct {
 func (p *program) run() (string, error) {
 	p.pause() // a program never ends in its first turn: its end has an instant of its own
 	steps := []func(){p.call, p.fanOut, p.race, p.retry, p.wait, p.cancel, p.note, p.send, p.startOther}
-	for range 2 + p.rand.IntN(5) {
+	for range 1 + p.rand.IntN(4) {
 		steps[p.rand.IntN(len(steps))]()
 	}
 	switch p.rand.IntN(6) {
@@ -132,7 +133,7 @@ func (p *program) call() { p.learn(doJob.Call(p.ctx, p.job()).Await()) }
 
 // start starts an activity or a child.
 func (p *program) start() *perdure.Task[string] {
-	if p.Depth >= 2 || p.rand.IntN(5) > 0 {
+	if p.Depth >= 2 || p.rand.IntN(8) > 0 {
 		return doJob.Call(p.ctx, p.job())
 	}
 	return p.other().Call(p.ctx, p.child())
@@ -152,7 +153,7 @@ func (p *program) child() script {
 }
 
 func (p *program) fanOut() {
-	tasks := make([]*perdure.Task[string], 2+p.rand.IntN(4))
+	tasks := make([]*perdure.Task[string], 2+p.rand.IntN(3))
 	for i := range tasks {
 		tasks[i] = p.start()
 	}
@@ -239,7 +240,7 @@ func (w *world) runPrograms(seed uint64, n int, crowded bool) {
 // interfere is the client of a program. It does not mind when it is too late.
 func (w *world) interfere(id string, p *program) {
 	ctx := context.Background()
-	for range 4 {
+	for range 3 {
 		time.Sleep(p.delay())
 		var err error
 		switch p.rand.IntN(4) {
@@ -327,7 +328,9 @@ func TestH99_HistoriesDoNotDependOnTheCache(t *testing.T) {
 		}
 		differ := 0
 		for id, events := range histories {
-			if diff := cmp.Diff(first[id], events); diff != "" {
+			// Two instances that begin in the same microsecond do so in either
+			// order, and the second is put one microsecond later.
+			if diff := cmp.Diff(first[id], events, cmpopts.EquateApproxTime(time.Millisecond)); diff != "" {
 				if differ++; differ <= 3 {
 					w.Errorf("history of %s (-other mode +this):\n%s", id, diff)
 				}
@@ -342,7 +345,7 @@ func TestH99_HistoriesDoNotDependOnTheCache(t *testing.T) {
 func TestH100_ReplayReproducesTheActionsOfAnyInterleaving(t *testing.T) {
 	seed := newSeed(t)
 	contract(t, addPrograms, func(w *world) {
-		w.runPrograms(seed, 100, true)
+		w.runPrograms(seed, 150, true)
 		turns := 0
 		for _, id := range w.instances("") {
 			turns += w.checkReplay(id)
