@@ -19,20 +19,25 @@ type activity struct {
 }
 
 // activities runs activities, at most max at a time, in the order of their
-// dispatch.
+// dispatch. Goroutines are started as they are needed and then kept, with the
+// stacks they have grown.
 type activities struct {
 	max int
 	run func(*activity)
 
 	mu      sync.Mutex // guards the rest
+	more    sync.Cond  // signalled when a goroutine may go on
 	queue   []*activity
-	running int
+	workers int // goroutines
+	waiting int // those that have nothing to run
 	stopped bool
-	idle    chan struct{} // closed when stopped and nothing runs
+	idle    chan struct{} // closed when stopped and no goroutine is left
 }
 
 func newActivities(max int, run func(*activity)) *activities {
-	return &activities{max: max, run: run, idle: make(chan struct{})}
+	as := &activities{max: max, run: run, idle: make(chan struct{})}
+	as.more.L = &as.mu
+	return as
 }
 
 // dispatch queues a; it never blocks.
@@ -43,9 +48,12 @@ func (as *activities) dispatch(a *activity) {
 		return
 	}
 	as.queue = append(as.queue, a)
-	if as.running < as.max {
-		as.running++
-		go as.work() // ends when the queue is empty; stop waits for it
+	switch {
+	case as.waiting >= len(as.queue):
+		as.more.Signal()
+	case as.workers < as.max:
+		as.workers++
+		go as.work() // ends after stop, which tells when
 	}
 }
 
@@ -55,10 +63,17 @@ func (as *activities) work() {
 	}
 }
 
+// next waits for an activity to run; nil after stop.
 func (as *activities) next() *activity {
 	as.mu.Lock()
 	defer as.mu.Unlock()
-	for len(as.queue) > 0 && !as.stopped {
+	for !as.stopped {
+		if len(as.queue) == 0 {
+			as.waiting++
+			as.more.Wait()
+			as.waiting--
+			continue
+		}
 		a := as.queue[0]
 		as.queue[0] = nil
 		if as.queue = as.queue[1:]; len(as.queue) == 0 {
@@ -68,8 +83,8 @@ func (as *activities) next() *activity {
 			return a
 		}
 	}
-	as.running--
-	if as.stopped && as.running == 0 {
+	as.workers--
+	if as.workers == 0 {
 		close(as.idle)
 	}
 	return nil
@@ -82,9 +97,10 @@ func (as *activities) stop() <-chan struct{} {
 	defer as.mu.Unlock()
 	if !as.stopped {
 		as.stopped, as.queue = true, nil
-		if as.running == 0 {
+		if as.workers == 0 {
 			close(as.idle)
 		}
+		as.more.Broadcast()
 	}
 	return as.idle
 }

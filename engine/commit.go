@@ -70,8 +70,21 @@ func (c *commits) close() {
 }
 
 // run stores what is added until close. After a commit that does not succeed it
-// calls failed once, stores nothing more, and everything is done with that error.
+// calls failed once, stores nothing more, and everything is done with that
+// error. What is done happens in order, while the next commit syncs.
 func (c *commits) run(ctx context.Context, failed func(error)) {
+	stored := make(chan outcome, 1)
+	var effects sync.WaitGroup
+	effects.Go(func() {
+		for o := range stored {
+			for i := range o.batch {
+				o.batch[i].done(o.err)
+			}
+		}
+	})
+	defer effects.Wait()
+	defer close(stored)
+
 	var deltas []*Delta
 	var err error
 	for batch := c.next(); batch != nil; batch = c.next() {
@@ -87,10 +100,14 @@ func (c *commits) run(ctx context.Context, failed func(error)) {
 				err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 			}
 		}
-		for i := range batch {
-			batch[i].done(err)
-		}
+		stored <- outcome{batch, err}
 	}
+}
+
+// outcome is what became of a batch.
+type outcome struct {
+	batch []commit
+	err   error
 }
 
 // next takes the next batch, waiting for one; nil after close.

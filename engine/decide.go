@@ -278,12 +278,13 @@ func (t *tenure) fill(delta *Delta, inst *instance, d *decision) []routed {
 		delta.Row, delta.OldStatus = &row, d.oldStatus
 	}
 	if d.record != nil {
-		delta.Record = &Record{Seq: d.record.Seq, Bytes: history.AppendTurn(nil, d.record)}
+		delta.Record = &Record{Seq: d.record.Seq, Bytes: history.AppendTurn(make([]byte, 0, recordBytes), d.record)}
 		inst.inFlight = d.turn() // a new instance may run ahead: its start is no turn
 	}
 	delta.DropRecords.First, delta.DropRecords.End = d.drop.first, d.drop.end
 	delta.Erase = d.erase
 	delta.SetTimers, delta.ClearTimers = d.set, d.clear
+	p.disarm(inst, d.clear)
 	if d.erase != nil {
 		inst.flagged = false
 	}
@@ -312,6 +313,9 @@ func (t *tenure) fill(delta *Delta, inst *instance, d *decision) []routed {
 	return sent
 }
 
+// recordBytes is room for a common record.
+const recordBytes = 256
+
 // route puts messages into inboxes of this process. They may run ahead of
 // durability: the commits are in order, so whatever they lead to is stored after them.
 func (t *tenure) route(sent []routed) {
@@ -333,6 +337,9 @@ func (t *tenure) committed(inst *instance, d *decision, delta *Delta) {
 		if inst.row.ExecutionID == d.row.ExecutionID { // else it was replaced meanwhile
 			inst.inFlight = inst.inFlight && !d.turn()
 			t.schedule(inst, d.schedule)
+		}
+		for i := range d.clear {
+			delete(p.armed, d.clear[i].key())
 		}
 		for _, timer := range d.set {
 			p.arm(timer)

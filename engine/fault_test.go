@@ -224,6 +224,11 @@ func checkScript(w *world) {
 		{"listener", history.Completed, `"on"`, 0},
 		{"victim", history.Terminated, `"enough"`, 0},
 	} {
+		// An instance that nobody waits for may begin after the one that started it ended.
+		w.insist("GetStatus("+want.id+")", func(ctx context.Context) error {
+			_, err := w.GetStatus(ctx, want.id, client.GetOptions{})
+			return err
+		})
 		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 		s, err := w.WaitForCompletion(ctx, want.id)
 		cancel()

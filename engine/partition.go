@@ -19,9 +19,10 @@ type partition struct {
 	mu         sync.Mutex // guards the rest, and the fields of instances as instance says
 	dead       bool       // the tenure is over: nothing may be decided any more
 	instances  map[history.InstanceID]*instance
-	lastMicros int64     // of the newest instance number given out
-	lastSeq    uint64    // of the newest message sent
-	horizon    time.Time // timers due before it are in memory
+	lastMicros int64             // of the newest instance number given out
+	lastSeq    uint64            // of the newest message sent
+	horizon    time.Time         // timers due before it are in memory
+	armed      map[timerKey]bool // true: it will ring; false: it is cleared, which is not durable yet
 }
 
 // instance returns the entry for id, making one if there is none. mu is held.

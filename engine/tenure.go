@@ -54,7 +54,7 @@ func (t *tenure) begin(ctx context.Context) error {
 	errs := make([]error, len(t.partitions))
 	var wg sync.WaitGroup // all at once, so that a store can store their epochs together
 	for i := range t.partitions {
-		p := &partition{tenure: t, index: i, instances: make(map[history.InstanceID]*instance), lastMicros: last.Micros()}
+		p := &partition{tenure: t, index: i, instances: make(map[history.InstanceID]*instance), armed: make(map[timerKey]bool), lastMicros: last.Micros()}
 		t.partitions[i] = p
 		wg.Go(func() { errs[i] = p.acquire(ctx) })
 	}

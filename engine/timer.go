@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -111,31 +112,56 @@ func (h *alarmHeap) Pop() any {
 	return last
 }
 
+// timerKey is the key of a durable timer, comparable.
+type timerKey struct {
+	due    int64 // µs since 1970
+	number history.Number
+	id     int32
+}
+
+func (t *Timer) key() timerKey { return timerKey{t.Due.UnixMicro(), t.Number, t.ID} }
+
 // arm keeps a durable timer in memory unless it is due after the horizon: later
 // ones are found when the horizon moves. One due exactly then may sort before the
 // place from which the index is read on, so it is armed here. mu is held.
 func (p *partition) arm(t Timer) {
-	if !t.Due.After(p.horizon) {
-		p.tenure.alarms.set(t.Due, func() { p.fire(t) })
+	if _, known := p.armed[t.key()]; known || t.Due.After(p.horizon) {
+		return
+	}
+	p.armed[t.key()] = true
+	p.tenure.alarms.set(t.Due, func() { p.fire(t) })
+}
+
+// disarm keeps timers that a decision clears from firing: a cancelled timer must
+// not reach an instance that forgets, when it is evicted, that it cancelled it.
+// What has rung already is taken out of the inbox. mu is held.
+func (p *partition) disarm(inst *instance, timers []Timer) {
+	for i := range timers {
+		t := &timers[i]
+		p.armed[t.key()] = false // until the clearing is durable: the index may still be read with it
+		inst.inbox = slices.DeleteFunc(inst.inbox, func(m message) bool {
+			return m.event.Kind == history.TimerFired && m.event.TaskID == t.ID && m.event.FireAt.Equal(t.Due)
+		})
 	}
 }
 
 // fire tells the instance that its timer is due. The row stays until the turn that
-// takes the event in is durable; should it ring twice, the second ring answers nothing.
+// takes the event in is durable.
 func (p *partition) fire(t Timer) {
-	if t.ID == history.NoID {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if !p.dead {
-			inst := p.instance(t.Instance)
-			inst.unread = true // its start record waits to be looked at
-			p.wake(inst)
-		}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dead || !p.armed[t.key()] {
 		return
 	}
-	p.deliver(t.Instance, message{event: history.Event{
-		Kind: history.TimerFired, ID: history.NoID, At: history.Truncate(p.tenure.now()), TaskID: t.ID, FireAt: t.Due,
-	}})
+	inst := p.instance(t.Instance)
+	if t.ID == history.NoID {
+		inst.unread = true // its start record waits to be looked at
+	} else {
+		inst.inbox = append(inst.inbox, message{event: history.Event{
+			Kind: history.TimerFired, ID: history.NoID, At: history.Truncate(p.tenure.now()), TaskID: t.ID, FireAt: t.Due,
+		}})
+	}
+	p.wake(inst)
 }
 
 // advance moves the horizon one window ahead and arms the timers before it.

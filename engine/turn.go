@@ -102,7 +102,7 @@ type intake struct {
 func take(row *history.Instance, st *history.State, inbox []message, now time.Time) intake {
 	in := intake{turn: history.Turn{Seq: st.Seq + 1, At: turnTime(st.At, now)}}
 	suspended := st.Suspended
-	answered := make(map[int32]bool)
+	var answered map[int32]bool
 	var keys map[string]bool
 	for i := range inbox {
 		if i >= maxTurnEvents {
@@ -120,6 +120,9 @@ func take(row *history.Instance, st *history.State, inbox []message, now time.Ti
 			open, ok := st.Open[ev.TaskID]
 			if !ok || answered[ev.TaskID] || !answers(&ev, open) {
 				continue
+			}
+			if answered == nil {
+				answered = make(map[int32]bool)
 			}
 			answered[ev.TaskID] = true
 		case history.EventRaised:
@@ -208,6 +211,7 @@ func finish(row history.Instance, st *history.State, turn history.Turn, out hist
 	switch {
 	case end == nil:
 		d.live(turn.Events)
+		d.scheduleTasks(turn.Events)
 	case end.Status == history.ContinuedAsNew:
 		d.continueAsNew(end, turn, execution)
 	default:
@@ -244,6 +248,7 @@ func (d *decision) act(a *history.Action, turn *history.Turn, version string) {
 	if a.Kind == history.CancelTimer {
 		if created, ok := d.state.Open[a.ID]; ok {
 			d.clear = append(d.clear, timerOf(&d.row, created))
+			delete(d.state.Open, a.ID) // should its alarm still ring, it answers nothing
 		} else {
 			d.cancelNew(a.ID)
 		}
@@ -257,8 +262,6 @@ func (d *decision) act(a *history.Action, turn *history.Turn, version string) {
 	switch a.Kind {
 	case history.CreateTimer:
 		d.set = append(d.set, timerOf(&d.row, &ev))
-	case history.ScheduleTask:
-		d.schedule = append(d.schedule, &ev)
 	case history.SendEvent:
 		d.send(a.Instance, "", history.Event{Kind: history.EventRaised, Name: a.Name, Payload: a.Payload, At: turn.At})
 	case history.StartSubOrchestration:
@@ -311,6 +314,14 @@ func (d *decision) live(events []history.Event) {
 	}
 }
 
+func (d *decision) scheduleTasks(events []history.Event) {
+	for i := range events {
+		if events[i].Kind == history.TaskScheduled {
+			d.schedule = append(d.schedule, &events[i])
+		}
+	}
+}
+
 // end closes the instance: nothing that is open will be waited for, and a
 // waiting parent is told.
 func (d *decision) end(status history.RuntimeStatus, payload json.RawMessage, failure *history.Failure) {
@@ -353,7 +364,7 @@ func (d *decision) abandonOpen() {
 			d.clear = append(d.clear, timerOf(&d.row, ev))
 		}
 	}
-	d.set, d.schedule = nil, nil
+	d.set = nil
 	d.abandon = true
 }
 
