@@ -1,5 +1,5 @@
 # What people and CI run. `make test` passes on a machine that has only Go, git
-# and make: what else it needs (a C compiler, for the race detector) it installs.
+# and make: what else it needs it installs.
 
 GO ?= go
 SHELL := /bin/bash
@@ -8,19 +8,19 @@ SHELL := /bin/bash
 # test's own side of them.
 LONG := ./test/... ./examples/...
 
-.PHONY: test race long lint fmt vet staticcheck bench build cc
+.PHONY: test race long lint fmt vet staticcheck bench build needs
 
 ## test: everything that must hold before a change lands
 test: lint race long
 	@echo "make test: all passed"
 
 ## race: the suite under the race detector
-race: cc
+race: needs
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v -e /test/ -e /examples/)
 	cd bench && CGO_ENABLED=1 $(GO) test -race -timeout 10m ./...
 
 ## long: real processes killed under load, power cuts, memory, every snippet of the docs
-long:
+long: needs
 	$(GO) test -timeout 20m $(LONG)
 
 ## lint: format, vet, staticcheck
@@ -45,9 +45,13 @@ bench:
 build:
 	$(GO) build -o bin/perdure ./cmd/perdure
 
-# The race detector needs a C compiler.
-cc:
-	@command -v gcc >/dev/null || command -v clang >/dev/null || { \
-	  echo "installing gcc for the race detector"; \
+# A C compiler for the race detector, curl for the docs' examples.
+needs:
+	@missing=; \
+	command -v gcc >/dev/null || command -v clang >/dev/null || missing="gcc libc6-dev"; \
+	command -v curl >/dev/null || missing="$$missing curl ca-certificates"; \
+	if [ -n "$$missing" ]; then \
+	  echo "installing $$missing"; \
 	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
-	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq gcc libc6-dev; }
+	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq $$missing; \
+	fi
