@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -59,10 +60,15 @@ func runMain(ctx context.Context, app *perdure.App, args []string, stdout, stder
 
 // parseFlags reads the command line of an app; help goes to stdout.
 func parseFlags(args []string, stdout io.Writer) (Options, slog.Level, error) {
-	var o Options
+	o := Options{Port: ConfiguredPort}
 	flags := flag.NewFlagSet("", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	flags.IntVar(&o.Port, "port", ConfiguredPort, "`port` of the HTTP API; 0 takes a free one (default: Host.LocalHttpPort of local.settings.json, else 7071)")
+	flags.Func("port", "`port` of the HTTP API; 0 takes a free one (default: Host.LocalHttpPort of local.settings.json, else 7071)", func(text string) (err error) {
+		if o.Port, err = strconv.Atoi(text); err != nil || o.Port < 0 || o.Port > 65535 {
+			return errors.New("a port is a number from 0 to 65535")
+		}
+		return nil
+	})
 	flags.StringVar(&o.DataDir, "data-dir", "", "`folder` of the store (default: .perdure beside host.json or local.settings.json, else in the working directory)")
 	flags.StringVar(&o.Address, "address", "", "loopback `address` to listen on (default 127.0.0.1)")
 	flags.StringVar(&o.Address, "host", "", "the same as --address")
@@ -79,8 +85,6 @@ func parseFlags(args []string, stdout io.Writer) (Options, slog.Level, error) {
 		return o, 0, err
 	case flags.NArg() > 0:
 		return o, 0, fmt.Errorf("unexpected argument %q", strings.Join(flags.Args(), " "))
-	case o.Port < ConfiguredPort || o.Port > 65535:
-		return o, 0, fmt.Errorf("--port %d is not between 0 and 65535", o.Port)
 	case o.DrainTimeout <= 0:
 		return o, 0, fmt.Errorf("--drain-timeout %v is not positive", o.DrainTimeout)
 	}

@@ -41,8 +41,8 @@ var errorCodes = []struct {
 	{engine.ErrTerminal, http.StatusGone, "Terminal", true},
 	{engine.ErrInvalidState, http.StatusConflict, "InvalidState", false},
 	{ErrHubNotFound, http.StatusNotFound, "HubNotFound", false},
+	{engine.ErrNoSpace, http.StatusInsufficientStorage, "NoSpace", false}, // comes with ErrUnavailable
 	{engine.ErrUnavailable, http.StatusServiceUnavailable, "Unavailable", false},
-	{engine.ErrNoSpace, http.StatusInsufficientStorage, "NoSpace", false},
 	{context.Canceled, http.StatusServiceUnavailable, "Unavailable", false},
 	{context.DeadlineExceeded, http.StatusServiceUnavailable, "Unavailable", false},
 }

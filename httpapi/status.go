@@ -63,8 +63,11 @@ func statusBody(st engine.Status, v view) *object {
 
 // details are ours; keys without a value are left out.
 func details(st engine.Status) json.RawMessage {
-	o := (&object{}).str("executionId", string(st.ExecutionID)).str("version", st.Version).
+	o := (&object{}).str("executionId", string(st.ExecutionID)).
 		instant("createdTime", st.CreatedAt).instant("lastUpdatedTime", st.UpdatedAt)
+	if st.Version != "" {
+		o.str("version", st.Version)
+	}
 	if !st.CompletedAt.IsZero() {
 		o.instant("completedTime", st.CompletedAt)
 	}
