@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,14 +60,14 @@ func (t *tenure) begin(ctx context.Context) error {
 		wg.Go(func() { errs[i] = p.acquire(ctx) })
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	return cmp.Or(errs...) // the first one: they mostly have one cause
 }
 
 func (p *partition) acquire(ctx context.Context) error {
 	t := p.tenure
 	epoch, err := t.store.Acquire(ctx, p.index)
 	if err != nil {
-		return fmt.Errorf("acquire partition %d: %w", p.index, err)
+		return err
 	}
 	p.epoch, p.lastSeq = epoch, firstSeq(epoch)
 	for ref, err := range t.store.Working(ctx, p.index) {
@@ -99,7 +100,7 @@ func (t *tenure) run(ctx context.Context, draining func()) error {
 	wg.Go(func() { t.alarms.run(t.ctx) })
 	var committing sync.WaitGroup
 	committing.Go(func() {
-		t.commits.run(context.WithoutCancel(t.ctx), func(err error) { t.fail(fmt.Errorf("commit: %w", err)) })
+		t.commits.run(context.WithoutCancel(t.ctx), t.fail)
 	})
 	if t.exec != nil {
 		for range t.options.MaxOrchestrators {
