@@ -446,6 +446,31 @@ func TestA13_EventRaisedBeforeTheFirstTurnIsDelivered(t *testing.T) {
 	}
 }
 
+func TestA13_EventsForAScheduledStartSurviveCrashesInOrder(t *testing.T) {
+	contract(t, func(_ *world, app *perdure.App) {
+		app.AddOrchestrator("Three", func(ctx *perdure.OrchestrationContext, _ int) ([]int, error) {
+			var out []int
+			for range 3 {
+				n, err := perdure.WaitForExternalEvent[int](ctx, "N").Await()
+				if err != nil {
+					return nil, err
+				}
+				out = append(out, n)
+			}
+			return out, nil
+		})
+	}, func(w *world) {
+		id := w.mustStart("Three", 0, client.StartOptions{StartAt: time.Now().Add(time.Hour)})
+		for n := range 3 {
+			w.raise(id, "N", n)
+			w.crash() // a new owner, while messages of the ones before wait
+		}
+		if got, want := w.completed(id), `[0,1,2]`; got != want {
+			w.Errorf("output = %s, want %s", got, want)
+		}
+	})
+}
+
 func TestA14_TerminatedAtOnceEndsTerminated(t *testing.T) {
 	contract(t, addBasics, func(w *world) {
 		for range 20 {
