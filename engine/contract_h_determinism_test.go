@@ -75,7 +75,7 @@ func TestH91_GUIDsAreStableDistinctAndAsPublished(t *testing.T) {
 		})
 	}, func(w *world) {
 		then := time.Date(2024, 1, 2, 3, 4, 5, 123456700, time.UTC)
-		w.skew.Add(int64(then.Sub(time.Now())))
+		w.skew.Add(int64(time.Until(then)))
 		id := w.mustStart("Maker", "", client.StartOptions{ID: "abc"})
 		guids, err := client.Result[[]string](w.ended(id, history.Completed))
 		if err != nil || len(guids) != 10 {
