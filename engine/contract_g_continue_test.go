@@ -81,6 +81,42 @@ func TestG80_NextExecutionHasTheSameIDAndAHistoryOfItsOwn(t *testing.T) {
 	})
 }
 
+// Sequence ids begin again, so a child of the last execution has the number of a
+// child of the next one.
+func TestG80_ResultMeantForTheLastExecutionIsNotTheNextOnes(t *testing.T) {
+	contract(t, func(w *world, app *perdure.App) {
+		app.AddOrchestrator("Child", waitForGo)
+		app.AddOrchestrator("Parent", func(ctx *perdure.OrchestrationContext, kid perdure.InstanceID) (string, error) {
+			result := child.Call(ctx, "", perdure.WithInstanceID(kid))
+			step := perdure.WaitForExternalEvent[string](ctx, "Step")
+			winner, err := perdure.WhenAny(ctx, result, step).Await()
+			if err != nil || winner == 1 {
+				return "", errors.Join(err, ctx.ContinueAsNew("second"))
+			}
+			return result.Await()
+		})
+	}, func(w *world) {
+		id := w.mustStart("Parent", "first", client.StartOptions{})
+		w.settle()
+		w.raise(id, "Step", nil)
+		w.settle()
+		w.raise("first", "Go", "old")
+		w.completed("first")
+		w.settle()
+		if s := w.status(id); s.Status != history.Running {
+			w.Errorf("the parent is %s with %s, want Running", s.Status, s.Output)
+		}
+		w.raise("second", "Go", "new")
+		if got := w.completed(id); got != `"new"` {
+			w.Errorf("output = %s, want \"new\"", got)
+		}
+		w.settle()
+		if n := w.unconsumed(); n != 0 {
+			w.Errorf("%d messages are left, want none", n)
+		}
+	})
+}
+
 func TestG81_LastOfTwoCallsWinsAndTheCodeRunsToItsEnd(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
 		app.AddActivity("Mark", func(_ context.Context, name string) (string, error) {

@@ -221,8 +221,7 @@ func (p *program) send() {
 
 func (p *program) startOther() {
 	if p.Depth == 0 && p.mayStart() {
-		id := perdure.InstanceID(fmt.Sprintf("%s-other-%x", p.ctx.InstanceID(), p.rand.Uint64()))
-		p.learn(p.other().Start(p.ctx, p.child(), perdure.WithInstanceID(id)))
+		p.learn(p.other().Start(p.ctx, p.child()))
 	}
 }
 
