@@ -19,9 +19,11 @@ race: needs
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v -e /test/ -e /examples/)
 	cd bench && CGO_ENABLED=1 $(GO) test -race -timeout 10m ./...
 
-## long: real processes killed under load, power cuts, memory, every snippet of the docs
+## long: real processes killed under load, power cuts, memory, every snippet of the docs,
+##       and all random programs of contract row 99
 long: needs
 	$(GO) test -timeout 20m $(LONG)
+	$(GO) test -timeout 20m -run TestH99 ./engine
 
 ## lint: format, vet, staticcheck
 lint: fmt vet staticcheck

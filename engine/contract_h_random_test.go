@@ -324,9 +324,12 @@ func missingKinds(histories map[string][]history.Event) []history.Kind {
 }
 
 func TestH99_HistoriesDoNotDependOnTheCache(t *testing.T) {
-	n := 1000
-	if testing.Short() {
+	n := 1000 // make test runs all of them, and some once more under the race detector
+	switch {
+	case testing.Short():
 		n = 100
+	case raceDetector:
+		n = 250
 	}
 	seed := newSeed(t)
 	var mu sync.Mutex // guards first
