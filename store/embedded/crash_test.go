@@ -25,7 +25,7 @@ type crash struct {
 }
 
 // crasher takes a crash at each operation that changes the disk or makes a
-// change durable: once without what was not synced, and once with some of it.
+// change durable: once without what was not synced, and three times with some of it.
 type crasher struct {
 	disk *vfs.MemFS
 
@@ -41,7 +41,7 @@ func (c *crasher) MaybeError(op errorfs.Op) error {
 	case errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo, errorfs.OpCreate, errorfs.OpRename, errorfs.OpRemove, errorfs.OpReuseForWrite, errorfs.OpMkdirAll:
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		for _, percent := range []int{0, 50} {
+		for _, percent := range []int{0, 50, 50, 50} {
 			disk := c.disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: c.rng})
 			c.crashes = append(c.crashes, crash{disk, c.acked, c.epoch})
 		}

@@ -124,7 +124,7 @@ func (db *DB) open(disk vfs.FS, cacheBytes int64) error {
 
 func (db *DB) pebbleOptions(disk vfs.FS, cacheBytes int64) *pebble.Options {
 	opts := &pebble.Options{
-		FS:                 disk,
+		FS:                 manifestFirst{disk},
 		Logger:             db.breaker,
 		EventListener:      db.listener(),
 		FormatMajorVersion: pebble.FormatTableFormatV6, // part of FormatVersion: never lower it
