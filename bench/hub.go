@@ -118,8 +118,8 @@ func (p *process) begun(ctx context.Context) error {
 	ticks := time.NewTicker(time.Millisecond)
 	defer ticks.Stop()
 	for {
-		pending, err := p.engine.List(ctx, engine.Query{Statuses: []history.RuntimeStatus{history.Pending}, Limit: 1})
-		if err != nil || len(pending) == 0 {
+		pending, err := p.engine.List(ctx, engine.Query{Statuses: []history.RuntimeStatus{history.Pending}, Limit: 1}, engine.StatusOptions{})
+		if err != nil || len(pending.Items) == 0 {
 			return err
 		}
 		select {

@@ -25,10 +25,23 @@ type Hub interface {
 	// Start returns when the instance is durably scheduled.
 	Start(ctx context.Context, r engine.StartRequest) (history.InstanceID, error)
 	Raise(ctx context.Context, id history.InstanceID, r engine.RaiseRequest) error
-	Terminate(ctx context.Context, id history.InstanceID, reason json.RawMessage) error
+	Terminate(ctx context.Context, id history.InstanceID, r engine.TerminateRequest) error
 	Suspend(ctx context.Context, id history.InstanceID, reason string) error
 	Resume(ctx context.Context, id history.InstanceID, reason string) error
+	Rewind(ctx context.Context, id history.InstanceID, r engine.RewindRequest) error
+	PlanRewind(ctx context.Context, id history.InstanceID, r engine.RewindRequest) (engine.RewindPlan, error)
+	Restart(ctx context.Context, id history.InstanceID, r engine.RestartRequest) (history.InstanceID, error)
+	Purge(ctx context.Context, id history.InstanceID, r engine.PurgeRequest) (engine.PurgeResult, error)
+	PurgeBy(ctx context.Context, f engine.PurgeFilter) (engine.PurgeResult, error)
 	Status(ctx context.Context, id history.InstanceID, o engine.StatusOptions) (engine.Status, error)
+	List(ctx context.Context, q engine.Query, o engine.StatusOptions) (engine.StatusPage, error)
+	Count(ctx context.Context, q engine.Query) (engine.Counts, error)
+	Explain(ctx context.Context, id history.InstanceID) (engine.Explanation, error)
+	Export(ctx context.Context, id history.InstanceID) (engine.Archive, error)
+	Import(ctx context.Context, r engine.ImportRequest) (history.InstanceID, error)
+	// WaitStarted returns nil once the instance has had its first turn, or has
+	// ended.
+	WaitStarted(ctx context.Context, id history.InstanceID) error
 	// Wait returns nil once the instance is terminal.
 	Wait(ctx context.Context, id history.InstanceID) error
 }
@@ -158,7 +171,7 @@ func (c *Client) Terminate(ctx context.Context, id string, o TerminateOptions) e
 	if o.Reason != "" {
 		reason, _ = json.Marshal(o.Reason) // a string always encodes
 	}
-	return newError("terminate", id, c.hub.Terminate(ctx, history.InstanceID(id), reason))
+	return newError("terminate", id, c.hub.Terminate(ctx, history.InstanceID(id), engine.TerminateRequest{Reason: reason}))
 }
 
 // Suspend pauses an instance: events are held until it is resumed.

@@ -149,10 +149,10 @@ func (r *remote) Raise(ctx context.Context, id history.InstanceID, e engine.Rais
 	return err
 }
 
-func (r *remote) Terminate(ctx context.Context, id history.InstanceID, reason json.RawMessage) error {
+func (r *remote) Terminate(ctx context.Context, id history.InstanceID, t engine.TerminateRequest) error {
 	var text string
-	if len(reason) > 0 {
-		if err := json.Unmarshal(reason, &text); err != nil {
+	if len(t.Reason) > 0 {
+		if err := json.Unmarshal(t.Reason, &text); err != nil {
 			return fmt.Errorf("%w: over HTTP the reason is a string", ErrInvalidArgument)
 		}
 	}
@@ -224,4 +224,50 @@ func (r *remote) Wait(ctx context.Context, id history.InstanceID) error {
 		case <-time.After(pollPause):
 		}
 	}
+}
+
+// What follows is still to be written.
+
+func (r *remote) Rewind(ctx context.Context, id history.InstanceID, q engine.RewindRequest) error {
+	return engine.ErrUnsupported
+}
+
+func (r *remote) PlanRewind(ctx context.Context, id history.InstanceID, q engine.RewindRequest) (engine.RewindPlan, error) {
+	return engine.RewindPlan{}, engine.ErrUnsupported
+}
+
+func (r *remote) Restart(ctx context.Context, id history.InstanceID, q engine.RestartRequest) (history.InstanceID, error) {
+	return "", engine.ErrUnsupported
+}
+
+func (r *remote) Purge(ctx context.Context, id history.InstanceID, q engine.PurgeRequest) (engine.PurgeResult, error) {
+	return engine.PurgeResult{}, engine.ErrUnsupported
+}
+
+func (r *remote) PurgeBy(ctx context.Context, f engine.PurgeFilter) (engine.PurgeResult, error) {
+	return engine.PurgeResult{}, engine.ErrUnsupported
+}
+
+func (r *remote) List(ctx context.Context, q engine.Query, o engine.StatusOptions) (engine.StatusPage, error) {
+	return engine.StatusPage{}, engine.ErrUnsupported
+}
+
+func (r *remote) Count(ctx context.Context, q engine.Query) (engine.Counts, error) {
+	return nil, engine.ErrUnsupported
+}
+
+func (r *remote) Explain(ctx context.Context, id history.InstanceID) (engine.Explanation, error) {
+	return engine.Explanation{}, engine.ErrUnsupported
+}
+
+func (r *remote) Export(ctx context.Context, id history.InstanceID) (engine.Archive, error) {
+	return engine.Archive{}, engine.ErrUnsupported
+}
+
+func (r *remote) Import(ctx context.Context, q engine.ImportRequest) (history.InstanceID, error) {
+	return "", engine.ErrUnsupported
+}
+
+func (r *remote) WaitStarted(ctx context.Context, id history.InstanceID) error {
+	return engine.ErrUnsupported
 }

@@ -80,7 +80,7 @@ func TestA3_IllFormedIDIsRejectedBeforeAnythingIsStored(t *testing.T) {
 			}
 		}
 		w.settle()
-		if rows, err := w.engine.List(context.Background(), engine.Query{}); err != nil || len(rows) != 0 {
+		if page, err := w.engine.List(context.Background(), engine.Query{}, engine.StatusOptions{}); err != nil || len(page.Items) != 0 {
 			w.Errorf("List after refused starts = %v, %v; want no instance", rows, err)
 		}
 	})
@@ -191,7 +191,7 @@ func TestA6_StartReplacesAnEndedInstance(t *testing.T) {
 				w.Errorf("output of %s = %s, want \"new\"", id, got)
 			}
 		}
-		if rows, err := w.engine.List(context.Background(), engine.Query{}); err != nil || len(rows) != 3 {
+		if page, err := w.engine.List(context.Background(), engine.Query{}, engine.StatusOptions{}); err != nil || len(page.Items) != 3 {
 			w.Errorf("List = %d instances, %v; want 3: none of the replaced ones", len(rows), err)
 		}
 	})

@@ -43,13 +43,13 @@ func (w *world) children(id string) []string {
 // instances returns the ids of all instances that begin with prefix.
 func (w *world) instances(prefix string) []string {
 	w.Helper()
-	rows, err := w.engine.List(context.Background(), engine.Query{IDPrefix: prefix, Limit: 100_000})
+	page, err := w.engine.List(context.Background(), engine.Query{IDPrefix: prefix, Limit: 100_000}, engine.StatusOptions{})
 	if err != nil {
 		w.Fatalf("List(%q) = %v", prefix, err)
 	}
 	var ids []string
-	for i := range rows {
-		ids = append(ids, string(rows[i].ID))
+	for i := range page.Items {
+		ids = append(ids, string(page.Items[i].ID))
 	}
 	return ids
 }

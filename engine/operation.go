@@ -173,14 +173,13 @@ func (e *Engine) Raise(ctx context.Context, id history.InstanceID, req RaiseRequ
 	return e.tell(ctx, id, history.Event{Kind: history.EventRaised, Name: req.Name, Payload: req.Payload, Key: req.Key}, nil)
 }
 
-// Terminate ends an instance with the given reason (any JSON; nil for none) as
-// its output. When it returns nil the request is durable; it takes effect before any
+// Terminate ends an instance. When it returns nil the request is durable; it takes effect before any
 // more of the instance's code runs. Errors as with [Engine.Raise] (spec/runtime.md 5.4).
-func (e *Engine) Terminate(ctx context.Context, id history.InstanceID, reason json.RawMessage) error {
-	if err := checkPayload("reason", reason); err != nil {
+func (e *Engine) Terminate(ctx context.Context, id history.InstanceID, req TerminateRequest) error {
+	if err := checkPayload("reason", req.Reason); err != nil {
 		return err
 	}
-	return e.tell(ctx, id, history.Event{Kind: history.ExecutionTerminated, Payload: reason}, nil)
+	return e.tell(ctx, id, history.Event{Kind: history.ExecutionTerminated, Payload: req.Reason, Recursive: req.Recursive}, nil)
 }
 
 // Suspend keeps an instance's code from running until it is resumed; events are kept.

@@ -17,6 +17,7 @@ var (
 	ErrNotFound            = errors.New("instance not found")
 	ErrInvalidState        = errors.New("not possible in this state")
 	ErrTerminal            = errors.New("instance has ended")   // comes with ErrInvalidState
+	ErrUnsupported         = errors.New("not supported")        // by what serves the hub
 	ErrUnavailable         = errors.New("hub is not available") // not started, shutting down, or its store fails; what became of the call is unknown
 )
 
@@ -53,6 +54,111 @@ type RaiseRequest struct {
 type StatusOptions struct {
 	Payloads bool // Input, Output and Failure
 	History  bool // History
+}
+
+// TerminateRequest asks to end an instance.
+type TerminateRequest struct {
+	Reason    json.RawMessage // becomes the output; valid JSON, nil for none
+	Recursive bool            // end the children that it waits for too, and theirs
+}
+
+// RewindRequest asks to let a Failed instance go on from before its failure
+// (spec/runtime.md 5.7).
+type RewindRequest struct {
+	Reason string
+	// All undoes every failure in the history, handled ones too, as the
+	// reference does. By default only those that ended the instance.
+	All bool
+}
+
+// RewindPlan tells what a rewind undoes.
+type RewindPlan struct {
+	Instance   history.InstanceID
+	Undone     []Undone             // failed calls that are made again
+	Turn       int                  // the first turn, from 1, that is undone
+	Dropped    int                  // events that are dropped from the history, besides the failures
+	Delivered  int                  // events of the undone turns that are delivered again: raised events, results of calls that stay
+	Activities int                  // that run again, or still
+	Timers     int                  // that are set again, at their own times
+	Rewound    []history.InstanceID // children that are rewound, or told that their parent is back
+	Terminated []history.InstanceID // children that only the undone turns created; live ones end
+}
+
+// Undone is one failed call.
+type Undone struct {
+	Task     int32              // its sequence id
+	Kind     history.Kind       // TaskScheduled or SubOrchestrationInstanceCreated
+	Name     string             // of the function
+	Instance history.InstanceID // the child; empty for an activity
+	Failure  *history.Failure
+}
+
+// RestartRequest asks to run an instance anew with its name, input, version
+// and tags.
+type RestartRequest struct {
+	SameID bool // in place of the instance, which must have ended; else with a new id
+}
+
+// PurgeRequest asks to remove one instance.
+type PurgeRequest struct {
+	Force     bool // a live instance too: it is terminated first
+	Recursive bool // with its whole tree of children; a live child prevents all of it unless forced
+}
+
+// PurgeFilter asks to remove the ended instances that match Query; statuses
+// of live ones are left aside, none given means all of ended ones.
+type PurgeFilter struct {
+	Query            // Before and Limit say nothing
+	Max    int       // stop after so many; 0: no limit
+	Until  time.Time // stop, incomplete, at this time; zero: no limit
+	DryRun bool      // count only
+	// Progress, if any, is called now and then with what has been purged so far.
+	Progress func(PurgeResult)
+}
+
+// PurgeResult tells what a purge removed, or would remove.
+type PurgeResult struct {
+	Deleted  int  // instances
+	Events   int  // of their histories
+	Skipped  int  // instances that matched but changed meanwhile
+	Complete bool // nothing is left that matches
+}
+
+// Explanation tells why an instance is where it is, and what would move it.
+type Explanation struct {
+	Instance history.InstanceID
+	Status   history.RuntimeStatus
+	Summary  string // one sentence
+	Waits    []Wait // what it waits for, oldest first; none when it has ended
+	Action   string // the one action that would move it: an operation such as "raise-event", "resume", "rewind"; "wait" or "deploy" when no operation does; "none" when it has ended well
+	Advice   string // what to do, in a sentence
+}
+
+// Wait is something that an instance waits for.
+type Wait struct {
+	Kind     string             // "activity", "timer", "event", "child", "start", "worker", "resume", "turn"
+	Name     string             // of the function or the event
+	Task     int32              // sequence id; history.NoID when there is none
+	Instance history.InstanceID // the child
+	Since    time.Time
+	Due      time.Time // of timers, scheduled starts and attempts to come
+	Attempts int       // that did not get through
+	Running  bool      // an activity that runs right now
+	Problem  string    // why it does not get on; empty when all is well
+}
+
+// Archive is one instance with the history of its current execution, as it can
+// be stored elsewhere and imported again.
+type Archive struct {
+	Instance history.Instance
+	Turns    []history.Turn // as recorded, start record included
+}
+
+// ImportRequest asks to store an archive as an instance of this hub.
+type ImportRequest struct {
+	Archive Archive
+	ID      history.InstanceID // empty: the archive's own
+	Reuse   Reuse              // when the id is in use
 }
 
 // Status is what is durably known of an instance.

@@ -80,9 +80,40 @@ func (s *Status) end(last *history.Turn) {
 	}
 }
 
-// List returns a page of status rows, newest first.
-func (e *Engine) List(ctx context.Context, q Query) ([]history.Instance, error) {
-	return e.store.ListInstances(ctx, q)
+// StatusPage is a page of a list.
+type StatusPage struct {
+	Items []Status
+	Next  history.Number // as [Page.Next]
+}
+
+// List returns a page of instances, newest first.
+func (e *Engine) List(ctx context.Context, q Query, options StatusOptions) (StatusPage, error) {
+	page, err := e.store.ListInstances(ctx, q)
+	if err != nil {
+		return StatusPage{}, err
+	}
+	list := StatusPage{Next: page.Next, Items: make([]Status, 0, len(page.Rows))}
+	for i := range page.Rows {
+		status, ok, err := e.read(ctx, page.Rows[i], options)
+		if err != nil {
+			return StatusPage{}, err
+		}
+		if ok { // else it was replaced or purged meanwhile
+			list.Items = append(list.Items, status)
+		}
+	}
+	return list, nil
+}
+
+// Count returns how many instances q matches, by status.
+func (e *Engine) Count(ctx context.Context, q Query) (Counts, error) {
+	return e.store.CountInstances(ctx, q)
+}
+
+// WaitStarted returns once the instance's first turn is durable, or it has
+// ended, with the errors of [Engine.Wait].
+func (e *Engine) WaitStarted(ctx context.Context, id history.InstanceID) error {
+	return ErrUnsupported
 }
 
 // Wait returns when the instance has ended, durably, or with ErrNotFound, or

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/perdure/perdure/history"
@@ -61,8 +63,13 @@ type Committer interface {
 type Reader interface {
 	// FindInstance returns the status row of the instance that has id now.
 	FindInstance(ctx context.Context, id history.InstanceID) (row history.Instance, ok bool, err error)
-	// ListInstances returns a page of status rows, newest number first.
-	ListInstances(ctx context.Context, q Query) ([]history.Instance, error)
+	// ListInstances returns a page of status rows, newest number first. It looks
+	// at a bounded number of rows: a page may hold fewer than q.Limit, even
+	// none, while more follow.
+	ListInstances(ctx context.Context, q Query) (Page, error)
+	// CountInstances counts what q matches, by status; q.Before and q.Limit do
+	// not count. Counts by nothing but status are kept, others are counted.
+	CountInstances(ctx context.Context, q Query) (Counts, error)
 	// Records yields the history records of an instance in order of Seq, none
 	// if it does not exist.
 	Records(ctx context.Context, number history.Number) iter.Seq2[Record, error]
@@ -147,10 +154,10 @@ type Delta struct {
 	DropRecords struct{ First, End uint32 }
 	Work        Flag
 
-	// Erase removes an instance entirely: row, indexes, records, work flag, and
-	// the id's mapping unless Row takes the id over. Its timers are listed in
-	// ClearTimers by whoever decides.
-	Erase *Erase
+	// Erase is the stored row of an instance to remove entirely: row, indexes,
+	// records, work flag, and the id's mapping unless Row takes the id over. Its
+	// timers are listed in ClearTimers by whoever decides.
+	Erase *history.Instance
 
 	Consumed    []MessageKey // messages to delete; a missing one is not an error
 	Sent        []Message    // messages to store
@@ -158,19 +165,67 @@ type Delta struct {
 	ClearTimers []Timer // a missing one is not an error; Instance is not looked at
 }
 
-// Erase names an instance to remove and the status of its row.
-type Erase struct {
-	Number history.Number
-	ID     history.InstanceID
-	Status history.RuntimeStatus
+// Query filters status rows; all that is given must hold. Zero fields do not
+// filter, but instances whose id begins with '@' are left out unless IDPrefix asks for
+// them: they belong to entities.
+type Query struct {
+	CreatedFrom   time.Time // inclusive, to the microsecond
+	CreatedTo     time.Time // inclusive
+	CompletedFrom time.Time // inclusive; leaves out what has not ended
+	CompletedTo   time.Time // inclusive; leaves out what has not ended
+	Statuses      []history.RuntimeStatus
+	IDPrefix      string            // letter case counts
+	Name          string            // of the orchestrator, in any letter case
+	Tags          map[string]string // all of them with these values
+	Before        history.Number    // only numbers below; where the page before ended
+	Limit         int               // at most so many rows; 0 means 100
 }
 
-// Query filters status rows. Zero fields do not filter.
-type Query struct {
-	CreatedFrom time.Time // inclusive
-	CreatedTo   time.Time // inclusive
-	Statuses    []history.RuntimeStatus
-	IDPrefix    string
-	Before      history.Number // only numbers below; the page token
-	Limit       int            // at most so many rows; 0 means 100
+// Page is a part of what a query matches. Instances created after the first
+// page was read are on none of the pages that follow it.
+type Page struct {
+	Rows []history.Instance // newest number first
+	Next history.Number     // Query.Before of the next page; 0: this is the last one
+}
+
+// Counts says how many instances there are in each status; a status without
+// any may be missing.
+type Counts map[history.RuntimeStatus]int64
+
+// Total returns the sum.
+func (c Counts) Total() int64 {
+	var n int64
+	for _, count := range c {
+		n += count
+	}
+	return n
+}
+
+// Matches reports whether q asks for row, leaving Limit aside.
+func (q *Query) Matches(row *history.Instance) bool {
+	micros := row.Number.Micros()
+	switch {
+	case q.Before != 0 && row.Number >= q.Before:
+	case !q.CreatedFrom.IsZero() && micros < q.CreatedFrom.UnixMicro():
+	case !q.CreatedTo.IsZero() && micros > q.CreatedTo.UnixMicro():
+	case !q.CompletedFrom.IsZero() && (row.CompletedAt.IsZero() || row.CompletedAt.Before(q.CompletedFrom)):
+	case !q.CompletedTo.IsZero() && (row.CompletedAt.IsZero() || row.CompletedAt.After(q.CompletedTo)):
+	case len(q.Statuses) > 0 && !slices.Contains(q.Statuses, row.Status):
+	case !strings.HasPrefix(string(row.ID), q.IDPrefix):
+	case strings.HasPrefix(string(row.ID), "@") && q.IDPrefix == "":
+	case q.Name != "" && !strings.EqualFold(q.Name, row.Name):
+	case !tagged(row.Tags, q.Tags):
+	default:
+		return true
+	}
+	return false
+}
+
+func tagged(tags, want map[string]string) bool {
+	for name, value := range want {
+		if got, ok := tags[name]; !ok || got != value {
+			return false
+		}
+	}
+	return true
 }

@@ -20,7 +20,7 @@ type decision struct {
 	row       history.Instance            // the status row afterwards
 	oldStatus history.RuntimeStatus       // of the row before; history.Unknown when there was none
 	rowKept   bool                        // row needs no rewriting
-	erase     *Erase                      // the instance that row.ID named before
+	erase     *history.Instance           // the instance that row.ID named before
 	record    *history.Turn               // to append
 	drop      struct{ first, end uint32 } // records to erase, as in Delta.DropRecords
 	state     *history.State              // the fold afterwards
@@ -61,7 +61,7 @@ func begin(ev history.Event, id history.InstanceID, number history.Number, execu
 		state:     &history.State{},
 	}
 	if prev.Number != 0 {
-		d.erase = &Erase{Number: prev.Number, ID: id, Status: prev.Status}
+		d.erase = &prev
 	}
 	if !started.ScheduledAt.IsZero() {
 		d.set = []Timer{wakeTimer(&d.row)}

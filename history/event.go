@@ -69,8 +69,8 @@ const NoID int32 = -1
 // and views are written once; which fields a kind fills:
 //
 //	ExecutionStarted                   Name Version Payload(input) Started
-//	ExecutionCompleted                 ID Status Payload(result) Failure
-//	ExecutionTerminated                Payload(reason)
+//	ExecutionCompleted                 ID Status Payload(result) Failure Tasks(that failed it)
+//	ExecutionTerminated                Payload(reason) Recursive
 //	ExecutionSuspended, …Resumed       Payload(reason)
 //	TaskScheduled                      ID Name Version Payload(input) Attempt
 //	TaskCompleted                      TaskID Payload(result)
@@ -82,6 +82,7 @@ const NoID int32 = -1
 //	TimerFired                         TaskID FireAt
 //	EventSent                          ID Name Payload Instance
 //	EventRaised                        Name Payload Key
+//	ExecutionRewound                   Payload(reason) Tasks(undone) Started(ExecutionID, Parent)
 //	OrchestratorStarted, …Completed    (At only)
 //
 // Events are immutable once recorded; whoever holds one may share it.
@@ -100,7 +101,9 @@ type Event struct {
 	Attempt       int32           // 1 for the first attempt of a task, 2 for its first retry, ...; 0 counts as 1
 	FireAndForget bool            // the parent does not wait for this child
 	Key           string          // idempotency key of a raised event; empty when none
-	Started       *Started        // ExecutionStarted only
+	Started       *Started        // ExecutionStarted; of ExecutionRewound the parts that it changes
+	Tasks         []int32         // sequence ids of scheduling events, see above; nil when none
+	Recursive     bool            // the children that the instance waits for are to end too
 }
 
 // Started is what only ExecutionStarted carries.

@@ -24,4 +24,5 @@ type Instance struct {
 	Parent       *Parent
 	Tags         map[string]string
 	Generation   int32 // executions that this id had before
+	Events       int32 // of the current execution's history, as of UpdatedAt
 }

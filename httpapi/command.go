@@ -37,7 +37,7 @@ func terminate(r *request) (response, error) {
 	if text := r.query.reason(); text != "" {
 		reason = quote(text)
 	}
-	return accepted, r.hub.Terminate(r.Context(), r.id(), reason)
+	return accepted, r.hub.Terminate(r.Context(), r.id(), engine.TerminateRequest{Reason: reason, Recursive: r.query.flag("recursive", false)})
 }
 
 // suspend is spec/http-api.md 5.7.

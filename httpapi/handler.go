@@ -11,7 +11,6 @@ package httpapi
 import (
 	"context"
 	"crypto/subtle"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net"
@@ -30,10 +29,20 @@ import (
 type Hub interface {
 	Start(ctx context.Context, r engine.StartRequest) (history.InstanceID, error)
 	Raise(ctx context.Context, id history.InstanceID, r engine.RaiseRequest) error
-	Terminate(ctx context.Context, id history.InstanceID, reason json.RawMessage) error
+	Terminate(ctx context.Context, id history.InstanceID, r engine.TerminateRequest) error
 	Suspend(ctx context.Context, id history.InstanceID, reason string) error
 	Resume(ctx context.Context, id history.InstanceID, reason string) error
+	Rewind(ctx context.Context, id history.InstanceID, r engine.RewindRequest) error
+	PlanRewind(ctx context.Context, id history.InstanceID, r engine.RewindRequest) (engine.RewindPlan, error)
+	Restart(ctx context.Context, id history.InstanceID, r engine.RestartRequest) (history.InstanceID, error)
+	Purge(ctx context.Context, id history.InstanceID, r engine.PurgeRequest) (engine.PurgeResult, error)
+	PurgeBy(ctx context.Context, f engine.PurgeFilter) (engine.PurgeResult, error)
 	Status(ctx context.Context, id history.InstanceID, o engine.StatusOptions) (engine.Status, error)
+	List(ctx context.Context, q engine.Query, o engine.StatusOptions) (engine.StatusPage, error)
+	Count(ctx context.Context, q engine.Query) (engine.Counts, error)
+	Explain(ctx context.Context, id history.InstanceID) (engine.Explanation, error)
+	Export(ctx context.Context, id history.InstanceID) (engine.Archive, error)
+	Import(ctx context.Context, r engine.ImportRequest) (history.InstanceID, error)
 	Wait(ctx context.Context, id history.InstanceID) error
 }
 

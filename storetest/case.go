@@ -528,7 +528,7 @@ func testConcurrent(r *room) {
 		if err != nil {
 			r.Errorf("ListInstances: %v", err)
 		}
-		fenced = len(page)
+		fenced = len(page.Rows)
 	})
 	group.Wait()
 	if got := len(r.list(engine.Query{IDPrefix: "0-", Limit: 1000})); got != fenced {

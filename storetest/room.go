@@ -110,7 +110,7 @@ func update(d *engine.Delta, status history.RuntimeStatus) *engine.Delta {
 
 // erase returns a delta that removes the instance that d made or changed.
 func erase(d *engine.Delta) *engine.Delta {
-	return &engine.Delta{Partition: d.Partition, Erase: &engine.Erase{Number: d.Number, ID: d.ID, Status: d.Row.Status}}
+	return &engine.Delta{Partition: d.Partition, Erase: d.Row}
 }
 
 // about returns a delta with no change for the instance that d made.
@@ -133,7 +133,7 @@ func (r *room) list(q engine.Query) []history.Instance {
 	if err != nil {
 		r.Fatalf("ListInstances(%+v): %v", q, err)
 	}
-	return page
+	return page.Rows
 }
 
 func (r *room) records(number history.Number) []engine.Record {

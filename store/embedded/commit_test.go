@@ -44,7 +44,7 @@ func TestBatchIsCoalesced(t *testing.T) {
 	end := &engine.Delta{Number: 5, ID: "i", Row: row(history.Completed), OldStatus: history.Running, Record: &engine.Record{Seq: 3}, Work: engine.Clear}
 	send := &engine.Delta{Sent: []engine.Message{{MessageKey: key}}}
 	consume := &engine.Delta{Consumed: []engine.MessageKey{key}}
-	erase := &engine.Delta{Erase: &engine.Erase{Number: 5, ID: "i", Status: history.Completed}}
+	erase := &engine.Delta{Erase: &history.Instance{Number: 5, ID: "i", Status: history.Completed}}
 	again := &engine.Delta{Number: 5, ID: "i", Record: &engine.Record{Seq: 4}}
 	again.DropRecords.First, again.DropRecords.End = 1, 4
 	for _, tt := range []struct {

@@ -126,8 +126,7 @@ func script(i int) []*engine.Delta {
 		deltas = append(deltas, runs)
 	}
 	if i > 1 {
-		gone := instance(i-2, history.Running, history.Completed)
-		deltas = append(deltas, &engine.Delta{Erase: &engine.Erase{Number: gone.Number, ID: gone.ID, Status: history.Running}})
+		deltas = append(deltas, &engine.Delta{Erase: instance(i-2, history.Pending, history.Running).Row})
 	}
 	return deltas
 }
@@ -163,8 +162,8 @@ func recovered(t *testing.T, at crash, want []string) error {
 func describe(t *testing.T, store engine.Store) string {
 	t.Helper()
 	var b strings.Builder
-	rows, err := store.ListInstances(t.Context(), engine.Query{})
-	for _, row := range rows {
+	page, err := store.ListInstances(t.Context(), engine.Query{})
+	for _, row := range page.Rows {
 		found, ok, err := store.FindInstance(t.Context(), row.ID)
 		fmt.Fprintln(&b, row.Number, row.ID, row.Status, found.Status, ok, err)
 		for rec, err := range store.Records(t.Context(), row.Number) {
@@ -172,8 +171,8 @@ func describe(t *testing.T, store engine.Store) string {
 		}
 	}
 	for _, status := range history.Statuses() {
-		rows, err := store.ListInstances(t.Context(), engine.Query{Statuses: []history.RuntimeStatus{status}})
-		fmt.Fprintln(&b, status, len(rows), err)
+		page, err := store.ListInstances(t.Context(), engine.Query{Statuses: []history.RuntimeStatus{status}})
+		fmt.Fprintln(&b, status, len(page.Rows), err)
 	}
 	for ref, err := range store.Working(t.Context(), 0) {
 		fmt.Fprintln(&b, "work", ref.Number, ref.ID, err)
@@ -235,7 +234,7 @@ func TestReadWaitsForSync(t *testing.T) {
 		})
 		group.Go(func() {
 			page, err := hub.ListInstances(t.Context(), engine.Query{})
-			if listed = len(page) == 1; err != nil {
+			if listed = len(page.Rows) == 1; err != nil {
 				t.Errorf("ListInstances: %v", err)
 			}
 		})

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -19,39 +18,39 @@ import (
 // ListInstances implements [engine.Reader]. Creation times are compared to the
 // microsecond, as numbers hold them. Only IDPrefix looks at rows that are not
 // on the page.
-func (h *Hub) ListInstances(ctx context.Context, q engine.Query) ([]history.Instance, error) {
+func (h *Hub) ListInstances(ctx context.Context, q engine.Query) (engine.Page, error) {
 	page, err := h.listInstances(ctx, q)
 	if err != nil {
-		return nil, fmt.Errorf("list instances: %w", err)
+		return engine.Page{}, fmt.Errorf("list instances: %w", err)
 	}
 	return page, nil
 }
 
-func (h *Hub) listInstances(ctx context.Context, q engine.Query) ([]history.Instance, error) {
+func (h *Hub) listInstances(ctx context.Context, q engine.Query) (engine.Page, error) {
 	if err := h.begin(ctx); err != nil {
-		return nil, err
+		return engine.Page{}, err
 	}
 	defer h.db.leave()
 	from, before, ok := numbers(q)
 	if !ok {
-		return nil, nil
+		return engine.Page{}, nil
 	}
 	bounds := func(prefix key) *pebble.IterOptions {
 		return &pebble.IterOptions{LowerBound: slices.Clone(prefix).number(from), UpperBound: slices.Clone(prefix).number(before)}
 	}
 	rows, err := h.db.pebble.NewIter(bounds(newKey(h.id, spaceRows)))
 	if err != nil {
-		return nil, err
+		return engine.Page{}, err
 	}
 	defer rows.Close()
 	if err := h.db.settle(); err != nil {
-		return nil, err
+		return engine.Page{}, err
 	}
 	order := newestFirst(rows)
 	if len(q.Statuses) > 0 {
 		merged, err := h.mergeStatuses(rows, q.Statuses, bounds)
 		if err != nil {
-			return nil, err
+			return engine.Page{}, err
 		}
 		defer merged.close()
 		order = merged.next
@@ -86,26 +85,30 @@ func numbers(q engine.Query) (from, before history.Number, ok bool) {
 }
 
 // page reads the rows that order names, until the page is full.
-func (h *Hub) page(ctx context.Context, rows *pebble.Iterator, order func() (history.Number, bool, error), q engine.Query) ([]history.Instance, error) {
+func (h *Hub) page(ctx context.Context, rows *pebble.Iterator, order func() (history.Number, bool, error), q engine.Query) (engine.Page, error) {
 	limit := cmp.Or(q.Limit, 100)
-	var page []history.Instance
-	for len(page) < limit {
+	var page engine.Page
+	for {
 		number, ok, err := order()
 		if err != nil || !ok {
 			return page, err
 		}
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return page, err
 		}
 		row, err := h.rowAt(rows, number)
 		if err != nil {
-			return nil, fmt.Errorf("row %d: %w", number, err)
+			return page, fmt.Errorf("row %d: %w", number, err)
 		}
-		if strings.HasPrefix(string(row.ID), q.IDPrefix) {
-			page = append(page, row)
+		switch {
+		case !q.Matches(&row):
+		case len(page.Rows) == limit:
+			page.Next = page.Rows[limit-1].Number
+			return page, nil
+		default:
+			page.Rows = append(page.Rows, row)
 		}
 	}
-	return page, nil
 }
 
 // rowAt reads the row of number, moving rows there if it stands elsewhere.
@@ -204,5 +207,22 @@ func (m *merge) advance(i int) error {
 func (m *merge) close() {
 	for _, it := range m.its {
 		it.Close()
+	}
+}
+
+// CountInstances implements [engine.Reader].
+func (h *Hub) CountInstances(ctx context.Context, q engine.Query) (engine.Counts, error) {
+	counts := engine.Counts{}
+	for q.Before, q.Limit = 0, 1000; ; {
+		page, err := h.ListInstances(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		for i := range page.Rows {
+			counts[page.Rows[i].Status]++
+		}
+		if q.Before = page.Next; page.Next == 0 {
+			return counts, nil
+		}
 	}
 }

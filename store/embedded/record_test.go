@@ -16,7 +16,7 @@ func TestBigRecordsAreDeleted(t *testing.T) {
 	drop.DropRecords.End = 1000
 	for name, last := range map[string]*engine.Delta{
 		"drop":  drop,
-		"erase": {Erase: &engine.Erase{Number: 5, ID: "i", Status: history.Running}},
+		"erase": {Erase: &history.Instance{Number: 5, ID: "i", Status: history.Running}},
 	} {
 		for _, count := range []uint32{3, 3 * manyRecords} { // one by one, as a range
 			hub, epoch := openHub(t, "store", Options{FS: vfs.NewMem()})

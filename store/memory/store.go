@@ -10,7 +10,6 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -188,32 +187,37 @@ func (s *Store) FindInstance(ctx context.Context, id history.InstanceID) (histor
 }
 
 // ListInstances implements [engine.Reader].
-func (s *Store) ListInstances(ctx context.Context, q engine.Query) ([]history.Instance, error) {
+func (s *Store) ListInstances(ctx context.Context, q engine.Query) (engine.Page, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var page []history.Instance
-	for _, number := range slices.Backward(slices.Sorted(maps.Keys(s.rows))) {
-		if row := s.rows[number]; matches(&row, &q) {
-			page = append(page, cloneRow(row))
-		}
-	}
+	var page engine.Page
 	limit := cmp.Or(q.Limit, 100)
-	return page[:min(limit, len(page))], ctx.Err()
+	for _, number := range slices.Backward(slices.Sorted(maps.Keys(s.rows))) {
+		row := s.rows[number]
+		if !q.Matches(&row) {
+			continue
+		}
+		if len(page.Rows) == limit {
+			page.Next = page.Rows[limit-1].Number
+			break
+		}
+		page.Rows = append(page.Rows, cloneRow(row))
+	}
+	return page, ctx.Err()
 }
 
-// matches compares creation times to the microsecond, as numbers hold them.
-func matches(r *history.Instance, q *engine.Query) bool {
-	micros := r.Number.Micros()
-	switch {
-	case q.Before != 0 && r.Number >= q.Before:
-	case !q.CreatedFrom.IsZero() && micros < q.CreatedFrom.UnixMicro():
-	case !q.CreatedTo.IsZero() && micros > q.CreatedTo.UnixMicro():
-	case len(q.Statuses) > 0 && !slices.Contains(q.Statuses, r.Status):
-	case !strings.HasPrefix(string(r.ID), q.IDPrefix):
-	default:
-		return true
+// CountInstances implements [engine.Reader].
+func (s *Store) CountInstances(ctx context.Context, q engine.Query) (engine.Counts, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q.Before = 0
+	counts := engine.Counts{}
+	for _, row := range s.rows {
+		if q.Matches(&row) {
+			counts[row.Status]++
+		}
 	}
-	return false
+	return counts, ctx.Err()
 }
 
 // Records implements [engine.Reader].

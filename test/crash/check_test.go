@@ -43,14 +43,13 @@ func checkHub(t *testing.T, hub engine.Store) (seen int) {
 		if err != nil {
 			t.Fatalf("ListInstances(%+v) = %v", q, err)
 		}
-		for i := range page {
-			checkInstance(t, hub, run, &page[i])
+		for i := range page.Rows {
+			checkInstance(t, hub, run, &page.Rows[i])
 		}
-		seen += len(page)
-		if len(page) < q.Limit {
+		seen += len(page.Rows)
+		if q.Before = page.Next; page.Next == 0 {
 			break
 		}
-		q.Before = page[len(page)-1].Number
 	}
 	checkNothingLeft(t, hub)
 	return seen

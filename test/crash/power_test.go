@@ -98,11 +98,11 @@ func powered(t *testing.T, disk vfs.FS, do func(*client.Client)) {
 // finishAll waits for every instance of the hub; one whose event was not
 // acknowledged gets it once more.
 func finishAll(t *testing.T, e *engine.Engine, hub engine.Store) {
-	rows, err := hub.ListInstances(t.Context(), engine.Query{Limit: 10_000})
+	page, err := hub.ListInstances(t.Context(), engine.Query{Limit: 10_000})
 	if err != nil {
 		t.Fatalf("list instances: %v", err)
 	}
-	for _, row := range rows {
+	for _, row := range page.Rows {
 		if row.Name == "Event" && !row.Status.Terminal() {
 			_ = e.Raise(t.Context(), row.ID, engine.RaiseRequest{Name: "go", Payload: []byte("0")}) // it may end first
 		}

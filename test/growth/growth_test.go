@@ -159,7 +159,7 @@ func (s *forgetful) Commit(ctx context.Context, deltas []*engine.Delta) error {
 		if d.Row != nil && d.Row.Status.Terminal() {
 			s.ended = append(s.ended, &engine.Delta{
 				Partition: d.Partition, Epoch: d.Epoch,
-				Erase: &engine.Erase{Number: d.Number, ID: d.ID, Status: d.Row.Status},
+				Erase: d.Row,
 			})
 		}
 	}

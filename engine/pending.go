@@ -1,0 +1,42 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/perdure/perdure/history"
+)
+
+// This file holds the operations that are still to be written. Each leaves it
+// as it moves into a file of its own; the file goes with the last one.
+
+func (e *Engine) Rewind(ctx context.Context, id history.InstanceID, req RewindRequest) error {
+	return ErrUnsupported
+}
+
+func (e *Engine) PlanRewind(ctx context.Context, id history.InstanceID, req RewindRequest) (RewindPlan, error) {
+	return RewindPlan{}, ErrUnsupported
+}
+
+func (e *Engine) Restart(ctx context.Context, id history.InstanceID, req RestartRequest) (history.InstanceID, error) {
+	return "", ErrUnsupported
+}
+
+func (e *Engine) Purge(ctx context.Context, id history.InstanceID, req PurgeRequest) (PurgeResult, error) {
+	return PurgeResult{}, ErrUnsupported
+}
+
+func (e *Engine) PurgeBy(ctx context.Context, filter PurgeFilter) (PurgeResult, error) {
+	return PurgeResult{}, ErrUnsupported
+}
+
+func (e *Engine) Explain(ctx context.Context, id history.InstanceID) (Explanation, error) {
+	return Explanation{}, ErrUnsupported
+}
+
+func (e *Engine) Export(ctx context.Context, id history.InstanceID) (Archive, error) {
+	return Archive{}, ErrUnsupported
+}
+
+func (e *Engine) Import(ctx context.Context, req ImportRequest) (history.InstanceID, error) {
+	return "", ErrUnsupported
+}
