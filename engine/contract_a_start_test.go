@@ -81,7 +81,7 @@ func TestA3_IllFormedIDIsRejectedBeforeAnythingIsStored(t *testing.T) {
 		}
 		w.settle()
 		if page, err := w.engine.List(context.Background(), engine.Query{}, engine.StatusOptions{}); err != nil || len(page.Items) != 0 {
-			w.Errorf("List after refused starts = %v, %v; want no instance", rows, err)
+			w.Errorf("List after refused starts = %v, %v; want no instance", page, err)
 		}
 	})
 }
@@ -192,7 +192,7 @@ func TestA6_StartReplacesAnEndedInstance(t *testing.T) {
 			}
 		}
 		if page, err := w.engine.List(context.Background(), engine.Query{}, engine.StatusOptions{}); err != nil || len(page.Items) != 3 {
-			w.Errorf("List = %d instances, %v; want 3: none of the replaced ones", len(rows), err)
+			w.Errorf("List = %d instances, %v; want 3: none of the replaced ones", len(page.Items), err)
 		}
 	})
 }

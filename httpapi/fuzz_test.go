@@ -20,11 +20,39 @@ func (anything) Start(_ context.Context, r engine.StartRequest) (history.Instanc
 	return r.ID, nil
 }
 func (anything) Raise(context.Context, history.InstanceID, engine.RaiseRequest) error { return nil }
-func (anything) Terminate(_ context.Context, _ history.InstanceID, reason json.RawMessage) error {
-	if reason != nil && !json.Valid(reason) {
-		panic("reason " + string(reason))
+func (anything) Terminate(_ context.Context, _ history.InstanceID, r engine.TerminateRequest) error {
+	if r.Reason != nil && !json.Valid(r.Reason) {
+		panic("reason " + string(r.Reason))
 	}
 	return nil
+}
+func (anything) Rewind(context.Context, history.InstanceID, engine.RewindRequest) error { return nil }
+func (anything) PlanRewind(_ context.Context, id history.InstanceID, _ engine.RewindRequest) (engine.RewindPlan, error) {
+	return engine.RewindPlan{Instance: id}, nil
+}
+func (anything) Restart(_ context.Context, id history.InstanceID, _ engine.RestartRequest) (history.InstanceID, error) {
+	return id, nil
+}
+func (anything) Purge(context.Context, history.InstanceID, engine.PurgeRequest) (engine.PurgeResult, error) {
+	return engine.PurgeResult{Deleted: 1, Complete: true}, nil
+}
+func (anything) PurgeBy(context.Context, engine.PurgeFilter) (engine.PurgeResult, error) {
+	return engine.PurgeResult{Deleted: 1, Complete: true}, nil
+}
+func (anything) List(context.Context, engine.Query, engine.StatusOptions) (engine.StatusPage, error) {
+	return engine.StatusPage{Items: []engine.Status{{Instance: history.Instance{ID: "x"}}}}, nil
+}
+func (anything) Count(context.Context, engine.Query) (engine.Counts, error) {
+	return engine.Counts{history.Running: 1}, nil
+}
+func (anything) Explain(_ context.Context, id history.InstanceID) (engine.Explanation, error) {
+	return engine.Explanation{Instance: id}, nil
+}
+func (anything) Export(_ context.Context, id history.InstanceID) (engine.Archive, error) {
+	return engine.Archive{Instance: history.Instance{ID: id}}, nil
+}
+func (anything) Import(_ context.Context, r engine.ImportRequest) (history.InstanceID, error) {
+	return r.Archive.Instance.ID, nil
 }
 func (anything) Suspend(context.Context, history.InstanceID, string) error { return nil }
 func (anything) Resume(context.Context, history.InstanceID, string) error  { return nil }
