@@ -37,11 +37,12 @@ var rooms = map[string][]string{
 	".":                 {"history", "internal/registry", "internal/replay"},
 	"internal/worker":   {".", "engine", "history", "internal/registry", "internal/replay"},
 	"config":            {},
-	"client":            {"engine", "history"},
-	"httpapi":           {"engine", "history"},
+	"client":            {"engine", "history", "internal/links"},
+	"httpapi":           {"engine", "history", "internal/links"},
 	"host":              {".", "client", "config", "engine", "history", "httpapi", "internal/worker", "store/embedded"},
 	"cmd/perdure":       {"client", "config", "host"},
 	"examples/...":      {".", "client", "host"},
+	"internal/links":    {},
 	"internal/archtest": {},
 }
 
