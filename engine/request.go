@@ -73,24 +73,24 @@ type RewindRequest struct {
 
 // RewindPlan tells what a rewind undoes.
 type RewindPlan struct {
-	Instance   history.InstanceID
-	Undone     []Undone             // failed calls that are made again
-	Turn       int                  // the first turn, from 1, that is undone
-	Dropped    int                  // events that are dropped from the history, besides the failures
-	Delivered  int                  // events of the undone turns that are delivered again: raised events, results of calls that stay
-	Activities int                  // that run again, or still
-	Timers     int                  // that are set again, at their own times
-	Rewound    []history.InstanceID // children that are rewound, or told that their parent is back
-	Terminated []history.InstanceID // children that only the undone turns created; live ones end
+	Instance   history.InstanceID   `json:"instanceId"`
+	Undone     []Undone             `json:"undone"`     // failed calls that are made again
+	Turn       int                  `json:"turn"`       // the first turn, from 1, that is undone
+	Dropped    int                  `json:"dropped"`    // events that are dropped from the history, besides the failures
+	Delivered  int                  `json:"delivered"`  // events of the undone turns that are delivered again: raised events, results of calls that stay
+	Activities int                  `json:"activities"` // that run again, or still
+	Timers     int                  `json:"timers"`     // that are set again, at their own times
+	Rewound    []history.InstanceID `json:"rewound"`    // children that are rewound, or told that their parent is back
+	Terminated []history.InstanceID `json:"terminated"` // children that only the undone turns created; live ones end
 }
 
 // Undone is one failed call.
 type Undone struct {
-	Task     int32              // its sequence id
-	Kind     history.Kind       // TaskScheduled or SubOrchestrationInstanceCreated
-	Name     string             // of the function
-	Instance history.InstanceID // the child; empty for an activity
-	Failure  *history.Failure
+	Task     int32              `json:"task"`                 // its sequence id
+	Kind     history.Kind       `json:"kind"`                 // TaskScheduled or SubOrchestrationInstanceCreated
+	Name     string             `json:"name"`                 // of the function
+	Instance history.InstanceID `json:"instanceId,omitempty"` // the child; empty for an activity
+	Failure  *history.Failure   `json:"failure"`
 }
 
 // RestartRequest asks to run an instance anew with its name, input, version
@@ -118,33 +118,33 @@ type PurgeFilter struct {
 
 // PurgeResult tells what a purge removed, or would remove.
 type PurgeResult struct {
-	Deleted  int  // instances
-	Events   int  // of their histories
-	Skipped  int  // instances that matched but changed meanwhile
-	Complete bool // nothing is left that matches
+	Deleted  int  `json:"instancesDeleted"`
+	Events   int  `json:"eventsDeleted"` // of their histories
+	Skipped  int  `json:"skipped"`       // instances that matched but changed meanwhile
+	Complete bool `json:"isComplete"`    // nothing is left that matches
 }
 
 // Explanation tells why an instance is where it is, and what would move it.
 type Explanation struct {
-	Instance history.InstanceID
-	Status   history.RuntimeStatus
-	Summary  string // one sentence
-	Waits    []Wait // what it waits for, oldest first; none when it has ended
-	Action   string // the one action that would move it: an operation such as "raise-event", "resume", "rewind"; "wait" or "deploy" when no operation does; "none" when it has ended well
-	Advice   string // what to do, in a sentence
+	Instance history.InstanceID    `json:"instanceId"`
+	Status   history.RuntimeStatus `json:"runtimeStatus"`
+	Summary  string                `json:"summary"` // one sentence
+	Waits    []Wait                `json:"waits"`   // what it waits for, oldest first; none when it has ended
+	Action   string                `json:"action"`  // the one action that would move it: an operation such as "raise-event", "resume", "rewind"; "wait" or "deploy" when no operation does; "none" when it has ended well
+	Advice   string                `json:"advice"`  // what to do, in a sentence
 }
 
 // Wait is something that an instance waits for.
 type Wait struct {
-	Kind     string             // "activity", "timer", "event", "child", "start", "worker", "resume", "turn"
-	Name     string             // of the function or the event
-	Task     int32              // sequence id; history.NoID when there is none
-	Instance history.InstanceID // the child
-	Since    time.Time
-	Due      time.Time // of timers, scheduled starts and attempts to come
-	Attempts int       // that did not get through
-	Running  bool      // an activity that runs right now
-	Problem  string    // why it does not get on; empty when all is well
+	Kind     string             `json:"kind"`                 // "activity", "timer", "event", "child", "start", "worker", "resume", "turn"
+	Name     string             `json:"name,omitempty"`       // of the function or the event
+	Task     int32              `json:"task"`                 // sequence id; history.NoID when there is none
+	Instance history.InstanceID `json:"instanceId,omitempty"` // the child
+	Since    time.Time          `json:"since"`
+	Due      time.Time          `json:"due,omitzero"`      // of timers, scheduled starts and attempts to come
+	Attempts int                `json:"attempts"`          // that did not get through
+	Running  bool               `json:"running"`           // an activity that runs right now
+	Problem  string             `json:"problem,omitempty"` // why it does not get on; empty when all is well
 }
 
 // Archive is one instance with the history of its current execution, as it can

@@ -2,6 +2,8 @@ package history
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -50,6 +52,26 @@ func (k Kind) String() string {
 		return name
 	}
 	return "Unknown"
+}
+
+// ParseKind reads a wire name in any letter case.
+func ParseKind(name string) (Kind, error) {
+	for k, known := range kindNames {
+		if strings.EqualFold(known, name) {
+			return k, nil
+		}
+	}
+	return -1, fmt.Errorf("%q is not a kind of event", name)
+}
+
+// MarshalText writes the wire name.
+func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText reads what [ParseKind] reads.
+func (k *Kind) UnmarshalText(text []byte) error {
+	parsed, err := ParseKind(string(text))
+	*k = parsed
+	return err
 }
 
 // Scheduling reports whether events of this kind record an action that the

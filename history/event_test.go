@@ -1,10 +1,17 @@
 package history
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
+
+func TestParseKindRefusesOtherWords(t *testing.T) {
+	if got, err := ParseKind("TaskDone"); err == nil {
+		t.Errorf("ParseKind(TaskDone) = %s, want an error", got)
+	}
+}
 
 func TestKinds(t *testing.T) {
 	// A sample of the wire facts; the golden files hold the rest.
@@ -14,6 +21,9 @@ func TestKinds(t *testing.T) {
 		}
 	}
 	for kind := range kindNames {
+		if got, err := ParseKind(strings.ToLower(kind.String())); got != kind || err != nil {
+			t.Errorf("ParseKind(%s) = %s, %v", strings.ToLower(kind.String()), got, err)
+		}
 		want := kind == TaskScheduled || kind == SubOrchestrationInstanceCreated || kind == TimerCreated || kind == EventSent
 		if got := kind.Scheduling(); got != want {
 			t.Errorf("%s.Scheduling() = %t, want %t", kind, got, want)

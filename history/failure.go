@@ -4,11 +4,11 @@ package history
 // stored, sent to callers and shown, unlike an engine's error, which is not
 // (spec/runtime.md 2.13).
 type Failure struct {
-	Type         string   // error type, for example "*fs.PathError"
-	Message      string   // the error's text
-	Stack        string   // where it came from; empty when unknown
-	Inner        *Failure // the cause it wraps; nil when none
-	NonRetriable bool     // retry policies give up at once
+	Type         string   `json:"type"`                   // error type, for example "*fs.PathError"
+	Message      string   `json:"message"`                // the error's text
+	Stack        string   `json:"stack,omitempty"`        // where it came from; empty when unknown
+	Inner        *Failure `json:"inner,omitempty"`        // the cause it wraps; nil when none
+	NonRetriable bool     `json:"nonRetriable,omitempty"` // retry policies give up at once
 }
 
 // Types of failures that the engine or the programming model reports itself.

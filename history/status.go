@@ -1,6 +1,7 @@
 package history
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -68,4 +69,13 @@ func (s *RuntimeStatus) UnmarshalText(text []byte) error {
 	parsed, err := ParseStatus(string(text))
 	*s = parsed
 	return err
+}
+
+// UnmarshalJSON reads a name or a number, in quotes or not; null changes
+// nothing.
+func (s *RuntimeStatus) UnmarshalJSON(text []byte) error {
+	if string(text) == "null" {
+		return nil
+	}
+	return s.UnmarshalText(bytes.Trim(text, `"`))
 }

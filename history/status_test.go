@@ -53,6 +53,9 @@ func TestStatusAsText(t *testing.T) {
 	if err := json.Unmarshal([]byte(`{"s":"pending"}`), &in); err != nil || in.S != Pending {
 		t.Errorf("Unmarshal(pending) = %s, error %v", in.S, err)
 	}
+	if err := json.Unmarshal([]byte(`{"s":7}`), &in); err != nil || in.S != Suspended {
+		t.Errorf("Unmarshal(7) = %s, error %v", in.S, err)
+	}
 	if err := json.Unmarshal([]byte(`{"s":"nonsense"}`), &in); err == nil {
 		t.Errorf("Unmarshal(nonsense) = %s, want an error", in.S)
 	}
