@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Source is where a configuration is read from.
@@ -38,6 +39,9 @@ type Config struct {
 	LocalHTTPPort    int    // of local.settings.json Host; 0 when absent
 	LocalHTTPAddress string // of local.settings.json Host; empty when absent
 
+	Management Management
+	Retention  Retention
+
 	Settings []Setting // every value with its source
 	Warnings []string  // what a user should know, one line each
 	Unused   []string  // keys that nothing here reads
@@ -56,7 +60,10 @@ func Load(src Source) (*Config, error) {
 	var problems []Problem
 	report := func(p Problem) { problems = append(problems, p) }
 
-	c := &Config{MaxActions: 100_000, RaiseChecks: true}
+	c := &Config{
+		MaxActions: 100_000, RaiseChecks: true,
+		Management: Management{LinkScope: HubLinks}, Retention: Retention{Interval: time.Hour},
+	}
 	dir, err := filepath.Abs(src.Dir)
 	if err != nil {
 		return nil, &Error{[]Problem{{Source: src.Dir, Text: err.Error()}}}
@@ -76,9 +83,12 @@ func Load(src Source) (*Config, error) {
 	c.hub(settings, app, src.TaskHub, report)
 	c.provider(settings, app, src.Connection, report)
 	c.apply(settings, report)
+	c.checkUnmapped(settings, report)
+	c.management(settings, report)
 	c.listener(local, report)
+	c.cors(local, report)
 	c.dataDir(dir, src.DataDir)
-	c.Unused = unused(settings)
+	c.listUnused(settings)
 
 	if len(problems) > 0 {
 		slices.SortStableFunc(problems, func(a, b Problem) int { return strings.Compare(a.Source+a.Key, b.Source+b.Key) })

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -93,6 +94,39 @@ func TestConfig_07and10_RangesAreReportedTogether(t *testing.T) {
 		"extensions.durableTask.maxConcurrentActivityFunctions: 0", "overridableExistingInstanceStates", filepath.Join(dir, "host.json"))
 	wantProblem(t, Source{Dir: app(t, "host.json", durable(`"storageProvider":{"partitionCount":0}`))}, "partitionCount: 0")
 	wantProblem(t, Source{Dir: app(t, "host.json", durable(`"storageProvider":{"partitionCount":[1]}`))}, "partitionCount", "array")
+}
+
+func TestConfig_08_VisibilityTimeouts(t *testing.T) {
+	for text, ok := range map[string]bool{"00:00:30": false, "01:00:01": false, "soon": false, "00:01:00": true, "01:00:00": true} {
+		src := Source{Dir: app(t, "host.json", durable(`"storageProvider":{"controlQueueVisibilityTimeout":"`+text+`"}`))}
+		if ok {
+			load(t, src)
+		} else {
+			wantProblem(t, src, "controlQueueVisibilityTimeout", text)
+		}
+	}
+}
+
+func TestConfig_09_Durations(t *testing.T) {
+	const day = 24 * time.Hour
+	for text, want := range map[string]time.Duration{
+		"00:00:05": 5 * time.Second, "1.00:00:00": day, "30.12:30:05": 30*day + 12*time.Hour + 30*time.Minute + 5*time.Second,
+		"00:00:01.5": 1500 * time.Millisecond, "36h": 36 * time.Hour, "0:30": 30 * time.Minute, "30": 30 * day,
+	} {
+		c := load(t, Source{Dir: app(t, "host.json", durable(`"retention":{"completed":"`+text+`"}`))})
+		if c.Retention.Completed != want {
+			t.Errorf("retention.completed %q = %v, want %v", text, c.Retention.Completed, want)
+		}
+		if warned := len(c.Warnings) > 0; warned != (text == "30") {
+			t.Errorf("retention.completed %q: warnings %q, want one for a bare number only", text, c.Warnings)
+		}
+	}
+	if d, err := duration("00:00:00.5"); err != nil || d != 500*time.Millisecond {
+		t.Errorf("duration(00:00:00.5) = %v, %v; want half a second", d, err)
+	}
+	for _, text := range []string{"", "-1", "24:00:00", "00:60:00", "1.5", "1.00:00:00.12345678", "999999.00:00:00", "00:00:00.5", "-5m", "40000.00:00:00", "x"} {
+		wantProblem(t, Source{Dir: app(t, "host.json", durable(`"retention":{"completed":"`+text+`"}`))}, "extensions.durableTask.retention.completed: ")
+	}
 }
 
 func TestConfig_11_HubNameIsExpanded(t *testing.T) {
@@ -267,6 +301,9 @@ func TestEverySettingHasASource(t *testing.T) {
 		"hubName": "--task-hub-name", "data folder": "default", "storageProvider.type": "default", "storageProvider.partitionCount": "default",
 		"maxOrchestrationActions":        filepath.Join(dir, "host.json") + ": extensions.durableTask.maxOrchestrationActions",
 		"maxConcurrentActivityFunctions": "default", "maxConcurrentOrchestratorFunctions": "default",
+		"httpSettings.useForwardedHost": "default", "management.requireKey": "default", "management.publicUrl": "default",
+		"management.maxBodyBytes": "default", "management.allowedHosts": "default", "management.links.scope": "default", "management.links.lifetime": "default",
+		"retention.completed": "default", "retention.failed": "default", "retention.terminated": "default", "retention.interval": "default",
 		"overridableExistingInstanceStates": "default", "throwStatusExceptionsOnRaiseEvent": "default", "defaultVersion": "default",
 	}
 	if diff := cmp.Diff(want, sources); diff != "" {

@@ -2,9 +2,11 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // rule is a host setting that the product uses: its key as documented and how
@@ -41,12 +43,72 @@ var rules = []rule{
 	{"storageProvider.partitionCount",
 		func(c *Config, s string) error { return parseInt(&c.Partitions, s, 1, 1024) },
 		func(c *Config) string { return orElse(c.Partitions, "64 for a new hub") }},
+	{"httpSettings.useForwardedHost",
+		func(c *Config, s string) error { return parseBool(&c.Management.UseForwarded, s) },
+		func(c *Config) string { return strconv.FormatBool(c.Management.UseForwarded) }},
+	{"management.requireKey",
+		func(c *Config, s string) error {
+			c.Management.RequireKey = new(bool)
+			return parseBool(c.Management.RequireKey, s)
+		},
+		func(c *Config) string {
+			if c.Management.RequireKey == nil {
+				return "unless the address is a loopback one"
+			}
+			return strconv.FormatBool(*c.Management.RequireKey)
+		}},
+	{"management.publicUrl",
+		func(c *Config, s string) error { return parseOrigin(&c.Management.PublicURL, s) },
+		func(c *Config) string { return c.Management.PublicURL }},
+	{"management.maxBodyBytes",
+		func(c *Config, s string) error { return parseInt(&c.Management.MaxBodyBytes, s, 1, math.MaxInt) },
+		func(c *Config) string { return orElse(c.Management.MaxBodyBytes, "100 MiB") }},
+	{"management.links.scope",
+		func(c *Config, s string) error { return parseScope(&c.Management.LinkScope, s) },
+		func(c *Config) string { return c.Management.LinkScope }},
+	ageRule("management.links.lifetime", func(c *Config) *time.Duration { return &c.Management.LinkLifetime }),
+	ageRule("retention.completed", func(c *Config) *time.Duration { return &c.Retention.Completed }),
+	ageRule("retention.failed", func(c *Config) *time.Duration { return &c.Retention.Failed }),
+	ageRule("retention.terminated", func(c *Config) *time.Duration { return &c.Retention.Terminated }),
+	ageRule("retention.interval", func(c *Config) *time.Duration { return &c.Retention.Interval }),
 }
 
 // resolvedElsewhere are the settings in use that need more than their own text.
-var resolvedElsewhere = []string{"hubname", "storageprovider", "storageprovider:type", "storageprovider:connectionname", "storageprovider:connectionstringname"}
+var resolvedElsewhere = []string{
+	"hubname", "storageprovider", "storageprovider:type", "storageprovider:connectionname", "storageprovider:connectionstringname",
+	"management:allowedhosts",
+}
 
-func (r rule) place() string { return strings.ToLower(strings.ReplaceAll(r.key, ".", ":")) }
+// unmapped are settings that nothing here uses, but whose mistakes are reported
+// all the same: the file may serve another provider too.
+var unmapped = []struct {
+	key   string
+	check func(string) error
+}{
+	{"storageProvider.controlQueueVisibilityTimeout", checkVisibility},
+	{"storageProvider.workItemQueueVisibilityTimeout", checkVisibility},
+}
+
+func checkVisibility(text string) error {
+	return parseDuration(new(time.Duration), text, time.Minute, time.Hour)
+}
+
+func (c *Config) checkUnmapped(settings tree, report func(Problem)) {
+	for _, u := range unmapped {
+		l, ok := settings[place(u.key)]
+		if !ok || l.kind != scalar {
+			continue
+		}
+		if err := u.check(strings.TrimSpace(l.text)); err != nil {
+			report(Problem{Source: l.source, Key: l.path, Text: err.Error()})
+		}
+	}
+}
+
+func (r rule) place() string { return place(r.key) }
+
+// place is where the tree has the setting of that documented name.
+func place(key string) string { return strings.ToLower(strings.ReplaceAll(key, ".", ":")) }
 
 // apply stores every rule's setting and notes its source.
 func (c *Config) apply(settings tree, report func(Problem)) {
@@ -74,8 +136,12 @@ func (l leaf) mustBeScalar() error {
 // origin names the file or variable and the key in it.
 func (l leaf) origin() string { return l.source + ": " + l.path }
 
-// unused lists what no rule takes.
-func unused(settings tree) []string {
+// ownSections are the parts of durableTask that only this product knows: what
+// is not understood there is a slip, not a setting for somebody else.
+var ownSections = []string{"management:", "retention:"}
+
+// listUnused lists what no rule takes, and warns of slips.
+func (c *Config) listUnused(settings tree) {
 	used := map[string]bool{}
 	for _, key := range resolvedElsewhere {
 		used[key] = true
@@ -83,14 +149,17 @@ func unused(settings tree) []string {
 	for _, r := range rules {
 		used[r.place()] = true
 	}
-	var out []string
 	for key, l := range settings {
-		if !used[key] && l.kind != object {
-			out = append(out, l.origin())
+		if used[key] || l.kind == object || strings.HasPrefix(key, "management:allowedhosts:") {
+			continue
+		}
+		c.Unused = append(c.Unused, l.origin())
+		if slices.ContainsFunc(ownSections, func(own string) bool { return strings.HasPrefix(key, own) }) {
+			c.Warnings = append(c.Warnings, l.origin()+" is not a setting, it is ignored")
 		}
 	}
-	slices.Sort(out)
-	return out
+	slices.Sort(c.Unused)
+	slices.Sort(c.Warnings)
 }
 
 func parseInt(to *int, text string, low, high int) error {
@@ -115,6 +184,23 @@ func parseBool(to *bool, text string) error {
 		return fmt.Errorf("%q is not true or false", text)
 	}
 	return nil
+}
+
+// ageRule is the rule of a duration of a second at least.
+func ageRule(key string, field func(*Config) *time.Duration) rule {
+	return rule{key,
+		func(c *Config, text string) error {
+			if wholeDays.MatchString(text) {
+				c.Warnings = append(c.Warnings, fmt.Sprintf(`%s: %s means days; write "%s.00:00:00" to be clear`, key, text, text))
+			}
+			return parseDuration(field(c), text, time.Second, maxAge)
+		},
+		func(c *Config) string {
+			if d := *field(c); d > 0 {
+				return d.String()
+			}
+			return "for ever"
+		}}
 }
 
 func parseOverridable(any *bool, text string) error {
