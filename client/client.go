@@ -1,5 +1,6 @@
 // Package client manages the instances of one task hub from outside of
-// orchestrations: start, look, wait, raise events, suspend, resume, terminate.
+// orchestrations: start, look, wait, raise events, suspend, resume, terminate,
+// rewind, restart, purge, explain, export.
 //
 // A [Client] is the same whether the hub runs in this process ([Local]) or is
 // reached over the HTTP API ([Remote]): same operations, same errors.
@@ -49,11 +50,13 @@ type Hub interface {
 // Client manages the instances of a hub. It is safe for concurrent use and
 // holds nothing that must be closed.
 type Client struct {
-	hub Hub
+	hub   Hub
+	links LinkOptions
 }
 
-// Local returns a client of a hub in this process.
-func Local(hub Hub) *Client { return &Client{hub} }
+// Local returns a client of a hub in this process. [Client.WithLinks] tells it
+// how the hub is reached from outside.
+func Local(hub Hub) *Client { return &Client{hub: hub} }
 
 // Reuse says what a start does when its instance id exists already.
 type Reuse = engine.Reuse
@@ -86,37 +89,16 @@ func (c *Client) StartNew(ctx context.Context, name string, input any, o StartOp
 		err = fmt.Errorf("%w: the orchestrator has no name", ErrInvalidArgument)
 	}
 	if err != nil {
-		return "", newError("start "+name, o.ID, err)
+		return "", c.fail(ctx, "start "+name, o.ID, err)
 	}
 	id, err := c.hub.Start(ctx, engine.StartRequest{
 		Name: name, ID: history.InstanceID(o.ID), Input: payload,
 		Version: o.Version, Tags: o.Tags, ScheduledAt: o.StartAt, Reuse: o.Reuse,
 	})
 	if err != nil {
-		return "", newError("start "+name, o.ID, err)
+		return "", c.fail(ctx, "start "+name, o.ID, err)
 	}
 	return string(id), nil
-}
-
-// GetOptions say what GetStatus leaves out. The zero value shows everything.
-type GetOptions struct {
-	OmitInput  bool
-	OmitOutput bool
-}
-
-// GetStatus returns what is durably known of an instance, or [ErrNotFound].
-func (c *Client) GetStatus(ctx context.Context, id string, o GetOptions) (*Status, error) {
-	st, err := c.hub.Status(ctx, history.InstanceID(id), engine.StatusOptions{Payloads: !o.OmitInput || !o.OmitOutput})
-	if err != nil {
-		return nil, newError("status", id, err)
-	}
-	if o.OmitInput {
-		st.Input = nil
-	}
-	if o.OmitOutput {
-		st.Output, st.Failure = nil, nil
-	}
-	return newStatus(st), nil
 }
 
 // WaitForCompletion returns the final status once the instance has ended, in
@@ -124,7 +106,16 @@ func (c *Client) GetStatus(ctx context.Context, id string, o GetOptions) (*Statu
 // missing instance is [ErrNotFound] at once.
 func (c *Client) WaitForCompletion(ctx context.Context, id string) (*Status, error) {
 	if err := c.hub.Wait(ctx, history.InstanceID(id)); err != nil {
-		return nil, newError("wait", id, err)
+		return nil, c.fail(ctx, "wait", id, err)
+	}
+	return c.GetStatus(ctx, id, GetOptions{})
+}
+
+// WaitStarted returns the status once the instance has had its first turn: at
+// once for every status but Pending. A missing instance is [ErrNotFound].
+func (c *Client) WaitStarted(ctx context.Context, id string) (*Status, error) {
+	if err := c.hub.WaitStarted(ctx, history.InstanceID(id)); err != nil {
+		return nil, c.fail(ctx, "wait for the start of", id, err)
 	}
 	return c.GetStatus(ctx, id, GetOptions{})
 }
@@ -148,44 +139,13 @@ func (c *Client) RaiseEvent(ctx context.Context, id, name string, data any, opti
 		err = fmt.Errorf("%w: the event has no name", ErrInvalidArgument)
 	}
 	if err != nil {
-		return newError("raise event", id, err)
+		return c.fail(ctx, "raise event", id, err)
 	}
 	r := engine.RaiseRequest{Name: name, Payload: payload}
 	for _, option := range options {
 		option(&r)
 	}
-	return newError("raise event", id, c.hub.Raise(ctx, history.InstanceID(id), r))
-}
-
-// TerminateOptions are what Terminate can say.
-type TerminateOptions struct {
-	Reason string // becomes the instance's output; empty: none
-}
-
-// Terminate ends an instance. It returns when the request is durable; activities
-// that run already are not stopped, their results are ignored.
-//
-// Errors: [ErrNotFound], [ErrTerminal].
-func (c *Client) Terminate(ctx context.Context, id string, o TerminateOptions) error {
-	var reason json.RawMessage
-	if o.Reason != "" {
-		reason, _ = json.Marshal(o.Reason) // a string always encodes
-	}
-	return newError("terminate", id, c.hub.Terminate(ctx, history.InstanceID(id), engine.TerminateRequest{Reason: reason}))
-}
-
-// Suspend pauses an instance: events are held until it is resumed.
-//
-// Errors: [ErrNotFound], [ErrTerminal], [ErrInvalidState] when it is suspended already.
-func (c *Client) Suspend(ctx context.Context, id, reason string) error {
-	return newError("suspend", id, c.hub.Suspend(ctx, history.InstanceID(id), reason))
-}
-
-// Resume lets a suspended instance go on.
-//
-// Errors: [ErrNotFound], [ErrTerminal], [ErrInvalidState] when it is not suspended.
-func (c *Client) Resume(ctx context.Context, id, reason string) error {
-	return newError("resume", id, c.hub.Resume(ctx, history.InstanceID(id), reason))
+	return c.fail(ctx, "raise event", id, c.hub.Raise(ctx, history.InstanceID(id), r))
 }
 
 // encode turns a payload into JSON. nil stays nil, which is null.

@@ -1,9 +1,11 @@
 package client
 
 import (
+	"context"
 	"errors"
 
 	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
 )
 
 // Errors of a client's operations, to be matched with errors.Is.
@@ -14,6 +16,7 @@ var (
 	ErrNotFound            = engine.ErrNotFound
 	ErrInvalidState        = engine.ErrInvalidState
 	ErrTerminal            = engine.ErrTerminal    // comes with ErrInvalidState
+	ErrUnsupported         = engine.ErrUnsupported // by what serves the hub
 	ErrUnavailable         = engine.ErrUnavailable // what became of the call is unknown
 
 	ErrHubNotFound     = errors.New("task hub not found")
@@ -24,9 +27,13 @@ var (
 // to one of the sentinels above, to the context's error, or to whatever else
 // went wrong.
 type Error struct {
-	Op  string // what was asked: "start Hello", "terminate"
-	ID  string // instance; empty when none was named
-	Err error
+	Op string // what was asked: "start Hello", "terminate"
+	ID string // instance; empty when none was named
+	// Status is where the instance stood right after it was in the way of the
+	// call: with ErrInvalidState and ErrAlreadyExists. Else it is
+	// [history.Unknown].
+	Status RuntimeStatus
+	Err    error
 }
 
 func (e *Error) Error() string {
@@ -38,10 +45,16 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// newError wraps err; nil stays nil.
-func newError(op, id string, err error) error {
+// fail wraps err; nil stays nil.
+func (c *Client) fail(ctx context.Context, op, id string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &Error{Op: op, ID: id, Err: err}
+	e := &Error{Op: op, ID: id, Status: history.Unknown, Err: err}
+	if id != "" && (errors.Is(err, ErrInvalidState) || errors.Is(err, ErrAlreadyExists)) {
+		if st, err := c.hub.Status(ctx, history.InstanceID(id), engine.StatusOptions{}); err == nil {
+			e.Status = st.Status
+		}
+	}
+	return e
 }

@@ -36,7 +36,10 @@ func Remote(baseURL string, o RemoteOptions) *Client {
 	if o.HTTPClient == nil {
 		o.HTTPClient = http.DefaultClient
 	}
-	return &Client{&remote{base: base, options: o}}
+	return &Client{
+		hub:   &remote{base: base, options: o},
+		links: LinkOptions{Base: base, TaskHub: o.TaskHub, Key: o.Key, Fixed: true},
+	}
 }
 
 // remote is a [Hub] behind the HTTP API.

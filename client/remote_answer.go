@@ -32,7 +32,7 @@ type wireStatus struct {
 		ParentID        history.InstanceID  `json:"parentInstanceId"`
 		Tags            map[string]string   `json:"tags"`
 		Failure         *wireFailure        `json:"failureDetails"`
-	} `json:"details"`
+	} `json:"details,omitempty"`
 }
 
 // wireFailure is FailureDetails of spec/http-api.md 5.3.

@@ -34,6 +34,18 @@ type Status struct {
 	ParentID    string    // instance that waits for this one; empty when none
 	Tags        map[string]string
 	Failure     *Failure // Failed only
+
+	History []Event // merged, when asked for
+}
+
+// MarshalJSON writes the status object of the HTTP API (spec/http-api.md 5.2),
+// without what only this product knows and without the history.
+func (s *Status) MarshalJSON() ([]byte, error) {
+	return json.Marshal(wireStatus{
+		Name: s.Name, InstanceID: history.InstanceID(s.ID), RuntimeStatus: s.Status,
+		Input: s.Input, CustomStatus: s.CustomStatus, Output: s.Output,
+		CreatedTime: s.CreatedAt.UTC().Truncate(time.Second), LastUpdatedTime: s.UpdatedAt.UTC().Truncate(time.Second),
+	})
 }
 
 // Terminal reports whether the instance has ended.
@@ -72,7 +84,14 @@ func Result[T any](s *Status) (T, error) {
 	return out, nil
 }
 
-func newStatus(st engine.Status) *Status {
+// newStatus keeps what o does not leave out.
+func newStatus(st engine.Status, o GetOptions) *Status {
+	if o.OmitInput {
+		st.Input = nil
+	}
+	if o.OmitOutput {
+		st.Output, st.Failure = nil, nil
+	}
 	out := &Status{
 		ID: string(st.ID), Name: st.Name, Status: st.Instance.Status, CreatedAt: st.CreatedAt, UpdatedAt: st.UpdatedAt,
 		Input: st.Input, CustomStatus: st.CustomStatus, Output: st.Output,

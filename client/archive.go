@@ -1,0 +1,39 @@
+package client
+
+import (
+	"context"
+
+	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
+)
+
+// Archive is one instance with its history. Its JSON form can be kept and
+// imported anywhere.
+type Archive = engine.Archive
+
+// Export returns an instance with the history of its current execution, in
+// whatever state it is. Errors: [ErrNotFound], [ErrUnsupported].
+func (c *Client) Export(ctx context.Context, id string) (*Archive, error) {
+	archive, err := c.hub.Export(ctx, history.InstanceID(id))
+	if err != nil {
+		return nil, c.fail(ctx, "export", id, err)
+	}
+	return &archive, nil
+}
+
+// ImportOptions are what an import can say.
+type ImportOptions struct {
+	ID    string // empty: the archive's own
+	Reuse Reuse  // when the id is in use
+}
+
+// Import stores an archive as an instance of this hub and returns its id.
+//
+// Errors: [ErrInvalidArgument], [ErrAlreadyExists], [ErrUnsupported].
+func (c *Client) Import(ctx context.Context, archive *Archive, o ImportOptions) (string, error) {
+	id, err := c.hub.Import(ctx, engine.ImportRequest{Archive: *archive, ID: history.InstanceID(o.ID), Reuse: o.Reuse})
+	if err != nil {
+		return "", c.fail(ctx, "import", o.ID, err)
+	}
+	return string(id), nil
+}

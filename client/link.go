@@ -1,0 +1,185 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/links"
+)
+
+// ManagementLinks are the addresses at which one instance can be managed over
+// HTTP, under the JSON names that every client knows (spec/client-api.md 4.1).
+// Its methods fill in names of events and reasons.
+type ManagementLinks = links.Links
+
+// LinkOperation is what a link allows.
+type LinkOperation = links.Operation
+
+// LinkOptions say what links look like. The zero value makes them relative to
+// the host's origin.
+type LinkOptions struct {
+	Base       string // public address of the API; empty: /runtime/webhooks/durabletask
+	TaskHub    string // empty: the host's own
+	Connection string // empty: Storage
+	Key        string // put into the links as code; empty: none
+	// Code, if any, returns the code of a link that allows one operation on one
+	// instance, instead of Key.
+	Code func(id string, op LinkOperation) string
+	// Fixed makes links that are built for a request begin with Base too, not
+	// with the address that the request came to.
+	Fixed bool
+	// Forwarded believes X-Forwarded-Proto and X-Forwarded-Host of requests when
+	// both are there. Only for hosts behind a proxy that sets them.
+	Forwarded bool
+}
+
+// WithLinks returns a client of the same hub whose links are built that way.
+// Nothing is asked of anyone.
+func (c *Client) WithLinks(o LinkOptions) *Client { return &Client{hub: c.hub, links: o} }
+
+// Links returns the links of an instance, whether it exists or not.
+func (c *Client) Links(id string) ManagementLinks { return c.links.build("", id) }
+
+// LinksFor is [Client.Links] for the answer to a request: links begin with the
+// scheme and host by which the caller has reached this process.
+func (c *Client) LinksFor(r *http.Request, id string) ManagementLinks {
+	return c.links.build(c.links.origin(r), id)
+}
+
+// CreateHttpManagementPayload is [Client.Links] under the name that other
+// languages have for it.
+func (c *Client) CreateHttpManagementPayload(id string) ManagementLinks { return c.Links(id) }
+
+// origin is where r came to, empty when that does not matter.
+func (o *LinkOptions) origin(r *http.Request) string {
+	if r == nil || o.Fixed {
+		return ""
+	}
+	proto, host := r.Header.Get("X-Forwarded-Proto"), r.Header.Get("X-Forwarded-Host")
+	switch {
+	case o.Forwarded && proto != "" && host != "":
+		return proto + "://" + host
+	case r.TLS != nil:
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
+}
+
+func (o *LinkOptions) build(origin, id string) ManagementLinks {
+	base, connection := o.Base, o.Connection
+	if base == "" {
+		base = basePath
+	}
+	if connection == "" {
+		connection = "Storage"
+	}
+	if u, err := url.Parse(base); err == nil && origin != "" {
+		base = origin + u.EscapedPath()
+	}
+	return links.Scoped(base, o.TaskHub, connection, id, func(op links.Operation) string {
+		if o.Code != nil {
+			return o.Code(id, op)
+		}
+		return o.Key
+	})
+}
+
+// CheckStatusOptions vary a check-status response.
+type CheckStatusOptions struct {
+	FailAs500 bool // the status link answers 500 once the instance has failed
+}
+
+// WriteCheckStatus answers r with 202 and the links of an instance, so that the
+// caller can look for its end (spec/client-api.md 4.2). r may be nil. Nothing
+// is looked up. The error is the connection's.
+func (c *Client) WriteCheckStatus(w http.ResponseWriter, r *http.Request, id string, o CheckStatusOptions) error {
+	l := c.LinksFor(r, id)
+	if o.FailAs500 {
+		l.StatusQueryGetURI += "&returnInternalServerErrorOnFailure=true"
+	}
+	w.Header().Set("Location", l.StatusQueryGetURI)
+	w.Header().Set("Retry-After", "10")
+	return writeJSON(w, http.StatusAccepted, l.JSON())
+}
+
+// CreateCheckStatusResponse is [Client.WriteCheckStatus] under the name that
+// other languages have for it.
+func (c *Client) CreateCheckStatusResponse(w http.ResponseWriter, r *http.Request, id string) error {
+	return c.WriteCheckStatus(w, r, id, CheckStatusOptions{})
+}
+
+// WaitOptions vary [Client.WaitOrCheckStatus].
+type WaitOptions struct {
+	Timeout time.Duration // 0: 10 s
+	// Poll is how often others look for the end: it must not be longer than
+	// Timeout. Clients are told of the end and do not poll. 0: 1 s.
+	Poll      time.Duration
+	FailAs500 bool // a Failed instance is 500
+}
+
+// WaitOrCheckStatus answers r with the outcome of an instance if it ends in
+// time, and else as [Client.WriteCheckStatus] does (spec/client-api.md 4.3):
+//
+//	Completed             200, the bare output
+//	Failed                200 or 500, the status
+//	Terminated, Canceled  200, the status
+//	not ended in time     202, the links
+//	missing               404
+//
+// With an error nothing has been written unless it is the connection's.
+// Errors: [ErrInvalidArgument] and those of [Client.WaitForCompletion].
+func (c *Client) WaitOrCheckStatus(w http.ResponseWriter, r *http.Request, id string, o WaitOptions) error {
+	if o.Timeout == 0 {
+		o.Timeout = 10 * time.Second
+	}
+	if o.Poll > o.Timeout {
+		err := fmt.Errorf("%w: polling every %v is longer than the timeout of %v", ErrInvalidArgument, o.Poll, o.Timeout)
+		return c.fail(r.Context(), "wait", id, err)
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), o.Timeout)
+	defer cancel()
+	st, err := c.WaitForCompletion(ctx, id)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		w.WriteHeader(http.StatusNotFound)
+		return nil
+	case errors.Is(err, context.DeadlineExceeded) && r.Context().Err() == nil:
+		return c.WriteCheckStatus(w, r, id, CheckStatusOptions{FailAs500: o.FailAs500})
+	case err != nil:
+		return err
+	}
+	return writeOutcome(w, st, o.FailAs500)
+}
+
+func writeOutcome(w http.ResponseWriter, st *Status, failAs500 bool) error {
+	if st.Status == history.Completed {
+		if len(st.Output) == 0 {
+			return writeJSON(w, http.StatusOK, []byte("null"))
+		}
+		return writeJSON(w, http.StatusOK, st.Output)
+	}
+	body, err := json.Marshal(st)
+	if err != nil {
+		return err
+	}
+	code := http.StatusOK
+	if st.Status == history.Failed && failAs500 {
+		code = http.StatusInternalServerError
+	}
+	return writeJSON(w, code, body)
+}
+
+func writeJSON(w http.ResponseWriter, code int, body []byte) error {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(code)
+	_, err := w.Write(body)
+	return err
+}

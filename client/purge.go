@@ -1,0 +1,133 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
+)
+
+// PurgeOptions are what a purge by id can say.
+type PurgeOptions struct {
+	Force     bool // a live instance too: it ends at once
+	Recursive bool // with its children and theirs; a live one prevents all of it unless forced
+	MustExist bool // a missing instance is ErrNotFound
+}
+
+// PurgeResult tells what a purge removed, or would remove. When it is not
+// Complete, calling again goes on.
+type PurgeResult = engine.PurgeResult
+
+// Purge removes an instance: status, history and payloads. A missing instance
+// is none removed.
+//
+// Errors: [ErrInvalidState] when it, or a child with Recursive, has not ended
+// and Force is not set, [ErrNotFound] with MustExist.
+func (c *Client) Purge(ctx context.Context, id string, o PurgeOptions) (PurgeResult, error) {
+	result, err := c.hub.Purge(ctx, history.InstanceID(id), engine.PurgeRequest{Force: o.Force, Recursive: o.Recursive})
+	switch {
+	case errors.Is(err, ErrNotFound) && !o.MustExist:
+		return PurgeResult{Complete: true}, nil
+	case err == nil && result.Deleted == 0 && o.MustExist:
+		err = ErrNotFound
+	}
+	return result, c.fail(ctx, "purge", id, err)
+}
+
+// PurgeMany purges several instances. Those that [Client.Purge] refuses with
+// [ErrInvalidState] are left and counted as skipped; any other error ends it,
+// and the result tells what has been removed.
+func (c *Client) PurgeMany(ctx context.Context, ids []string, o PurgeOptions) (PurgeResult, error) {
+	var sum PurgeResult
+	var mu sync.Mutex // guards sum
+	err := forEach(ctx, ids, func(ctx context.Context, id string) error {
+		result, err := c.Purge(ctx, id, o)
+		mu.Lock()
+		defer mu.Unlock()
+		if errors.Is(err, ErrInvalidState) {
+			sum.Skipped++
+			return nil
+		}
+		sum.Deleted += result.Deleted
+		sum.Events += result.Events
+		sum.Skipped += result.Skipped
+		return err
+	})
+	sum.Complete = err == nil && sum.Skipped == 0
+	return sum, err
+}
+
+// PurgeFilter says which ended instances to purge; all that is given must hold,
+// zero fields do not filter.
+type PurgeFilter struct {
+	CreatedFrom     time.Time       // inclusive
+	CreatedTo       time.Time       // inclusive
+	CompletedBefore time.Time       // exclusive
+	Statuses        []RuntimeStatus // none: all of ended instances; those of live ones are left aside
+	IDPrefix        string
+	Name            string // of the orchestrator, in any letter case
+	Tags            map[string]string
+
+	Limit  int  // stop after so many; 0: no limit
+	DryRun bool // only count
+	// Progress, if any, is called now and then with what has been purged so far.
+	Progress func(PurgeResult)
+}
+
+// PurgeBy removes the ended instances that f asks for, never a live one. With
+// an error it returns what it had removed until then.
+//
+// Errors: [ErrInvalidArgument] when only statuses of live instances are given,
+// [ErrUnsupported] when a remote host would not heed all of f.
+func (c *Client) PurgeBy(ctx context.Context, f PurgeFilter) (PurgeResult, error) {
+	asked, err := f.engine()
+	if err != nil {
+		return PurgeResult{}, c.fail(ctx, "purge", "", err)
+	}
+	result, err := c.hub.PurgeBy(ctx, asked)
+	return result, c.fail(ctx, "purge", "", err)
+}
+
+func (f *PurgeFilter) engine() (engine.PurgeFilter, error) {
+	if f.Limit < 0 {
+		return engine.PurgeFilter{}, fmt.Errorf("%w: limit %d", ErrInvalidArgument, f.Limit)
+	}
+	statuses, err := terminal(f.Statuses)
+	if err != nil {
+		return engine.PurgeFilter{}, err
+	}
+	q := engine.Query{
+		CreatedFrom: f.CreatedFrom, CreatedTo: f.CreatedTo, Statuses: statuses, IDPrefix: f.IDPrefix, Name: f.Name, Tags: f.Tags,
+	}
+	if !f.CompletedBefore.IsZero() {
+		q.CompletedTo = f.CompletedBefore.Add(-1) // the engine's bound is inclusive
+	}
+	return engine.PurgeFilter{Query: q, Max: f.Limit, DryRun: f.DryRun, Progress: f.Progress}, nil
+}
+
+// hubDeleter is a [Hub] that can be deleted.
+type hubDeleter interface {
+	DeleteHub(ctx context.Context, force bool) error
+}
+
+// DeleteHubOptions are what DeleteHub can say.
+type DeleteHubOptions struct {
+	Force bool // also when a worker serves the hub
+}
+
+// DeleteHub removes the task hub with all of its instances. There is no way
+// back.
+//
+// Errors: [ErrInvalidState] when a worker serves it and Force is not set,
+// [ErrHubNotFound], [ErrUnsupported].
+func (c *Client) DeleteHub(ctx context.Context, o DeleteHubOptions) error {
+	err := ErrUnsupported
+	if hub, ok := c.hub.(hubDeleter); ok {
+		err = hub.DeleteHub(ctx, o.Force)
+	}
+	return c.fail(ctx, "delete the task hub", "", err)
+}

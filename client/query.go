@@ -1,0 +1,249 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
+)
+
+// GetOptions say what is read of a status. The zero value shows everything but
+// the history.
+type GetOptions struct {
+	OmitInput     bool // the history's inputs too
+	OmitOutput    bool
+	History       bool // fill Status.History, merged: see HistoryOptions
+	HistoryOutput bool // with results; failures are always told
+}
+
+// GetStatus returns what is durably known of an instance, or [ErrNotFound].
+func (c *Client) GetStatus(ctx context.Context, id string, o GetOptions) (*Status, error) {
+	st, events, err := c.read(ctx, id, o)
+	if err != nil {
+		return nil, c.fail(ctx, "status", id, err)
+	}
+	out := newStatus(st, o)
+	out.History = events
+	return out, nil
+}
+
+func (c *Client) read(ctx context.Context, id string, o GetOptions) (engine.Status, []Event, error) {
+	if o.History {
+		return c.merged(ctx, id, !o.OmitInput, o.HistoryOutput)
+	}
+	st, err := c.hub.Status(ctx, history.InstanceID(id), o.parts())
+	return st, nil, err
+}
+
+func (o GetOptions) parts() engine.StatusOptions {
+	return engine.StatusOptions{Payloads: !o.OmitInput || !o.OmitOutput}
+}
+
+// GetMany returns the status of those of the ids that have an instance.
+func (c *Client) GetMany(ctx context.Context, ids []string, o GetOptions) (map[string]*Status, error) {
+	found := make(map[string]*Status, len(ids))
+	var mu sync.Mutex // guards found
+	err := forEach(ctx, ids, func(ctx context.Context, id string) error {
+		st, err := c.GetStatus(ctx, id, o)
+		if errors.Is(err, ErrNotFound) {
+			return nil
+		}
+		if err == nil {
+			mu.Lock()
+			defer mu.Unlock()
+			found[id] = st
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+// atOnce is how many requests about single ids are under way at a time.
+const atOnce = 16
+
+// forEach calls f for each id, some at a time. The first error ends it, and the
+// calls that are under way.
+func forEach(ctx context.Context, ids []string, f func(context.Context, string) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	free := make(chan struct{}, atOnce)
+	var all sync.WaitGroup
+	for _, id := range ids {
+		select {
+		case free <- struct{}{}:
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		all.Go(func() {
+			defer func() { <-free }()
+			if err := f(ctx, id); err != nil {
+				cancel(err) // the first one counts
+			}
+		})
+	}
+	all.Wait()
+	return context.Cause(ctx)
+}
+
+// Query says which instances a list holds; all that is given must hold, zero
+// fields do not filter. Entities are left out unless IDPrefix asks for them.
+type Query struct {
+	CreatedFrom   time.Time // inclusive, as the others
+	CreatedTo     time.Time
+	CompletedFrom time.Time // leaves out what has not ended
+	CompletedTo   time.Time // leaves out what has not ended
+	Statuses      []RuntimeStatus
+	IDPrefix      string            // letter case counts
+	Name          string            // of the orchestrator, in any letter case
+	Tags          map[string]string // all of them with these values
+
+	PageSize   int    // at most so many a page; 0: 100
+	Token      string // of the page before; empty: the first page
+	OmitInput  bool
+	OmitOutput bool
+}
+
+func (q *Query) engine() engine.Query {
+	return engine.Query{
+		CreatedFrom: q.CreatedFrom, CreatedTo: q.CreatedTo, CompletedFrom: q.CompletedFrom, CompletedTo: q.CompletedTo,
+		Statuses: q.Statuses, IDPrefix: q.IDPrefix, Name: q.Name, Tags: q.Tags, Limit: q.PageSize,
+	}
+}
+
+// Page is a part of a list.
+type Page[T any] struct {
+	Items []T
+	Token string // of the next page; empty: this is the last one
+}
+
+// lister is a [Hub] whose tokens only it can read.
+type lister interface {
+	page(ctx context.Context, q engine.Query, token string, o GetOptions) (items []engine.Status, next string, err error)
+}
+
+// List returns a page of instances, newest first. A page may be shorter than
+// asked for, even empty, while others follow. Instances that start while a
+// caller goes from page to page are on none of the later ones.
+//
+// Errors: [ErrInvalidArgument].
+func (c *Client) List(ctx context.Context, q Query) (Page[*Status], error) {
+	o := GetOptions{OmitInput: q.OmitInput, OmitOutput: q.OmitOutput}
+	items, next, err := c.page(ctx, q, o)
+	if err != nil {
+		return Page[*Status]{}, c.fail(ctx, "list", "", err)
+	}
+	page := Page[*Status]{Items: make([]*Status, len(items)), Token: next}
+	for i := range items {
+		page.Items[i] = newStatus(items[i], o)
+	}
+	return page, nil
+}
+
+func (c *Client) page(ctx context.Context, q Query, o GetOptions) ([]engine.Status, string, error) {
+	if q.PageSize < 0 {
+		return nil, "", fmt.Errorf("%w: page size %d", ErrInvalidArgument, q.PageSize)
+	}
+	asked := q.engine()
+	if hub, ok := c.hub.(lister); ok {
+		return hub.page(ctx, asked, q.Token, o)
+	}
+	before, err := engine.ParseContinuationToken(q.Token)
+	if err != nil {
+		return nil, "", err
+	}
+	asked.Before = before
+	list, err := c.hub.List(ctx, asked, o.parts())
+	return list.Items, engine.ContinuationToken(list.Next), err
+}
+
+// All yields every instance that q asks for, newest first, from q.Token on. It
+// holds one page at a time. An error ends it.
+func (c *Client) All(ctx context.Context, q Query) iter.Seq2[*Status, error] {
+	return func(yield func(*Status, error) bool) {
+		for {
+			page, err := c.List(ctx, q)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, st := range page.Items {
+				if !yield(st, nil) {
+					return
+				}
+			}
+			if page.Token == "" {
+				return
+			}
+			q.Token = page.Token
+		}
+	}
+}
+
+// Counts says how many instances there are in each status.
+type Counts = engine.Counts
+
+// Count counts the instances that q asks for, whatever its page.
+func (c *Client) Count(ctx context.Context, q Query) (Counts, error) {
+	counts, err := c.hub.Count(ctx, q.engine())
+	if err != nil {
+		return nil, c.fail(ctx, "count", "", err)
+	}
+	return counts, nil
+}
+
+// IDQuery says which ended instances a list of ids holds.
+type IDQuery struct {
+	CompletedFrom time.Time       // inclusive; zero: no bound
+	CompletedTo   time.Time       // inclusive; zero: no bound
+	Statuses      []RuntimeStatus // none: all of ended ones
+
+	PageSize int    // 0: 100
+	Token    string // of the page before; empty: the first page
+}
+
+// ListIDs returns a page of ids of ended instances, in the order of
+// [Client.List].
+//
+// Errors: [ErrInvalidArgument], also when only statuses of live instances are
+// asked for.
+func (c *Client) ListIDs(ctx context.Context, q IDQuery) (Page[string], error) {
+	statuses, err := terminal(q.Statuses)
+	if err != nil {
+		return Page[string]{}, c.fail(ctx, "list ids", "", err)
+	}
+	items, next, err := c.page(ctx, Query{
+		CompletedFrom: q.CompletedFrom, CompletedTo: q.CompletedTo, Statuses: statuses, PageSize: q.PageSize, Token: q.Token,
+	}, GetOptions{OmitInput: true, OmitOutput: true})
+	if err != nil {
+		return Page[string]{}, c.fail(ctx, "list ids", "", err)
+	}
+	page := Page[string]{Items: make([]string, len(items)), Token: next}
+	for i := range items {
+		page.Items[i] = string(items[i].ID)
+	}
+	return page, nil
+}
+
+// terminal leaves the statuses of live instances aside; all of ended ones when
+// none are given.
+func terminal(statuses []RuntimeStatus) ([]RuntimeStatus, error) {
+	if len(statuses) == 0 {
+		statuses = history.Statuses()
+	}
+	ended := slices.DeleteFunc(slices.Clone(statuses), func(s RuntimeStatus) bool { return !s.Terminal() })
+	if len(ended) == 0 {
+		return nil, fmt.Errorf("%w: %v are statuses of instances that have not ended", ErrInvalidArgument, statuses)
+	}
+	return ended, nil
+}
