@@ -131,6 +131,7 @@ type Explanation struct {
 	Summary  string                `json:"summary"` // one sentence
 	Waits    []Wait                `json:"waits"`   // what it waits for, oldest first; none when it has ended
 	Action   string                `json:"action"`  // the one action that would move it: an operation such as "raise-event", "resume", "rewind"; "wait" or "deploy" when no operation does; "none" when it has ended well
+	Target   history.InstanceID    `json:"target"`  // the instance to act upon: this one, or one that it waits for
 	Advice   string                `json:"advice"`  // what to do, in a sentence
 }
 
@@ -148,11 +149,8 @@ type Wait struct {
 }
 
 // Archive is one instance with the history of its current execution, as it can
-// be stored elsewhere and imported again.
-type Archive struct {
-	Instance history.Instance
-	Turns    []history.Turn // as recorded, start record included
-}
+// be stored elsewhere, as JSON, and imported again.
+type Archive = history.Archive
 
 // ImportRequest asks to store an archive as an instance of this hub.
 type ImportRequest struct {
