@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/perdure/perdure/history"
@@ -62,10 +63,12 @@ func (o *LinkOptions) origin(r *http.Request) string {
 	if r == nil || o.Fixed {
 		return ""
 	}
-	proto, host := r.Header.Get("X-Forwarded-Proto"), r.Header.Get("X-Forwarded-Host")
+	// Of several proxies the first counts: the caller spoke to that one.
+	proto, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ",")
+	host, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Host"), ",")
 	switch {
 	case o.Forwarded && proto != "" && host != "":
-		return proto + "://" + host
+		return strings.TrimSpace(proto) + "://" + strings.TrimSpace(host)
 	case r.TLS != nil:
 		return "https://" + r.Host
 	}

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -55,31 +57,49 @@ type call struct {
 	query  url.Values
 	body   json.RawMessage
 	key    string // Idempotency-Key
+	token  string // of a page
 }
 
 // answer is the response to a call that the host accepted.
 type answer struct {
-	code int
-	body []byte
+	code  int
+	body  []byte
+	token string // of the next page
 }
 
+// tokenHeader carries the tokens of pages, in both directions.
+const tokenHeader = "x-ms-continuation-token"
+
 func (r *remote) do(ctx context.Context, c call) (answer, error) {
-	if c.query == nil {
-		c.query = url.Values{}
+	address, err := r.address(c)
+	if err != nil {
+		return answer{}, err
 	}
+	return r.send(ctx, c, address)
+}
+
+func (r *remote) address(c call) (string, error) {
+	query := maps.Clone(c.query)
 	if r.options.TaskHub != "" {
-		c.query.Set("taskHub", r.options.TaskHub)
+		if query == nil {
+			query = url.Values{}
+		}
+		query.Set("taskHub", r.options.TaskHub)
 	}
 	address := r.base
 	for _, segment := range c.path {
 		if segment == "" {
-			return answer{}, fmt.Errorf("%w: the instance id is empty", ErrInvalidArgument)
+			return "", fmt.Errorf("%w: the instance id is empty", ErrInvalidArgument)
 		}
 		address += "/" + url.PathEscape(segment)
 	}
-	if len(c.query) > 0 {
-		address += "?" + c.query.Encode()
+	if len(query) > 0 {
+		address += "?" + query.Encode()
 	}
+	return address, nil
+}
+
+func (r *remote) send(ctx context.Context, c call, address string) (answer, error) {
 	req, err := http.NewRequestWithContext(ctx, c.method, address, bytes.NewReader(c.body))
 	if err != nil {
 		return answer{}, fmt.Errorf("%w: %w", ErrInvalidArgument, err)
@@ -87,11 +107,10 @@ func (r *remote) do(ctx context.Context, c call) (answer, error) {
 	if c.method == http.MethodPost {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	if c.key != "" {
-		req.Header.Set("Idempotency-Key", c.key)
-	}
-	if r.options.Key != "" {
-		req.Header.Set("x-functions-key", r.options.Key)
+	for name, value := range map[string]string{"Idempotency-Key": c.key, "x-functions-key": r.options.Key, tokenHeader: c.token} {
+		if value != "" {
+			req.Header.Set(name, value)
+		}
 	}
 	res, err := r.options.HTTPClient.Do(req)
 	if err != nil {
@@ -105,7 +124,19 @@ func (r *remote) do(ctx context.Context, c call) (answer, error) {
 	if res.StatusCode >= 300 {
 		return answer{}, refusal(c, res.StatusCode, body)
 	}
-	return answer{res.StatusCode, body}, nil
+	return answer{res.StatusCode, body, res.Header.Get(tokenHeader)}, nil
+}
+
+// ask is do for answers in JSON.
+func (r *remote) ask(ctx context.Context, c call, out any) error {
+	a, err := r.do(ctx, c)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(a.body, out); err != nil {
+		return fmt.Errorf("%w: the host answers with what is not expected: %w", ErrUnavailable, err)
+	}
+	return nil
 }
 
 // lost tells a caller who gave up from a host that cannot be reached.
@@ -133,13 +164,17 @@ func (r *remote) Start(ctx context.Context, s engine.StartRequest) (history.Inst
 	for name, value := range s.Tags {
 		c.query.Set("tag."+name, value)
 	}
-	a, err := r.do(ctx, c)
-	if err != nil {
+	return r.started(ctx, c)
+}
+
+// started is do for what starts an instance: the answer holds its id.
+func (r *remote) started(ctx context.Context, c call) (history.InstanceID, error) {
+	var links struct{ ID history.InstanceID }
+	if err := r.ask(ctx, c, &links); err != nil {
 		return "", err
 	}
-	var links struct{ ID history.InstanceID }
-	if err := json.Unmarshal(a.body, &links); err != nil || links.ID == "" {
-		return "", fmt.Errorf("%w: the answer to a start holds no id", ErrUnavailable)
+	if links.ID == "" {
+		return "", fmt.Errorf("%w: the host answers without the id of what was started", ErrUnavailable)
 	}
 	return links.ID, nil
 }
@@ -153,43 +188,84 @@ func (r *remote) Raise(ctx context.Context, id history.InstanceID, e engine.Rais
 }
 
 func (r *remote) Terminate(ctx context.Context, id history.InstanceID, t engine.TerminateRequest) error {
-	var text string
+	query := url.Values{}
 	if len(t.Reason) > 0 {
+		var text string
 		if err := json.Unmarshal(t.Reason, &text); err != nil {
-			return fmt.Errorf("%w: over HTTP the reason is a string", ErrInvalidArgument)
+			return fmt.Errorf("%w: over HTTP the output of a terminated instance is a string", ErrUnsupported)
 		}
+		query.Set("reason", text)
 	}
-	return r.command(ctx, id, "terminate", text)
+	if t.Recursive {
+		query.Set("recursive", "true")
+	}
+	return r.command(ctx, id, "terminate", query)
 }
 
 func (r *remote) Suspend(ctx context.Context, id history.InstanceID, reason string) error {
-	return r.command(ctx, id, "suspend", reason)
+	return r.command(ctx, id, "suspend", because(reason))
 }
 
 func (r *remote) Resume(ctx context.Context, id history.InstanceID, reason string) error {
-	return r.command(ctx, id, "resume", reason)
+	return r.command(ctx, id, "resume", because(reason))
 }
 
-func (r *remote) command(ctx context.Context, id history.InstanceID, word, reason string) error {
-	query := url.Values{}
-	if reason != "" {
-		query.Set("reason", reason)
+func because(reason string) url.Values {
+	if reason == "" {
+		return url.Values{}
 	}
+	return url.Values{"reason": {reason}}
+}
+
+func (r *remote) command(ctx context.Context, id history.InstanceID, word string, query url.Values) error {
 	_, err := r.do(ctx, call{method: http.MethodPost, path: []string{"instances", string(id), word}, query: query})
 	return err
 }
 
-// Status asks for the details that only our hosts know; others ignore that.
+// Status asks for the details that only our hosts know; others ignore that. A
+// history as it was recorded is in the instance's archive only.
 func (r *remote) Status(ctx context.Context, id history.InstanceID, o engine.StatusOptions) (engine.Status, error) {
 	query := url.Values{"showDetails": {"true"}}
 	if !o.Payloads {
 		query.Set("showInput", "false")
+		query.Set("showOutput", "false")
 	}
-	a, err := r.do(ctx, call{method: http.MethodGet, path: []string{"instances", string(id)}, query: query})
+	var w wireStatus
+	if err := r.ask(ctx, call{method: http.MethodGet, path: []string{"instances", string(id)}, query: query}, &w); err != nil {
+		return engine.Status{}, err
+	}
+	st := w.status()
+	if !o.History || st.Status == history.Pending {
+		return st, nil
+	}
+	archive, err := r.Export(ctx, id)
 	if err != nil {
 		return engine.Status{}, err
 	}
-	return decodeStatus(a.body)
+	st.History, err = flatten(archive.Turns)
+	return st, err
+}
+
+// flatten is how a history looks to clients.
+func flatten(turns []history.Turn) ([]history.Event, error) {
+	var events []history.Event
+	for turn, err := range history.Turns(recorded(turns)) {
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, turn.Flatten()...)
+	}
+	return events, nil
+}
+
+func recorded(turns []history.Turn) iter.Seq2[history.Turn, error] {
+	return func(yield func(history.Turn, error) bool) {
+		for _, turn := range turns {
+			if !yield(turn, nil) {
+				return
+			}
+		}
+	}
 }
 
 // How Wait asks again.
@@ -201,13 +277,29 @@ const (
 
 // Wait lets the host keep each request until the instance ends, and asks again.
 func (r *remote) Wait(ctx context.Context, id history.InstanceID) error {
+	return r.until(ctx, func() (bool, error) {
+		a, err := r.do(ctx, call{method: http.MethodGet, path: []string{"instances", string(id)},
+			query: url.Values{"showInput": {"false"}, "showOutput": {"false"}, "wait": {fmt.Sprint(longPoll.Seconds())}}})
+		return a.code == http.StatusOK, err
+	})
+}
+
+// WaitStarted looks now and then: hosts cannot be asked to tell.
+func (r *remote) WaitStarted(ctx context.Context, id history.InstanceID) error {
+	return r.until(ctx, func() (bool, error) {
+		st, err := r.Status(ctx, id, engine.StatusOptions{})
+		return st.Status != history.Pending, err
+	})
+}
+
+// until calls done until it reports true or the host is away for too long.
+func (r *remote) until(ctx context.Context, done func() (bool, error)) error {
 	var awaySince time.Time
 	for {
 		asked := time.Now()
-		a, err := r.do(ctx, call{method: http.MethodGet, path: []string{"instances", string(id)},
-			query: url.Values{"showInput": {"false"}, "wait": {fmt.Sprint(longPoll.Seconds())}}})
+		ok, err := done()
 		switch {
-		case err == nil && a.code == http.StatusOK:
+		case err == nil && ok:
 			return nil
 		case err == nil:
 			awaySince = time.Time{}
@@ -227,50 +319,4 @@ func (r *remote) Wait(ctx context.Context, id history.InstanceID) error {
 		case <-time.After(pollPause):
 		}
 	}
-}
-
-// What follows is still to be written.
-
-func (r *remote) Rewind(ctx context.Context, id history.InstanceID, q engine.RewindRequest) error {
-	return engine.ErrUnsupported
-}
-
-func (r *remote) PlanRewind(ctx context.Context, id history.InstanceID, q engine.RewindRequest) (engine.RewindPlan, error) {
-	return engine.RewindPlan{}, engine.ErrUnsupported
-}
-
-func (r *remote) Restart(ctx context.Context, id history.InstanceID, q engine.RestartRequest) (history.InstanceID, error) {
-	return "", engine.ErrUnsupported
-}
-
-func (r *remote) Purge(ctx context.Context, id history.InstanceID, q engine.PurgeRequest) (engine.PurgeResult, error) {
-	return engine.PurgeResult{}, engine.ErrUnsupported
-}
-
-func (r *remote) PurgeBy(ctx context.Context, f engine.PurgeFilter) (engine.PurgeResult, error) {
-	return engine.PurgeResult{}, engine.ErrUnsupported
-}
-
-func (r *remote) List(ctx context.Context, q engine.Query, o engine.StatusOptions) (engine.StatusPage, error) {
-	return engine.StatusPage{}, engine.ErrUnsupported
-}
-
-func (r *remote) Count(ctx context.Context, q engine.Query) (engine.Counts, error) {
-	return nil, engine.ErrUnsupported
-}
-
-func (r *remote) Explain(ctx context.Context, id history.InstanceID) (engine.Explanation, error) {
-	return engine.Explanation{}, engine.ErrUnsupported
-}
-
-func (r *remote) Export(ctx context.Context, id history.InstanceID) (engine.Archive, error) {
-	return engine.Archive{}, engine.ErrUnsupported
-}
-
-func (r *remote) Import(ctx context.Context, q engine.ImportRequest) (history.InstanceID, error) {
-	return "", engine.ErrUnsupported
-}
-
-func (r *remote) WaitStarted(ctx context.Context, id history.InstanceID) error {
-	return engine.ErrUnsupported
 }

@@ -1,0 +1,122 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
+)
+
+// filter writes q as parameters. An upper bound of completion is exclusive in
+// the bulk purge of the API and inclusive in its lists, so it is not here.
+func filter(q *engine.Query) url.Values {
+	values := url.Values{}
+	for name, at := range map[string]time.Time{"createdTimeFrom": q.CreatedFrom, "createdTimeTo": q.CreatedTo} {
+		if !at.IsZero() {
+			values.Set(name, instant(at))
+		}
+	}
+	if len(q.Statuses) > 0 {
+		names := make([]string, len(q.Statuses))
+		for i, s := range q.Statuses {
+			names[i] = s.String()
+		}
+		values.Set("runtimeStatus", strings.Join(names, ","))
+	}
+	if q.IDPrefix != "" {
+		values.Set("instanceIdPrefix", q.IDPrefix)
+	}
+	if q.Name != "" {
+		values.Set("name", q.Name)
+	}
+	for name, value := range q.Tags {
+		values.Set("tag."+name, value)
+	}
+	return values
+}
+
+// listFilter is filter for lists and counts.
+func listFilter(q *engine.Query) url.Values {
+	values := filter(q)
+	for name, at := range map[string]time.Time{"completedTimeFrom": q.CompletedFrom, "completedTimeTo": q.CompletedTo} {
+		if !at.IsZero() {
+			values.Set(name, instant(at))
+		}
+	}
+	return values
+}
+
+func instant(at time.Time) string { return at.UTC().Format(time.RFC3339Nano) }
+
+// List is [remote.page] for tokens of our hosts.
+func (r *remote) List(ctx context.Context, q engine.Query, o engine.StatusOptions) (engine.StatusPage, error) {
+	items, token, err := r.page(ctx, q, engine.ContinuationToken(q.Before), GetOptions{OmitInput: !o.Payloads, OmitOutput: !o.Payloads})
+	if err != nil {
+		return engine.StatusPage{}, err
+	}
+	next, err := engine.ParseContinuationToken(token)
+	return engine.StatusPage{Items: items, Next: next}, err
+}
+
+func (r *remote) page(ctx context.Context, q engine.Query, token string, o GetOptions) ([]engine.Status, string, error) {
+	query := listFilter(&q)
+	query.Set("showDetails", "true")
+	if o.OmitInput {
+		query.Set("showInput", "false")
+	}
+	if o.OmitOutput {
+		query.Set("showOutput", "false")
+	}
+	if q.Limit > 0 {
+		query.Set("top", strconv.Itoa(q.Limit))
+	}
+	a, err := r.do(ctx, call{method: http.MethodGet, path: []string{"instances"}, query: query, token: token})
+	if err != nil {
+		return nil, "", err
+	}
+	var rows []wireStatus
+	if err := json.Unmarshal(a.body, &rows); err != nil {
+		return nil, "", fmt.Errorf("%w: the host answers with what is not a list: %w", ErrUnavailable, err)
+	}
+	items := make([]engine.Status, len(rows))
+	for i := range rows {
+		items[i] = rows[i].status()
+	}
+	return items, a.token, nil
+}
+
+func (r *remote) Count(ctx context.Context, q engine.Query) (engine.Counts, error) {
+	var counted struct {
+		RuntimeStatus engine.Counts `json:"runtimeStatus"`
+	}
+	err := r.ask(ctx, call{method: http.MethodGet, path: []string{"counts"}, query: listFilter(&q)}, &counted)
+	if errors.Is(err, ErrNotFound) {
+		return nil, fmt.Errorf("%w: the host does not count instances", ErrUnsupported)
+	}
+	return counted.RuntimeStatus, err
+}
+
+// merged works with every host that keeps the contract.
+func (r *remote) merged(ctx context.Context, id history.InstanceID, inputs, outputs bool) (engine.Status, []Event, error) {
+	var w wireStatus
+	err := r.ask(ctx, call{method: http.MethodGet, path: []string{"instances", string(id)}, query: url.Values{
+		"showDetails": {"true"}, "showHistory": {"true"},
+		"showInput": {strconv.FormatBool(inputs)}, "showHistoryOutput": {strconv.FormatBool(outputs)},
+	}}, &w)
+	if err != nil {
+		return engine.Status{}, nil, err
+	}
+	events := make([]Event, len(w.HistoryEvents))
+	for i := range w.HistoryEvents {
+		events[i] = w.HistoryEvents[i].event()
+	}
+	return w.status(), events, nil
+}

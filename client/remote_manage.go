@@ -1,0 +1,195 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
+)
+
+func (r *remote) Rewind(ctx context.Context, id history.InstanceID, q engine.RewindRequest) error {
+	return r.command(ctx, id, "rewind", rewindQuery(q))
+}
+
+func rewindQuery(q engine.RewindRequest) url.Values {
+	query := because(q.Reason)
+	if q.All {
+		query.Set("all", "true")
+	}
+	return query
+}
+
+// PlanRewind asks first whether the host plans: one that does not would rewind.
+func (r *remote) PlanRewind(ctx context.Context, id history.InstanceID, q engine.RewindRequest) (engine.RewindPlan, error) {
+	if err := r.needOurs(ctx); err != nil {
+		return engine.RewindPlan{}, err
+	}
+	query := rewindQuery(q)
+	query.Set("dryRun", "true")
+	var plan engine.RewindPlan
+	err := r.ask(ctx, call{method: http.MethodPost, path: []string{"instances", string(id), "rewind"}, query: query}, &plan)
+	return plan, err
+}
+
+// needOurs refuses hosts that would ignore parameters which are not in the
+// contract, where that would do harm. Only ours count instances.
+func (r *remote) needOurs(ctx context.Context) error {
+	_, err := r.Count(ctx, engine.Query{})
+	if errors.Is(err, ErrUnsupported) {
+		return fmt.Errorf("%w: the host would not heed all that is asked", ErrUnsupported)
+	}
+	return err
+}
+
+// Restart looks the instance up when a host says no more than that the request
+// is bad: that is how a missing one is told (spec/http-api.md 5.10).
+func (r *remote) Restart(ctx context.Context, id history.InstanceID, q engine.RestartRequest) (history.InstanceID, error) {
+	started, err := r.started(ctx, call{method: http.MethodPost, path: []string{"instances", string(id), "restart"},
+		query: url.Values{"restartWithNewInstanceId": {strconv.FormatBool(!q.SameID)}}})
+	if errors.Is(err, ErrInvalidArgument) {
+		if _, missing := r.Status(ctx, id, engine.StatusOptions{}); errors.Is(missing, ErrNotFound) {
+			return "", missing
+		}
+	}
+	return started, err
+}
+
+func (r *remote) Purge(ctx context.Context, id history.InstanceID, q engine.PurgeRequest) (engine.PurgeResult, error) {
+	query := url.Values{}
+	if q.Force {
+		query.Set("force", "true")
+	}
+	if q.Recursive {
+		query.Set("recursive", "true")
+	}
+	result := engine.PurgeResult{Complete: true} // a host that does not say has done all
+	err := r.ask(ctx, call{method: http.MethodDelete, path: []string{"instances", string(id)}, query: query}, &result)
+	return result, err
+}
+
+// purgeChunk is how many instances one request of a bulk purge removes at most,
+// so that requests end and progress can be told.
+const purgeChunk = 20_000
+
+// PurgeBy asks again until nothing is left.
+func (r *remote) PurgeBy(ctx context.Context, f engine.PurgeFilter) (engine.PurgeResult, error) {
+	var sum engine.PurgeResult
+	if f.IDPrefix != "" || f.Name != "" || len(f.Tags) > 0 || !f.CompletedFrom.IsZero() || !f.CompletedTo.IsZero() || f.Max > 0 || f.DryRun {
+		if err := r.needOurs(ctx); err != nil {
+			return sum, err
+		}
+	}
+	for {
+		limit := f.Max
+		if !f.DryRun {
+			limit = purgeChunk
+			if f.Max > 0 {
+				limit = min(limit, f.Max-sum.Deleted)
+			}
+		}
+		part, err := r.purge(ctx, &f, limit)
+		sum.Deleted, sum.Events, sum.Skipped = sum.Deleted+part.Deleted, sum.Events+part.Events, part.Skipped
+		sum.Complete = err == nil && part.Complete
+		if err == nil && f.Progress != nil && part.Deleted > 0 {
+			f.Progress(sum)
+		}
+		enough := f.Max > 0 && sum.Deleted >= f.Max || !f.Until.IsZero() && !time.Now().Before(f.Until)
+		if err != nil || sum.Complete || part.Deleted == 0 || f.DryRun || enough {
+			return sum, err
+		}
+	}
+}
+
+// purge is one request. Hosts demand a first time of creation, and one of
+// another make takes no status for all of them, live ones included.
+func (r *remote) purge(ctx context.Context, f *engine.PurgeFilter, limit int) (engine.PurgeResult, error) {
+	q := f.Query
+	var err error
+	if q.Statuses, err = terminal(q.Statuses); err != nil {
+		return engine.PurgeResult{}, err
+	}
+	query := filter(&q)
+	if q.CreatedFrom.IsZero() {
+		query.Set("createdTimeFrom", "0001-01-01T00:00:00Z")
+	}
+	if !q.CompletedFrom.IsZero() {
+		query.Set("completedTimeFrom", instant(q.CompletedFrom))
+	}
+	if !q.CompletedTo.IsZero() {
+		query.Set("completedBefore", instant(q.CompletedTo.Add(1)))
+	}
+	if limit > 0 {
+		query.Set("limit", strconv.Itoa(limit))
+	}
+	if f.DryRun {
+		query.Set("dryRun", "true")
+	}
+	result := engine.PurgeResult{Complete: true}
+	err = r.ask(ctx, call{method: http.MethodDelete, path: []string{"instances"}, query: query}, &result)
+	if errors.Is(err, ErrNotFound) {
+		return engine.PurgeResult{Complete: true}, nil // there are none
+	}
+	return result, err
+}
+
+func (r *remote) Explain(ctx context.Context, id history.InstanceID) (engine.Explanation, error) {
+	var explanation engine.Explanation
+	return explanation, r.own(ctx, id, "explain", &explanation)
+}
+
+func (r *remote) Export(ctx context.Context, id history.InstanceID) (engine.Archive, error) {
+	var archive engine.Archive
+	return archive, r.own(ctx, id, "export", &archive)
+}
+
+// own asks for something that only our hosts have. Others have no such route
+// and answer as if the instance was missing.
+func (r *remote) own(ctx context.Context, id history.InstanceID, word string, out any) error {
+	err := r.ask(ctx, call{method: http.MethodGet, path: []string{"instances", string(id), word}}, out)
+	if errors.Is(err, ErrNotFound) {
+		if _, missing := r.Status(ctx, id, engine.StatusOptions{}); missing == nil {
+			return fmt.Errorf("%w: the host has no %s", ErrUnsupported, word)
+		}
+	}
+	return err
+}
+
+func (r *remote) Import(ctx context.Context, q engine.ImportRequest) (history.InstanceID, error) {
+	body, err := json.Marshal(q.Archive)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrInvalidArgument, err)
+	}
+	query := url.Values{"reuse": {reuseNames[q.Reuse]}}
+	if q.ID != "" {
+		query.Set("instanceId", string(q.ID))
+	}
+	return r.started(ctx, call{method: http.MethodPost, path: []string{"import"}, query: query, body: body})
+}
+
+// DeleteHub is not part of the HTTP API: hosts have it beside that, for the
+// holder of their endpoint's key.
+func (r *remote) DeleteHub(ctx context.Context, force bool) error {
+	u, err := url.Parse(r.base)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalidArgument, err)
+	}
+	query := url.Values{"force": {strconv.FormatBool(force)}}
+	if r.options.TaskHub != "" {
+		query.Set("taskHub", r.options.TaskHub)
+	}
+	c := call{method: http.MethodPost, path: []string{"admin", "perdure", "delete-hub"}, query: query}
+	address := u.Scheme + "://" + u.Host + "/" + strings.Join(c.path, "/") + "?" + query.Encode()
+	_, err = r.send(ctx, c, address)
+	if errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("%w: the host deletes no hubs", ErrUnsupported)
+	}
+	return err
+}
