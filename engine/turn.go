@@ -67,6 +67,7 @@ func begin(ev history.Event, id history.InstanceID, number history.Number, execu
 		d.set = []Timer{wakeTimer(&d.row)}
 	}
 	d.state.Apply(d.record)
+	d.row.Events = d.state.Events
 	return d
 }
 
@@ -399,12 +400,13 @@ func (d *decision) continueAsNew(end *history.Action, turn history.Turn, executi
 	d.state.Apply(d.record)
 }
 
-// settleRow sets UpdatedAt if the row changed, and notes when it did not.
+// settleRow sets UpdatedAt and Events if anything else of the row changed, and
+// notes when nothing did.
 func (d *decision) settleRow(old *history.Instance) {
 	d.rowKept = d.row.Status == old.Status && d.row.ExecutionID == old.ExecutionID &&
 		string(d.row.CustomStatus) == string(old.CustomStatus) && string(d.row.Reason) == string(old.Reason)
 	if !d.rowKept {
-		d.row.UpdatedAt = d.state.At
+		d.row.UpdatedAt, d.row.Events = d.state.At, d.state.Events
 	}
 }
 

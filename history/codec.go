@@ -86,7 +86,8 @@ func AppendInstance(b []byte, r *Instance) []byte {
 	b = appendOptionalBytes(b, 14, r.Reason)
 	b = appendParent(b, 15, r.Parent)
 	b = appendTags(b, 16, r.Tags)
-	return appendInt(b, 17, int64(r.Generation))
+	b = appendInt(b, 17, int64(r.Generation))
+	return appendInt(b, 18, int64(r.Events))
 }
 
 // DecodeInstance reads what [AppendInstance] wrote. Payloads alias b.
@@ -132,6 +133,8 @@ func DecodeInstance(b []byte) (Instance, error) {
 			r.Tags = readTags(&f)
 		case 17:
 			r.Generation = f.int32()
+		case 18:
+			r.Events = f.int32()
 		default:
 			f.unknown()
 		}
@@ -239,6 +242,8 @@ func appendEvent(b []byte, num protowire.Number, ev *Event, base int64) []byte {
 	b = appendBool(b, 13, ev.FireAndForget)
 	b = appendString(b, 14, ev.Key)
 	b = appendStarted(b, 15, ev.Started, base)
+	b = appendInt32s(b, 16, ev.Tasks)
+	b = appendBool(b, 17, ev.Recursive)
 	return shut(b, start)
 }
 
@@ -279,6 +284,10 @@ func readEvent(outer *fields, ev *Event, base int64) {
 			ev.Key = f.string()
 		case 15:
 			ev.Started = readStarted(&f, base)
+		case 16:
+			ev.Tasks = f.int32s(ev.Tasks)
+		case 17:
+			ev.Recursive = f.bool()
 		default:
 			f.unknown()
 		}

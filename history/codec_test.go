@@ -33,8 +33,10 @@ func samples() []Event {
 		{Kind: ExecutionStarted, ID: NoID, At: before, Name: "Empty", Started: &Started{Tags: map[string]string{}, Parent: &Parent{}}},
 		{Kind: ExecutionCompleted, ID: 9, At: noon, Status: Completed, Payload: json.RawMessage(`[1,2]`)},
 		{Kind: ExecutionCompleted, ID: 9, At: noon, Status: Failed, Failure: failure},
+		{Kind: ExecutionCompleted, ID: 9, At: noon, Status: Failed, Failure: failure, Tasks: []int32{0, 3, 70_000}},
 		{Kind: ExecutionCompleted, ID: 9, At: noon, Status: Unknown},
 		{Kind: ExecutionTerminated, ID: NoID, At: before, Payload: json.RawMessage(`"enough"`)},
+		{Kind: ExecutionTerminated, ID: NoID, At: before, Payload: json.RawMessage(`"enough"`), Recursive: true},
 		{Kind: TaskScheduled, ID: 0, At: noon, Name: "SayHello", Version: "7", Payload: json.RawMessage(`"Tokyo"`), Attempt: 2},
 		{Kind: TaskCompleted, ID: NoID, At: before, TaskID: 3, Payload: json.RawMessage(`"Hello Tokyo!"`)},
 		{Kind: TaskCompleted, ID: NoID, At: before, TaskID: 0},
@@ -55,6 +57,9 @@ func samples() []Event {
 		{Kind: ExecutionSuspended, ID: NoID, At: before, Payload: json.RawMessage(`"hold"`)},
 		{Kind: ExecutionResumed, ID: NoID, At: before},
 		{Kind: ExecutionRewound, ID: NoID, At: time.Unix(0, 0).UTC()},
+		{Kind: ExecutionRewound, ID: NoID, At: noon, Payload: json.RawMessage(`"mended"`), Tasks: []int32{-1}, Started: &Started{
+			ExecutionID: someExecution, Parent: &Parent{InstanceID: "parent", ExecutionID: someExecution, TaskID: 4},
+		}},
 	}
 }
 
@@ -98,7 +103,7 @@ func TestInstanceRoundTrip(t *testing.T) {
 			Number: number, ID: "i", ExecutionID: "text", Name: "Hello", Version: "1", Status: Suspended,
 			CreatedAt: noon, UpdatedAt: noon.Add(time.Second), CompletedAt: noon.Add(time.Minute), ScheduledAt: noon.Add(time.Hour),
 			CustomStatus: json.RawMessage(`{"step":2}`), Reason: json.RawMessage(`"hold"`),
-			Parent: &Parent{InstanceID: "p", TaskID: NoID}, Tags: map[string]string{"a": "b"}, Generation: 2,
+			Parent: &Parent{InstanceID: "p", TaskID: NoID}, Tags: map[string]string{"a": "b"}, Generation: 2, Events: 70,
 		},
 		{Number: 1 << 63, Status: Unknown, CustomStatus: json.RawMessage{}, Reason: json.RawMessage{}, Parent: &Parent{}, Tags: map[string]string{}},
 		{CreatedAt: time.Unix(0, 0).UTC(), UpdatedAt: time.Unix(-1, 0).UTC(), Generation: -1},
@@ -201,12 +206,14 @@ func TestDecodeErrors(t *testing.T) {
 		{"another field first", "\x10\x02", "turn of 2 bytes does not begin with a codec version: it is damaged"},
 		{"newer version", "\x08\x02", "turn has codec version 2, this build reads versions up to 1: use a newer build"},
 		{"unknown field", "\x08\x01\x20\x01", "turn, field 4: unknown field"},
-		{"unknown field inside", "\x08\x01\x1a\x03\x80\x01\x01", "turn: event, field 16: unknown field"},
+		{"unknown field inside", "\x08\x01\x1a\x03\x90\x01\x01", "turn: event, field 18: unknown field"},
 		{"wrong type", "\x08\x01\x18\x01", "turn, field 3: wire type 0, not 2"},
 		{"unused type", "\x08\x01\x1d\x01\x01\x01\x01", "turn, field 3: wire type 5 is not used"},
 		{"cut off", good[:len(good)-1], "turn, field 3: unexpected EOF"},
 		{"unknown kind", "\x08\x01\x1a\x02\x08\x02", "turn: event, field 1: event kind 2 is not known"},
 		{"id too large", "\x08\x01\x1a\x06\x10\x80\x80\x80\x80\x20", "turn: event, field 2: 4294967296 does not fit 32 bits"},
+		{"list cut off", "\x08\x01\x1a\x04\x82\x01\x01\x80", "turn: event, field 16: unexpected EOF"},
+		{"list of large ids", "\x08\x01\x1a\x08\x82\x01\x05\x80\x80\x80\x80\x20", "turn: event, field 16: 4294967296 does not fit 32 bits"},
 		{"time after events", "\x08\x01\x1a\x00\x10\x02", "turn, field 2: the turn's time comes after its events"},
 	} {
 		if _, err := DecodeTurn(1, []byte(tt.bytes)); err == nil || err.Error() != tt.want {

@@ -16,6 +16,7 @@ type State struct {
 	Seq       uint32           // of the newest record
 	First     uint32           // of the oldest record
 	Turns     int              // turns of this execution
+	Events    int32            // events of this execution
 	At        time.Time        // time of the newest turn; of the start while there is none
 	Open      map[int32]*Event // scheduling events that nothing has answered, by sequence id
 	Tasks     int              // activities among them
@@ -30,6 +31,7 @@ func (s *State) Apply(t *Turn) {
 		s.First = t.Seq
 	}
 	s.Seq = t.Seq
+	s.Events += int32(len(t.Events))
 	if t.Start() {
 		s.Waiting = t.Events
 	} else {
@@ -68,6 +70,33 @@ func (s *State) apply(ev *Event) {
 		s.Suspended = false
 	case ExecutionCompleted:
 		s.Completed = ev
+	case ExecutionRewound:
+		s.rewind(ev)
+	}
+}
+
+// rewind takes over what the event changes. The calls that it undid are made
+// again: each is one attempt more.
+func (s *State) rewind(ev *Event) {
+	s.Completed = nil
+	if s.At.Before(ev.At) {
+		s.At = ev.At
+	}
+	if s.Started != nil && ev.Started != nil {
+		started, inner := *s.Started, *s.Started.Started
+		inner.ExecutionID = ev.Started.ExecutionID
+		if ev.Started.Parent != nil {
+			inner.Parent = ev.Started.Parent
+		}
+		started.Started = &inner
+		s.Started = &started
+	}
+	for _, id := range ev.Tasks {
+		if task, ok := s.Open[id]; ok {
+			again := *task
+			again.Attempt = max(again.Attempt, 1) + 1
+			s.Open[id] = &again
+		}
 	}
 }
 

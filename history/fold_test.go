@@ -98,3 +98,34 @@ func TestStateKeys(t *testing.T) {
 		t.Errorf("after %d more keys: %d, from %s to %s, want the newest %d", maxKeys, len(s.Keys), s.Keys[0], s.Keys[len(s.Keys)-1], maxKeys)
 	}
 }
+
+func TestStateEvents(t *testing.T) {
+	s := fold(startRecord(1), turnAt(2), turnAt(3, event(TaskScheduled, 0), event(TimerCreated, 1)))
+	if s.Events != 3 {
+		t.Errorf("Events = %d after a start and two scheduling events, want 3", s.Events)
+	}
+}
+
+func TestStateOfRewind(t *testing.T) {
+	first := turnAt(2, Event{Kind: TaskScheduled, ID: 0, Attempt: 2}, event(TaskScheduled, 1))
+	parent := &Parent{InstanceID: "p", ExecutionID: "p2"}
+	rewound := Turn{Seq: 3, Events: []Event{
+		{Kind: ExecutionRewound, ID: NoID, At: noon.Add(time.Hour), Tasks: []int32{0, 7}, Started: &Started{ExecutionID: "e2", Parent: parent}},
+		event(EventRaised, NoID),
+	}}
+	s := fold(startRecord(1), first, turnAt(3, Event{Kind: ExecutionCompleted, Status: Failed}))
+	s.Apply(&rewound)
+	if s.Completed != nil || s.Turns != 2 || len(s.Waiting) != 2 || !s.At.Equal(noon.Add(time.Hour)) {
+		t.Errorf("state after a rewind = %+v, want it to wait for a turn", s)
+	}
+	if got := s.Started.Started; got.ExecutionID != "e2" || got.Parent != parent {
+		t.Errorf("Started after a rewind = %+v, want execution e2 of parent p", got)
+	}
+	if s.Open[0].Attempt != 3 || s.Open[1].Attempt != 0 || first.Events[0].Attempt != 2 {
+		t.Errorf("attempts after a rewind of task 0 = %d, %d (%d is recorded), want 3, 0 (2)", s.Open[0].Attempt, s.Open[1].Attempt, first.Events[0].Attempt)
+	}
+	again := Turn{Seq: 4, Events: []Event{{Kind: ExecutionRewound, ID: NoID, Tasks: []int32{0}, Started: &Started{ExecutionID: "e3"}}}}
+	if s.Apply(&again); s.Started.Started.Parent != parent || s.Started.Started.ExecutionID != "e3" || s.Open[0].Attempt != 4 {
+		t.Errorf("after another rewind: %+v, attempt %d, want execution e3 of parent p, attempt 4", s.Started.Started, s.Open[0].Attempt)
+	}
+}

@@ -68,7 +68,7 @@ func TestInstanceFollowsSchema(t *testing.T) {
 		{
 			Number: number, ID: "i", ExecutionID: "text", Name: "Hello", Version: "1", Status: Unknown,
 			CreatedAt: noon.Add(-time.Hour), UpdatedAt: noon, CompletedAt: noon.Add(time.Hour), ScheduledAt: time.Unix(0, 0).UTC(),
-			CustomStatus: []byte(`1`), Reason: []byte{}, Parent: &Parent{TaskID: -7}, Tags: map[string]string{"a": "b", "c": ""}, Generation: 9,
+			CustomStatus: []byte(`1`), Reason: []byte{}, Parent: &Parent{TaskID: -7}, Tags: map[string]string{"a": "b", "c": ""}, Generation: 9, Events: 300,
 		},
 	} {
 		m := oracle{parse(t, "Instance", AppendInstance(nil, &want))}
@@ -78,7 +78,7 @@ func TestInstanceFollowsSchema(t *testing.T) {
 		got.CreatedAt, got.UpdatedAt = at(created), m.time("updated_at", created)
 		got.CompletedAt, got.ScheduledAt = m.time("completed_at", created), m.time("scheduled_at", created)
 		got.CustomStatus, got.Reason = m.bytes("custom_status"), m.bytes("reason")
-		got.Parent, got.Tags, got.Generation = m.parent(), m.tags(), int32(m.int("generation"))
+		got.Parent, got.Tags, got.Generation, got.Events = m.parent(), m.tags(), int32(m.int("generation")), int32(m.int("events"))
 		checkDecoded(t, "by the schema: Instance", nil, want, got, m.checkVersion())
 	}
 }
@@ -172,7 +172,11 @@ func (o oracle) event(base int64) Event {
 	ev := Event{
 		Kind: Kind(o.uint("kind")), ID: NoID, At: at(base + o.int("at")), Name: o.text("name"), Version: o.text("version"),
 		Payload: o.bytes("payload"), TaskID: int32(o.int("task_id")), FireAt: o.time("fire_at", base), Instance: InstanceID(o.text("instance")),
-		Status: RuntimeStatus(o.int("status")), Attempt: int32(o.int("attempt")), FireAndForget: o.bool("fire_and_forget"), Key: o.text("key"),
+		Status: RuntimeStatus(o.int("status")), Attempt: int32(o.int("attempt")), FireAndForget: o.bool("fire_and_forget"), Key: o.text("key"), Recursive: o.bool("recursive"),
+	}
+	tasks := o.Get(o.field("tasks")).List()
+	for i := range tasks.Len() {
+		ev.Tasks = append(ev.Tasks, int32(tasks.Get(i).Int()))
 	}
 	if o.has("id") {
 		ev.ID = int32(o.int("id"))

@@ -43,6 +43,18 @@ func appendInt(b []byte, num protowire.Number, v int64) []byte {
 	return appendUint(b, num, protowire.EncodeZigZag(v))
 }
 
+// appendInt32s writes a packed list, in protobuf's words.
+func appendInt32s(b []byte, num protowire.Number, list []int32) []byte {
+	if len(list) == 0 {
+		return b
+	}
+	b, start := open(b, num)
+	for _, v := range list {
+		b = protowire.AppendVarint(b, protowire.EncodeZigZag(int64(v)))
+	}
+	return shut(b, start)
+}
+
 // appendOptionalInt leaves out nothing.
 func appendOptionalInt(b []byte, num protowire.Number, v int64) []byte {
 	return protowire.AppendVarint(protowire.AppendTag(b, num, protowire.VarintType), protowire.EncodeZigZag(v))
@@ -187,12 +199,26 @@ func (f *fields) bool() bool { return protowire.DecodeBool(f.uint()) }
 
 func (f *fields) int() int64 { return protowire.DecodeZigZag(f.uint()) }
 
-func (f *fields) int32() int32 {
-	v := f.int()
+func (f *fields) int32() int32 { return f.narrow(f.int()) }
+
+func (f *fields) narrow(v int64) int32 {
 	if v < math.MinInt32 || v > math.MaxInt32 {
 		f.broken(fmt.Errorf("%d does not fit 32 bits", v))
 	}
 	return int32(v)
+}
+
+// int32s appends a packed list to list.
+func (f *fields) int32s(list []int32) []int32 {
+	for rest := f.bytes(); len(rest) > 0; {
+		v, n := protowire.ConsumeVarint(rest)
+		if n < 0 {
+			f.broken(protowire.ParseError(n))
+			return list
+		}
+		list, rest = append(list, f.narrow(protowire.DecodeZigZag(v))), rest[n:]
+	}
+	return list
 }
 
 func (f *fields) time(base int64) time.Time { return fromTicks(base + f.int()) }
