@@ -147,7 +147,7 @@ type Delta struct {
 	Number history.Number
 	ID     history.InstanceID
 
-	Row       *history.Instance     // the new status row; nil when unchanged
+	Row       *history.Instance     // the new status row, with the Name and Tags of the one before; nil when unchanged
 	OldStatus history.RuntimeStatus // Status of the row that Row replaces; history.Unknown when there is none
 	Record    *Record               // appended to the history
 	// DropRecords erases the records with First <= Seq < End; zero erases none.

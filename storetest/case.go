@@ -44,16 +44,18 @@ func testCanceled(r *room) {
 	ctx, cancel := context.WithCancel(r.Context())
 	cancel()
 	for call, err := range map[string]error{
-		"Acquire":       second(r.Store.Acquire(ctx, 0)),
-		"Commit":        r.Store.Commit(ctx, []*engine.Delta{update(a, history.Running)}),
-		"FindInstance":  third(r.Store.FindInstance(ctx, "a")),
-		"ListInstances": second(r.Store.ListInstances(ctx, engine.Query{})),
-		"LastRecord":    third(r.Store.LastRecord(ctx, a.Number)),
-		"LastNumber":    second(r.Store.LastNumber(ctx)),
-		"Timers":        second(r.Store.Timers(ctx, 0, engine.Timer{}, farFuture, 1)),
-		"Records":       first(r.Store.Records(ctx, a.Number)),
-		"Working":       first(r.Store.Working(ctx, a.Partition)),
-		"Inbox":         first(r.Store.Inbox(ctx, a.Partition)),
+		"Acquire":                second(r.Store.Acquire(ctx, 0)),
+		"Commit":                 r.Store.Commit(ctx, []*engine.Delta{update(a, history.Running)}),
+		"FindInstance":           third(r.Store.FindInstance(ctx, "a")),
+		"ListInstances":          second(r.Store.ListInstances(ctx, engine.Query{})),
+		"CountInstances of all":  second(r.Store.CountInstances(ctx, engine.Query{})),
+		"CountInstances by name": second(r.Store.CountInstances(ctx, engine.Query{Name: "Hello"})),
+		"LastRecord":             third(r.Store.LastRecord(ctx, a.Number)),
+		"LastNumber":             second(r.Store.LastNumber(ctx)),
+		"Timers":                 second(r.Store.Timers(ctx, 0, engine.Timer{}, farFuture, 1)),
+		"Records":                first(r.Store.Records(ctx, a.Number)),
+		"Working":                first(r.Store.Working(ctx, a.Partition)),
+		"Inbox":                  first(r.Store.Inbox(ctx, a.Partition)),
 	} {
 		if !errors.Is(err, context.Canceled) {
 			r.Errorf("%s(canceled context) = error %v, want %v", call, err, context.Canceled)

@@ -87,3 +87,242 @@ func testListFilters(r *room) {
 		r.same(tt.name, got, tt.want)
 	}
 }
+
+// testListCombined: all filters at once mean what [engine.Query.Matches] says.
+func testListCombined(r *room) {
+	base := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	names := []string{"Hello", "hello", "HELLO", "Goodbye", "Stra\u1e9ee"}
+	var all []history.Instance
+	for i := range 300 {
+		d := start(base.Add(time.Duration(i)*time.Second).UnixMicro(), history.InstanceID(fmt.Sprintf("%c-%03d", 'a'+i%3, i)), history.Statuses()[i%7])
+		d.Row.Name, d.Row.Tags = names[i%5], map[string]string{"region": fmt.Sprint(i % 4), "": "empty name"}
+		if i%11 == 0 {
+			d.Row.Tags["vip"] = ""
+		}
+		complete(d)
+		r.commit(d)
+		all = append(all, *d.Row)
+	}
+	slices.Reverse(all)
+	at := func(i int) time.Time { return base.Add(time.Duration(i) * time.Second) }
+	few := []history.RuntimeStatus{history.Completed, history.Failed}
+	for _, q := range []engine.Query{
+		{},
+		{Name: "HeLLo"},
+		{Name: "STRA\u00dfE"}, // folds to the same
+		{Name: "Hell"},
+		{Tags: map[string]string{"region": "2"}},
+		{Tags: map[string]string{"region": "2", "vip": ""}},
+		{Tags: map[string]string{"regio": "n2"}},
+		{Tags: map[string]string{"": "empty name"}, Statuses: few},
+		{Name: "hello", Statuses: few, Tags: map[string]string{"region": "1"}},
+		{Name: "hello", Statuses: few, CreatedFrom: at(50), CreatedTo: at(250)},
+		{Name: "goodbye", IDPrefix: "b-", CreatedTo: at(250)},
+		{IDPrefix: "c-1", Statuses: few, Tags: map[string]string{"region": "3"}},
+		{CompletedFrom: at(100)},
+		{CompletedTo: at(100), Name: "hello"},
+		{CompletedFrom: at(40), CompletedTo: at(200), IDPrefix: "a", Statuses: few},
+		{Statuses: []history.RuntimeStatus{history.Running}, CompletedFrom: at(0)},
+	} {
+		want := slices.DeleteFunc(slices.Clone(all), func(row history.Instance) bool { return !q.Matches(&row) })
+		r.same(fmt.Sprintf("CountInstances(%+v)", q), r.count(q), tally(want))
+		for _, limit := range []int{1, 7, 1000} {
+			q.Limit = limit
+			var got []history.Instance
+			for p := q; ; {
+				page := r.page(p)
+				got = append(got, page.Rows...)
+				if p.Before = page.Next; page.Next == 0 {
+					break
+				}
+			}
+			r.same(fmt.Sprintf("ListInstances(%+v), all pages", q), got, want)
+		}
+	}
+}
+
+// testListEntities: entities are listed and counted only if they are asked for.
+func testListEntities(r *room) {
+	a, entity := start(1, "a", history.Completed), start(2, "@counter@a", history.Running)
+	r.commit(a, entity)
+	for _, q := range []engine.Query{{}, {Name: "Hello"}, {Statuses: []history.RuntimeStatus{history.Running, history.Completed}}, {CreatedFrom: time.Unix(0, 0)}} {
+		r.same(fmt.Sprintf("ListInstances(%+v)", q), r.list(q), []history.Instance{*a.Row})
+		r.same(fmt.Sprintf("CountInstances(%+v)", q), r.count(q), engine.Counts{history.Completed: 1})
+	}
+	for _, q := range []engine.Query{{IDPrefix: "@"}, {IDPrefix: "@counter@", Name: "hello", Statuses: []history.RuntimeStatus{history.Running}}} {
+		r.same(fmt.Sprintf("ListInstances(%+v)", q), r.list(q), []history.Instance{*entity.Row})
+		r.same(fmt.Sprintf("CountInstances(%+v)", q), r.count(q), engine.Counts{history.Running: 1})
+	}
+	ended := update(entity, history.Completed)
+	r.commit(ended)
+	r.same("CountInstances", r.count(engine.Query{}), engine.Counts{history.Completed: 1})
+	r.commit(erase(ended))
+	r.same("contents", r.contents([]history.InstanceID{"@counter@a"}, []history.Number{entity.Number}).Rows, []history.Instance{*a.Row})
+}
+
+// testListWhileWriting: what is there all the time is on exactly one page, and
+// what is created after the first page is on none.
+func testListWhileWriting(r *room) {
+	const count = 60
+	deltas := make(map[history.Number]*engine.Delta)
+	for i := range count {
+		d := start(int64(i+1)*10, history.InstanceID(fmt.Sprint("id-", i)), history.Running)
+		deltas[d.Number] = d
+		r.commit(d)
+	}
+	for _, q := range []engine.Query{{}, {Name: "HELLO"}, {IDPrefix: "id-"}, {Statuses: []history.RuntimeStatus{history.Running, history.Completed}}} {
+		q.Limit = 7
+		must := make(map[history.Number]bool)
+		for n := range deltas {
+			must[n] = true
+		}
+		seen := make(map[history.Number]bool)
+		var newest int64
+		for n := range deltas {
+			newest = max(newest, n.Micros())
+		}
+		for first := true; ; first = false {
+			page := r.page(q)
+			for i := range page.Rows {
+				n := page.Rows[i].Number
+				if seen[n] || n.Micros() > newest && !first {
+					r.Errorf("ListInstances(%+v) shows number %d: again %t, or it is new", q, n, seen[n])
+				}
+				seen[n] = true
+			}
+			if q.Before = page.Next; page.Next == 0 {
+				break
+			}
+			// Below the page one ends and one goes, and another begins.
+			var lower []history.Number
+			for n := range deltas {
+				if n < page.Next {
+					lower = append(lower, n)
+				}
+			}
+			slices.Sort(lower)
+			if len(lower) > 3 {
+				gone, changed := deltas[lower[0]], deltas[lower[1]]
+				delete(deltas, gone.Number)
+				delete(must, gone.Number)
+				deltas[changed.Number] = update(changed, history.Completed)
+				r.commit(erase(gone), deltas[changed.Number])
+			}
+			d := start(newest+int64(len(seen))*10, history.InstanceID(fmt.Sprint("id-new-", newest, "-", len(seen))), history.Running)
+			deltas[d.Number] = d
+			r.commit(d)
+		}
+		for n := range must {
+			if !seen[n] {
+				r.Errorf("ListInstances(%+v) never shows number %d", q, n)
+			}
+		}
+	}
+}
+
+// testListManyIDs: a prefix that many ids have, and filters that few rows pass,
+// lead to all that match, in the end.
+func testListManyIDs(r *room) {
+	const count = 5000
+	var want []history.Instance
+	deltas := make([]*engine.Delta, count)
+	for i := range deltas {
+		d := start(int64(i+1), history.InstanceID(fmt.Sprintf("many-%05d", (i*7919)%count)), history.Completed)
+		complete(d)
+		if i == 3 || i == 2500 {
+			d.Row.CompletedAt = farFuture
+			want = append(want, *d.Row)
+		}
+		deltas[i] = d
+	}
+	r.commit(deltas...)
+	slices.Reverse(want)
+	rare := engine.Query{IDPrefix: "many-", CompletedFrom: farFuture}
+	r.same("ListInstances of a rare completion time", r.list(rare), want)
+	r.same("CountInstances of a rare completion time", r.count(rare), engine.Counts{history.Completed: 2})
+	r.same("CountInstances of a prefix", r.count(engine.Query{IDPrefix: "many-0"}), engine.Counts{history.Completed: count})
+	if got := r.list(engine.Query{IDPrefix: "many-", Limit: 2 * count}); len(got) != count {
+		r.Errorf("ListInstances(many-) = %d rows, want %d", len(got), count)
+	}
+	if got := r.list(engine.Query{IDPrefix: "many-0000", Limit: 20}); len(got) != 10 {
+		r.Errorf("ListInstances(many-0000) = %d rows, want 10", len(got))
+	}
+}
+
+// testCounts: counts follow every change of status, within one commit too.
+func testCounts(r *room) {
+	check := func(step string, want engine.Counts) {
+		r.Helper()
+		r.same("CountInstances after "+step, r.count(engine.Query{}), want)
+		for _, status := range history.Statuses() {
+			one := engine.Counts{status: want[status]}
+			if want[status] == 0 {
+				one = engine.Counts{}
+			}
+			r.same(fmt.Sprintf("CountInstances of %s after %s", status, step), r.count(engine.Query{Statuses: []history.RuntimeStatus{status}}), one)
+		}
+	}
+	check("nothing", engine.Counts{})
+	a, b := start(1, "a", history.Pending), start(2, "b", history.Pending)
+	r.commit(a, b)
+	check("two starts", engine.Counts{history.Pending: 2})
+	a2 := update(a, history.Running)
+	a3 := update(a2, history.Completed)
+	r.commit(a2, a3)
+	check("a run", engine.Counts{history.Pending: 1, history.Completed: 1})
+	c := start(3, "c", history.Pending)
+	c2 := update(c, history.Failed)
+	r.commit(c, c2)
+	check("a start that ends at once", engine.Counts{history.Pending: 1, history.Completed: 1, history.Failed: 1})
+	again := update(c2, history.Failed)
+	r.commit(again)
+	check("a row without a change", engine.Counts{history.Pending: 1, history.Completed: 1, history.Failed: 1})
+	taken := start(4, "a", history.Pending)
+	taken.Erase = erase(a3).Erase
+	r.commit(taken)
+	check("a takeover", engine.Counts{history.Pending: 2, history.Failed: 1})
+	gone := start(5, "gone", history.Pending)
+	r.commit(gone, erase(gone), erase(again))
+	check("ends", engine.Counts{history.Pending: 2})
+	b2 := update(b, history.Running)
+	r.commit(b2, erase(b2), erase(taken))
+	check("all ends", engine.Counts{})
+}
+
+// testCountsAfterFaults: counts and indexes hold what the rows hold, however a
+// commit fails.
+func testCountsAfterFaults(r *room) {
+	faulty := Faulty(r.Store)
+	all := make([]*engine.Delta, 40)
+	for i := range all {
+		all[i] = start(int64(i+1), history.InstanceID(fmt.Sprint("i", i)), history.Completed)
+	}
+	erasing := func() []*engine.Delta {
+		deltas := []*engine.Delta{start(100, "new", history.Pending)}
+		for _, d := range all {
+			deltas = append(deltas, erase(d))
+		}
+		return deltas
+	}
+	commit := func(deltas []*engine.Delta) error {
+		r.sign(deltas)
+		return faulty.Commit(r.Context(), deltas)
+	}
+	faulty.FailCommit(2, NotStored)
+	faulty.FailCommit(3, StoredButFailed)
+	for i, want := range []engine.Counts{{history.Completed: 40}, {history.Completed: 40}, {history.Pending: 1}} {
+		deltas := all
+		if i > 0 {
+			deltas = erasing()
+		}
+		if err := commit(deltas); (err != nil) != (i > 0) {
+			r.Errorf("Commit %d: %v", i+1, err)
+		}
+		r.same(fmt.Sprintf("CountInstances after commit %d", i+1), r.count(engine.Query{}), want)
+		r.contents(nil, nil)
+	}
+	if err := commit([]*engine.Delta{start(101, "newer", history.Pending)}); err != nil {
+		r.Errorf("Commit 4: %v", err)
+	}
+	r.same("CountInstances after commit 4", r.count(engine.Query{}), engine.Counts{history.Pending: 2})
+}

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -28,11 +29,22 @@ func testRandom(t *testing.T, open Open) {
 			r.same("contents", got, want)
 			for _, q := range w.queries(rt) {
 				r.same(fmt.Sprintf("ListInstances(%+v)", q), r.list(q), plain.list(q))
+				r.same(fmt.Sprintf("CountInstances(%+v)", q), r.count(q), plain.count(q))
 			}
 		}
 		rt.Repeat(map[string]func(*rapid.T){
 			"commit": func(rt *rapid.T) {
 				deltas := w.deltas(rt)
+				r.commit(deltas...)
+				plain.commit(deltas...)
+			},
+			"crowd": func(rt *rapid.T) {
+				deltas := w.crowd(rt)
+				r.commit(deltas...)
+				plain.commit(deltas...)
+			},
+			"purge": func(rt *rapid.T) {
+				deltas := append(w.purge(rt), w.deltas(rt)...)
 				r.commit(deltas...)
 				plain.commit(deltas...)
 			},
@@ -88,17 +100,14 @@ var drawStatus = rapid.SampledFrom(history.Statuses())
 
 // instance draws what happens to one instance: start, takeover, change, end.
 func (w *walk) instance(rt *rapid.T) *engine.Delta {
-	id := rapid.SampledFrom([]history.InstanceID{"a", "b", "c", "aa", "ab"}).Draw(rt, "id")
+	id := rapid.SampledFrom([]history.InstanceID{"a", "b", "c", "aa", "ab", "@e@a"}).Draw(rt, "id")
 	old := w.live[id]
 	switch action := rapid.SampledFrom([]string{"start", "row", "turn", "erase"}).Draw(rt, "action"); {
 	case old == nil || action == "start":
-		w.micros += rapid.Int64Range(1, 3).Draw(rt, "micros")
-		d := start(w.micros, id, drawStatus.Draw(rt, "status"))
+		d := w.start(rt, id)
 		if old != nil {
 			d.Erase = erase(old).Erase
 		}
-		w.numbers = append(w.numbers, d.Number)
-		w.live[id] = d
 		w.turn(rt, d)
 		return d
 	case action == "erase":
@@ -106,6 +115,7 @@ func (w *walk) instance(rt *rapid.T) *engine.Delta {
 		return erase(old)
 	case action == "row":
 		d := update(old, drawStatus.Draw(rt, "status"))
+		complete(d)
 		w.live[id] = d
 		w.turn(rt, d)
 		return d
@@ -114,6 +124,65 @@ func (w *walk) instance(rt *rapid.T) *engine.Delta {
 		w.turn(rt, d)
 		return d
 	}
+}
+
+// start draws a new instance. Most have a higher number than all before; but a
+// number may also be given out early and be stored late.
+func (w *walk) start(rt *rapid.T, id history.InstanceID) *engine.Delta {
+	status := drawStatus.Draw(rt, "status")
+	micros := w.micros + rapid.Int64Range(1, 3).Draw(rt, "micros")
+	if w.micros > 0 && rapid.IntRange(0, 3).Draw(rt, "late") == 0 {
+		micros = rapid.Int64Range(1, w.micros).Draw(rt, "early")
+	}
+	if slices.Contains(w.numbers, start(micros, id, status).Number) {
+		micros = w.micros + 1
+	}
+	w.micros = max(w.micros, micros)
+	d := start(micros, id, status)
+	d.Row.Name, d.Row.Tags = drawName.Draw(rt, "name"), drawTags.Draw(rt, "tags")
+	complete(d)
+	w.numbers = append(w.numbers, d.Number)
+	w.live[id] = d
+	return d
+}
+
+var (
+	drawName = rapid.SampledFrom([]string{"Hello", "HELLO", "Hell", "", "strasse", "\u017ftra\u017f\u017fe"})
+	drawTags = rapid.SampledFrom([]map[string]string{nil, {"k": "v"}, {"k": "w"}, {"k": "v", "kv": ""}, {"kv": ""}})
+)
+
+// complete gives the row of d the time that fits its status.
+func complete(d *engine.Delta) {
+	d.Row.CompletedAt = time.Time{}
+	if d.Row.Status.Terminal() {
+		d.Row.CompletedAt = d.Row.UpdatedAt
+	}
+}
+
+// crowd draws many new instances.
+func (w *walk) crowd(rt *rapid.T) []*engine.Delta {
+	deltas := make([]*engine.Delta, rapid.IntRange(20, 40).Draw(rt, "crowd"))
+	for i := range deltas {
+		deltas[i] = w.start(rt, history.InstanceID(fmt.Sprint("crowd-", len(w.numbers))))
+		w.turn(rt, deltas[i])
+	}
+	return deltas
+}
+
+// purge draws a stretch of the instances, with or without gaps, and erases them.
+func (w *walk) purge(rt *rapid.T) []*engine.Delta {
+	all := slices.SortedFunc(maps.Values(w.live), func(a, b *engine.Delta) int { return cmp.Compare(a.Number, b.Number) })
+	first := rapid.IntRange(0, len(all)).Draw(rt, "first")
+	kept := rapid.IntRange(2, 50).Draw(rt, "kept") // one of so many stays
+	var deltas []*engine.Delta
+	for i, d := range all[first:] {
+		if i%kept == 1 {
+			continue
+		}
+		delete(w.live, d.ID)
+		deltas = append(deltas, erase(d))
+	}
+	return deltas
 }
 
 // turn draws records and the work flag.
@@ -171,8 +240,15 @@ func (w *walk) queries(rt *rapid.T) []engine.Query {
 	})
 	q := engine.Query{
 		CreatedFrom: drawTime.Draw(rt, "from"), CreatedTo: drawTime.Draw(rt, "to"),
-		IDPrefix: rapid.SampledFrom([]string{"", "a", "ab"}).Draw(rt, "prefix"),
+		IDPrefix: rapid.SampledFrom([]string{"", "a", "ab", "crowd", "@"}).Draw(rt, "prefix"),
 		Limit:    rapid.IntRange(0, 3).Draw(rt, "limit"),
+	}
+	if rapid.Bool().Draw(rt, "labels") {
+		q.Name = rapid.SampledFrom([]string{"", "hELLO", "hell", "STRA\u1e9ee", "STRASSE", "none"}).Draw(rt, "name")
+		q.Tags = drawTags.Draw(rt, "tags")
+	}
+	if rapid.Bool().Draw(rt, "completed") {
+		q.CompletedFrom, q.CompletedTo = drawTime.Draw(rt, "completed from"), drawTime.Draw(rt, "completed to")
 	}
 	if len(w.numbers) > 0 && rapid.Bool().Draw(rt, "paged") {
 		q.Before = rapid.SampledFrom(w.numbers).Draw(rt, "before")

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"time"
@@ -127,13 +128,62 @@ func (r *room) find(id history.InstanceID) (history.Instance, bool) {
 	return row, ok
 }
 
+// list returns what q matches, in as many pages as it takes.
 func (r *room) list(q engine.Query) []history.Instance {
+	r.Helper()
+	limit := cmp.Or(q.Limit, 100)
+	var rows []history.Instance
+	for {
+		q.Limit = limit - len(rows)
+		page := r.page(q)
+		rows = append(rows, page.Rows...)
+		if q.Before = page.Next; page.Next == 0 || len(rows) == limit {
+			return rows
+		}
+	}
+}
+
+// page returns one page, and checks what holds for each.
+func (r *room) page(q engine.Query) engine.Page {
 	r.Helper()
 	page, err := r.Store.ListInstances(r.Context(), q)
 	if err != nil {
 		r.Fatalf("ListInstances(%+v): %v", q, err)
 	}
-	return page.Rows
+	if limit := cmp.Or(q.Limit, 100); len(page.Rows) > limit {
+		r.Errorf("ListInstances(%+v) = %d rows", q, len(page.Rows))
+	}
+	above := q.Before
+	for i := range page.Rows {
+		if n := page.Rows[i].Number; above != 0 && n >= above {
+			r.Errorf("ListInstances(%+v) has number %d after %d", q, n, above)
+		}
+		above = page.Rows[i].Number
+	}
+	if page.Next != 0 && (len(page.Rows) > 0 && page.Next > above || q.Before != 0 && page.Next >= q.Before) {
+		r.Errorf("ListInstances(%+v) goes on below %d, its last row is %d", q, page.Next, above)
+	}
+	return page
+}
+
+// count returns how many instances q matches in those statuses that have any.
+func (r *room) count(q engine.Query) engine.Counts {
+	r.Helper()
+	counts, err := r.Store.CountInstances(r.Context(), q)
+	if err != nil {
+		r.Fatalf("CountInstances(%+v): %v", q, err)
+	}
+	maps.DeleteFunc(counts, func(_ history.RuntimeStatus, n int64) bool { return n == 0 })
+	return counts
+}
+
+// tally counts rows as a store should.
+func tally(rows []history.Instance) engine.Counts {
+	counts := engine.Counts{}
+	for i := range rows {
+		counts[rows[i].Status]++
+	}
+	return counts
 }
 
 func (r *room) records(number history.Number) []engine.Record {
@@ -210,12 +260,18 @@ type contents struct {
 	Timers     [partitions][]engine.Timer
 }
 
-// contents reads the store; numbers and ids are those that may be in it.
+// contents reads the store; numbers and ids are those that may be in it. It
+// checks that counts and indexes agree with the rows.
 func (r *room) contents(ids []history.InstanceID, numbers []history.Number) contents {
 	r.Helper()
 	c := contents{
 		Rows:  r.list(engine.Query{Limit: 1 << 20}),
 		Found: make(map[history.InstanceID]history.Instance), Records: make(map[history.Number][]engine.Record),
+	}
+	r.same("CountInstances of all", r.count(engine.Query{}), tally(c.Rows))
+	for status := range tally(c.Rows) {
+		rows := slices.DeleteFunc(slices.Clone(c.Rows), func(row history.Instance) bool { return row.Status != status })
+		r.same("ListInstances of "+status.String(), r.list(engine.Query{Limit: 1 << 20, Statuses: []history.RuntimeStatus{status}}), rows)
 	}
 	for _, id := range ids {
 		if row, ok := r.find(id); ok {

@@ -18,10 +18,23 @@ func (h *Hub) Commit(ctx context.Context, deltas []*engine.Delta) error {
 		return err
 	}
 	defer h.db.leave()
-	h.writing.RLock()
-	defer h.writing.RUnlock()
+	h.writing.Lock()
+	defer h.writing.Unlock()
 	for _, d := range deltas {
 		if err := h.admit(d); err != nil {
+			return err
+		}
+	}
+	if err := h.store(deltas); err != nil {
+		return fmt.Errorf("commit %d deltas: %w", len(deltas), err)
+	}
+	return nil
+}
+
+// store writes deltas. writing is held.
+func (h *Hub) store(deltas []*engine.Delta) (err error) {
+	if h.counts == nil {
+		if h.counts, err = h.readCounts(); err != nil {
 			return err
 		}
 	}
@@ -29,16 +42,15 @@ func (h *Hub) Commit(ctx context.Context, deltas []*engine.Delta) error {
 	for _, d := range deltas {
 		w.add(d)
 	}
-	batch, err := w.finish()
-	if err != nil {
-		return fmt.Errorf("commit %d deltas: %w", len(deltas), err)
+	batch, counts, err := w.finish()
+	if err != nil || batch.Empty() {
+		return err
 	}
-	if batch.Empty() {
-		return nil
-	}
+	h.counts = nil // not known, unless all goes well
 	if err := h.db.apply(batch); err != nil {
-		return fmt.Errorf("commit %d deltas: %w", len(deltas), err)
+		return err
 	}
+	h.counts = counts
 	return nil
 }
 
@@ -74,17 +86,19 @@ func (h *Hub) checkMessage(m engine.MessageKey) error {
 // once: an instance is often started, run and ended by the same batch, and most
 // messages are consumed by the batch that sends them. So all that an instance
 // gains waits in a change, and messages wait in sent; what later deltas undo
-// never reaches the batch. Deletions go into the batch at once, and so before
-// what finish adds.
+// never reaches the batch. Other deletions than those of whole instances go into
+// the batch at once, and so before what finish adds.
 type writer struct {
 	hub     *Hub
 	batch   *pebble.Batch
 	changes map[history.Number]*change
 	order   []*change // of first mention
 	sent    map[engine.MessageKey][]byte
-	stored  *pebble.Iterator // over the records before the batch; nil until it is needed
-	buf     []byte           // for one encoded value at a time
-	err     error            // the first one; the batch is of no use then
+	erased  map[history.Number]erased // stored before the batch
+	counts  engine.Counts             // what the batch adds to the hub's
+	stored  *pebble.Iterator          // over the records before the batch; nil until it is needed
+	buf     []byte                    // for one encoded value at a time
+	err     error                     // the first one; the batch is of no use then
 }
 
 // change is what a batch adds to an instance.
@@ -105,6 +119,7 @@ func newWriter(h *Hub) *writer {
 	return &writer{
 		hub: h, batch: h.db.pebble.NewBatch(),
 		changes: make(map[history.Number]*change), sent: make(map[engine.MessageKey][]byte),
+		erased: make(map[history.Number]erased), counts: engine.Counts{},
 	}
 }
 
@@ -177,11 +192,7 @@ func (w *writer) erase(d *engine.Delta) {
 			return
 		}
 	}
-	w.delete(w.hub.rowKey(e.Number))
-	w.delete(w.hub.statusKey(oldStatus, e.Number))
-	w.delete(w.hub.workKey(d.Partition, e.Number))
-	first := w.hub.recordKey(e.Number, 0)
-	w.deleteRecords(first, first[:len(first)-4].next())
+	w.erased[e.Number] = erased{d.Partition, e, oldStatus}
 }
 
 func (w *writer) dropRecords(d *engine.Delta) {
@@ -195,8 +206,10 @@ func (w *writer) dropRecords(d *engine.Delta) {
 	w.deleteRecords(w.hub.recordKey(d.Number, first), w.hub.recordKey(d.Number, end))
 }
 
-// finish adds what has waited and returns the batch.
-func (w *writer) finish() (*pebble.Batch, error) {
+// finish adds what has waited and returns the batch, and what the hub's counts
+// are after it.
+func (w *writer) finish() (*pebble.Batch, engine.Counts, error) {
+	w.writeErased()
 	for _, c := range w.order {
 		w.writeRow(c)
 		for _, r := range c.records {
@@ -215,7 +228,8 @@ func (w *writer) finish() (*pebble.Batch, error) {
 	if w.stored != nil {
 		w.fail(w.stored.Close())
 	}
-	return w.batch, w.err
+	counts := w.writeCounts()
+	return w.batch, counts, w.err
 }
 
 func (w *writer) writeRow(c *change) {
@@ -227,11 +241,17 @@ func (w *writer) writeRow(c *change) {
 	if c.created() {
 		w.buf = binary.BigEndian.AppendUint64(w.buf[:0], uint64(c.number))
 		w.set(w.hub.idKey(c.id), w.buf)
-	} else if c.oldStatus != c.row.Status {
-		w.delete(w.hub.statusKey(c.oldStatus, c.number))
+		w.count(c.id, c.row.Status, 1)
+		for _, beginning := range w.hub.stretches(c.row, c.row.Status) {
+			w.set(beginning.number(c.number), nil)
+		}
+		return
 	}
-	if c.created() || c.oldStatus != c.row.Status {
-		w.set(w.hub.statusKey(c.row.Status, c.number), nil)
+	if c.oldStatus != c.row.Status && indexed(c.id) {
+		w.count(c.id, c.oldStatus, -1)
+		w.count(c.id, c.row.Status, 1)
+		w.delete(w.hub.statusStretch(c.oldStatus).number(c.number))
+		w.set(w.hub.statusStretch(c.row.Status).number(c.number), nil)
 	}
 }
 

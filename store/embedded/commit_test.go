@@ -53,14 +53,14 @@ func TestBatchIsCoalesced(t *testing.T) {
 		want   uint32 // operations in the batch
 	}{
 		{"nothing", []*engine.Delta{{}}, 0},
-		{"start", []*engine.Delta{start}, 5},                                // row, id, status, record, work
-		{"start and run", []*engine.Delta{start, run}, 6},                   // and a record
-		{"from start to end", []*engine.Delta{start, run, end}, 6},          // and a record, but no work
-		{"start, run, again", []*engine.Delta{start, run, again}, 5},        // the last record only
-		{"run", []*engine.Delta{run}, 4},                                    // row, two of status, record
-		{"run and end", []*engine.Delta{run, end}, 6},                       // and a record, work
+		{"start", []*engine.Delta{start}, 7},                                // row, id, status, name, count, record, work
+		{"start and run", []*engine.Delta{start, run}, 8},                   // and a record
+		{"from start to end", []*engine.Delta{start, run, end}, 8},          // and a record, but no work
+		{"start, run, again", []*engine.Delta{start, run, again}, 7},        // the last record only
+		{"run", []*engine.Delta{run}, 6},                                    // row, two of status, two counts, record
+		{"run and end", []*engine.Delta{run, end}, 8},                       // and a record, work
 		{"from start to erase", []*engine.Delta{start, run, end, erase}, 1}, // the id may belong to another
-		{"erase", []*engine.Delta{erase}, 4},                                // id, row, status, work; no record is stored
+		{"erase", []*engine.Delta{erase}, 6},                                // id, row, status, name, count, work; no record is stored
 		{"send", []*engine.Delta{send}, 1},
 		{"consume", []*engine.Delta{consume}, 1},
 		{"send and consume", []*engine.Delta{send, consume}, 0},
@@ -70,7 +70,7 @@ func TestBatchIsCoalesced(t *testing.T) {
 		for _, d := range tt.deltas {
 			w.add(d)
 		}
-		batch, err := w.finish()
+		batch, _, err := w.finish()
 		if err != nil || batch.Count() != tt.want {
 			t.Errorf("batch of %s has %d operations, error %v, want %d", tt.name, batch.Count(), err, tt.want)
 		}

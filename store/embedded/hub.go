@@ -35,10 +35,12 @@ type Hub struct {
 	name       string
 	partitions int
 
-	// writing is held shared by a commit and alone by Acquire, so that no commit
-	// of an old owner becomes durable after the new epoch. It guards epochs.
-	writing sync.RWMutex
+	// writing is held by a commit, so that it adds to the counts of the one
+	// before, and by Acquire, so that no commit of an old owner becomes durable
+	// after the new epoch. It guards what follows.
+	writing sync.Mutex
 	epochs  []engine.Epoch
+	counts  engine.Counts // as they are stored; nil when that is not known
 }
 
 var _ engine.Store = (*Hub)(nil)
@@ -217,3 +219,6 @@ func (h *Hub) checkPartition(partition int) error {
 	}
 	return nil
 }
+
+// settle waits until all that can be read now is durable; see [DB.settle].
+func (h *Hub) settle() error { return h.db.settle() }

@@ -15,10 +15,13 @@ import (
 const (
 	spaceHubs     = 'h'
 	spaceBig      = 'b'
+	spaceCounts   = 'c'
 	spaceEpochs   = 'e'
+	spaceTags     = 'g'
 	spaceRows     = 'i'
 	spaceInbox    = 'm'
 	spaceIDs      = 'n'
+	spaceNames    = 'o'
 	spaceRecords  = 'r'
 	spaceStatuses = 's'
 	spaceTimers   = 't'
@@ -40,6 +43,9 @@ func (k key) uint32(n uint32) key { return binary.BigEndian.AppendUint32(k, n) }
 func (k key) uint64(n uint64) key { return binary.BigEndian.AppendUint64(k, n) }
 func (k key) int32(n int32) key   { return k.uint32(uint32(n) ^ 1<<31) }
 func (k key) int64(n int64) key   { return k.uint64(uint64(n) ^ 1<<63) }
+
+// text appends its length too, so that no text is the beginning of another.
+func (k key) text(s string) key { return append(binary.AppendUvarint(k, uint64(len(s))), s...) }
 
 func (k key) number(n history.Number) key { return k.uint64(uint64(n)) }
 func (k key) partition(p int) key         { return k.uint16(uint16(p)) }
@@ -92,10 +98,6 @@ func (f *fixed) int64() int64           { return int64(f.uint64() ^ 1<<63) }
 func (h *Hub) rowKey(n history.Number) key     { return newKey(h.id, spaceRows).number(n) }
 func (h *Hub) idKey(id history.InstanceID) key { return append(newKey(h.id, spaceIDs), id...) }
 func (h *Hub) epochKey(partition int) key      { return newKey(h.id, spaceEpochs).partition(partition) }
-
-func (h *Hub) statusKey(status history.RuntimeStatus, n history.Number) key {
-	return newKey(h.id, spaceStatuses).uint8(uint8(status)).number(n)
-}
 
 func (h *Hub) recordKey(n history.Number, seq uint32) key {
 	return newKey(h.id, spaceRecords).number(n).uint32(seq)

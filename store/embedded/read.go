@@ -31,7 +31,7 @@ func (h *Hub) scan(ctx context.Context, bounds *pebble.IterOptions, first, next 
 			return
 		}
 		defer it.Close() // its error is that of it.Error
-		if err := h.db.settle(); err != nil {
+		if err := h.settle(); err != nil {
 			yield(nil, err)
 			return
 		}
@@ -70,14 +70,14 @@ func (h *Hub) findInstance(ctx context.Context, id history.InstanceID) (row hist
 			return row, false, err
 		}
 		if !found {
-			return row, false, h.db.settle()
+			return row, false, h.settle()
 		}
 		row, ok, err = h.row(number)
 		if err != nil {
 			return row, false, err
 		}
 		if ok {
-			return row, true, h.db.settle()
+			return row, true, h.settle()
 		}
 		// Between the two reads the instance was erased, or its id taken over.
 		// A mapping without a row that stays so is damage.

@@ -1,0 +1,185 @@
+package embedded
+
+import (
+	"encoding/binary"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/perdure/perdure/history"
+)
+
+// indexed reports whether the instance is in the indexes and in the counts:
+// entities are not.
+func indexed(id history.InstanceID) bool { return !strings.HasPrefix(string(id), "@") }
+
+// stretches returns the beginnings of the index keys of a row whose stored
+// status is status; each key ends with the row's number. The name and the tags
+// of an instance never change.
+func (h *Hub) stretches(row *history.Instance, status history.RuntimeStatus) []key {
+	if !indexed(row.ID) {
+		return nil
+	}
+	keys := make([]key, 0, 2+len(row.Tags))
+	keys = append(keys, h.statusStretch(status), h.nameStretch(row.Name))
+	for name, value := range row.Tags {
+		keys = append(keys, h.tagStretch(name, value))
+	}
+	return keys
+}
+
+func (h *Hub) statusStretch(status history.RuntimeStatus) key {
+	return newKey(h.id, spaceStatuses).uint8(uint8(status))
+}
+
+func (h *Hub) nameStretch(name string) key {
+	return newKey(h.id, spaceNames).text(fold(name))
+}
+
+func (h *Hub) tagStretch(name, value string) key {
+	return newKey(h.id, spaceTags).text(name).text(value)
+}
+
+// fold returns the same text for all that strings.EqualFold holds for equal.
+func fold(text string) string { return strings.Map(foldRune, text) }
+
+func foldRune(r rune) rune {
+	if r < utf8.RuneSelf {
+		if 'A' <= r && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}
+	least := r
+	for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
+		least = min(least, other)
+	}
+	return unicode.ToLower(least)
+}
+
+// numbers is a set of instance numbers that is walked downwards: what is asked
+// of it gets lower from call to call.
+type numbers interface {
+	// below returns the highest number of the set that is below before.
+	below(before history.Number) (n history.Number, ok bool, err error)
+}
+
+// What looking at a key costs, of the budget of a search: the next key of an
+// iterator, and one somewhere else. Reading and decoding a row costs as much as
+// the latter.
+const (
+	stepCost = 1
+	seekCost = 8
+)
+
+// nearSteps is how many keys a stretch steps over before it seeks.
+const nearSteps = seekCost
+
+// stretch is the numbers at the ends of the keys that begin alike.
+type stretch struct {
+	it     *pebble.Iterator // bounded to them
+	key    key              // their beginning
+	spent  *int
+	at     history.Number // where it stands
+	begun  bool
+	ended  bool
+	status history.RuntimeStatus // of a stretch of statuses
+}
+
+func (s *stretch) below(before history.Number) (history.Number, bool, error) {
+	if s.begun && (s.ended || s.at < before) {
+		return s.at, !s.ended, nil
+	}
+	if s.begun {
+		for range nearSteps {
+			*s.spent += stepCost
+			if !s.stand(s.it.Prev()) || s.at < before {
+				return s.at, !s.ended, s.it.Error()
+			}
+		}
+	}
+	s.begun = true
+	*s.spent += seekCost
+	s.stand(s.it.SeekLT(s.key.number(before)))
+	return s.at, !s.ended, s.it.Error()
+}
+
+// stand notes where the iterator is, if it is somewhere.
+func (s *stretch) stand(valid bool) bool {
+	if s.ended = !valid; valid {
+		k := s.it.Key()
+		s.at = history.Number(binary.BigEndian.Uint64(k[len(k)-8:]))
+	}
+	return valid
+}
+
+// union is the stretches of some statuses as one set. They are few, so it looks
+// at each.
+type union []*stretch
+
+func (u union) below(before history.Number) (history.Number, bool, error) {
+	var highest history.Number
+	found := false
+	for _, s := range u {
+		n, ok, err := s.below(before)
+		if err != nil {
+			return 0, false, err
+		}
+		if ok && (!found || n > highest) {
+			highest, found = n, true
+		}
+	}
+	return highest, found, nil
+}
+
+// status returns the status whose stretch holds n, which below returned last.
+func (u union) status(n history.Number) history.RuntimeStatus {
+	for _, s := range u {
+		if !s.ended && s.at == n {
+			return s.status
+		}
+	}
+	return history.Unknown
+}
+
+// listed is a set whose numbers are known, the highest first.
+type listed struct{ numbers []history.Number }
+
+func (l *listed) below(before history.Number) (history.Number, bool, error) {
+	for len(l.numbers) > 0 && l.numbers[0] >= before {
+		l.numbers = l.numbers[1:]
+	}
+	if len(l.numbers) == 0 {
+		return 0, false, nil
+	}
+	return l.numbers[0], true, nil
+}
+
+// intersection is what all of some sets, at least one, have in common.
+type intersection []numbers
+
+// below returns the highest common number below before. It goes from set to
+// set, each time down to the highest number that the next one has, until all
+// agree. Before each round it asks enough: once that says so it returns
+// stopped, and n as a bound: nothing common is at or above it.
+func (in intersection) below(before history.Number, enough func(history.Number) bool) (n history.Number, ok, stopped bool, err error) {
+	agreed := 0
+	for i := 0; agreed < len(in); i = (i + 1) % len(in) {
+		if i == 0 && enough(before) {
+			return before, false, true, nil
+		}
+		m, ok, err := in[i].below(before)
+		if err != nil || !ok {
+			return 0, false, false, err
+		}
+		if m == before-1 && agreed > 0 {
+			agreed++
+		} else {
+			agreed = 1
+		}
+		before = m + 1
+	}
+	return before - 1, true, false, nil
+}
