@@ -41,24 +41,43 @@ func newCommits(store Committer) *commits {
 // add queues a delta; its done is called exactly once, from run, in order of add. It
 // never blocks. After close, done is called at once with ErrUnavailable.
 func (c *commits) add(delta *Delta, done func(error)) {
-	bytes := 0
-	if delta != nil {
-		if delta.Record != nil {
-			bytes += len(delta.Record.Bytes)
-		}
-		for i := range delta.Sent {
-			bytes += len(delta.Sent[i].Bytes)
-		}
+	c.enqueue(done, commit{delta, deltaBytes(delta), done})
+}
+
+// addAll queues deltas that belong together side by side, so that few commits
+// store them. done is called once, after the last of them.
+func (c *commits) addAll(deltas []*Delta, done func(error)) {
+	batch := make([]commit, len(deltas)+1)
+	for i, delta := range deltas {
+		batch[i] = commit{delta, deltaBytes(delta), func(error) {}}
 	}
+	batch[len(deltas)].done = done
+	c.enqueue(done, batch...)
+}
+
+func (c *commits) enqueue(done func(error), batch ...commit) {
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
 		done(ErrUnavailable)
 		return
 	}
-	c.queue = append(c.queue, commit{delta, bytes, done})
+	c.queue = append(c.queue, batch...)
 	c.mu.Unlock()
 	c.more.Signal()
+}
+
+func deltaBytes(delta *Delta) (bytes int) {
+	if delta == nil {
+		return 0
+	}
+	if delta.Record != nil {
+		bytes += len(delta.Record.Bytes)
+	}
+	for i := range delta.Sent {
+		bytes += len(delta.Sent[i].Bytes)
+	}
+	return bytes
 }
 
 // close makes run return once what is queued has been stored.

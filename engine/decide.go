@@ -42,9 +42,13 @@ func (t *tenure) turn(inst *instance) {
 			loaded = inst.state != nil && inst.deltas == 0 // else it is touched when it is durable
 		}
 	}
+	if len(sent) > 0 { // before anybody else decides about it: what it sends stays in order
+		p.mu.Unlock()
+		t.route(sent)
+		p.mu.Lock()
+	}
 	p.yield(inst)
 	p.mu.Unlock()
-	t.route(sent)
 	if loaded {
 		t.cache.touch(inst)
 	}
@@ -76,13 +80,12 @@ func (t *tenure) decide(inst *instance, batch []message) (d *decision, consumed 
 		return nil, keys(batch), nil, nil
 	case inst.early(t.now()):
 		// Only a termination is worth waking a start that is not due.
-		for i := range batch {
-			if batch[i].event.Kind == history.ExecutionTerminated {
-				in := take(&inst.row, inst.state, batch, t.now())
-				return terminate(inst.row, inst.state, in.turn, in.terminated.Payload), keys(batch[:in.accepted]), batch[in.accepted:], nil
-			}
+		terminations, rest := partTerminations(batch)
+		in := take(&inst.row, inst.state, terminations, t.now())
+		if in.terminated != nil {
+			d = terminate(inst.row, inst.state, in)
 		}
-		return nil, nil, batch, nil
+		return d, keys(terminations[:in.accepted]), append(rest, terminations[in.accepted:]...), nil
 	}
 
 	in := take(&inst.row, inst.state, batch, t.now())
@@ -90,7 +93,7 @@ func (t *tenure) decide(inst *instance, batch []message) (d *decision, consumed 
 	switch {
 	case in.terminated != nil:
 		t.exec.Forget(inst.row.Number)
-		return terminate(inst.row, inst.state, in.turn, in.terminated.Payload), keys(used), left, nil
+		return terminate(inst.row, inst.state, in), keys(used), left, nil
 	case len(in.turn.Events) == 0 && len(inst.state.Waiting) == 0:
 		return nil, keys(used), left, nil
 	}
@@ -191,6 +194,18 @@ func (t *tenure) load(inst *instance) error {
 	return nil
 }
 
+// partTerminations splits batch in two.
+func partTerminations(batch []message) (terminations, rest []message) {
+	for _, m := range batch {
+		if m.event.Kind == history.ExecutionTerminated {
+			terminations = append(terminations, m)
+		} else {
+			rest = append(rest, m)
+		}
+	}
+	return terminations, rest
+}
+
 func findStart(batch []message) int {
 	for i := range batch {
 		if batch[i].event.Kind == history.ExecutionStarted {
@@ -286,7 +301,7 @@ func (t *tenure) fill(delta *Delta, inst *instance, d *decision) []routed {
 	delta.SetTimers, delta.ClearTimers = d.set, d.clear
 	p.disarm(inst, d.clear)
 	if d.erase != nil {
-		inst.flagged = false
+		inst.flagged, inst.inFlight = false, false
 	}
 	if want := d.work(); want != inst.flagged {
 		inst.flagged = want
@@ -350,8 +365,12 @@ func (t *tenure) committed(inst *instance, d *decision, delta *Delta) {
 	p.release(inst)
 	p.mu.Unlock()
 
-	if d != nil && d.ended {
+	switch {
+	case d == nil:
+	case d.ended:
 		t.waiters.notify(inst.id)
+	case d.oldStatus == history.Pending:
+		t.waiters.notifyStarted(inst.id)
 	}
 	if loaded {
 		t.cache.touch(inst)

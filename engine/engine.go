@@ -108,6 +108,7 @@ func (e *Engine) own(ctx context.Context) error {
 		store: e.store, exec: e.exec, options: e.options, log: e.options.Logger,
 		commits: newCommits(e.store), runs: newRuns(), alarms: newAlarms(e.options.Now),
 		cache: newCache(e.exec, e.options.CacheBytes), waiters: &e.waiters,
+		felling: make(chan struct{}, 1),
 	}
 	t.ctx, t.end = context.WithCancelCause(context.WithoutCancel(ctx))
 	t.activities = newActivities(e.options.MaxActivities, t.perform)

@@ -84,6 +84,21 @@ func (i *instance) needless() bool {
 	return !i.queued && !i.running && i.deltas == 0 && i.held == nil && len(i.inbox) == 0 && len(i.tasks) == 0 && !i.unread
 }
 
+// clearInbox empties the inbox of an instance that goes, except for what belongs
+// to the next one: the start of a child with this id and all behind it. Starts by
+// the instances gone go too. It returns the rows to delete.
+func (i *instance) clearInbox(gone map[history.InstanceID]bool) []MessageKey {
+	at := slices.IndexFunc(i.inbox, func(m message) bool {
+		return m.event.Kind == history.ExecutionStarted && (m.event.Started.Parent == nil || !gone[m.event.Started.Parent.InstanceID])
+	})
+	if at < 0 {
+		at = len(i.inbox)
+	}
+	consumed := keys(i.inbox[:at])
+	i.inbox = i.inbox[at:]
+	return consumed
+}
+
 // answered returns the activities whose results wait to be taken in: they are
 // open in the history, and have run.
 func (i *instance) answered() map[int32]bool {

@@ -149,7 +149,7 @@ func (t *tenure) create(inst *instance, req *StartRequest, done func(error)) []r
 	d := begin(ev, req.ID, p.newNumber(now), history.NewExecutionID(), inst.row)
 	var consumed []MessageKey
 	if inst.exists() { // what its inbox holds was for the one that is replaced
-		consumed, inst.inbox = keys(inst.inbox), nil
+		consumed = inst.clearInbox(nil)
 	}
 	if inst.state != nil {
 		d.replace(&inst.row, inst.state)

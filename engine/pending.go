@@ -17,18 +17,6 @@ func (e *Engine) PlanRewind(ctx context.Context, id history.InstanceID, req Rewi
 	return RewindPlan{}, ErrUnsupported
 }
 
-func (e *Engine) Restart(ctx context.Context, id history.InstanceID, req RestartRequest) (history.InstanceID, error) {
-	return "", ErrUnsupported
-}
-
-func (e *Engine) Purge(ctx context.Context, id history.InstanceID, req PurgeRequest) (PurgeResult, error) {
-	return PurgeResult{}, ErrUnsupported
-}
-
-func (e *Engine) PurgeBy(ctx context.Context, filter PurgeFilter) (PurgeResult, error) {
-	return PurgeResult{}, ErrUnsupported
-}
-
 func (e *Engine) Explain(ctx context.Context, id history.InstanceID) (Explanation, error) {
 	return Explanation{}, ErrUnsupported
 }

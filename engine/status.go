@@ -113,7 +113,9 @@ func (e *Engine) Count(ctx context.Context, q Query) (Counts, error) {
 // WaitStarted returns once the instance's first turn is durable, or it has
 // ended, with the errors of [Engine.Wait].
 func (e *Engine) WaitStarted(ctx context.Context, id history.InstanceID) error {
-	return ErrUnsupported
+	news := e.waiters.addStarting(id)
+	defer e.waiters.removeStarting(id, news)
+	return e.await(ctx, id, news, func(status history.RuntimeStatus) bool { return status != history.Pending })
 }
 
 // Wait returns when the instance has ended, durably, or with ErrNotFound, or
@@ -121,15 +123,21 @@ func (e *Engine) WaitStarted(ctx context.Context, id history.InstanceID) error {
 func (e *Engine) Wait(ctx context.Context, id history.InstanceID) error {
 	news := e.waiters.add(id)
 	defer e.waiters.remove(id, news)
+	return e.await(ctx, id, news, history.RuntimeStatus.Terminal)
+}
+
+// await returns when the status of the instance is one that is waited for,
+// durably; news tells when that may be.
+func (e *Engine) await(ctx context.Context, id history.InstanceID, news <-chan bool, reached func(history.RuntimeStatus) bool) error {
 	for {
-		if !e.alive(id) {
+		if !e.before(id, reached) {
 			row, ok, err := e.store.FindInstance(ctx, id)
 			switch {
 			case err != nil:
 				return fmt.Errorf("find instance %s: %w", id, err)
 			case !ok:
 				return fmt.Errorf("%w: %q", ErrNotFound, id)
-			case row.Status.Terminal():
+			case reached(row.Status):
 				return nil
 			}
 		}
@@ -140,8 +148,8 @@ func (e *Engine) Wait(ctx context.Context, id history.InstanceID) error {
 			return fmt.Errorf("%w: it is shutting down", ErrUnavailable)
 		}
 		select {
-		case ended := <-news:
-			if ended {
+		case sure := <-news:
+			if sure {
 				return nil
 			}
 		case <-change: // stopping, or another tenure
@@ -151,9 +159,9 @@ func (e *Engine) Wait(ctx context.Context, id history.InstanceID) error {
 	}
 }
 
-// alive reports whether the instance is known, without asking the store, to be
-// there and not to have ended.
-func (e *Engine) alive(id history.InstanceID) bool {
+// before reports whether the instance is known, without asking the store, to be
+// there and not to have reached what is waited for.
+func (e *Engine) before(id history.InstanceID, reached func(history.RuntimeStatus) bool) bool {
 	t := e.current()
 	if t == nil {
 		return false
@@ -162,5 +170,5 @@ func (e *Engine) alive(id history.InstanceID) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	inst, ok := p.instances[id]
-	return ok && inst.known && inst.exists() && !inst.row.Status.Terminal()
+	return ok && inst.known && inst.exists() && !reached(inst.row.Status)
 }

@@ -37,6 +37,7 @@ type tenure struct {
 	activities *activities
 	cache      *cache
 	waiters    *waiters
+	felling    chan struct{} // holds a token while a tree of instances is being purged
 }
 
 func (t *tenure) now() time.Time { return t.options.Now() }

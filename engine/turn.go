@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"time"
 
@@ -93,7 +94,8 @@ func ceilMicro(t time.Time) time.Time {
 type intake struct {
 	turn       history.Turn // incoming events; none when nothing was accepted
 	terminated *history.Event
-	accepted   int // messages looked at; the rest stays in the inbox
+	recursive  bool // the children are to end too
+	accepted   int  // messages looked at; the rest stays in the inbox
 }
 
 // take decides, message by message and against the state that the ones before
@@ -147,6 +149,10 @@ func take(row *history.Instance, st *history.State, inbox []message, now time.Ti
 			}
 			suspended = false
 		case history.ExecutionTerminated:
+			if !terminates(&ev, row) {
+				continue
+			}
+			in.recursive = in.recursive || ev.Recursive
 			if in.terminated != nil {
 				continue
 			}
@@ -171,6 +177,12 @@ func answers(done, scheduled *history.Event) bool {
 	default:
 		return scheduled.Kind == history.SubOrchestrationInstanceCreated
 	}
+}
+
+// terminates reports whether ev is meant for row: a parent that ends its children
+// ends no instance of somebody else that has the id of one.
+func terminates(ev *history.Event, row *history.Instance) bool {
+	return ev.Instance == "" || row.Parent != nil && row.Parent.InstanceID == ev.Instance && row.Parent.TaskID == ev.TaskID
 }
 
 // turnTime is the orchestrator's now: it advances with every turn, whatever the
@@ -224,8 +236,9 @@ func finish(row history.Instance, st *history.State, turn history.Turn, out hist
 
 // terminate decides a turn that ends the instance without running its code
 // (spec/runtime.md 5.4).
-func terminate(row history.Instance, st *history.State, turn history.Turn, reason json.RawMessage) *decision {
+func terminate(row history.Instance, st *history.State, in intake) *decision {
 	d := &decision{row: row, oldStatus: row.Status, state: st}
+	turn, reason := in.turn, in.terminated.Payload
 	if st.Turns == 0 && !row.ScheduledAt.IsZero() {
 		d.clear = append(d.clear, wakeTimer(&row))
 	}
@@ -240,8 +253,26 @@ func terminate(row history.Instance, st *history.State, turn history.Turn, reaso
 	d.record = &turn
 	st.Apply(&turn)
 	d.end(history.Terminated, reason, nil)
+	if in.recursive {
+		d.endChildren(reason)
+	}
 	d.settleRow(&row)
 	return d
+}
+
+// endChildren hands a termination on to the children that are waited for. It
+// follows their starts on the same way, so none slips through.
+func (d *decision) endChildren(reason json.RawMessage) {
+	for _, task := range slices.Sorted(maps.Keys(d.state.Open)) {
+		child := d.state.Open[task]
+		if child.Kind != history.SubOrchestrationInstanceCreated {
+			continue
+		}
+		d.send(child.Instance, "", history.Event{
+			Kind: history.ExecutionTerminated, At: d.state.At, Payload: reason, Recursive: true,
+			Instance: d.row.ID, TaskID: task,
+		})
+	}
 }
 
 // act records an action in the turn and notes its effects.
@@ -419,14 +450,34 @@ func (d *decision) work() bool {
 // replace makes a start end the live instance that has its id (spec/runtime.md
 // 5.1): its timers go, and its parent is told.
 func (d *decision) replace(old *history.Instance, st *history.State) {
+	d.giveUp(old, st)
+	d.tellParent(old, "replaced", d.row.CreatedAt)
+}
+
+// giveUp clears what a live instance that goes has scheduled.
+func (d *decision) giveUp(old *history.Instance, st *history.State) {
 	was := &decision{row: *old, state: st}
 	was.abandonOpen()
 	if st.Turns == 0 && !old.ScheduledAt.IsZero() {
 		was.clear = append(was.clear, wakeTimer(old))
 	}
 	d.clear, d.abandon = was.clear, true
+}
+
+// tellParent tells the parent of a live instance that goes, if one waits, that it
+// was terminated.
+func (d *decision) tellParent(old *history.Instance, reason string, at time.Time) {
 	if parent := old.Parent; parent != nil {
-		reason := json.RawMessage(`"replaced"`)
-		d.send(parent.InstanceID, parent.ExecutionID, childEnded(parent.TaskID, d.row.CreatedAt, history.Terminated, reason, nil))
+		d.send(parent.InstanceID, parent.ExecutionID, childEnded(parent.TaskID, at, history.Terminated, reasonPayload(reason), nil))
 	}
+}
+
+// erase decides that the instance goes without a trace (spec/runtime.md 5.9). st is the
+// fold of a live one, nil when it has ended.
+func erase(row history.Instance, st *history.State) *decision {
+	d := &decision{erase: &row, rowKept: true, ended: true}
+	if st != nil {
+		d.giveUp(&row, st)
+	}
+	return d
 }

@@ -154,7 +154,7 @@ func (c *core) turn(inbox []message, outcome history.Outcome) {
 	}
 	switch {
 	case in.terminated != nil:
-		c.decided(terminate(c.row, c.state, in.turn, in.terminated.Payload))
+		c.decided(terminate(c.row, c.state, in))
 	case len(in.turn.Events) == 0 && len(c.state.Waiting) == 0:
 		c.line("no turn")
 	default:

@@ -1,0 +1,227 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/perdure/perdure/history"
+)
+
+// Purge removes an instance that has ended, and with it all that is stored of it.
+// A missing one is no error: nothing is deleted. When it returns nil the removal is
+// durable. Errors: ErrInvalidArgument, ErrInvalidState when it, or with
+// req.Recursive one of its children, is live, ErrUnavailable (spec/runtime.md 5.9).
+//
+// The tree of a recursive purge is what the stored histories show: children
+// that were waited for, and theirs. Instances started without being waited for
+// are on their own, and so is whatever else has the id of a child now.
+func (e *Engine) Purge(ctx context.Context, id history.InstanceID, req PurgeRequest) (PurgeResult, error) {
+	if id == "" {
+		return PurgeResult{}, fmt.Errorf("%w: instance id is empty", ErrInvalidArgument)
+	}
+	t, err := e.owner(ctx)
+	if err != nil {
+		return PurgeResult{}, err
+	}
+	if req.Recursive {
+		// One at a time: two that claim the same instances in different order
+		// would wait for each other.
+		select {
+		case t.felling <- struct{}{}:
+			defer func() { <-t.felling }()
+		case <-ctx.Done():
+			return PurgeResult{}, context.Cause(ctx)
+		}
+	}
+	f := &felling{tenure: t, members: make(map[history.InstanceID]bool)}
+	defer f.release()
+	if err := f.claim(ctx, id, req.Recursive); err != nil {
+		return PurgeResult{}, err
+	}
+	return f.fell(ctx, req.Force)
+}
+
+// felling is the purge of a tree of instances, which may be a single one. It
+// claims all of them first, parents before children: while it looks none of them
+// moves. Then it erases children before parents, so that after a crash in the
+// middle the histories still show what is left.
+type felling struct {
+	tenure  *tenure
+	claimed []*instance                 // parents first
+	members map[history.InstanceID]bool // ids of claimed
+}
+
+// claim claims id and, if deep, what its history and those of its children show.
+func (f *felling) claim(ctx context.Context, id history.InstanceID, deep bool) error {
+	root, err := f.tenure.partition(id).claim(ctx, id)
+	if err != nil {
+		return err
+	}
+	f.add(root)
+	if !deep {
+		return nil
+	}
+	for next := 0; next < len(f.claimed); next++ { // claimed grows as children are found
+		if err := f.claimChildren(ctx, f.claimed[next]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *felling) add(inst *instance) {
+	f.claimed = append(f.claimed, inst)
+	f.members[inst.id] = true
+}
+
+func (f *felling) release() {
+	for _, inst := range f.claimed {
+		inst.partition.mu.Lock()
+		inst.partition.yield(inst)
+		inst.partition.mu.Unlock()
+	}
+}
+
+// claimChildren claims the children of a claimed instance.
+func (f *felling) claimChildren(ctx context.Context, parent *instance) error {
+	if !parent.exists() {
+		return nil
+	}
+	ids, err := f.tenure.childrenOf(ctx, parent)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if f.members[id] {
+			continue
+		}
+		child, err := f.tenure.partition(id).claim(ctx, id)
+		if err != nil {
+			return err
+		}
+		p := child.partition
+		p.mu.Lock()
+		if ours := child.childOf(parent.id) || child.startedBy(parent.id); ours {
+			f.add(child)
+		} else {
+			p.yield(child)
+		}
+		p.mu.Unlock()
+	}
+	return nil
+}
+
+// childrenOf lists the children that the history of a claimed instance shows
+// it waiting for, or having waited for.
+func (t *tenure) childrenOf(ctx context.Context, inst *instance) ([]history.InstanceID, error) {
+	if err := t.settle(ctx); err != nil {
+		return nil, err
+	}
+	var ids []history.InstanceID
+	for turn, err := range readRecords(ctx, t.store, inst.row.Number) {
+		if err != nil {
+			return nil, err
+		}
+		for i := range turn.Events {
+			if ev := &turn.Events[i]; ev.Kind == history.SubOrchestrationInstanceCreated && !ev.FireAndForget {
+				ids = append(ids, ev.Instance)
+			}
+		}
+	}
+	return ids, nil
+}
+
+// childOf reports whether the instance is a child of parent.
+func (i *instance) childOf(parent history.InstanceID) bool {
+	return i.exists() && i.row.Parent != nil && i.row.Parent.InstanceID == parent
+}
+
+// startedBy reports whether a start by parent waits in the inbox. mu of the
+// partition is held.
+func (i *instance) startedBy(parent history.InstanceID) bool {
+	at := findStart(i.inbox)
+	return at >= 0 && i.inbox[at].event.Started.Parent != nil && i.inbox[at].event.Started.Parent.InstanceID == parent
+}
+
+// live tells why the instance cannot be purged without force, nil if it can.
+// The caller has claimed it.
+func (f *felling) live(inst *instance) error {
+	p := inst.partition
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case inst.exists() && !inst.row.Status.Terminal():
+		return fmt.Errorf("%w: %q is %s; terminate it first, or force the purge", ErrInvalidState, inst.id, inst.row.Status)
+	case inst != f.claimed[0] && findStart(inst.inbox) >= 0:
+		return fmt.Errorf("%w: %q is starting; terminate it first, or force the purge", ErrInvalidState, inst.id)
+	}
+	return nil
+}
+
+// fell erases what is claimed, all of it or none, and waits until that is
+// durable.
+func (f *felling) fell(ctx context.Context, force bool) (PurgeResult, error) {
+	var refused error
+	for _, inst := range f.claimed {
+		if refused == nil && !force {
+			refused = f.live(inst)
+		}
+	}
+	if refused != nil { // what is known of it may not be durable yet, so the answer waits its turn
+		return PurgeResult{}, cmp.Or(f.tenure.settle(ctx), refused)
+	}
+	for _, inst := range f.claimed {
+		if !inst.exists() || inst.row.Status.Terminal() {
+			continue
+		}
+		if err := f.tenure.load(inst); err != nil { // its timers and its parent must learn of the end
+			return PurgeResult{}, fmt.Errorf("load instance %s: %w", inst.id, err)
+		}
+	}
+	result := PurgeResult{Complete: true}
+	for _, inst := range slices.Backward(f.claimed) {
+		if inst.exists() {
+			result.Deleted++
+			result.Events += int(inst.row.Events)
+		}
+		root := inst == f.claimed[0] // the parents of the others go as well
+		if err := f.tenure.erase(inst, f.members, root); err != nil {
+			return PurgeResult{}, err
+		}
+	}
+	if err := f.tenure.settle(ctx); err != nil {
+		return PurgeResult{}, err
+	}
+	return result, nil
+}
+
+// erase commits the end of a claimed instance, which may be no more than a
+// start that waits. Its parent, should one wait, is told if tell says so; gone are the ids of
+// all that go with it.
+func (t *tenure) erase(inst *instance, gone map[history.InstanceID]bool, tell bool) error {
+	p := inst.partition
+	live := inst.state != nil
+	if live && t.exec != nil {
+		t.exec.Forget(inst.row.Number)
+	}
+	p.mu.Lock()
+	if p.dead {
+		p.mu.Unlock()
+		return ErrUnavailable
+	}
+	consumed := inst.clearInbox(gone)
+	var d *decision
+	if inst.exists() {
+		d = erase(inst.row, inst.state)
+		if live && tell {
+			d.tellParent(&inst.row, "purged", history.Truncate(t.now()))
+		}
+	}
+	inst.held, inst.unread = nil, false
+	sent := t.commit(inst, d, consumed, nil)
+	p.mu.Unlock()
+	t.route(sent)
+	return nil
+}
