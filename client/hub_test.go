@@ -45,7 +45,7 @@ func onHub(t *testing.T, app *perdure.App, test func(h *hub)) {
 	for name, connect := range map[string]func(client.Hub) *client.Client{
 		"local": client.Local,
 		"http": func(h client.Hub) *client.Client {
-			handler := httpapi.New(httpapi.Options{Hub: h, TaskHub: "TestHub", Keys: []string{"KEY"}})
+			handler := httpapi.New(httpapi.Options{Hub: h, TaskHub: "TestHub", Keys: []httpapi.Key{{Value: "KEY"}}})
 			return client.Remote("http://127.0.0.1:7071", client.RemoteOptions{Key: "KEY", HTTPClient: &http.Client{Transport: direct{handler}}})
 		},
 	} {

@@ -26,7 +26,7 @@ func raise(r *request) (response, error) {
 		return response{}, err
 	}
 	return accepted, r.hub.Raise(r.Context(), r.id(), engine.RaiseRequest{
-		Name: r.params["event"], Payload: payload, Key: r.Header.Get("Idempotency-Key"),
+		Name: r.params["event"], Payload: payload, Key: r.Header.Get(idempotencyHeader),
 	})
 }
 
@@ -48,4 +48,37 @@ func suspend(r *request) (response, error) {
 // resume is spec/http-api.md 5.8.
 func resume(r *request) (response, error) {
 	return accepted, r.hub.Resume(r.Context(), r.id(), r.query.reason())
+}
+
+// rewind is spec/http-api.md 5.9. Ours besides: all, and dryRun, which answers
+// with the plan.
+func rewind(r *request) (response, error) {
+	ask := engine.RewindRequest{Reason: r.query.reason(), All: r.query.flag("all", false)}
+	dry, err := r.query.strictFlag("dryRun")
+	if err != nil {
+		return response{}, err
+	}
+	if !dry {
+		return accepted, r.hub.Rewind(r.Context(), r.id(), ask)
+	}
+	plan, err := r.hub.PlanRewind(r.Context(), r.id(), ask)
+	if err != nil {
+		return response{}, err
+	}
+	plan.Undone = orEmpty(plan.Undone)
+	plan.Rewound, plan.Terminated = orEmpty(plan.Rewound), orEmpty(plan.Terminated)
+	return response{code: http.StatusOK, body: encode(plan)}, nil
+}
+
+// makePrimary is spec/http-api.md 5.16: there are no app leases.
+func makePrimary(*request) (response, error) {
+	return response{}, invalid("this server has no app lease to take: the store's lock keeps one process per hub")
+}
+
+// orEmpty makes null an empty array.
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
 }

@@ -15,53 +15,73 @@ var ErrHubNotFound = errors.New("task hub not found")
 // problem is an error of the request itself.
 type problem struct {
 	code int
-	kind string
+	form errorShape
 	text string
 }
 
 func (p *problem) Error() string { return p.text }
 
-func invalid(format string, args ...any) error {
-	return &problem{http.StatusBadRequest, "InvalidArgument", fmt.Sprintf(format, args...)}
+func refuse(code int, format string, args ...any) error {
+	return &problem{code: code, text: fmt.Sprintf(format, args...)}
 }
 
-// errorCodes gives the status of every error an operation can end with, the
-// first match counts. Those without a body are so by contract
-// (spec/http-api.md 2.2).
-var errorCodes = []struct {
+func invalid(format string, args ...any) error { return refuse(http.StatusBadRequest, format, args...) }
+
+// errorRow says how an error is answered.
+type errorRow struct {
 	err  error
 	code int
 	kind string // field Code, by which our client tells them apart
-	bare bool   // no body
-}{
-	{engine.ErrUnknownOrchestrator, http.StatusBadRequest, "UnknownOrchestrator", false},
-	{engine.ErrInvalidArgument, http.StatusBadRequest, "InvalidArgument", false},
-	{engine.ErrAlreadyExists, http.StatusConflict, "AlreadyExists", false},
-	{engine.ErrNotFound, http.StatusNotFound, "NotFound", true},
-	{engine.ErrTerminal, http.StatusGone, "Terminal", true},
-	{engine.ErrInvalidState, http.StatusConflict, "InvalidState", false},
-	{ErrHubNotFound, http.StatusNotFound, "HubNotFound", false},
-	{engine.ErrNoSpace, http.StatusInsufficientStorage, "NoSpace", false}, // comes with ErrUnavailable
-	{engine.ErrUnavailable, http.StatusServiceUnavailable, "Unavailable", false},
-	{context.Canceled, http.StatusServiceUnavailable, "Unavailable", false},
-	{context.DeadlineExceeded, http.StatusServiceUnavailable, "Unavailable", false},
+	form errorShape
+}
+
+// errorShape is the body of an error (spec/http-api.md 2.2).
+type errorShape int8
+
+const (
+	full     errorShape = iota // EB1, see [errorBody]
+	none                       // EB0
+	bareText                   // EB3, a JSON string
+)
+
+// errorCodes gives the status of every error an operation can end with, the
+// first match counts.
+var errorCodes = []errorRow{
+	{engine.ErrUnknownOrchestrator, http.StatusBadRequest, "UnknownOrchestrator", full},
+	{engine.ErrInvalidArgument, http.StatusBadRequest, "InvalidArgument", full},
+	{engine.ErrAlreadyExists, http.StatusConflict, "AlreadyExists", full},
+	{engine.ErrNotFound, http.StatusNotFound, "NotFound", none},
+	{engine.ErrTerminal, http.StatusGone, "Terminal", none},
+	{engine.ErrInvalidState, http.StatusConflict, "InvalidState", full},
+	{engine.ErrUnsupported, http.StatusNotImplemented, "Unsupported", full},
+	{ErrHubNotFound, http.StatusNotFound, "HubNotFound", full},
+	{engine.ErrNoSpace, http.StatusInsufficientStorage, "NoSpace", full}, // comes with ErrUnavailable
+	{engine.ErrUnavailable, http.StatusServiceUnavailable, "Unavailable", full},
+	{context.Canceled, http.StatusServiceUnavailable, "Unavailable", full},
+	{context.DeadlineExceeded, http.StatusServiceUnavailable, "Unavailable", full},
+}
+
+func (row errorRow) response(err error) response {
+	res := response{code: row.code}
+	switch row.form {
+	case full:
+		res.body = errorBody(row.kind, err.Error())
+	case bareText:
+		res.body = quote(err.Error())
+	}
+	return res
 }
 
 func errorResponse(err error) response {
-	var p *problem
-	if errors.As(err, &p) {
-		return response{code: p.code, body: errorBody(p.kind, p.text)}
+	if p, ok := errors.AsType[*problem](err); ok {
+		return errorRow{code: p.code, kind: "InvalidArgument", form: p.form}.response(err)
 	}
 	for _, row := range errorCodes {
-		switch {
-		case !errors.Is(err, row.err):
-		case row.bare:
-			return response{code: row.code}
-		default:
-			return response{code: row.code, body: errorBody(row.kind, err.Error())}
+		if errors.Is(err, row.err) {
+			return row.response(err)
 		}
 	}
-	return response{code: http.StatusInternalServerError, body: errorBody("Internal", err.Error())}
+	return errorRow{code: http.StatusInternalServerError, kind: "Internal"}.response(err)
 }
 
 // errorBody is form EB1 without a stack trace: callers look into Message and

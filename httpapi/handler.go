@@ -1,7 +1,7 @@
 // Package httpapi serves the instance-management API that Durable Functions
 // clients speak (spec/http-api.md).
 //
-//	request -> base path -> key -> route -> hub -> decode -> one call of Hub -> encode
+//	request -> host, origin -> base path -> route -> key -> hub -> decode -> one call of Hub -> encode
 //
 // It translates and never decides: what a start or a terminate may do is the
 // engine's business. Where the contract prescribes odd behaviour, it is in one
@@ -9,14 +9,13 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
-	"crypto/subtle"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,10 +68,25 @@ type Options struct {
 	// that matches [ErrHubNotFound]. nil: there are none.
 	Find func(ctx context.Context, name string) (Hub, error)
 
-	Keys []string // any of them opens the API; none: no key is needed. The first one is put into links
-	// Loopback refuses requests that do not name this machine's loopback as
-	// their host: a web page whose name was rebound to 127.0.0.1.
+	Keys  []Key // any of them opens the API; none: no key is needed
+	Links Links // what the links that are handed out open
+
+	// Loopback and AllowedHosts refuse requests whose host is not the loopback's,
+	// one of the names in AllowedHosts (without ports) or that of PublicURL: a web
+	// page whose name was rebound to this address. Both zero: any host will do.
 	Loopback     bool
+	AllowedHosts []string
+	// PublicURL is the origin of links, perhaps with the path that a proxy puts
+	// before ours; empty: that of the request. With UseForwarded a proxy says it,
+	// in X-Forwarded-Host and X-Forwarded-Proto.
+	PublicURL    string
+	UseForwarded bool
+	// AllowedOrigins are the origins of web pages that may call the API and see
+	// its answers, "*" for all; AllowCredentials lets those that are named use
+	// cookies and the like. None: no page of another origin gets anywhere.
+	AllowedOrigins   []string
+	AllowCredentials bool
+
 	MaxBodyBytes int64        // 0: [MaxBodyBytes]
 	Logger       *slog.Logger // nil: silent
 }
@@ -80,13 +94,26 @@ type Options struct {
 // Handler serves the API. It is safe for concurrent use.
 type Handler struct {
 	Options
+	publicName  string
 	crossOrigin *http.CrossOriginProtection
+	openAPI     []byte
 }
 
-// New returns a handler. It panics when Hub or TaskHub is missing.
+// New returns a handler. It panics when Hub or TaskHub is missing and when an
+// option makes no sense.
 func New(o Options) *Handler {
 	if o.Hub == nil || o.TaskHub == "" {
 		panic(fmt.Sprintf("httpapi.New: Hub is %v, TaskHub is %q; both are required", o.Hub, o.TaskHub))
+	}
+	if !slices.Contains([]LinkScope{"", ScopeHub, ScopeInstance, ScopeNone}, o.Links.Scope) {
+		panic(fmt.Sprintf("httpapi.New: Links.Scope is %q; it must be hub, instance or none", o.Links.Scope))
+	}
+	o.Keys = slices.Clone(o.Keys)
+	for i := range o.Keys {
+		o.Keys[i].Name = cmp.Or(o.Keys[i].Name, "key")
+		if o.Keys[i].Value == "" {
+			panic(fmt.Sprintf("httpapi.New: key %s is empty", o.Keys[i].Name))
+		}
 	}
 	if o.MaxBodyBytes == 0 {
 		o.MaxBodyBytes = MaxBodyBytes
@@ -94,7 +121,7 @@ func New(o Options) *Handler {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Handler{Options: o, crossOrigin: http.NewCrossOriginProtection()}
+	return &Handler{Options: o, publicName: publicName(o.PublicURL), crossOrigin: newCrossOrigin(o.AllowedOrigins), openAPI: describe(routes)}
 }
 
 // NewServer returns a server for h with limits on what a request may cost before
@@ -125,31 +152,37 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (response, error) {
 	if len(r.RequestURI) > maxURLBytes {
-		return response{}, &problem{http.StatusRequestURITooLong, "InvalidArgument", fmt.Sprintf("the URL has more than %d bytes", maxURLBytes)}
+		return response{}, refuse(http.StatusRequestURITooLong, "the URL has more than %d bytes", maxURLBytes)
 	}
-	if h.Loopback && !loopbackName(r.Host) {
-		return response{}, &problem{http.StatusMisdirectedRequest, "InvalidArgument", fmt.Sprintf("this server does not answer for host %q; use 127.0.0.1 or localhost", r.Host)}
+	if !h.answersFor(r.Host) {
+		return response{}, refuse(http.StatusMisdirectedRequest, "this server does not answer for host %q; use 127.0.0.1, localhost or a name that is allowed", r.Host)
 	}
-	if err := h.crossOrigin.Check(r); err != nil {
-		return response{}, &problem{http.StatusForbidden, "InvalidArgument", "requests from web pages of other origins are refused"}
+	if h.cors(w.Header(), r) && preflight(r) {
+		return answerPreflight(w.Header()), nil
+	}
+	if h.crossOrigin != nil {
+		if err := h.crossOrigin.Check(r); err != nil {
+			return response{}, refuse(http.StatusForbidden, "requests from web pages of other origins are refused")
+		}
 	}
 	path, ok := relativePath(r.URL.EscapedPath())
 	if !ok {
 		return response{code: http.StatusNotFound}, nil
 	}
-	req := &request{Request: r, handler: h, writer: w, query: parseQuery(r.URL.RawQuery)}
-	if !h.authorized(req) {
+	to, params := findRoute(r.Method, path)
+	req := &request{handler: h, writer: w, params: params, query: parseQuery(r.URL.RawQuery, to), Request: r}
+	req.caller = h.caller(req, to)
+	switch {
+	case req.caller == "":
 		return response{code: http.StatusUnauthorized}, nil
-	}
-	serve, params, ok := findRoute(r.Method, path)
-	if !ok {
+	case to == nil:
 		return response{code: http.StatusNotFound}, nil
 	}
-	req.params = params
+	req.Request = r.WithContext(context.WithValue(r.Context(), callerKey{}, req.caller))
 	if err := h.findHub(req); err != nil {
 		return response{}, err
 	}
-	return serve(req)
+	return to.answer(req)
 }
 
 // relativePath cuts a base path off an escaped path.
@@ -163,41 +196,21 @@ func relativePath(path string) (string, bool) {
 	return "", false
 }
 
-// loopbackName reports whether a Host header names the loopback.
-func loopbackName(host string) bool {
-	name := (&url.URL{Host: host}).Hostname()
-	ip := net.ParseIP(name)
-	return strings.EqualFold(name, "localhost") || ip != nil && ip.IsLoopback()
-}
-
-// authorized compares in constant time with every key.
-func (h *Handler) authorized(r *request) bool {
-	given := r.Header.Get("x-functions-key")
-	if given == "" {
-		given = r.query.last("code")
-	}
-	found := 0
-	for _, key := range h.Keys {
-		found |= subtle.ConstantTimeCompare([]byte(key), []byte(given))
-	}
-	return len(h.Keys) == 0 || found == 1
-}
-
 var legalHubName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{2,44}$`)
 
 // findHub reads taskHub and connection (spec/http-api.md 1.6). A hub is never
 // created for a client.
 func (h *Handler) findHub(r *request) error {
 	r.connection = "Storage"
-	if name := r.query.last("connection"); name != "" {
+	if name := strings.TrimSpace(r.query.last("connection")); name != "" {
 		known := []string{"Storage", "AzureWebJobsStorage", h.Connection}
 		if !containsFold(known, name) {
 			return invalid("connection %q is not known", name)
 		}
 		r.connection = name
 	}
-	name := r.query.last("taskHub")
-	if name == "" || strings.EqualFold(name, h.TaskHub) {
+	name := r.hubName()
+	if strings.EqualFold(name, h.TaskHub) {
 		r.hub, r.taskHub = h.Hub, h.TaskHub
 		return nil
 	}
@@ -210,6 +223,11 @@ func (h *Handler) findHub(r *request) error {
 	hub, err := h.Find(r.Context(), name)
 	r.hub, r.taskHub = hub, name
 	return err
+}
+
+// hubName is the hub that a request is about.
+func (r *request) hubName() string {
+	return cmp.Or(strings.TrimSpace(r.query.last("taskHub")), r.handler.TaskHub)
 }
 
 func containsFold(names []string, name string) bool {

@@ -38,6 +38,9 @@ func historyEvents(events []history.Event, v view) json.RawMessage {
 			w.origin(scheduled[ev.TaskID])
 		}
 		form(w)
+		if v.details {
+			w.details(scheduled[ev.TaskID])
+		}
 		out = append(out, w.out.json()...)
 	}
 	return append(out, ']')
@@ -114,6 +117,25 @@ func (w *eventWriter) origin(scheduled *history.Event) {
 	}
 	w.out.instant("ScheduledTime", scheduled.At).str("FunctionName", scheduled.Name)
 	w.payload(scheduled.Payload)
+}
+
+// details adds what the original drops (spec/http-api.md 5.3): clients of others
+// do not expect it.
+func (w *eventWriter) details(scheduled *history.Event) {
+	if w.event.ID != history.NoID {
+		w.out.raw("EventId", strconv.AppendInt(nil, int64(w.event.ID), 10))
+	}
+	if !completion(w.event.Kind) && w.event.Kind != history.TimerFired {
+		return
+	}
+	w.out.raw("TaskScheduledId", strconv.AppendInt(nil, int64(w.event.TaskID), 10))
+	if scheduled == nil {
+		return
+	}
+	if scheduled.Instance != "" {
+		w.out.str("InstanceId", string(scheduled.Instance))
+	}
+	w.out.raw("DurationInMs", strconv.AppendInt(nil, w.event.At.Sub(scheduled.At).Milliseconds(), 10))
 }
 
 func (w *eventWriter) name()     { w.out.str("Name", w.event.Name) }

@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"math"
 	"mime"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +25,7 @@ type request struct {
 	writer  http.ResponseWriter // for the body's limit only
 	query   query
 	params  map[string]string
+	caller  string // see [Caller]
 
 	hub        Hub
 	taskHub    string
@@ -46,7 +47,7 @@ func (r *request) payload() (json.RawMessage, error) {
 	var large *http.MaxBytesError
 	switch text := bytes.TrimSpace(r.body); {
 	case errors.As(r.bodyErr, &large):
-		return nil, &problem{http.StatusRequestEntityTooLarge, "InvalidArgument", fmt.Sprintf("the body has more than %d bytes", large.Limit)}
+		return nil, refuse(http.StatusRequestEntityTooLarge, "the body has more than %d bytes", large.Limit)
 	case r.bodyErr != nil:
 		return nil, invalid("the body could not be read: %v", r.bodyErr)
 	case len(text) == 0:
@@ -71,24 +72,42 @@ func (r *request) jsonPayload() (json.RawMessage, error) {
 	return text, nil
 }
 
-// origin is scheme and authority of the request.
-func (r *request) origin() string {
-	if r.TLS != nil {
-		return "https://" + r.Host
-	}
-	return "http://" + r.Host
-}
-
-// query holds parameters by lower-case name (spec/http-api.md 1.4).
+// query holds the parameters that a route documents, by lower-case name, in
+// the order they came; others do not exist (spec/http-api.md 1.4).
 type query map[string][]string
 
-func parseQuery(raw string) query {
-	values, _ := url.ParseQuery(raw) // what cannot be parsed is left out, like unknown parameters
+// tagPrefix begins the parameters tag.NAME. Letter case of NAME counts.
+const tagPrefix = "tag."
+
+// parseQuery reads a query for a route, which may be nil. What cannot be parsed
+// is left out.
+func parseQuery(raw string, to *route) query {
 	q := query{}
-	for name, v := range values {
-		q[strings.ToLower(name)] = append(q[strings.ToLower(name)], v...)
+	for pair := range strings.SplitSeq(raw, "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		name, nameErr := url.QueryUnescape(name)
+		value, valueErr := url.QueryUnescape(value)
+		if nameErr != nil || valueErr != nil {
+			continue
+		}
+		if key, ok := to.parameter(name); ok {
+			q[key] = append(q[key], value)
+		}
 	}
 	return q
+}
+
+// parameter returns the key of a parameter in [query] if the route has it.
+func (t *route) parameter(name string) (key string, ok bool) {
+	for p := range t.parameters() {
+		switch {
+		case strings.EqualFold(p.name, name):
+			return strings.ToLower(name), true
+		case strings.HasPrefix(p.name, tagPrefix) && len(name) > len(tagPrefix) && strings.EqualFold(name[:len(tagPrefix)], tagPrefix):
+			return tagPrefix + name[len(tagPrefix):], true
+		}
+	}
+	return "", false
 }
 
 func (q query) last(name string) string {
@@ -97,6 +116,20 @@ func (q query) last(name string) string {
 		return ""
 	}
 	return values[len(values)-1]
+}
+
+// tags returns the parameters tag.NAME by NAME; nil when there are none.
+func (q query) tags() map[string]string {
+	var tags map[string]string
+	for key, values := range q {
+		if name, ok := strings.CutPrefix(key, tagPrefix); ok {
+			if tags == nil {
+				tags = map[string]string{}
+			}
+			tags[name] = values[len(values)-1]
+		}
+	}
+	return tags
 }
 
 // flag reads true or false in any letter case; anything else is the default.
@@ -108,6 +141,16 @@ func (q query) flag(name string, otherwise bool) bool {
 		return false
 	}
 	return otherwise
+}
+
+// strictFlag is a flag that is off by default and, once given, must be readable:
+// what it prevents cannot be undone.
+func (q query) strictFlag(name string) (bool, error) {
+	on := q.flag(name, false)
+	if text := q.last(name); text != "" && on != q.flag(name, true) {
+		return false, invalid("%s is %q; it must be true or false", name, text)
+	}
+	return on, nil
 }
 
 // maxWait bounds how long one request may wait: front ends cut it at 230 s.
@@ -133,18 +176,42 @@ func (q query) reason() string {
 	}
 }
 
-// prefixed returns the parameters whose names begin with prefix, which is lower
-// case, without it; nil when there are none. Letter case of the rest counts.
-func prefixed(raw, prefix string) map[string]string {
-	values, _ := url.ParseQuery(raw)
-	var out map[string]string
-	for name, v := range values {
-		if len(name) > len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
-			if out == nil {
-				out = map[string]string{}
+// instant reads a time; ok is false when there is none or it cannot be read.
+func (q query) instant(name string) (at time.Time, ok bool) { return parseTime(q.last(name)) }
+
+// The parts of the times that callers send (spec/http-api.md 2.3). Fractions of
+// seconds may follow where there are seconds.
+var (
+	dateLayouts  = []string{"2006-01-02", "1/2/2006"}
+	clockLayouts = []string{"", "15:04:05", "15:04", "3:04:05 PM", "3:04 PM"}
+	zoneLayouts  = []string{"", "Z07:00", "Z0700", " Z07:00"}
+	shortYear    = regexp.MustCompile(`^\d{1,3}-`)
+	lostPlus     = regexp.MustCompile(`(:\d\d(?:\.\d+)?) (\d\d:?\d\d)$`)
+)
+
+// parseTime reads ISO 8601 and what a parser of the invariant culture takes. No
+// zone is UTC. Years may lack zeros, and the plus of an offset may have become a
+// blank.
+func parseTime(text string) (time.Time, bool) {
+	text = strings.ToUpper(strings.TrimSpace(text))
+	if year := shortYear.FindString(text); year != "" {
+		text = strings.Repeat("0", 5-len(year)) + text
+	}
+	text = lostPlus.ReplaceAllString(text, "$1+$2")
+	for _, date := range dateLayouts {
+		for _, clock := range clockLayouts {
+			for _, separator := range []string{"T", " "} {
+				for _, zone := range zoneLayouts {
+					layout := date + zone
+					if clock != "" {
+						layout = date + separator + clock + zone
+					}
+					if at, err := time.Parse(layout, text); err == nil {
+						return at.UTC(), true
+					}
+				}
 			}
-			out[name[len(prefix):]] = v[len(v)-1]
 		}
 	}
-	return out
+	return time.Time{}, false
 }

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -12,7 +13,8 @@ import (
 type response struct {
 	code       int
 	location   string
-	retryAfter int // seconds; 0: none
+	retryAfter int     // seconds; 0: none
+	next       *string // continuation token, also when it is empty; nil: not a list
 	body       []byte
 }
 
@@ -23,6 +25,9 @@ func (r response) write(w http.ResponseWriter) {
 	}
 	if r.retryAfter > 0 {
 		header.Set("Retry-After", strconv.Itoa(r.retryAfter))
+	}
+	if r.next != nil {
+		header.Set(tokenHeader, *r.next)
 	}
 	header.Set("Content-Length", strconv.Itoa(len(r.body)))
 	header.Set("Cache-Control", "no-store")
@@ -78,14 +83,19 @@ func (o *object) json() json.RawMessage {
 	return append(o.text, '}')
 }
 
-// quote encodes a string and leaves <, > and & as they are.
-func quote(text string) json.RawMessage {
+// encode writes a value that always has a JSON form and leaves <, > and & as
+// they are.
+func encode(value any) json.RawMessage {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	enc.Encode(text) // a string always encodes
+	if err := enc.Encode(value); err != nil {
+		panic(fmt.Sprintf("httpapi: encode %T: %v", value, err))
+	}
 	return bytes.TrimRight(b.Bytes(), "\n")
 }
+
+func quote(text string) json.RawMessage { return encode(text) }
 
 // unquote returns the text of a JSON string, other JSON as it is, "" for null.
 func unquote(value json.RawMessage) string {

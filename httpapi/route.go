@@ -2,53 +2,125 @@ package httpapi
 
 import (
 	"errors"
+	"iter"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/internal/links"
 )
 
 // route is one line of the table. In a pattern {x} takes any segment, {x?} may
 // be missing at the end, and words match in any letter case.
 type route struct {
-	method  string
+	method  string // "": any
 	pattern string
 	serve   func(*request) (response, error)
+	link    links.Operation // whose link opens the route too; "": only keys do
+	errors  []errorRow      // where the contract departs from [errorCodes]
+
+	// The rest documents the route, see [describe]; but a parameter that is not
+	// here does not exist.
+	name    string
+	summary string
+	params  [][]param
+	body    string // "": it is not looked at
+	answers []answer
 }
 
-// routes are those of spec/http-api.md 1.2, in the order of matching. What is
-// not here is 404, never 405.
-var routes = []route{
-	{http.MethodPost, "orchestrators/{name}/{id?}", start},
-	{http.MethodGet, "instances/{id}", byID(status)},
-	{http.MethodPost, "instances/{id}/raiseEvent/{event}", byID(raise)},
-	{http.MethodPost, "instances/{id}/terminate", byID(terminate)},
-	{http.MethodPost, "instances/{id}/suspend", byID(suspend)},
-	{http.MethodPost, "instances/{id}/resume", byID(resume)},
+// param is a parameter in the query, or a header.
+type param struct {
+	name string
+	kind kind
+	text string
+	wide bool // lets an operation reach further than a link may
+}
+
+// kind says what a parameter looks like.
+type kind int
+
+const (
+	text kind = iota
+	flag
+	seconds
+	number
+	instant
+	statuses // of them, with commas or repeated
+	reuse
+	header
+)
+
+// answer is one of a route's answers. The errors that every route can have are
+// not among them.
+type answer struct {
+	code int
+	text string
+	form any // a value of the body's Go type, or a [form]; nil: no body
+}
+
+// answer serves a request that was let in.
+func (t *route) answer(r *request) (response, error) {
+	for p := range t.parameters() {
+		if p.wide && r.caller == CallerLink && r.query.last(p.name) != "" {
+			return response{}, refuse(http.StatusForbidden, "parameter %s needs a key: a link does no more than it says", p.name)
+		}
+	}
+	res, err := t.serve(r)
+	// A '+' in a path is a plus, but links made by others have it for a blank:
+	// when there is no such instance, the id is tried that way. A link of ours
+	// opens the id that it was made for, and no other.
+	if id := r.params["id"]; errors.Is(err, engine.ErrNotFound) && strings.Contains(id, "+") && r.caller != CallerLink {
+		r.params["id"] = strings.ReplaceAll(id, "+", " ")
+		res, err = t.serve(r)
+	}
+	for _, row := range t.errors {
+		if errors.Is(err, row.err) {
+			return row.response(err), nil
+		}
+	}
+	return res, err
+}
+
+// parameters are those of all routes, and then of this one if there is one.
+func (t *route) parameters() iter.Seq[param] {
+	return func(yield func(param) bool) {
+		groups := [][]param{commonParams}
+		if t != nil {
+			groups = append(groups, t.params...)
+		}
+		for _, group := range groups {
+			for _, p := range group {
+				if !yield(p) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // findRoute matches an escaped path below the base. Slashes around it do not
 // count; it is split before it is decoded, once.
-func findRoute(method, path string) (serve func(*request) (response, error), params map[string]string, ok bool) {
+func findRoute(method, path string) (to *route, params map[string]string) {
 	segments := strings.Split(strings.Trim(path, "/"), "/")
 	for i, s := range segments {
 		decoded, err := url.PathUnescape(s)
 		if err != nil || decoded == "" {
-			return nil, nil, false
+			return nil, nil
 		}
 		segments[i] = decoded
 	}
-	for _, r := range routes {
-		if params, ok := r.match(segments); ok && r.method == method {
-			return r.serve, params, true
+	for i := range routes {
+		to := &routes[i]
+		if params, ok := to.match(segments); ok && (to.method == method || to.method == "") {
+			return to, params
 		}
 	}
-	return nil, nil, false
+	return nil, nil
 }
 
-func (r route) match(segments []string) (map[string]string, bool) {
-	pattern := strings.Split(r.pattern, "/")
+func (t *route) match(segments []string) (map[string]string, bool) {
+	pattern := strings.Split(t.pattern, "/")
 	if len(segments) > len(pattern) {
 		return nil, false
 	}
@@ -68,18 +140,4 @@ func (r route) match(segments []string) (map[string]string, bool) {
 		}
 	}
 	return params, true
-}
-
-// byID serves a route with an instance id. A '+' in a path is a plus, but links
-// made by others have it for a blank: when there is no such instance, the id is
-// tried that way (spec/http-api.md 1.3).
-func byID(serve func(*request) (response, error)) func(*request) (response, error) {
-	return func(r *request) (response, error) {
-		res, err := serve(r)
-		if id := r.params["id"]; errors.Is(err, engine.ErrNotFound) && strings.Contains(id, "+") {
-			r.params["id"] = strings.ReplaceAll(id, "+", " ")
-			return serve(r)
-		}
-		return res, err
-	}
 }

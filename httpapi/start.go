@@ -25,26 +25,47 @@ func start(r *request) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	reuse, ok := reuses[strings.ToLower(r.query.last("reuse"))]
+	reuse, err := r.query.reuse()
+	if err != nil {
+		return response{}, err
+	}
+	at, ok := r.query.instant("startAt")
+	if text := r.query.last("startAt"); text != "" && !ok {
+		return response{}, invalid("startAt %q is not a time like 2030-01-02T15:04:05Z", text)
+	}
+	return r.begin(func() (history.InstanceID, error) {
+		return r.hub.Start(r.Context(), engine.StartRequest{
+			Name: r.params["name"], ID: r.id(), Input: input, Version: r.query.last("version"),
+			Tags: r.query.tags(), ScheduledAt: at, Reuse: reuse,
+		})
+	})
+}
+
+// restart is spec/http-api.md 5.10.
+func restart(r *request) (response, error) {
+	sameID := !r.query.flag("restartWithNewInstanceId", true)
+	return r.begin(func() (history.InstanceID, error) {
+		return r.hub.Restart(r.Context(), r.id(), engine.RestartRequest{SameID: sameID})
+	})
+}
+
+func (q query) reuse() (engine.Reuse, error) {
+	reuse, ok := reuses[strings.ToLower(q.last("reuse"))]
 	if !ok {
-		return response{}, invalid("reuse %q is not RefuseIfActive, RefuseIfExists, ReplaceAny or ReturnExisting", r.query.last("reuse"))
+		return 0, invalid("reuse %q is not RefuseIfActive, RefuseIfExists, ReplaceAny or ReturnExisting", q.last("reuse"))
 	}
-	var at time.Time
-	if text := r.query.last("startAt"); text != "" {
-		// An unescaped offset arrives with a blank for its '+'.
-		if at, err = time.Parse(time.RFC3339Nano, strings.ReplaceAll(text, " ", "+")); err != nil {
-			return response{}, invalid("startAt %q is not a time like 2030-01-02T15:04:05Z", text)
-		}
-	}
+	return reuse, nil
+}
+
+// begin lets an instance start and waits for its end, if asked to. What is wrong
+// with the times is told before anything starts.
+func (r *request) begin(start func() (history.InstanceID, error)) (response, error) {
 	timeout, wait := r.query.seconds("timeout")
 	interval, polled := r.query.seconds("pollingInterval")
 	if wait && polled && interval > timeout {
 		return response{}, invalid("pollingInterval %v is longer than timeout %v", interval, timeout)
 	}
-	id, err := r.hub.Start(r.Context(), engine.StartRequest{
-		Name: r.params["name"], ID: r.id(), Input: input, Version: r.query.last("version"),
-		Tags: prefixed(r.URL.RawQuery, "tag."), ScheduledAt: at, Reuse: reuse,
-	})
+	id, err := start()
 	if err != nil {
 		return response{}, err
 	}
@@ -70,7 +91,7 @@ func outcome(r *request, id history.InstanceID, timeout time.Duration) (res resp
 	case st.Status == history.Completed:
 		return response{code: http.StatusOK, body: st.Output}, true
 	}
-	return response{code: http.StatusOK, body: statusBody(st, view{input: true}).json()}, true
+	return response{code: http.StatusOK, body: statusBody(st, view{input: true, output: true}).json()}, true
 }
 
 // await returns when the instance has ended, the time is up or waiting is not

@@ -11,25 +11,36 @@ import (
 // view says what of a status is shown.
 type view struct {
 	input   bool
+	output  bool
 	history bool
 	results bool // of history events
 	details bool
 }
 
-// status is spec/http-api.md 5.2. Ours besides: wait=SECONDS keeps the request
-// until the instance has ended, showDetails=true adds what the contract's form
-// has no place for.
-func status(r *request) (response, error) {
-	v := view{
-		input:   r.query.flag("showInput", true),
-		history: r.query.flag("showHistory", false),
-		results: r.query.flag("showHistoryOutput", false),
-		details: r.query.flag("showDetails", false),
+func (q query) view() view {
+	return view{
+		input:   q.flag("showInput", true),
+		output:  q.flag("showOutput", true),
+		history: q.flag("showHistory", false),
+		results: q.flag("showHistoryOutput", false),
+		details: q.flag("showDetails", false),
 	}
+}
+
+// options say what must be read for it.
+func (v view) options() engine.StatusOptions {
+	return engine.StatusOptions{Payloads: v.input || v.output, History: v.history}
+}
+
+// status is spec/http-api.md 5.2. Ours besides: wait=SECONDS keeps the request
+// until the instance has ended, showOutput=false hides the output, and
+// showDetails=true adds what the contract's form has no place for.
+func status(r *request) (response, error) {
 	if timeout, ok := r.query.seconds("wait"); ok {
 		await(r, r.id(), timeout)
 	}
-	st, err := r.hub.Status(r.Context(), r.id(), engine.StatusOptions{Payloads: true, History: v.history})
+	v := r.query.view()
+	st, err := r.hub.Status(r.Context(), r.id(), v.options())
 	if err != nil {
 		return response{}, err
 	}
@@ -45,15 +56,19 @@ func status(r *request) (response, error) {
 
 // statusBody writes the first eight keys always: clients insist on them.
 func statusBody(st engine.Status, v view) *object {
-	input := st.Input
+	input, output := st.Input, st.Output
 	if !v.input {
 		input = nil
 	}
+	if !v.output {
+		output = nil
+	}
 	o := (&object{}).str("name", st.Name).str("instanceId", string(st.ID)).str("runtimeStatus", st.Status.String()).
-		raw("input", input).raw("customStatus", st.CustomStatus).raw("output", st.Output).
+		raw("input", input).raw("customStatus", st.CustomStatus).raw("output", output).
 		second("createdTime", st.CreatedAt).second("lastUpdatedTime", st.UpdatedAt)
 	if v.history && st.Status != history.Pending && len(st.History) > 0 {
-		o.raw("historyEvents", historyEvents(st.History, v))
+		events := historyEvents(st.History, v)
+		o.raw("historyEvents", events).raw("history", events) // npm durable-functions reads the second
 	}
 	if v.details {
 		o.raw("details", details(st))

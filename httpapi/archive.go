@@ -1,0 +1,61 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
+)
+
+// What is here is ours: the original has none of it.
+
+// explain tells why an instance is where it is.
+func explain(r *request) (response, error) {
+	e, err := r.hub.Explain(r.Context(), r.id())
+	if err != nil {
+		return response{}, err
+	}
+	e.Waits = orEmpty(e.Waits)
+	return response{code: http.StatusOK, body: encode(e)}, nil
+}
+
+// export answers with an instance's archive.
+func export(r *request) (response, error) {
+	archive, err := r.hub.Export(r.Context(), r.id())
+	if err != nil {
+		return response{}, err
+	}
+	body, err := json.Marshal(archive)
+	if err != nil {
+		return response{}, err
+	}
+	return response{code: http.StatusOK, body: body}, nil
+}
+
+// importInstance stores an archive.
+func importInstance(r *request) (response, error) {
+	body, err := r.payload()
+	if err != nil {
+		return response{}, err
+	}
+	ask := engine.ImportRequest{ID: history.InstanceID(r.query.last("instanceId"))}
+	if ask.Reuse, err = r.query.reuse(); err != nil {
+		return response{}, err
+	}
+	if err := json.Unmarshal(body, &ask.Archive); err != nil {
+		return response{}, invalid("the body is not an exported instance: %v", err)
+	}
+	id, err := r.hub.Import(r.Context(), ask)
+	if err != nil {
+		return response{}, err
+	}
+	res := checkStatus(r, id)
+	res.code, res.retryAfter = http.StatusCreated, 0
+	return res, nil
+}
+
+// openAPI answers with the description of the API.
+func openAPI(r *request) (response, error) {
+	return response{code: http.StatusOK, body: r.handler.openAPI}, nil
+}

@@ -1,0 +1,179 @@
+package httpapi
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
+)
+
+// Lengths of a page.
+const (
+	defaultTop = 100
+	maxTop     = 1000
+)
+
+// fillTime is how long a list looks for more once the hub has returned a page
+// that is not full: many callers read only the first one (spec/http-api.md 12).
+const fillTime = time.Second
+
+// list is spec/http-api.md 5.4. Ours besides: the filters name, tag.NAME and
+// completedTimeFrom and -To, and showOutput and showDetails.
+func list(r *request) (response, error) {
+	q, err := r.query.filter()
+	if err != nil {
+		return response{}, err
+	}
+	if q.Before, err = engine.ParseContinuationToken(r.Header.Get(tokenHeader)); err != nil {
+		return response{}, err
+	}
+	left, v := r.query.top(), r.query.view()
+	body := []byte{'['}
+	for until := time.Now().Add(fillTime); ; {
+		q.Limit = left
+		page, err := r.hub.List(r.Context(), q, v.options())
+		if err != nil {
+			return response{}, err
+		}
+		for _, st := range page.Items {
+			if len(body) > 1 {
+				body = append(body, ',')
+			}
+			body = append(body, statusBody(st, v).json()...)
+		}
+		q.Before, left = page.Next, left-len(page.Items)
+		if page.Next == 0 || left <= 0 || !time.Now().Before(until) {
+			next := engine.ContinuationToken(page.Next)
+			return response{code: http.StatusOK, next: &next, body: append(body, ']')}, nil
+		}
+	}
+}
+
+// count answers how many instances match. It is ours.
+func count(r *request) (response, error) {
+	q, err := r.query.filter()
+	if err != nil {
+		return response{}, err
+	}
+	counts, err := r.hub.Count(r.Context(), q)
+	if err != nil {
+		return response{}, err
+	}
+	var byStatus, o object
+	for _, status := range history.Statuses() {
+		byStatus.raw(status.String(), strconv.AppendInt(nil, counts[status], 10))
+	}
+	o.raw("total", strconv.AppendInt(nil, counts.Total(), 10)).raw("runtimeStatus", byStatus.json())
+	return response{code: http.StatusOK, body: o.json()}, nil
+}
+
+// purge is spec/http-api.md 5.11. Ours besides: force and recursive; the answer
+// to the latter has all the numbers.
+func purge(r *request) (response, error) {
+	ask := engine.PurgeRequest{Force: r.query.flag("force", false), Recursive: r.query.flag("recursive", false)}
+	done, err := r.hub.Purge(r.Context(), r.id(), ask)
+	switch {
+	case err != nil:
+		return response{}, err
+	case ask.Recursive:
+		return response{code: http.StatusOK, body: encode(done)}, nil
+	}
+	body := (&object{}).raw("instancesDeleted", strconv.AppendInt(nil, int64(done.Deleted), 10)).json()
+	return response{code: http.StatusOK, body: body}, nil
+}
+
+// purgeMany is spec/http-api.md 5.12. Ours besides: every filter of lists,
+// completedBefore, limit, timeBudget and dryRun. What would have spared
+// instances and cannot be read is an error, not left out.
+func purgeMany(r *request) (response, error) {
+	if _, ok := r.query.instant("createdTimeFrom"); !ok {
+		return response{}, &problem{http.StatusBadRequest, bareText, "createdTimeFrom is required, a time like 2030-01-02T15:04:05Z; 0001-01-01T00:00:00Z is early enough for all"}
+	}
+	f, err := r.query.purgeFilter()
+	if err != nil {
+		return response{}, err
+	}
+	done, err := r.hub.PurgeBy(r.Context(), f)
+	switch {
+	case err != nil:
+		return response{}, err
+	case done.Deleted == 0 && done.Complete && !f.DryRun:
+		return response{code: http.StatusNotFound}, nil
+	}
+	return response{code: http.StatusOK, body: encode(done)}, nil
+}
+
+func (q query) purgeFilter() (engine.PurgeFilter, error) {
+	var f engine.PurgeFilter
+	for _, name := range []string{"createdTimeFrom", "createdTimeTo", "completedTimeFrom", "completedTimeTo", "completedBefore"} {
+		if text := q.last(name); text != "" {
+			if _, ok := parseTime(text); !ok {
+				return f, invalid("%s %q is not a time like 2030-01-02T15:04:05Z", name, text)
+			}
+		}
+	}
+	var err error
+	if f.Query, err = q.filter(); err != nil {
+		return f, err
+	}
+	if before, ok := q.instant("completedBefore"); ok {
+		before = history.Truncate(before.Add(-1)) // the last instant that a history can hold
+		if f.CompletedTo.IsZero() || before.Before(f.CompletedTo) {
+			f.CompletedTo = before
+		}
+	}
+	if text := q.last("limit"); text != "" {
+		if f.Max, err = strconv.Atoi(strings.TrimSpace(text)); err != nil || f.Max < 1 {
+			return f, invalid("limit %q is not a number above 0", text)
+		}
+	}
+	if text := q.last("timeBudget"); text != "" {
+		budget, ok := q.seconds("timeBudget")
+		if !ok {
+			return f, invalid("timeBudget %q is not a number of seconds", text)
+		}
+		f.Until = time.Now().Add(budget)
+	}
+	f.DryRun, err = q.strictFlag("dryRun")
+	return f, err
+}
+
+// filter reads [filterParams]. Times that cannot be read are left out, an
+// unknown status is an error (spec/http-api.md 5.4).
+func (q query) filter() (engine.Query, error) {
+	out := engine.Query{IDPrefix: q.last("instanceIdPrefix"), Name: q.last("name"), Tags: q.tags()}
+	out.CreatedFrom, _ = q.instant("createdTimeFrom")
+	out.CreatedTo, _ = q.instant("createdTimeTo")
+	out.CompletedFrom, _ = q.instant("completedTimeFrom")
+	out.CompletedTo, _ = q.instant("completedTimeTo")
+	// Callers know the time of creation in whole seconds, cut off: this one must
+	// match what was created in the rest of it.
+	if to := out.CreatedTo; !to.IsZero() && to.Nanosecond() == 0 {
+		out.CreatedTo = to.Add(time.Second - time.Microsecond)
+	}
+	for _, text := range q[strings.ToLower("runtimeStatus")] {
+		for word := range strings.SplitSeq(text, ",") {
+			if word = strings.TrimSpace(word); word == "" {
+				continue
+			}
+			status, err := history.ParseStatus(word)
+			if err != nil {
+				return out, invalid("runtimeStatus: %v", err)
+			}
+			out.Statuses = append(out.Statuses, status)
+		}
+	}
+	return out, nil
+}
+
+// top reads the length of a page.
+func (q query) top() int {
+	n, err := strconv.Atoi(strings.TrimSpace(q.last("top")))
+	if err != nil || n <= 0 {
+		return defaultTop
+	}
+	return min(n, maxTop)
+}
