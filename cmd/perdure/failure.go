@@ -10,15 +10,36 @@ import (
 	"github.com/perdure/perdure/client"
 )
 
-// usageError is a command line that cannot be understood.
+// usageError is a command line that asks for something impossible.
 type usageError struct {
-	err error
+	err    error
+	syntax bool // it cannot even be read: the original answers with its help
 }
 
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
-func usage(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+// usage reports an option whose value makes no sense.
+func usage(format string, args ...any) error {
+	return &usageError{err: fmt.Errorf(format, args...)}
+}
+
+// syntax reports a command line that cannot be read.
+func syntax(format string, args ...any) error {
+	return &usageError{err: fmt.Errorf(format, args...), syntax: true}
+}
+
+// isSyntax reports whether err is one of [syntax].
+func isSyntax(err error) bool {
+	u, ok := errors.AsType[*usageError](err)
+	return ok && u.syntax
+}
+
+// errTimedOut is the end of a wait for an instance, which itself goes on.
+var errTimedOut = errors.New("timed out")
+
+// errEndedBadly is an instance that ended in another way than was waited for.
+var errEndedBadly = errors.New("did not complete")
 
 // exitCodes gives the code of each kind of failure and its name in JSON, the
 // first match counts (spec/cli.md 8). Everything else is 1.
@@ -27,6 +48,8 @@ var exitCodes = []struct {
 	code int
 	name string
 }{
+	{errTimedOut, 124, "TimedOut"},
+	{errEndedBadly, 1, "NotCompleted"},
 	{client.ErrHubNotFound, 3, "HubNotFound"},
 	{client.ErrNotFound, 3, "NotFound"},
 	{client.ErrAlreadyExists, 4, "AlreadyExists"},
@@ -40,8 +63,7 @@ var exitCodes = []struct {
 }
 
 func classify(err error) (code int, name string) {
-	var u *usageError
-	if errors.As(err, &u) {
+	if _, ok := errors.AsType[*usageError](err); ok {
 		return 2, "Usage"
 	}
 	for _, row := range exitCodes {
@@ -60,12 +82,35 @@ func exitCode(err error) int {
 	return code
 }
 
+// missing says that there is no such instance in the words that scripts know.
+type missing struct {
+	id  string
+	err error
+}
+
+func (m *missing) Error() string {
+	return fmt.Sprintf("Could not find an orchestration instance with id '%s'", m.id)
+}
+
+func (m *missing) Unwrap() error { return m.err }
+
+// named gives an error about instance id the words that scripts know.
+func named(id string, err error) error {
+	if errors.Is(err, client.ErrNotFound) && !errors.Is(err, client.ErrHubNotFound) {
+		return &missing{id, err}
+	}
+	return err
+}
+
 // printError tells what went wrong, as JSON when results are.
 func (t *tool) printError(err error) {
 	code, name := classify(err)
 	var hint string
 	if code == 2 {
 		hint = "see perdure --help"
+		if t.name != "" {
+			hint = "see perdure " + t.name + " --help"
+		}
 	}
 	if !strings.HasPrefix(t.output, "json") {
 		if hint != "" {

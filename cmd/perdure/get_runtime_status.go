@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -10,48 +11,29 @@ import (
 )
 
 func (t *tool) getRuntimeStatus() *cobra.Command {
-	var id string
+	cmd := t.newCommand("get-runtime-status --id ID [--show-input] [--show-output]", "Show the status of an instance",
+		"perdure get-runtime-status --id order-17 --show-input true --show-output true")
+	id := t.instanceID(cmd)
 	var v shown
-	cmd := &cobra.Command{
-		Use:     "get-runtime-status --id ID [--show-input] [--show-output]",
-		Short:   "Show the status of an instance",
-		Example: "  perdure get-runtime-status --id order-17 --show-input true --show-output true",
-		Args:    noArguments,
-	}
-	cmd.Flags().StringVarP(&id, "id", "i", "", "id of the instance (required)")
 	cmd.Flags().BoolVar(&v.input, "show-input", false, "show the input")
 	cmd.Flags().BoolVar(&v.output, "show-output", false, "show the output")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if id == "" {
-			return usage("--id is required")
-		}
-		format, err := t.format()
-		if err != nil {
-			return err
-		}
-		ctx := cmd.Context()
-		return t.withClient(ctx, false, func(c *client.Client) error {
-			status, err := c.GetStatus(ctx, id, client.GetOptions{OmitInput: !v.input, OmitOutput: !v.output})
-			if errors.Is(err, client.ErrNotFound) {
-				return &missing{id, err}
-			}
+		return t.withClient(cmd.Context(), access{}, func(ctx context.Context, c *client.Client) error {
+			status, err := c.GetStatus(ctx, *id, client.GetOptions{OmitInput: !v.input, OmitOutput: !v.output})
 			if err != nil {
-				return err
+				return t.notFound(named(*id, err))
 			}
-			return formats[format](t.stdout, status, v)
+			return t.show(instance(status, v))
 		})
 	}
 	return cmd
 }
 
-// missing says that there is no such instance in the words that scripts know.
-type missing struct {
-	id  string
-	err error
+// notFound prints that there is no such instance the way the original does,
+// where that is wanted: as a result.
+func (t *tool) notFound(err error) error {
+	if m, ok := errors.AsType[*missing](err); ok && t.coreTools {
+		_, err = fmt.Fprintln(t.stdout, m)
+	}
+	return err
 }
-
-func (m *missing) Error() string {
-	return fmt.Sprintf("Could not find an orchestration instance with id '%s'", m.id)
-}
-
-func (m *missing) Unwrap() error { return m.err }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ const (
 	boolean kind = iota // --x, --x true, --x=false, in any letter case
 	text                // --x value, not empty
 	payload             // --x value, may be empty
+	list                // --x value value ..., also with blanks or commas inside a value
 )
 
 // options are all options with their inherited grammar (spec/cli.md 1.3). What
@@ -21,16 +23,30 @@ const (
 var options = map[string]kind{
 	"--function-name": text, "-n": text,
 	"--id": text, "-i": text,
-	"--input":        payload,
-	"--input-string": payload,
-	"--show-input":   boolean,
-	"--show-output":  boolean,
+	"--input": payload, "--input-file": text, "--input-string": payload,
+	"--event-name": text,
+	"--event-data": payload, "--event-data-file": text, "--event-data-string": payload,
+	"--show-input": boolean, "--show-output": boolean,
+	"--reason":  text,
+	"--version": text, // of start-new; alone it is the tool's
+	"--tag":     text, "--start-at": text, "--on-conflict": text,
+
+	"--created-after": text, "--created-before": text, "--runtime-status": list, "--id-prefix": text,
+	"--top": text, "--limit": text, "--all": boolean, "--continuation-token": text, "--count": boolean,
+	"--older-than": text,
+
+	"--wait": boolean, "--no-wait": boolean, "--timeout": text, "--for": text,
+	"--watch": boolean, "--follow": boolean,
+	"--recursive": boolean, "--force": boolean, "--same-id": boolean, "--no-check": boolean,
+	"--dry-run": boolean, "--yes": boolean, "-y": boolean,
 
 	"--task-hub-name": text, "-t": text,
 	"--connection-string-setting": text,
 	"--data-dir":                  text,
-	"--output":                    text, "-o": text,
+	"--url":                       text, "--key": text,
+	"--output": text, "-o": text, "--no-headers": boolean,
 	"--script-root": text, "--prefix": text,
+	"--compat":  text,
 	"--verbose": boolean,
 }
 
@@ -45,6 +61,9 @@ type globals struct {
 func normalize(args []string) ([]string, globals, error) {
 	var out, words []string
 	var g globals
+	if len(args) > 0 && strings.HasPrefix(args[0], "__complete") {
+		return completionWords(args), g, nil
+	}
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
 		switch {
@@ -61,7 +80,7 @@ func normalize(args []string) ([]string, globals, error) {
 		}
 		name, value, given := splitOption(arg)
 		kind, known := options[name]
-		if !known {
+		if !known || name == "--version" && !starts(words) {
 			out = append(out, arg)
 			continue
 		}
@@ -71,14 +90,9 @@ func normalize(args []string) ([]string, globals, error) {
 				return nil, g, err
 			}
 		}
-		if kind == boolean {
-			value = strings.ToLower(value)
-			if value != "true" && value != "false" {
-				return nil, g, usage("%s %s: the value is true or false", name, value)
-			}
-		}
-		if kind == text && value == "" {
-			return nil, g, usage("%s needs a value", name)
+		value, err := checkValue(name, value, kind)
+		if err != nil {
+			return nil, g, err
 		}
 		if name == "--script-root" || name == "--prefix" {
 			if g.dir == "" {
@@ -89,6 +103,23 @@ func normalize(args []string) ([]string, globals, error) {
 		out = append(out, name+"="+value)
 	}
 	return append(commandWords(words), out...), g, nil
+}
+
+// checkValue returns the value as the flag library takes it.
+func checkValue(name, value string, kind kind) (string, error) {
+	switch kind {
+	case boolean:
+		lower := strings.ToLower(value)
+		if lower != "true" && lower != "false" {
+			return "", syntax("%s %s: the value is true or false", name, value)
+		}
+		return lower, nil
+	case text:
+		if value == "" {
+			return "", syntax("%s needs a value", name)
+		}
+	}
+	return value, nil
 }
 
 // commandWords folds the command's name and drops the context in front of it.
@@ -105,6 +136,19 @@ func commandWords(words []string) []string {
 		words[at] = strings.ToLower(words[at])
 	}
 	return words
+}
+
+// completionWords are those of a shell that asks what may follow; the last word is
+// still being written, so it stays as it is.
+func completionWords(args []string) []string {
+	written := args[1:max(1, len(args)-1)]
+	return slices.Concat(args[:1], commandWords(written), args[1+len(written):])
+}
+
+// starts reports whether the command is start-new.
+func starts(words []string) bool {
+	words = commandWords(words)
+	return len(words) > 0 && words[0] == "start-new"
 }
 
 func isOption(arg string) bool { return len(arg) > 1 && arg[0] == '-' }
@@ -140,9 +184,20 @@ func nextValue(args []string, i int, name string, kind kind) (string, int, error
 	case exists && next == "--" && i+2 < len(args):
 		return args[i+2], i + 2, nil
 	case !exists:
-		return "", i, usage("%s needs a value", name)
+		return "", i, syntax("%s needs a value", name)
 	case isOption(next):
-		return "", i, usage("%s needs a value; one that begins with '-' is written %s=%s", name, name, next)
+		return "", i, syntax("%s needs a value; one that begins with '-' is written %s=%s", name, name, next)
+	case kind == list:
+		end := i + 1
+		for end < len(args) && !isOption(args[end]) {
+			end++
+		}
+		return strings.Join(args[i+1:end], ","), end - 1, nil
 	}
 	return next, i + 1, nil
+}
+
+// longOptions are the options by their long names, sorted.
+func longOptions() []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(options)), func(name string) bool { return !strings.HasPrefix(name, "--") })
 }

@@ -1,9 +1,10 @@
 // Perdure manages the instances of a task hub from the command line, with the
-// commands and flags that users of "func durable" know.
+// commands and flags that users of "func durable" know, and what came after them.
 //
 // Messages follow four rules. Results go to stdout, and nothing else does.
-// Errors, warnings and explanations go to stderr. An error names the thing and, where one
-// can act, what to do. The exit code tells the kind of failure (see exitCodes).
+// Errors, warnings, questions and progress go to stderr. An error names the thing
+// and, where one can act, what to do. The exit code tells the kind of failure (see
+// exitCodes).
 package main
 
 import (
@@ -13,8 +14,9 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -25,19 +27,10 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// patience bounds a command that does not wait for an instance.
-const patience = time.Minute
-
 // run is the whole program.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	t := &tool{stdin: stdin, stdout: stdout, stderr: stderr, environ: os.Environ()}
-	err := t.execute(ctx, args)
-	if err != nil {
-		t.printError(err)
-	}
-	return exitCode(err)
+	t := &tool{stdin: stdin, stdout: stdout, stderr: stderr, environ: os.Environ(), terminal: isTerminal}
+	return t.run(ctx, args)
 }
 
 // tool is one invocation: its streams and the options that every command has.
@@ -45,26 +38,66 @@ type tool struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	environ        []string
+	terminal       func(stream any) bool // whether a stream is a person's
 
+	name       string // of the command; empty for none
 	dir        string // working directory, after --script-root
+	scriptRoot string
 	taskHub    string
 	connection string
 	dataDir    string
+	url, key   string
 	output     string
+	noHeaders  bool
 	verbose    bool
+	coreTools  bool // answer as the original does
+	compat     string
 }
 
-func (t *tool) execute(ctx context.Context, args []string) error {
+func (t *tool) run(ctx context.Context, args []string) int {
+	root := t.command()
+	err := t.readCompat(args)
+	if err == nil {
+		err = t.execute(ctx, root, args)
+	}
+	if t.coreTools {
+		return t.answer(root, err)
+	}
+	if err != nil {
+		t.printError(err)
+	}
+	return exitCode(err)
+}
+
+func (t *tool) execute(ctx context.Context, root *cobra.Command, args []string) error {
+	t.name = commandName(root, args)
 	args, globals, err := normalize(args)
 	if err != nil {
 		return err
 	}
-	root := t.command()
+	if t.coreTools {
+		args = unquote(args)
+		forgive(root)
+	}
 	root.SetArgs(args)
 	if err := t.enter(globals.dir); err != nil {
 		return err
 	}
 	return root.ExecuteContext(ctx)
+}
+
+// commandName is the command that args begin with; empty when there is none of
+// that name.
+func commandName(root *cobra.Command, args []string) string {
+	words := commandWords(slices.DeleteFunc(slices.Clone(args), isOption))
+	if len(words) == 0 {
+		return ""
+	}
+	cmd, _, err := root.Find(words[:1])
+	if err != nil || cmd == root {
+		return ""
+	}
+	return cmd.Name()
 }
 
 // enter makes dir the directory that files are relative to.
@@ -92,40 +125,146 @@ func (t *tool) path(name string) string {
 	return filepath.Join(t.dir, name)
 }
 
+// variable returns an environment variable, empty when it is not set.
+func (t *tool) variable(name string) string {
+	for _, entry := range slices.Backward(t.environ) {
+		if value, ok := strings.CutPrefix(entry, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+const long = `Manage durable function instances: on the data folder, through the program that
+has it open, or on another machine with --url and --key (PERDURE_URL, PERDURE_KEY).
+Every command can also be written as perdure durable COMMAND.
+
+Exit codes: 0 done; 1 failure, or an instance that ended badly; 2 wrong usage; 3 not
+found; 4 not possible in this state; 5 unreachable; 124 a wait timed out; 130 interrupted.
+--compat core-tools (PERDURE_COMPAT) answers as func durable does.`
+
+// Commands are listed as they are declared: the classic ones first.
+func init() { cobra.EnableCommandSorting = false }
+
+// command is the table of commands.
 func (t *tool) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "perdure",
 		Short:         "Manage durable function instances",
-		Long:          "Manage durable function instances.\n\nExit codes: 0 done; 1 failure; 2 wrong usage; 3 not found; 4 not possible in this state; 5 unreachable.",
+		Long:          long,
 		Version:       version(),
 		SilenceErrors: true, SilenceUsage: true,
-		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:              t.noArguments,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(*cobra.Command, []string) error { return t.check() },
 	}
 	root.SetOut(t.stdout)
 	root.SetErr(t.stderr)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w", err) })
+	root.SetFlagErrorFunc(flagError)
+	t.commonFlags(root)
+	root.AddGroup(&cobra.Group{ID: "classic", Title: "Commands of func durable:"}, &cobra.Group{ID: "more", Title: "More commands:"})
+	root.SetHelpCommandGroupID("more")
+	root.SetCompletionCommandGroupID("more")
+	addGroup(root, "classic", t.startNew(), t.getRuntimeStatus(), t.getHistory(), t.getInstances(), t.raiseEvent(),
+		t.terminate(), t.rewind(), t.purgeHistory(), t.deleteTaskHub())
+	addGroup(root, "more", t.wait(), t.suspend(), t.resume(), t.restart(), t.explain(), t.export(), t.importArchive(), t.doctor())
+	return root
+}
+
+func addGroup(root *cobra.Command, group string, commands ...*cobra.Command) {
+	for _, cmd := range commands {
+		cmd.GroupID = group
+		root.AddCommand(cmd)
+	}
+}
+
+// commonFlags declares what every command understands.
+func (t *tool) commonFlags(root *cobra.Command) {
 	flags := root.PersistentFlags()
 	flags.StringVarP(&t.taskHub, "task-hub-name", "t", "", "task hub (default: hubName of host.json, else DurableFunctionsHub)")
 	flags.StringVar(&t.connection, "connection-string-setting", "", "name of the app setting that holds the connection string")
 	flags.StringVar(&t.dataDir, "data-dir", "", "folder of the store (default: .perdure beside host.json)")
+	flags.StringVar(&t.url, "url", "", "address of a host, instead of a folder (default: PERDURE_URL)")
+	flags.StringVar(&t.key, "key", "", "key of that host (default: PERDURE_KEY, which other users of the machine cannot see)")
 	flags.StringVarP(&t.output, "output", "o", "", "json, jsonl, table or legacy (default: table on a terminal, else legacy)")
+	flags.BoolVar(&t.noHeaders, "no-headers", false, "tables without the first line")
 	flags.BoolVar(&t.verbose, "verbose", false, "tell where each setting comes from")
-	// Read in front of cobra, see normalize; here for the help.
-	var ignored string
-	flags.StringVar(&ignored, "script-root", "", "directory to work in")
-	flags.StringVar(&ignored, "prefix", "", "the same as --script-root")
-	root.AddCommand(t.startNew(), t.getRuntimeStatus())
-	return root
+	// Read in front of cobra, see normalize and readCompat; here for help and completion.
+	flags.StringVar(&t.scriptRoot, "script-root", "", "directory to work in")
+	flags.StringVar(&t.scriptRoot, "prefix", "", "the same as --script-root")
+	flags.StringVar(&t.compat, "compat", "", "core-tools: exit codes, streams and leniency of func durable (default: PERDURE_COMPAT)")
+	root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
+	root.RegisterFlagCompletionFunc("compat", cobra.FixedCompletions([]string{coreTools, "none"}, cobra.ShellCompDirectiveNoFileComp))
+	root.RegisterFlagCompletionFunc("task-hub-name", t.completeHubs)
+}
+
+// check refuses common options that make no sense, before anything is done.
+func (t *tool) check() error {
+	if err := t.checkFormat(); err != nil {
+		return err
+	}
+	return t.checkAddress()
+}
+
+// newCommand is a command without arguments.
+func (t *tool) newCommand(use, short, example string) *cobra.Command {
+	return &cobra.Command{Use: use, Short: short, Example: "  " + example, Args: t.noArguments}
+}
+
+// instanceID declares --id, which may also be the command's only word.
+func (t *tool) instanceID(cmd *cobra.Command) *string {
+	id := cmd.Flags().StringP("id", "i", "", "id of the instance (required)")
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		switch {
+		case *id == "" && len(args) > 0 && !t.coreTools:
+			*id, args = args[0], args[1:]
+		case *id == "":
+			return syntax("--id is required")
+		}
+		return t.noArguments(cmd, args)
+	}
+	cmd.RegisterFlagCompletionFunc("id", t.completeIDs)
+	cmd.ValidArgsFunction = t.completeIDs
+	return id
 }
 
 // noArguments refuses words that are no option's.
-func noArguments(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
+func (t *tool) noArguments(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return nil
+	case !cmd.HasParent():
+		var names []string
+		for _, known := range cmd.Commands() {
+			names = append(names, known.Name())
+		}
+		return syntax("%q is not a command%s", args[0], didYouMean(args[0], names))
+	case t.coreTools:
 		return nil
 	}
-	if cmd.HasParent() {
-		return usage("%s takes no argument %q", cmd.Name(), args[0])
+	return syntax("%s takes no argument %q", cmd.Name(), args[0])
+}
+
+// exclusive refuses more than one of the options.
+func exclusive(cmd *cobra.Command, names ...string) error {
+	given := ""
+	for _, name := range names {
+		if !cmd.Flags().Changed(name) {
+			continue
+		}
+		if given != "" {
+			return usage("--%s and --%s exclude each other", given, name)
+		}
+		given = name
 	}
-	return usage("%q is not a command", args[0])
+	return nil
+}
+
+// flagError names the option that was probably meant.
+func flagError(_ *cobra.Command, err error) error {
+	word, found := strings.CutPrefix(err.Error(), "unknown flag: ")
+	if !found {
+		return syntax("%w", err)
+	}
+	return syntax("%w%s", err, didYouMean(word, longOptions()))
 }

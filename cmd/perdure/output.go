@@ -4,43 +4,145 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"text/tabwriter"
-	"time"
 	"unicode"
-
-	"github.com/perdure/perdure/client"
 )
 
 // formats are the values of --output.
-var formats = map[string]func(io.Writer, *client.Status, shown) error{
-	"json":   func(w io.Writer, s *client.Status, v shown) error { return encode(w, "  ", newRecord(s, v)) },
-	"jsonl":  func(w io.Writer, s *client.Status, v shown) error { return encode(w, "", newRecord(s, v)) },
-	"legacy": func(w io.Writer, s *client.Status, v shown) error { return encode(w, "  ", newLegacy(s, v)) },
-	"table":  writeTable,
+var formats = []string{"json", "jsonl", "table", "legacy"}
+
+// result is what a command has to show, in every form that can be asked for.
+type result struct {
+	document any    // json: the one document
+	lines    []any  // jsonl: a line each; nil: the document in one line
+	rows     []row  // table; the first one is the head
+	legacy   any    // a string is printed as it is, anything else as JSON; nil: the document
+	usual    string // format when none is asked for; empty: a table for people, else legacy
 }
 
-// shown says which payloads are shown.
-type shown struct {
-	input, output bool
-}
+// row is a line of a table.
+type row []string
 
-// format returns the format that was asked for, or the default: a table for
-// people, the original's shape for scripts.
-func (t *tool) format() (string, error) {
+// checkFormat refuses an unknown --output before anything is done.
+func (t *tool) checkFormat() error {
 	if t.output == "" {
-		if file, ok := t.stdout.(*os.File); ok {
-			if info, err := file.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-				return "table", nil
+		return nil
+	}
+	for _, known := range formats {
+		if t.output == known {
+			return nil
+		}
+	}
+	return usage("--output %s: the value is json, jsonl, table or legacy%s", t.output, didYouMean(t.output, formats))
+}
+
+// format is the one that was asked for, else the usual one.
+func (t *tool) format(usual string) string {
+	switch {
+	case t.output != "":
+		return t.output
+	case usual != "":
+		return usual
+	case t.terminal(t.stdout) && !t.coreTools:
+		return "table"
+	}
+	return "legacy"
+}
+
+// show prints r on stdout.
+func (t *tool) show(r result) error {
+	switch t.format(r.usual) {
+	case "json":
+		return encode(t.stdout, "  ", r.document)
+	case "jsonl":
+		if r.lines == nil {
+			r.lines = []any{r.document}
+		}
+		for _, line := range r.lines {
+			if err := encode(t.stdout, "", line); err != nil {
+				return err
 			}
 		}
-		return "legacy", nil
+		return nil
+	case "table":
+		return t.writeTable(r.rows)
 	}
-	if _, ok := formats[t.output]; !ok {
-		return "", usage("--output %s: the value is json, jsonl, table or legacy", t.output)
+	switch legacy := r.legacy.(type) {
+	case nil:
+		return encode(t.stdout, "  ", r.document)
+	case string:
+		_, err := io.WriteString(t.stdout, legacy)
+		return err
+	default:
+		return encode(t.stdout, "  ", legacy)
 	}
-	return t.output, nil
+}
+
+// sentence is the result of a command that does something: a text with a line for
+// people and scripts, which is the default, and the same as members of an object.
+func sentence(text string, members object) result {
+	head, values := row{}, row{}
+	for _, m := range members {
+		head = append(head, strings.ToUpper(spaced(m.key)))
+		values = append(values, fmt.Sprint(m.value))
+	}
+	return result{document: members, rows: []row{head, values}, legacy: text + "\n", usual: "legacy"}
+}
+
+// spaced is a camel-case name as words.
+func spaced(name string) string {
+	var b strings.Builder
+	for i, r := range name {
+		if unicode.IsUpper(r) && i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// object is a JSON object whose members keep their order.
+type object []member
+
+type member struct {
+	key   string
+	value any
+}
+
+// with adds a member.
+func (o object) with(key string, value any) object { return append(o, member{key, value}) }
+
+// concat adds the members of more.
+func (o object) concat(more object) object { return append(o, more...) }
+
+// MarshalJSON writes the members in order.
+func (o object) MarshalJSON() ([]byte, error) {
+	out := []byte{'{'}
+	for i, m := range o {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		key, err := marshal(m.key)
+		if err != nil {
+			return nil, err
+		}
+		value, err := marshal(m.value)
+		if err != nil {
+			return nil, err
+		}
+		out = append(append(append(out, key...), ':'), value...)
+	}
+	return append(out, '}'), nil
+}
+
+// marshal is json.Marshal that leaves <, > and & alone.
+func marshal(v any) ([]byte, error) {
+	var b strings.Builder
+	if err := encode(&b, "", v); err != nil {
+		return nil, err
+	}
+	return []byte(strings.TrimSuffix(b.String(), "\n")), nil
 }
 
 func encode(w io.Writer, indent string, v any) error {
@@ -50,95 +152,19 @@ func encode(w io.Writer, indent string, v any) error {
 	return enc.Encode(v)
 }
 
-// record is an instance with the names of the HTTP API.
-type record struct {
-	Name            string               `json:"name"`
-	InstanceID      string               `json:"instanceId"`
-	RuntimeStatus   client.RuntimeStatus `json:"runtimeStatus"`
-	Input           json.RawMessage      `json:"input"`
-	CustomStatus    json.RawMessage      `json:"customStatus"`
-	Output          json.RawMessage      `json:"output"`
-	CreatedTime     string               `json:"createdTime"`
-	LastUpdatedTime string               `json:"lastUpdatedTime"`
-}
-
-func newRecord(s *client.Status, v shown) record {
-	r := record{
-		Name: s.Name, InstanceID: s.ID, RuntimeStatus: s.Status, CustomStatus: s.CustomStatus,
-		CreatedTime: instant(s.CreatedAt), LastUpdatedTime: instant(s.UpdatedAt),
+func (t *tool) writeTable(rows []row) error {
+	if t.noHeaders {
+		rows = rows[1:]
 	}
-	if v.input {
-		r.Input = s.Input
+	tab := tabwriter.NewWriter(t.stdout, 0, 8, 2, ' ', 0)
+	for _, r := range rows {
+		fmt.Fprintln(tab, strings.Join(cells(r), "\t"))
 	}
-	if v.output {
-		r.Output = s.Output
-	}
-	return r
-}
-
-// legacy is an instance in the shape of the original (spec/cli.md 3.1). The
-// fields without a value there are constants.
-type legacy struct {
-	CompletedTime         string
-	CompressedSize        int
-	CreatedTime           string
-	Input                 *string
-	LastUpdatedTime       string
-	Name                  string
-	OrchestrationInstance struct{ InstanceId, ExecutionId string }
-	OrchestrationStatus   int
-	Output                *string
-	ParentInstance        *struct{}
-	Size                  int
-	Status                *string
-	Tags                  *struct{}
-	Version               string
-}
-
-func newLegacy(s *client.Status, v shown) legacy {
-	l := legacy{
-		CompletedTime: "0001-01-01T00:00:00", CreatedTime: instant(s.CreatedAt), LastUpdatedTime: instant(s.UpdatedAt),
-		Name: s.Name, OrchestrationStatus: int(s.Status), Status: jsonText(s.CustomStatus), Version: s.Version,
-	}
-	l.OrchestrationInstance.InstanceId, l.OrchestrationInstance.ExecutionId = s.ID, s.ExecutionID
-	if v.input {
-		null := "null" // the original stores no input as that
-		if l.Input = jsonText(s.Input); l.Input == nil {
-			l.Input = &null
-		}
-	}
-	if v.output {
-		l.Output = jsonText(s.Output)
-	}
-	return l
-}
-
-// jsonText is JSON in a string, nil for none.
-func jsonText(value json.RawMessage) *string {
-	if len(value) == 0 {
-		return nil
-	}
-	text := string(value)
-	return &text
-}
-
-// instant is UTC with up to seven digits behind the second.
-func instant(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.9999999Z") }
-
-func writeTable(w io.Writer, s *client.Status, v shown) error {
-	head := []string{"INSTANCE ID", "NAME", "STATUS", "CREATED", "UPDATED"}
-	row := []string{s.ID, s.Name, s.Status.String(), s.CreatedAt.UTC().Format(time.RFC3339), s.UpdatedAt.UTC().Format(time.RFC3339)}
-	if v.input {
-		head, row = append(head, "INPUT"), append(row, string(s.Input))
-	}
-	if v.output {
-		head, row = append(head, "OUTPUT"), append(row, string(s.Output))
-	}
-	tab := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(tab, strings.Join(head, "\t"))
-	fmt.Fprintln(tab, strings.Join(cells(row), "\t"))
 	return tab.Flush()
 }
+
+// lines are a text of several lines.
+func lines(text []string) string { return strings.Join(cells(text), "\n") + "\n" }
 
 // cells keeps what users stored from moving the cursor.
 func cells(row []string) []string {

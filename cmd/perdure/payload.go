@@ -11,46 +11,64 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// payloadOptions are --input and --input-string.
+// payloadOptions are --input, --input-file and --input-string, or the same with
+// another name.
 type payloadOptions struct {
-	json, text string
-	cmd        *cobra.Command
+	name             string
+	json, file, text string
+	cmd              *cobra.Command
 }
 
-func (p *payloadOptions) register(cmd *cobra.Command) {
-	p.cmd = cmd
-	cmd.Flags().StringVar(&p.json, "input", "", "JSON, @FILE with JSON, - for JSON from stdin, or text (default null)")
-	cmd.Flags().StringVar(&p.text, "input-string", "", "text, whatever it looks like")
+func (p *payloadOptions) register(cmd *cobra.Command, name string) {
+	p.cmd, p.name = cmd, name
+	cmd.Flags().StringVar(&p.json, name, "", "JSON, @FILE with JSON, - for JSON from stdin, or text (default null)")
+	cmd.Flags().StringVar(&p.file, name+"-file", "", "file with JSON")
+	cmd.Flags().StringVar(&p.text, name+"-string", "", "text, whatever it looks like")
 }
+
+// given reports whether one of the options was given.
+func (p *payloadOptions) given(suffix string) bool { return p.cmd.Flags().Changed(p.name + suffix) }
 
 // payload reads what the options name; nil when there is none
 // (spec/cli.md 3.4).
 func (t *tool) payload(p *payloadOptions) (json.RawMessage, error) {
-	inline, asText := p.cmd.Flags().Changed("input"), p.cmd.Flags().Changed("input-string")
+	if err := exclusive(p.cmd, p.name, p.name+"-file", p.name+"-string"); err != nil {
+		return nil, err
+	}
 	switch {
-	case inline && asText:
-		return nil, usage("--input and --input-string exclude each other")
-	case asText:
+	case p.given("-string"):
 		return jsonString(p.text), nil
-	case !inline:
+	case p.given("-file"):
+		return t.jsonFile(p.file)
+	case !p.given(""):
 		return nil, nil
+	case strings.HasPrefix(p.json, "@"):
+		return t.jsonFile(p.json[1:])
+	case t.coreTools:
+		return jsonString(p.json), nil
 	case p.json == "-":
+		return t.jsonFile("-")
+	}
+	return inlineJSON("--"+p.name, p.json)
+}
+
+// jsonFile reads the JSON in a file; "-" is stdin.
+func (t *tool) jsonFile(name string) (json.RawMessage, error) {
+	if name == "-" {
 		content, err := io.ReadAll(t.stdin)
 		if err != nil {
 			return nil, fmt.Errorf("stdin: %w", err)
 		}
 		return fileJSON("stdin", content)
-	case strings.HasPrefix(p.json, "@"):
-		content, err := os.ReadFile(t.path(p.json[1:]))
-		if err != nil {
-			return nil, err
-		}
-		return fileJSON(p.json[1:], content)
 	}
-	return inlineJSON("--input", p.json)
+	content, err := os.ReadFile(t.path(name))
+	if err != nil {
+		return nil, err
+	}
+	return fileJSON(name, content)
 }
 
-// fileJSON reads the JSON of a file; nothing but blanks is null.
+// fileJSON checks the JSON of a file; nothing but blanks is null.
 func fileJSON(name string, content []byte) (json.RawMessage, error) {
 	content = bytes.TrimSpace(bytes.TrimPrefix(content, []byte("\uFEFF")))
 	if len(content) == 0 {
@@ -70,7 +88,7 @@ func inlineJSON(option, value string) (json.RawMessage, error) {
 	case err == nil:
 		return json.RawMessage(value), nil
 	case looksLikeJSON(value):
-		return nil, usage("%s: %w; text that begins like JSON is passed with --input-string", option, err)
+		return nil, usage("%s: %w; text that begins like JSON is passed with %s-string", option, err, option)
 	}
 	return jsonString(value), nil
 }
@@ -90,9 +108,9 @@ func checkJSON(text []byte) error {
 }
 
 func jsonString(text string) json.RawMessage {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.Encode(text) // a string always encodes
-	return bytes.TrimSpace(b.Bytes())
+	quoted, err := marshal(text)
+	if err != nil {
+		panic(err) // a string always encodes
+	}
+	return quoted
 }

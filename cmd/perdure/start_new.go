@@ -1,31 +1,70 @@
 package main
 
 import (
+	"context"
 	"fmt"
-	"time"
+	"net/url"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/perdure/perdure/client"
 )
 
-func (t *tool) startNew() *cobra.Command {
-	var name, id string
-	var input payloadOptions
-	cmd := &cobra.Command{
-		Use:     "start-new --function-name NAME [--id ID] [--input JSON]",
-		Short:   "Start an instance of an orchestrator",
-		Example: "  perdure start-new --function-name OrderFlow --input @order.json",
-		Args:    noArguments,
+// conflictRules are the values of --on-conflict.
+var conflictRules = map[string]client.Reuse{
+	"":                 client.RefuseIfActive, // or what host.json says
+	"fail":             client.RefuseIfExists,
+	"replace-finished": client.RefuseIfActive,
+	"terminate":        client.ReplaceAny,
+	"return-existing":  client.ReturnExisting,
+}
+
+var conflictNames = []string{"fail", "replace-finished", "terminate", "return-existing"}
+
+func parseConflict(name string) (client.Reuse, error) {
+	rule, ok := conflictRules[name]
+	if !ok {
+		return 0, usage("--on-conflict %s: the value is %s%s", name, strings.Join(conflictNames, ", "), didYouMean(name, conflictNames))
 	}
-	cmd.Flags().StringVarP(&name, "function-name", "n", "", "orchestrator to start (required)")
-	cmd.Flags().StringVarP(&id, "id", "i", "", "id of the instance (default: a random one)")
-	input.register(cmd)
+	return rule, nil
+}
+
+// conflictOption declares --on-conflict.
+func conflictOption(cmd *cobra.Command) *string {
+	rule := cmd.Flags().String("on-conflict", "", "when the id is in use: fail, replace-finished, terminate or return-existing (default replace-finished)")
+	cmd.RegisterFlagCompletionFunc("on-conflict", cobra.FixedCompletions(conflictNames, cobra.ShellCompDirectiveNoFileComp))
+	return rule
+}
+
+func (t *tool) startNew() *cobra.Command {
+	cmd := t.newCommand("start-new --function-name NAME [--id ID] [--input JSON]", "Start an instance of an orchestrator",
+		"perdure start-new --function-name OrderFlow --input @order.json")
+	var name, id, version string
+	var tags []string
+	startAt := dateOption{name: "start-at", ahead: true}
+	var input payloadOptions
+	flags := cmd.Flags()
+	flags.StringVarP(&name, "function-name", "n", "", "orchestrator to start (required)")
+	flags.StringVarP(&id, "id", "i", "", "id of the instance (default: a random one)")
+	input.register(cmd, "input")
+	flags.StringVar(&version, "version", "", "version of the instance")
+	flags.StringVar(&startAt.text, "start-at", "", "time, or duration from now, before which it does not begin")
+	flags.StringArrayVar(&tags, "tag", nil, "NAME=VALUE to find it by; may be repeated")
+	conflict := conflictOption(cmd)
+	end := t.waitOptions(cmd, "return when the instance has ended, and fail unless it completed")
+	cmd.RegisterFlagCompletionFunc("function-name", t.completeFunctions)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if name == "" {
-			return usage("--function-name is required")
+			return syntax("--function-name is required")
 		}
-		format, err := t.format()
+		o := client.StartOptions{ID: id, Version: version}
+		err := firstError(
+			func() (err error) { o.Reuse, err = parseConflict(*conflict); return },
+			func() (err error) { o.Tags, err = parseTags(tags); return },
+			func() (err error) { o.StartAt, err = startAt.instant(); return },
+			end.check,
+		)
 		if err != nil {
 			return err
 		}
@@ -33,22 +72,90 @@ func (t *tool) startNew() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		ctx := cmd.Context()
-		return t.withClient(ctx, true, func(c *client.Client) error {
-			id, err := c.StartNew(ctx, name, payload, client.StartOptions{ID: id})
+		return t.withClient(cmd.Context(), access{create: true, endless: end.wait}, func(ctx context.Context, c *client.Client) error {
+			id, err := c.StartNew(ctx, name, payload, o)
 			if err != nil {
 				return err
+			}
+			if end.wait {
+				t.warn("started instance %s", id)
+				status, err := end.completed(ctx, c, id)
+				return t.ended(status, err, func(s *client.Status) result { return started(s, c) })
 			}
 			status, err := c.GetStatus(ctx, id, client.GetOptions{})
 			if err != nil {
 				return err
 			}
-			if format == "json" || format == "jsonl" {
-				return formats[format](t.stdout, status, shown{input: true, output: true})
-			}
-			_, err = fmt.Fprintf(t.stdout, "Started '%s' at %s\nInstance ID: '%s'\n", status.Name, status.CreatedAt.UTC().Format(time.RFC3339), id)
-			return err
+			return t.show(started(status, c))
 		})
 	}
 	return cmd
+}
+
+// started tells of a start in the words that scripts know; JSON has the links by
+// which the instance is managed over HTTP.
+func started(s *client.Status, c *client.Client) result {
+	r := instance(s, shown{input: true, output: true})
+	r.document = r.document.(object).with("links", links(c, s.ID))
+	text := fmt.Sprintf("Started '%s' at %s\nInstance ID: '%s'\n", s.Name, second(s.CreatedAt), s.ID)
+	if s.Terminal() {
+		text += fmt.Sprintf("Status: %s\nOutput: %s\n", s.Status, orNull(s.Output))
+	}
+	r.legacy, r.usual = text, "legacy"
+	return r
+}
+
+func orNull(payload []byte) string {
+	if len(payload) == 0 {
+		return "null"
+	}
+	return string(payload)
+}
+
+// links are those of an instance, without a key; nil when no host serves the hub,
+// so that there are none.
+func links(c *client.Client, id string) *client.ManagementLinks {
+	base, hub := address(c)
+	if base == "" {
+		return nil
+	}
+	return new(c.WithLinks(client.LinkOptions{Base: base, TaskHub: hub}).Links(id))
+}
+
+// address is where the hub of c is served, and its name as far as c knows it;
+// empty when no host serves it.
+func address(c *client.Client) (base, hub string) {
+	link, err := url.Parse(c.Links("x").StatusQueryGetURI)
+	if err != nil || link.Host == "" {
+		return "", ""
+	}
+	hub = link.Query().Get("taskHub")
+	link.RawQuery = ""
+	return strings.TrimSuffix(link.String(), "/instances/x"), hub
+}
+
+// parseTags reads NAME=VALUE.
+func parseTags(options []string) (map[string]string, error) {
+	if len(options) == 0 {
+		return nil, nil
+	}
+	tags := make(map[string]string, len(options))
+	for _, option := range options {
+		name, value, ok := strings.Cut(option, "=")
+		if !ok || name == "" {
+			return nil, usage("--tag %s: NAME=VALUE is needed", option)
+		}
+		tags[name] = value
+	}
+	return tags, nil
+}
+
+// firstError does one after the other until one fails.
+func firstError(steps ...func() error) error {
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
 }

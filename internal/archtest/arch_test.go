@@ -40,7 +40,7 @@ var rooms = map[string][]string{
 	"client":            {"engine", "history", "internal/links"},
 	"httpapi":           {"engine", "history", "internal/links"},
 	"host":              {".", "client", "config", "engine", "history", "httpapi", "internal/worker", "store/embedded"},
-	"cmd/perdure":       {"client", "config", "host"},
+	"cmd/perdure":       {"client", "config", "history", "host"},
 	"examples/...":      {".", "client", "host"},
 	"internal/links":    {},
 	"internal/archtest": {},
@@ -56,7 +56,7 @@ var tests = map[string][]string{
 	"internal/worker": {"store/memory", "store/embedded"},
 	"client":          {".", "httpapi", "internal/worker", "store/memory"},
 	"httpapi":         {".", "internal/worker", "store/memory", "client"},
-	"cmd/perdure":     {".", "history"},
+	"cmd/perdure":     {"."},
 }
 
 // apart are rooms that stand apart: they may import whatever is public, and

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/perdure/perdure/client"
+	"github.com/perdure/perdure/host"
+)
+
+// What a shell may offer is asked for while somebody types: not many, and not for
+// long.
+const (
+	completionLimit    = 100
+	completionPatience = 2 * time.Second
+)
+
+// candidates asks the hub that the options so far name. Whatever goes wrong,
+// there is nothing to offer, and nothing is printed.
+func (t *tool) candidates(ask func(context.Context, *client.Client) []string) ([]string, cobra.ShellCompDirective) {
+	ctx, cancel := context.WithTimeout(context.Background(), completionPatience)
+	defer cancel()
+	var found []string
+	t.quietly(func() error {
+		return firstError(
+			func() error { return t.enter(t.scriptRoot) },
+			t.checkAddress,
+			func() error {
+				return t.withClient(ctx, access{}, func(ctx context.Context, c *client.Client) error {
+					found = ask(ctx, c)
+					return nil
+				})
+			},
+		)
+	})
+	return found, cobra.ShellCompDirectiveNoFileComp
+}
+
+// quietly does something without warnings.
+func (t *tool) quietly(do func() error) error {
+	defer func(w io.Writer) { t.stderr = w }(t.stderr)
+	t.stderr = io.Discard
+	return do()
+}
+
+// completeIDs offers the newest instances whose id begins with what is written.
+func (t *tool) completeIDs(_ *cobra.Command, _ []string, written string) ([]string, cobra.ShellCompDirective) {
+	return t.candidates(func(ctx context.Context, c *client.Client) []string {
+		page, _ := c.List(ctx, client.Query{IDPrefix: written, PageSize: completionLimit, OmitInput: true, OmitOutput: true})
+		var ids []string
+		for _, s := range page.Items {
+			ids = append(ids, cobra.CompletionWithDesc(s.ID, fmt.Sprintf("%s %s", s.Name, s.Status)))
+		}
+		return ids
+	})
+}
+
+// completeFunctions offers the orchestrators of the newest instances.
+func (t *tool) completeFunctions(_ *cobra.Command, _ []string, written string) ([]string, cobra.ShellCompDirective) {
+	return t.candidates(func(ctx context.Context, c *client.Client) []string {
+		page, _ := c.List(ctx, client.Query{PageSize: completionLimit, OmitInput: true, OmitOutput: true})
+		var names []string
+		for _, s := range page.Items {
+			if strings.HasPrefix(s.Name, written) {
+				names = append(names, s.Name)
+			}
+		}
+		slices.Sort(names)
+		return slices.Compact(names)
+	})
+}
+
+// completeHubs offers the hubs of the store.
+func (t *tool) completeHubs(_ *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	ctx, cancel := context.WithTimeout(context.Background(), completionPatience)
+	defer cancel()
+	var hubs []string
+	if t.enter(t.scriptRoot) == nil {
+		if cfg, err := t.config(); err == nil {
+			hubs, _ = host.Hubs(ctx, cfg)
+		}
+	}
+	return hubs, cobra.ShellCompDirectiveNoFileComp
+}

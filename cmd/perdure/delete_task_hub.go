@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/perdure/perdure/client"
+)
+
+func (t *tool) deleteTaskHub() *cobra.Command {
+	cmd := t.newCommand("delete-task-hub [--yes] [--force]", "Delete a task hub with all of its instances", "perdure delete-task-hub --task-hub-name DevHub --yes")
+	var yes, force bool
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	cmd.Flags().BoolVar(&force, "force", false, "also while a host serves it")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		hub, err := t.hubName()
+		if err != nil {
+			return err
+		}
+		if err := t.confirm(yes, fmt.Sprintf("Delete task hub %s with all of its instances?", hub)); err != nil {
+			return err
+		}
+		err = t.withClient(cmd.Context(), access{}, func(ctx context.Context, c *client.Client) error {
+			return c.DeleteHub(ctx, client.DeleteHubOptions{Force: force})
+		})
+		if err != nil && !errors.Is(err, client.ErrHubNotFound) { // one that never was is deleted
+			return err
+		}
+		return t.show(sentence(fmt.Sprintf("Task hub '%s' successfully deleted", hub), object{{"taskHub", hub}}))
+	}
+	return cmd
+}
+
+// hubName is the name of the hub that commands act on.
+func (t *tool) hubName() (string, error) {
+	if t.url != "" && t.taskHub == "" {
+		return "", usage("%s: --task-hub-name is required with --url", t.name)
+	}
+	if t.url != "" {
+		return t.taskHub, nil
+	}
+	cfg, err := t.config()
+	if err != nil {
+		return "", err
+	}
+	return cfg.HubName, nil
+}

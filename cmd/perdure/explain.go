@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/perdure/perdure/client"
+)
+
+func (t *tool) explain() *cobra.Command {
+	cmd := t.newCommand("explain --id ID", "Tell why an instance is where it is, and what would move it", "perdure explain --id order-17")
+	id := t.instanceID(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return t.withClient(cmd.Context(), access{}, func(ctx context.Context, c *client.Client) error {
+			e, err := c.Explain(ctx, *id)
+			if err != nil {
+				return named(*id, err)
+			}
+			return t.show(explanation(e))
+		})
+	}
+	return cmd
+}
+
+func explanation(e *client.Explanation) result {
+	rows := []row{{"WAITS FOR", "NAME", "SINCE", "DUE", "ATTEMPTS", "PROBLEM"}}
+	text := []string{fmt.Sprintf("%s is %s. %s", e.Instance, e.Status, e.Summary)}
+	for _, w := range e.Waits {
+		name, due := w.Name, ""
+		if w.Instance != "" {
+			name = strings.TrimSpace(name + " " + string(w.Instance))
+		}
+		line := fmt.Sprintf("Waits for %s since %s", strings.TrimSpace(w.Kind+" "+name), second(w.Since))
+		if !w.Due.IsZero() {
+			due = second(w.Due)
+			line += ", due " + due
+		}
+		if w.Problem != "" {
+			line += ": " + w.Problem
+		}
+		rows = append(rows, row{w.Kind, name, second(w.Since), due, fmt.Sprint(w.Attempts), w.Problem})
+		text = append(text, line)
+	}
+	text = append(text, fmt.Sprintf("Next: %s. %s", e.Action, e.Advice))
+	return result{document: e, rows: rows, legacy: lines(text), usual: "legacy"}
+}

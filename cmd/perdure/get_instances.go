@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/perdure/perdure/client"
+	"github.com/perdure/perdure/history"
+)
+
+// firstPageToken is the token that the original prints after the last page; it
+// asks for the first one.
+const firstPageToken = "bnVsbA=="
+
+// listOptions are those of get-instances besides its filter.
+type listOptions struct {
+	top, limit, token string
+	all, count, watch bool
+}
+
+func (t *tool) getInstances() *cobra.Command {
+	cmd := t.newCommand("get-instances [--runtime-status STATUS ...] [--created-after TIME] [--top N | --all]", "List instances, newest first",
+		`perdure get-instances --created-after 7d --runtime-status running failed --top 15`)
+	filter := t.filterOptions(cmd)
+	var o listOptions
+	flags := cmd.Flags()
+	flags.StringVar(&o.top, "top", "10", "instances in a page, 1 to 1000")
+	flags.StringVar(&o.token, "continuation-token", "", "begin after the page that printed this token")
+	flags.BoolVar(&o.all, "all", false, "all pages")
+	flags.StringVar(&o.limit, "limit", "", "so many instances, in as many pages as it takes")
+	flags.BoolVar(&o.count, "count", false, "only how many there are, by status")
+	flags.BoolVar(&o.watch, "watch", false, "show the page, and then each instance that changes; a JSON line each unless -o table")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := exclusive(cmd, "all", "limit", "count", "watch"); err != nil {
+			return err
+		}
+		q, limit, err := o.query(filter)
+		switch {
+		case err != nil:
+			return err
+		case o.watch:
+			return t.watchInstances(cmd.Context(), q)
+		case o.count:
+			return t.withClient(cmd.Context(), access{}, func(ctx context.Context, c *client.Client) error {
+				counts, err := c.Count(ctx, q)
+				if err != nil {
+					return err
+				}
+				return t.show(countResult(counts))
+			})
+		}
+		return t.withClient(cmd.Context(), access{endless: o.all}, func(ctx context.Context, c *client.Client) error {
+			return t.list(ctx, c, q, limit)
+		})
+	}
+	return cmd
+}
+
+// query returns what to ask for, and how many instances to show; 0 is all.
+func (o *listOptions) query(options *filterOptions) (client.Query, int, error) {
+	var q client.Query
+	f, err := options.read()
+	if err != nil {
+		return q, 0, err
+	}
+	top, err := number("--top", o.top, 1000)
+	if err != nil {
+		return q, 0, err
+	}
+	limit := top
+	switch {
+	case o.all:
+		limit, top = 0, 1000
+	case o.limit != "":
+		if limit, err = number("--limit", o.limit, 1<<31-1); err != nil {
+			return q, 0, err
+		}
+		top = min(limit, 1000)
+	}
+	if o.token == firstPageToken {
+		o.token = ""
+	}
+	return client.Query{
+		CreatedFrom: f.from, CreatedTo: f.to, Statuses: f.statuses, IDPrefix: f.prefix, Name: f.name, Tags: f.tags,
+		PageSize: top, Token: o.token,
+	}, limit, nil
+}
+
+// number reads a number from 1 to most.
+func number(option, text string, most int) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > most {
+		return 0, usage("%s %s: the value is a number from 1 to %d", option, text, most)
+	}
+	return n, nil
+}
+
+// list shows limit instances, all if that is 0. Lines of JSON are shown as
+// they are read; everything else at once, so that what is cut short is not mistaken
+// for the whole.
+func (t *tool) list(ctx context.Context, c *client.Client, q client.Query, limit int) error {
+	form, v := t.format(""), shown{input: true, output: true}
+	var found []*client.Status
+	for shown := 0; ; {
+		if limit > 0 {
+			q.PageSize = min(q.PageSize, limit-shown)
+		}
+		page, err := c.List(ctx, q)
+		if err != nil {
+			return err
+		}
+		shown += len(page.Items)
+		if form == "jsonl" {
+			for _, s := range page.Items {
+				if err := encode(t.stdout, "", newRecord(s, v)); err != nil {
+					return err
+				}
+			}
+		} else {
+			found = append(found, page.Items...)
+		}
+		q.Token = page.Token
+		if page.Token == "" || limit > 0 && shown >= limit {
+			break
+		}
+	}
+	if q.Token != "" && (form == "jsonl" || form == "table") {
+		t.warn("there are more: --continuation-token %s", q.Token)
+	}
+	if form == "jsonl" {
+		return nil
+	}
+	return t.showList(found, q.Token)
+}
+
+func (t *tool) showList(found []*client.Status, token string) error {
+	v := shown{input: true, output: true}
+	records, rows, classic := []any{}, []row{}, []any{}
+	head, _ := tableRow(&client.Status{}, shown{})
+	rows = append(rows, head)
+	for _, s := range found {
+		_, values := tableRow(s, shown{})
+		records, rows, classic = append(records, newRecord(s, v)), append(rows, values), append(classic, newLegacy(s, v))
+	}
+	r := result{document: object{{"instances", records}, {"continuationToken", token}}, rows: rows, legacy: classic}
+	err := t.show(r)
+	if err == nil && t.format("") == "legacy" {
+		_, err = fmt.Fprintf(t.stdout, "Continuation token for next set of results: '%s'\n", token)
+	}
+	return err
+}
+
+// countResult shows counts of statuses, those with instances only.
+func countResult(counts client.Counts) result {
+	byStatus, rows := object{}, []row{{"STATUS", "INSTANCES"}}
+	for _, status := range history.Statuses() {
+		if n := counts[status]; n > 0 {
+			byStatus = byStatus.with(status.String(), n)
+			rows = append(rows, row{status.String(), fmt.Sprint(n)})
+		}
+	}
+	return result{document: object{{"counts", byStatus}, {"total", counts.Total()}}, rows: append(rows, row{"Total", fmt.Sprint(counts.Total())})}
+}
+
+// watchInstances shows a page, and from then on every instance of it that is new
+// or has changed, until it is interrupted.
+func (t *tool) watchInstances(ctx context.Context, q client.Query) error {
+	form, err := t.streamFormat("--watch")
+	if err != nil {
+		return err
+	}
+	return t.withClient(ctx, access{endless: true}, func(ctx context.Context, c *client.Client) error {
+		known := map[string]string{} // what was shown of each instance
+		for {
+			page, err := c.List(ctx, q)
+			if err != nil {
+				return err
+			}
+			for i := len(page.Items) - 1; i >= 0; i-- { // the newest one last, as lines go
+				s := page.Items[i]
+				state := fmt.Sprint(s.ExecutionID, s.Status, string(s.CustomStatus))
+				if known[s.ID] == state {
+					continue
+				}
+				known[s.ID] = state
+				if err := t.showChange(form, s); err != nil {
+					return err
+				}
+			}
+			if err := sleep(ctx, pause); err != nil {
+				return err
+			}
+		}
+	})
+}
+
+func (t *tool) showChange(format string, s *client.Status) error {
+	v := shown{input: true, output: true}
+	if format == "jsonl" {
+		return encode(t.stdout, "", newRecord(s, v))
+	}
+	_, err := fmt.Fprintf(t.stdout, "%s  %-10s %s  %s\n", second(s.UpdatedAt), s.Status, cells([]string{s.ID})[0], cells([]string{s.Name})[0])
+	return err
+}

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/perdure/perdure/client"
+	"github.com/perdure/perdure/history"
+)
+
+// purgeOptions are those of purge-history besides its filter.
+type purgeOptions struct {
+	id                            string
+	recursive, force, dryRun, yes bool
+	olderThan                     durationOption
+}
+
+func (t *tool) purgeHistory() *cobra.Command {
+	cmd := t.newCommand("purge-history [--runtime-status STATUS ...] [--created-before TIME] [--dry-run] [--yes]",
+		"Remove instances that have ended, with their histories",
+		"perdure purge-history --created-before 2024-11-14T19:35:00Z --runtime-status failed --yes")
+	filter := t.filterOptions(cmd)
+	o := purgeOptions{olderThan: durationOption{name: "older-than"}}
+	flags := cmd.Flags()
+	flags.StringVarP(&o.id, "id", "i", "", "one instance, instead of a filter")
+	flags.BoolVar(&o.recursive, "recursive", false, "with --id: its sub-orchestrations too")
+	flags.BoolVar(&o.force, "force", false, "with --id: also when it has not ended; it ends at once")
+	flags.StringVar(&o.olderThan.text, "older-than", "", "only instances that ended so long ago, such as 30d")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "only count")
+	flags.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
+	cmd.RegisterFlagCompletionFunc("id", t.completeIDs)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if o.id != "" {
+			return t.purgeOne(cmd, &o)
+		}
+		if o.recursive || o.force {
+			return usage("--recursive and --force go with --id: a filter never touches instances that have not ended")
+		}
+		f, err := filter.read()
+		if err != nil {
+			return err
+		}
+		return t.purgeBy(cmd.Context(), f, &o)
+	}
+	return cmd
+}
+
+// purgeBy purges what a filter matches.
+func (t *tool) purgeBy(ctx context.Context, f filter, o *purgeOptions) error {
+	age, err := o.olderThan.duration()
+	if err == nil {
+		err = t.onlyEnded(&f)
+	}
+	if err != nil {
+		return err
+	}
+	asked := client.PurgeFilter{
+		CreatedFrom: f.from, CreatedTo: f.to, Statuses: f.statuses, IDPrefix: f.prefix, Name: f.name, Tags: f.tags, DryRun: o.dryRun,
+	}
+	if age > 0 {
+		asked.CompletedBefore = time.Now().Add(-age)
+	}
+	if !o.dryRun && !t.coreTools && !o.yes && !t.terminal(t.stdin) {
+		return t.confirm(false, "") // refuses, before anything is looked at
+	}
+	return t.withClient(ctx, access{endless: true}, func(ctx context.Context, c *client.Client) error {
+		total := 0
+		if ask := !o.dryRun && !o.yes && !t.coreTools; ask || !o.dryRun && t.terminal(t.stderr) {
+			preview := asked
+			preview.DryRun = true
+			plan, err := c.PurgeBy(ctx, preview)
+			if err != nil {
+				return err
+			}
+			total = plan.Deleted
+			if err := t.confirm(o.yes, fmt.Sprintf("Purge %d instances?", total)); err != nil {
+				return err
+			}
+		}
+		bar := t.progress(total)
+		asked.Progress = bar.show
+		done, err := c.PurgeBy(ctx, asked)
+		bar.end()
+		if err != nil {
+			if done.Deleted > 0 {
+				t.warn("until then %d instances were deleted", done.Deleted)
+			}
+			return err
+		}
+		if !done.Complete {
+			t.warn("there is more to purge: run the same command again")
+		}
+		return t.show(purged(purgedHead(f), done, o.dryRun))
+	})
+}
+
+// onlyEnded drops the statuses of live instances, which are never purged by a
+// filter, with a warning. Only such ones are a mistake.
+func (t *tool) onlyEnded(f *filter) error {
+	var ended []client.RuntimeStatus
+	for _, status := range f.statuses {
+		if status.Terminal() {
+			ended = append(ended, status)
+		}
+	}
+	switch {
+	case len(f.statuses) > 0 && len(ended) == 0:
+		return usage("--runtime-status: only instances that have ended are purged: Completed, Failed, Terminated, Canceled")
+	case len(ended) < len(f.statuses):
+		t.warn("instances that have not ended are left alone: only %s are purged", joined(ended))
+	}
+	f.statuses = ended
+	return nil
+}
+
+// purgedHead is the first line of the original's report.
+func purgedHead(f filter) string {
+	from, to := "0001-01-01T00:00:00Z", "9999-12-30T23:59:59Z"
+	if !f.from.IsZero() {
+		from = instant(f.from)
+	}
+	if !f.to.IsZero() {
+		to = instant(f.to)
+	}
+	text := fmt.Sprintf("Purged orchestration history for all instances created between '%s' and '%s'", from, to)
+	if len(f.statuses) > 0 {
+		text += fmt.Sprintf(" and whose runtime status matches one of the following: [%s]", joined(f.statuses))
+	}
+	return text
+}
+
+func joined(statuses []client.RuntimeStatus) string {
+	names := make([]string, len(statuses))
+	for i, status := range statuses {
+		names[i] = status.String()
+	}
+	return strings.Join(names, ",")
+}
+
+func purged(head string, r client.PurgeResult, dryRun bool) result {
+	if dryRun {
+		head = "Dry run, nothing is deleted: " + head
+	}
+	text := fmt.Sprintf("%s\nInstances deleted: %d\nRows deleted: %d", head, r.Deleted, r.Events)
+	return sentence(text, object{
+		{"instancesDeleted", r.Deleted}, {"eventsDeleted", r.Events}, {"skipped", r.Skipped}, {"isComplete", r.Complete}, {"dryRun", dryRun},
+	})
+}
+
+// purgeOne purges one instance.
+func (t *tool) purgeOne(cmd *cobra.Command, o *purgeOptions) error {
+	for _, name := range []string{"created-after", "created-before", "runtime-status", "id-prefix", "function-name", "tag", "older-than"} {
+		if err := exclusive(cmd, "id", name); err != nil {
+			return err
+		}
+	}
+	if o.dryRun && o.recursive {
+		return usage("--dry-run counts one instance, not those that --recursive adds")
+	}
+	if !o.dryRun {
+		if err := t.confirm(o.yes, fmt.Sprintf("Purge instance %s?", o.id)); err != nil {
+			return err
+		}
+	}
+	return t.withClient(cmd.Context(), access{}, func(ctx context.Context, c *client.Client) error {
+		do := t.purgeInstance
+		if o.dryRun {
+			do = t.previewPurge
+		}
+		done, err := do(ctx, c, o)
+		if err != nil {
+			return named(o.id, err)
+		}
+		return t.show(purged(fmt.Sprintf("Purged orchestration history of instance '%s'", o.id), done, o.dryRun))
+	})
+}
+
+func (t *tool) purgeInstance(ctx context.Context, c *client.Client, o *purgeOptions) (client.PurgeResult, error) {
+	return c.Purge(ctx, o.id, client.PurgeOptions{Force: o.force, Recursive: o.recursive, MustExist: true})
+}
+
+func (t *tool) previewPurge(ctx context.Context, c *client.Client, o *purgeOptions) (client.PurgeResult, error) {
+	status, err := t.current(ctx, c, o.id)
+	if err == nil && !status.Terminal() && !o.force {
+		err = fmt.Errorf("purge %s: %w: it is %s", o.id, client.ErrInvalidState, status)
+	}
+	if err != nil {
+		return client.PurgeResult{}, err
+	}
+	events, err := readHistory(ctx, c, o.id, 0)
+	if status == history.Pending {
+		events = nil
+	}
+	return client.PurgeResult{Deleted: 1, Events: len(events), Complete: true}, err
+}
+
+// progress draws a bar on stderr, if a person looks there.
+type progress struct {
+	tool  *tool
+	total int // 0: nothing is drawn
+}
+
+func (t *tool) progress(total int) *progress {
+	if !t.terminal(t.stderr) {
+		total = 0
+	}
+	return &progress{t, total}
+}
+
+const barWidth = 40
+
+func (p *progress) show(r client.PurgeResult) {
+	if p.total == 0 {
+		return
+	}
+	done := min(barWidth, barWidth*(r.Deleted+r.Skipped)/p.total)
+	fmt.Fprintf(p.tool.stderr, "\r[%s%s] %d of %d", strings.Repeat("#", done), strings.Repeat(".", barWidth-done), r.Deleted, p.total)
+}
+
+// end leaves the bar behind.
+func (p *progress) end() {
+	if p.total > 0 {
+		fmt.Fprintln(p.tool.stderr)
+	}
+}

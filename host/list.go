@@ -1,0 +1,29 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+
+	"github.com/perdure/perdure/config"
+	"github.com/perdure/perdure/store/embedded"
+)
+
+// Hubs returns the names of the hubs in the configured store, sorted. While another
+// process has the store open, that is the configured one only.
+func Hubs(ctx context.Context, cfg *config.Config) ([]string, error) {
+	if !storeExists(cfg.DataDir) {
+		return nil, nil
+	}
+	db, err := openStore(ctx, cfg.DataDir, slog.New(slog.DiscardHandler))
+	if _, locked := errors.AsType[*embedded.LockedError](err); locked {
+		return []string{cfg.HubName}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	hubs := db.Hubs()
+	slices.Sort(hubs)
+	return hubs, db.Close()
+}
