@@ -20,6 +20,9 @@ func (h *Hub) Commit(ctx context.Context, deltas []*engine.Delta) error {
 	defer h.db.leave()
 	h.writing.Lock()
 	defer h.writing.Unlock()
+	if err := h.err(); err != nil {
+		return err
+	}
 	for _, d := range deltas {
 		if err := h.admit(d); err != nil {
 			return err
@@ -51,6 +54,9 @@ func (h *Hub) store(deltas []*engine.Delta) (err error) {
 		return err
 	}
 	h.counts = counts
+	if w.cleared.end > 0 {
+		h.db.reclaimer.add(h.id, w.cleared)
+	}
 	return nil
 }
 
@@ -95,6 +101,7 @@ type writer struct {
 	order   []*change // of first mention
 	sent    map[engine.MessageKey][]byte
 	erased  map[history.Number]erased // stored before the batch
+	cleared span                      // of those that are removed by ranges; its end is 0 for none
 	counts  engine.Counts             // what the batch adds to the hub's
 	stored  *pebble.Iterator          // over the records before the batch; nil until it is needed
 	buf     []byte                    // for one encoded value at a time

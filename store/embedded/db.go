@@ -47,7 +47,10 @@ type DB struct {
 	space  space
 	*breaker
 
-	making sync.Mutex // held while a hub is looked up and made
+	reclaimer *reclaimer
+
+	making  sync.Mutex // held while a hub is looked up and made or deleted; guards lastHub
+	lastHub uint16     // highest number of a hub there ever was
 
 	mu     sync.Mutex // guards all below
 	closed bool
@@ -76,6 +79,7 @@ func Open(dir string, opts Options) (*DB, error) {
 		dir: dir, lock: lock, breaker: newBreaker(log.With("dir", dir)),
 		hubs: make(map[string]*Hub), syncs: make(map[chan struct{}]struct{}),
 	}
+	db.reclaimer = newReclaimer(db)
 	db.space.min, db.space.free = cmp.Or(opts.MinFreeBytes, 64<<20), opts.FreeBytes
 	if db.space.free == nil {
 		db.space.free = func() (uint64, error) {
@@ -135,6 +139,8 @@ func (db *DB) pebbleOptions(disk vfs.FS, cacheBytes int64) *pebble.Options {
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       24,
 		LBaseMaxBytes:               256 << 20,
+		// A second compaction runs while one by hand keeps the layers of level 0 waiting.
+		CompactionConcurrencyRange: func() (int, int) { return 1, 2 },
 	}
 	for i := range opts.Levels {
 		// Finding an id that does not exist is what every start does: the
@@ -156,6 +162,7 @@ func (db *DB) Close() error {
 	db.closed = true
 	db.mu.Unlock()
 	db.users.Wait()
+	db.reclaimer.close()
 	if closed {
 		return nil
 	}
@@ -184,11 +191,17 @@ func (db *DB) enter() error {
 
 func (db *DB) leave() { db.users.Done() }
 
-// apply makes a batch durable. It is called between enter and leave.
+// apply makes a batch durable, if there is space for it. It is called between
+// enter and leave.
 func (db *DB) apply(batch *pebble.Batch) error {
 	if err := db.space.take(batch.Len()); err != nil {
 		return err
 	}
+	return db.write(batch)
+}
+
+// write is apply without a look at the space that there is.
+func (db *DB) write(batch *pebble.Batch) error {
 	synced := make(chan struct{})
 	db.mu.Lock()
 	db.syncs[synced] = struct{}{}

@@ -14,7 +14,7 @@
 // Numbers are big-endian, so that keys sort as the numbers do; signed ones have
 // their sign bit flipped. A key begins with its hub (u16) and its space (u8):
 //
-//	hub 0:  h | hub u16                                 -> hub's name and partitions, JSON
+//	hub 0:  h | hub u16                                 -> hub's name and partitions, JSON; or that it was deleted
 //	hub n:  b | number u64, seq u32                     -> bytes of a big record
 //	        c | status u8                               -> how many instances have it, u64
 //	        e | partition u16                           -> epoch u64
@@ -48,5 +48,7 @@
 // Instances that are neighbours in i, as those of a bulk purge are, go by a few
 // range tombstones: nothing else can have keys with numbers between theirs.
 // What a later commit stores there, for a number given out earlier, comes after
-// the tombstone and stays.
+// the tombstone and stays. A hub goes by one tombstone; its number is not given
+// out again. What was erased by tombstones is compacted in the background, once
+// nothing more is being erased.
 package embedded

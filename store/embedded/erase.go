@@ -109,6 +109,10 @@ func (w *writer) eraseRun(run []history.Number) {
 	for partition := range partitions {
 		w.deleteStored(newKey(w.hub.id, spaceWork).partition(partition), first, end)
 	}
+	if w.cleared.end == 0 {
+		w.cleared.first = first
+	}
+	w.cleared = w.cleared.with(span{first: first, end: end})
 }
 
 // deleteRange deletes the keys that begin with beginning and go on with a

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
@@ -19,7 +20,7 @@ import (
 // DefaultPartitions is how many partitions a new hub has unless told otherwise.
 const DefaultPartitions = 64
 
-// ErrHubNotFound is what [DB.Hub] returns for a hub that the folder does not hold.
+// ErrHubNotFound is what [DB.Hub] and [DB.DeleteHub] return for a hub that the folder does not hold.
 var ErrHubNotFound = errors.New("hub not found")
 
 // HubOptions says how to open a hub.
@@ -34,6 +35,7 @@ type Hub struct {
 	id         uint16
 	name       string
 	partitions int
+	deleted    atomic.Bool
 
 	// writing is held by a commit, so that it adds to the counts of the one
 	// before, and by Acquire, so that no commit of an old owner becomes durable
@@ -49,6 +51,7 @@ var _ engine.Store = (*Hub)(nil)
 type hubRecord struct {
 	Name       string `json:"name"` // as spelt when it was made
 	Partitions int    `json:"partitions"`
+	Deleted    bool   `json:"deleted,omitempty"` // nothing is left but this record
 }
 
 // Hub opens the hub called name, in any letter case. All calls for one hub
@@ -101,16 +104,10 @@ func (db *DB) createHub(name string, partitions int) (*Hub, error) {
 	if name == "" {
 		return nil, errors.New("hub without a name")
 	}
-	h := &Hub{db: db, name: name, partitions: partitions, epochs: make([]engine.Epoch, partitions)}
-	db.mu.Lock()
-	for _, other := range db.hubs {
-		h.id = max(h.id, other.id)
+	if db.lastHub == math.MaxUint16 {
+		return nil, fmt.Errorf("hub %q: the store in %s has had %d hubs, there is no room for more", name, db.dir, math.MaxUint16)
 	}
-	db.mu.Unlock()
-	if h.id == math.MaxUint16 {
-		return nil, fmt.Errorf("hub %q: the store in %s holds %d hubs, there is no room for more", name, db.dir, math.MaxUint16)
-	}
-	h.id++
+	h := &Hub{db: db, id: db.lastHub + 1, name: name, partitions: partitions, epochs: make([]engine.Epoch, partitions)}
 	record, err := json.Marshal(hubRecord{Name: name, Partitions: partitions})
 	if err != nil {
 		return nil, fmt.Errorf("hub %q: %w", name, err)
@@ -122,6 +119,7 @@ func (db *DB) createHub(name string, partitions int) (*Hub, error) {
 	if err := db.apply(batch); err != nil {
 		return nil, fmt.Errorf("make hub %q: %w", name, err)
 	}
+	db.lastHub = h.id
 	db.mu.Lock()
 	db.hubs[strings.ToLower(name)] = h
 	db.mu.Unlock()
@@ -141,6 +139,10 @@ func (db *DB) loadHubs() error {
 		var record hubRecord
 		if err := json.Unmarshal(it.Value(), &record); err != nil {
 			return fmt.Errorf("hub %d: %w", h.id, err)
+		}
+		db.lastHub = h.id
+		if record.Deleted {
+			continue
 		}
 		h.name, h.partitions = record.Name, record.Partitions
 		if h.partitions < 1 || h.partitions > history.MaxPartitions {
@@ -187,6 +189,9 @@ func (h *Hub) Acquire(ctx context.Context, partition int) (engine.Epoch, error) 
 	defer h.db.leave()
 	h.writing.Lock()
 	defer h.writing.Unlock()
+	if err := h.err(); err != nil {
+		return 0, err
+	}
 	epoch := h.epochs[partition] + 1
 	batch := h.db.pebble.NewBatch()
 	if err := batch.Set(h.epochKey(partition), binary.BigEndian.AppendUint64(nil, uint64(epoch)), nil); err != nil {
@@ -210,6 +215,9 @@ func (h *Hub) begin(ctx context.Context, partitions ...int) error {
 			return err
 		}
 	}
+	if err := h.err(); err != nil {
+		return err
+	}
 	return h.db.enter()
 }
 
@@ -220,5 +228,11 @@ func (h *Hub) checkPartition(partition int) error {
 	return nil
 }
 
-// settle waits until all that can be read now is durable; see [DB.settle].
-func (h *Hub) settle() error { return h.db.settle() }
+// settle waits until all that can be read now is durable; see [DB.settle]. If
+// the hub was deleted meanwhile, what was read may lack what was deleted.
+func (h *Hub) settle() error {
+	if err := h.db.settle(); err != nil {
+		return err
+	}
+	return h.err()
+}

@@ -33,9 +33,9 @@ const (
 // time can be in use.
 type key []byte
 
-func newKey(hub uint16, space byte) key {
-	return append(binary.BigEndian.AppendUint16(make(key, 0, 32), hub), space)
-}
+func newHubKey(hub uint16) key { return make(key, 0, 32).uint16(hub) }
+
+func newKey(hub uint16, space byte) key { return newHubKey(hub).uint8(space) }
 
 func (k key) uint8(n uint8) key   { return append(k, n) }
 func (k key) uint16(n uint16) key { return binary.BigEndian.AppendUint16(k, n) }
