@@ -15,9 +15,9 @@ type Management struct {
 	AllowedHosts []string // host names that requests may use besides those of the address, without ports
 	MaxBodyBytes int      // largest body of a request; 0: the API's default
 
-	PublicURL    string        // origin of links, without a path; empty: that of the request
+	PublicURL    string        // what stands before the path of links; empty: the origin of the request
 	UseForwarded bool          // X-Forwarded-Host and -Proto say the origin of links
-	LinkScope    string        // what the key in a link opens: HubLinks or InstanceLinks
+	LinkScope    string        // what the key in a link opens: HubLinks, InstanceLinks or NoLinks
 	LinkLifetime time.Duration // of InstanceLinks; 0: they never expire
 
 	AllowedOrigins   []string // web pages that browsers let call the API; "*": all of them
@@ -28,6 +28,7 @@ type Management struct {
 const (
 	HubLinks      = "hub"      // everything: it is the system key
 	InstanceLinks = "instance" // the one operation on the one instance that the link is about
+	NoLinks       = "none"     // nothing: links hold no key
 )
 
 // Retention says how long after their end instances are kept. 0 is for ever.
@@ -49,7 +50,7 @@ func (c *Config) management(settings tree, report func(Problem)) {
 	}
 	c.note("management.allowedHosts", strings.Join(c.Management.AllowedHosts, ", "), source)
 	if l, ok := settings["management:links:lifetime"]; ok && c.Management.LinkLifetime > 0 && c.Management.LinkScope != InstanceLinks {
-		report(Problem{Source: l.source, Key: l.path, Text: `needs "scope": "instance": a link that opens the whole hub holds the system key, which does not expire`})
+		report(Problem{Source: l.source, Key: l.path, Text: `needs "scope": "instance": other links hold the system key, which does not expire, or none`})
 	}
 }
 
@@ -108,24 +109,34 @@ func (t tree) list(key string, report func(Problem)) (items []leaf, source strin
 	}
 }
 
-// parseOrigin reads scheme, host and port of a URL that holds nothing else.
-func parseOrigin(to *string, text string) error {
+// parsePublicURL reads a URL without a query; a path is one that a proxy puts
+// before ours.
+func parsePublicURL(to *string, text string) error {
 	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" ||
-		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 		if strings.Contains(text, "@") {
 			text = "the URL" // what stands before an @ may be a password
 		}
+		return fmt.Errorf("%q is not of the form https://host, https://host:port or https://host/path", text)
+	}
+	*to = strings.TrimRight(text, "/")
+	return nil
+}
+
+// parseOrigin reads scheme, host and port of a URL that holds nothing else.
+func parseOrigin(to *string, text string) error {
+	var base string
+	if err := parsePublicURL(&base, text); err != nil || strings.Count(base, "/") != 2 {
 		return fmt.Errorf("%q is not of the form https://host or https://host:port", text)
 	}
-	*to = u.Scheme + "://" + u.Host
+	*to = base
 	return nil
 }
 
 func parseScope(to *string, text string) error {
 	*to = strings.ToLower(text)
-	if *to != HubLinks && *to != InstanceLinks {
-		return fmt.Errorf("%q is not hub or instance", text)
+	if !slices.Contains([]string{HubLinks, InstanceLinks, NoLinks}, *to) {
+		return fmt.Errorf("%q is not hub, instance or none", text)
 	}
 	return nil
 }

@@ -11,14 +11,14 @@ import (
 func TestManagement(t *testing.T) {
 	c := load(t, Source{
 		Dir: app(t, "host.json", durable(`"httpSettings":{"useForwardedHost":true},
-			"management":{"requireKey":true,"allowedHosts":["orders.example","[::1]"],"publicUrl":"https://orders.example:8443/","maxBodyBytes":1024,
+			"management":{"requireKey":true,"allowedHosts":["orders.example","[::1]"],"publicUrl":"https://orders.example:8443/durable/","maxBodyBytes":1024,
 			"links":{"scope":"Instance","lifetime":"01:00:00"}},
 			"retention":{"completed":"30.00:00:00","failed":"90.00:00:00","terminated":"24h","interval":"00:10:00"}`),
 			"local.settings.json", `{"Host":{"CORS":"https://a.example, http://localhost:3000","CORSCredentials":true}}`),
 	})
 	want := Management{
 		RequireKey: new(true), AllowedHosts: []string{"orders.example", "::1"}, MaxBodyBytes: 1024,
-		PublicURL: "https://orders.example:8443", UseForwarded: true, LinkScope: InstanceLinks, LinkLifetime: time.Hour,
+		PublicURL: "https://orders.example:8443/durable", UseForwarded: true, LinkScope: InstanceLinks, LinkLifetime: time.Hour,
 		AllowedOrigins: []string{"https://a.example", "http://localhost:3000"}, AllowCredentials: true,
 	}
 	if diff := cmp.Diff(want, c.Management); diff != "" {
@@ -63,10 +63,10 @@ func TestManagementRefuses(t *testing.T) {
 		`"management":{"allowedHosts":[["a"]]}`:                     "allowedHosts.0: is not a text",
 		`"management":{"allowedHosts":["*"]}`:                       `"*"`,
 		`"management":{"publicUrl":"orders.example"}`:               "publicUrl",
-		`"management":{"publicUrl":"https://orders.example/a"}`:     "of the form https://host",
+		`"management":{"publicUrl":"https://orders.example?a=b"}`:   "of the form https://host",
 		`"management":{"publicUrl":"https://u:secret@orders"}`:      "publicUrl",
 		`"management":{"maxBodyBytes":0}`:                           "maxBodyBytes",
-		`"management":{"links":{"scope":"world"}}`:                  `"world" is not hub or instance`,
+		`"management":{"links":{"scope":"world"}}`:                  `"world" is not hub, instance or none`,
 		`"management":{"links":{"lifetime":"01:00:00"}}`:            `needs "scope": "instance"`,
 		`"management":{"links":{"scope":"instance","lifetime":-1}}`: "lifetime",
 		`"retention":{"completed":"30d"}`:                           `"30d" is not a duration`,

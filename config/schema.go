@@ -58,7 +58,7 @@ var rules = []rule{
 			return strconv.FormatBool(*c.Management.RequireKey)
 		}},
 	{"management.publicUrl",
-		func(c *Config, s string) error { return parseOrigin(&c.Management.PublicURL, s) },
+		func(c *Config, s string) error { return parsePublicURL(&c.Management.PublicURL, s) },
 		func(c *Config) string { return c.Management.PublicURL }},
 	{"management.maxBodyBytes",
 		func(c *Config, s string) error { return parseInt(&c.Management.MaxBodyBytes, s, 1, math.MaxInt) },

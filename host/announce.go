@@ -1,15 +1,18 @@
 package host
 
 import (
+	"cmp"
 	"fmt"
-	"io"
 
 	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/config"
 	"github.com/perdure/perdure/httpapi"
 )
 
-// announce lists functions and addresses the way func start does.
-func announce(w io.Writer, app *perdure.App, info Info) {
+// announce lists functions and addresses the way func start does, and where the
+// keys are, but never a key.
+func announce(o Options, app *perdure.App, cfg *config.Config, at address, info Info) {
+	w := o.Stdout
 	if w == nil {
 		return
 	}
@@ -20,7 +23,13 @@ func announce(w io.Writer, app *perdure.App, info Info) {
 	for _, name := range app.Functions().Activities.Names() {
 		fmt.Fprintf(w, "\t%s: activityTrigger\n", name)
 	}
-	base := info.URL + httpapi.BasePath
+	for _, f := range o.Timers {
+		fmt.Fprintf(w, "\t%s: timerTrigger (%s)\n", f.Name, f.Schedule)
+	}
+	for _, f := range o.HTTP {
+		fmt.Fprintf(w, "\t%s: httpTrigger\n", f.Pattern)
+	}
+	base := cmp.Or(cfg.Management.PublicURL, info.URL) + httpapi.BasePath
 	fmt.Fprintf(w, "\nTask hub: %s\n\nHTTP:\n\n", info.TaskHub)
 	fmt.Fprintf(w, "\tstart:     [POST] %s/orchestrators/{functionName}[/{instanceId}]\n", base)
 	fmt.Fprintf(w, "\tstatus:    [GET]  %s/instances/{instanceId}\n", base)
@@ -28,4 +37,7 @@ func announce(w io.Writer, app *perdure.App, info Info) {
 	fmt.Fprintf(w, "\tterminate: [POST] %s/instances/{instanceId}/terminate?reason={text}\n", base)
 	fmt.Fprintf(w, "\tsuspend:   [POST] %s/instances/{instanceId}/suspend?reason={text}\n", base)
 	fmt.Fprintf(w, "\tresume:    [POST] %s/instances/{instanceId}/resume?reason={text}\n\n", base)
+	if at.keyed {
+		fmt.Fprintf(w, "A key is needed, as x-functions-key or code: it is in %s\n\n", keysPath(cfg.DataDir))
+	}
 }

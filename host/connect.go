@@ -45,8 +45,11 @@ func Connect(ctx context.Context, cfg *config.Config, create bool, log *slog.Log
 		return nil, nil, errors.Join(err, db.Close())
 	}
 	hubs := newHubs(db, cfg, engine.Options{Logger: log, DefaultVersion: cfg.DefaultVersion})
-	hub := hubs.run(store, nil).hub
-	return client.Local(forClient(hub, cfg)), func() error { return errors.Join(hubs.stop(), db.Close()) }, nil
+	r, err := hubs.run(store, nil)
+	if err != nil {
+		return nil, nil, errors.Join(err, db.Close())
+	}
+	return client.Local(r.forProgram(byCommandLine)), func() error { return errors.Join(hubs.stop(), db.Close()) }, nil
 }
 
 // storeExists reports whether a store was ever opened in dir: opening would

@@ -1,7 +1,6 @@
 package host
 
 import (
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -13,23 +12,19 @@ import (
 type endpoint struct {
 	URL string `json:"url"`
 	PID int    `json:"pid"` // the same as in the store's lock: else the file is a stale one
-	Key string `json:"key"`
+	Key string `json:"key"` // opens everything; another one after each start
 }
 
 func endpointPath(dataDir string) string { return filepath.Join(dataDir, "endpoint") }
 
 // writeEndpoint leaves the endpoint; remove takes it away again.
-func writeEndpoint(dataDir, url string) (remove func(), err error) {
-	text, err := json.Marshal(endpoint{URL: url, PID: os.Getpid(), Key: rand.Text()})
+func writeEndpoint(dataDir, url, key string) (remove func(), err error) {
+	text, err := json.Marshal(endpoint{URL: url, PID: os.Getpid(), Key: key})
 	if err != nil {
 		return nil, err
 	}
 	path := endpointPath(dataDir)
-	// Readers see the old file or the new one, never half of one.
-	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
-		return nil, fmt.Errorf("write endpoint: %w", err)
-	}
-	if err := os.Rename(path+".new", path); err != nil {
+	if err := writePrivate(path, text); err != nil {
 		return nil, fmt.Errorf("write endpoint: %w", err)
 	}
 	return func() { os.Remove(path) }, nil // one that stays is recognised as stale

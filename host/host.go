@@ -13,13 +13,13 @@ package host
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
-	"strconv"
+	"sync"
 	"time"
 
 	"github.com/perdure/perdure"
@@ -27,7 +27,6 @@ import (
 	"github.com/perdure/perdure/config"
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/httpapi"
-	"github.com/perdure/perdure/internal/worker"
 	"github.com/perdure/perdure/store/embedded"
 )
 
@@ -45,8 +44,11 @@ type Options struct {
 	Environ []string // as of os.Environ; nil: the process's
 
 	DataDir string // folder of the store; empty: .perdure beside host.json
-	Address string // loopback address to listen on; empty: local.settings.json Host.LocalHttpAddress, else 127.0.0.1
+	Address string // IP address to listen on, or localhost; empty: local.settings.json Host.LocalHttpAddress, else 127.0.0.1
 	Port    int    // see FreePort and ConfiguredPort
+
+	HTTP   []HTTPFunction
+	Timers []TimerFunction
 
 	DrainTimeout time.Duration // how long what runs may take to finish when ctx ends; 0: 10 s
 	Logger       *slog.Logger  // nil: silent
@@ -69,7 +71,7 @@ type Info struct {
 // the configuration or the options, a store that another process has open and
 // an address that is taken are errors before anything runs.
 func Run(ctx context.Context, app *perdure.App, o Options) error {
-	if err := app.Validate(); err != nil {
+	if err := errors.Join(app.Validate(), checkTriggers(o)); err != nil {
 		return err
 	}
 	log := cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
@@ -82,7 +84,7 @@ func Run(ctx context.Context, app *perdure.App, o Options) error {
 		return err
 	}
 	logConfig(log, cfg)
-	address, err := listenAddress(o, cfg)
+	at, err := listenAddress(o, cfg)
 	if err != nil {
 		return err
 	}
@@ -90,7 +92,7 @@ func Run(ctx context.Context, app *perdure.App, o Options) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(serve(ctx, app, o, cfg, db, address, log), db.Close())
+	return errors.Join(serve(ctx, app, o, cfg, db, at, log), db.Close())
 }
 
 func logConfig(log *slog.Logger, cfg *config.Config) {
@@ -106,35 +108,36 @@ func logConfig(log *slog.Logger, cfg *config.Config) {
 }
 
 // serve runs app on an open store.
-func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config, db *embedded.DB, address string, log *slog.Logger) error {
+func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config, db *embedded.DB, at address, log *slog.Logger) error {
 	store, err := db.Hub(cfg.HubName, embedded.HubOptions{Partitions: cfg.Partitions, Create: true})
 	if err != nil {
 		return err
 	}
-	exec, err := worker.New(app, worker.Options{Logger: log, MaxActions: cfg.MaxActions})
+	keys, err := loadKeys(cfg.DataDir)
 	if err != nil {
 		return err
 	}
-	defer exec.Close()
-	listener, err := listen(address)
+	listener, err := at.listen()
 	if err != nil {
 		return err
 	}
-	url := "http://" + listener.Addr().String()
-
 	hubs := newHubs(db, cfg, engineOptions(cfg, o, log))
-	own := hubs.run(store, exec)
-	server := httpapi.NewServer(httpapi.New(httpapi.Options{
-		Hub: own.hub, TaskHub: store.Name(), Find: hubs.find, Loopback: true, Logger: log,
-	}))
+	own, err := hubs.run(store, app)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	info := Info{URL: at.url(listener.Addr()), TaskHub: store.Name(), Client: client.Local(own.forProgram(byApp))}
+	endpointKey := rand.Text()
+	server := httpapi.NewServer(httpapi.New(apiOptions(own, at, keys, endpointKey)))
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }() // ended by Shutdown or Close, awaited below
 
-	info := Info{URL: url, TaskHub: store.Name(), Client: client.Local(forClient(own.hub, cfg))}
-	removeEndpoint, err := writeEndpoint(cfg.DataDir, url)
+	removeEndpoint, err := writeEndpoint(cfg.DataDir, info.URL, endpointKey)
 	if err == nil {
-		announce(o.Stdout, app, info)
+		announce(o, app, cfg, at, info)
+		endWork := startWork(ctx, o, own, info.Client)
 		err = untilStopped(ctx, o, info, own.ended, served)
+		endWork()
 		removeEndpoint()
 	}
 	// Requests that wait for an instance end when the engines do, so the server
@@ -151,6 +154,34 @@ func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config,
 	err = errors.Join(err, hubs.stop())
 	<-down
 	return err
+}
+
+// apiOptions say how the API is served.
+func apiOptions(own *running, at address, keys []storedKey, endpointKey string) httpapi.Options {
+	m := own.hubs.cfg.Management
+	o := httpapi.Options{
+		Hub: own.forCallers(), TaskHub: own.name, Find: own.hubs.find,
+		Loopback: at.loopback, MaxBodyBytes: int64(m.MaxBodyBytes), Logger: own.log,
+	}
+	if at.keyed {
+		for _, k := range keys {
+			o.Keys = append(o.Keys, k.Value)
+		}
+		o.Keys = append(o.Keys, endpointKey)
+	}
+	return o
+}
+
+// startWork starts what the host does besides serving: timer functions and
+// retention. end stops it and returns when it has ended.
+func startWork(ctx context.Context, o Options, own *running, c *client.Client) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var work sync.WaitGroup
+	for _, f := range o.Timers {
+		work.Go(func() { f.run(ctx, c, own.log) })
+	}
+	work.Go(func() { retain(ctx, own.forProgram(byRetention), own.hubs.cfg.Retention) })
+	return func() { cancel(); work.Wait() }
 }
 
 func drainTimeout(o Options) time.Duration { return cmp.Or(o.DrainTimeout, 10*time.Second) }
@@ -194,34 +225,4 @@ func untilStopped(ctx context.Context, o Options, info Info, engineEnded, served
 			return fmt.Errorf("http server: %w", err)
 		}
 	}
-}
-
-// listenAddress checks that only this machine will be able to connect.
-func listenAddress(o Options, cfg *config.Config) (string, error) {
-	address := cmp.Or(o.Address, cfg.LocalHTTPAddress, "127.0.0.1")
-	ip := net.ParseIP(address)
-	if address != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return "", fmt.Errorf("address %s: the HTTP API has no keys yet, so it is served on this machine only; use 127.0.0.1, ::1 or localhost", address)
-	}
-	port := o.Port
-	if port == ConfiguredPort {
-		port = cmp.Or(cfg.LocalHTTPPort, DefaultPort)
-	}
-	if port < 0 || port > 65535 {
-		return "", fmt.Errorf("port %d is not between 0 and 65535", port)
-	}
-	return net.JoinHostPort(address, strconv.Itoa(port)), nil
-}
-
-func listen(address string) (net.Listener, error) {
-	listener, err := net.Listen("tcp", address)
-	switch {
-	case err == nil:
-		return listener, nil
-	case addressInUse(err):
-		return nil, fmt.Errorf("%s is in use by another program: stop it, or choose another port with --port (0 takes a free one)", address)
-	case errors.Is(err, os.ErrPermission):
-		return nil, fmt.Errorf("no permission to listen on %s: choose a port above 1023 with --port", address)
-	}
-	return nil, fmt.Errorf("listen on %s: %w", address, err)
 }

@@ -152,7 +152,9 @@ func TestRunRefuses(t *testing.T) {
 		{"registration", wrong, host.Options{}, []string{"Orchestrator", "Bad"}},
 		{"port in use", app(), host.Options{Port: taken.Addr().(*net.TCPAddr).Port}, []string{"in use", "--port"}},
 		{"port", app(), host.Options{Port: 70000}, []string{"70000"}},
-		{"address", app(), host.Options{Address: "0.0.0.0"}, []string{"0.0.0.0", "keys", "127.0.0.1"}},
+		{"address", app(), host.Options{Address: "example.org"}, []string{"example.org", "IP address"}},
+		{"no key where others can connect", app(), host.Options{Address: "0.0.0.0", Environ: []string{"AzureFunctionsJobHost__extensions__durableTask__management__requireKey=false"}},
+			[]string{"0.0.0.0", "management.requireKey", "127.0.0.1"}},
 		{"data folder is a file", app(), host.Options{DataDir: file}, []string{file}},
 		{"configuration", app(), host.Options{Environ: []string{"AzureFunctionsJobHost__extensions__durableTask__hubName=a-b"}}, []string{"a-b", "hubName"}},
 	} {

@@ -1,17 +1,22 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 
+	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/config"
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/httpapi"
+	"github.com/perdure/perdure/internal/worker"
 	"github.com/perdure/perdure/store/embedded"
 )
 
@@ -21,9 +26,7 @@ type hubs struct {
 	db      *embedded.DB
 	cfg     *config.Config
 	options engine.Options
-	ctx     context.Context // of all engines
-	cancel  context.CancelFunc
-	ending  sync.WaitGroup // one for each engine
+	log     *slog.Logger
 
 	mu      sync.Mutex // guards all below
 	stopped bool
@@ -32,45 +35,88 @@ type hubs struct {
 
 // running is a hub and its engine.
 type running struct {
-	hub   client.Hub
-	ended chan error // what the engine returned, once
+	hubs *hubs
+	log  *slog.Logger
+	name string       // as spelt when the hub was made
+	app  *perdure.App // whose functions run here; nil: none
+
+	engine atomic.Pointer[engine.Engine] // another one once the hub has been deleted and made anew
+	ended  chan error                    // what an engine returned that nobody had stopped
+	stop   func() error                  // ends the engine and returns once everything is stored; guarded by hubs.mu
 }
 
 func newHubs(db *embedded.DB, cfg *config.Config, options engine.Options) *hubs {
-	h := &hubs{db: db, cfg: cfg, options: options, running: map[string]*running{}}
-	h.ctx, h.cancel = context.WithCancel(context.Background())
-	return h
+	return &hubs{db: db, cfg: cfg, options: options, log: cmp.Or(options.Logger, slog.New(slog.DiscardHandler)), running: map[string]*running{}}
 }
 
-// run starts the engine of a hub.
-func (h *hubs) run(store *embedded.Hub, exec engine.Executor) *running {
+// run starts the engine of a hub, with app's functions if there is one.
+func (h *hubs) run(store *embedded.Hub, app *perdure.App) (*running, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.runLocked(store, exec)
+	return h.runLocked(store, app)
 }
 
-func (h *hubs) runLocked(store *embedded.Hub, exec engine.Executor) *running {
-	e := engine.New(store, exec, h.options)
-	r := &running{hub: rules{e, h.cfg.ReplaceAnyState}, ended: make(chan error, 1)}
-	h.running[strings.ToLower(store.Name())] = r
-	h.ending.Add(1)
+func (h *hubs) runLocked(store *embedded.Hub, app *perdure.App) (*running, error) {
+	r := &running{hubs: h, log: h.log, name: store.Name(), app: app, ended: make(chan error, 1)}
+	if err := r.start(store); err != nil {
+		return nil, err
+	}
+	h.running[strings.ToLower(r.name)] = r
+	return r, nil
+}
+
+// start runs an engine on store until r.stop is called.
+func (r *running) start(store *embedded.Hub) error {
+	exec, closeExec := engine.Executor(nil), func() {}
+	if r.app != nil {
+		w, err := worker.New(r.app, worker.Options{Logger: r.log, MaxActions: r.hubs.cfg.MaxActions})
+		if err != nil {
+			return err
+		}
+		exec, closeExec = w, w.Close
+	}
+	e := engine.New(store, exec, r.hubs.options)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
 	go func() { // stop ends it and waits for it
-		defer h.ending.Done()
-		err := e.Run(h.ctx)
-		if errors.Is(err, context.Canceled) && h.ctx.Err() != nil {
+		err := e.Run(ctx)
+		closeExec()
+		switch {
+		case ctx.Err() == nil:
+			r.ended <- err
+			err = nil
+		case errors.Is(err, context.Canceled):
 			err = nil // stopped before it had begun
 		}
-		r.ended <- err
+		done <- err
 	}()
-	return r
+	r.stop = sync.OnceValue(func() error {
+		cancel()
+		err := <-done
+		select {
+		case early := <-r.ended: // unless it was told already
+			return early
+		default:
+			return err
+		}
+	})
+	r.engine.Store(e)
+	return nil
 }
 
-// find returns the hub of that name if the store has it.
+// current is the hub as it is now, with the rules of host.json.
+func (r *running) current() client.Hub {
+	return rules{r.engine.Load(), r.hubs.cfg.ReplaceAnyState}
+}
+
+// find returns the hub of that name for callers of the HTTP API, if the store
+// has it.
 func (h *hubs) find(_ context.Context, name string) (httpapi.Hub, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if r, ok := h.running[strings.ToLower(name)]; ok {
-		return r.hub, nil
+	r, ok := h.running[strings.ToLower(name)]
+	if ok {
+		return r.forCallers(), nil
 	}
 	if h.stopped {
 		return nil, fmt.Errorf("%w: it is shutting down", engine.ErrUnavailable)
@@ -82,25 +128,38 @@ func (h *hubs) find(_ context.Context, name string) (httpapi.Hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.runLocked(store, nil).hub, nil
+	if r, err = h.runLocked(store, nil); err != nil {
+		return nil, err
+	}
+	return r.forCallers(), nil
 }
 
 // stop ends all engines and returns once everything is stored.
 func (h *hubs) stop() error {
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.stopped = true
-	h.mu.Unlock()
-	h.cancel()
-	h.ending.Wait()
-	var all error
+	var ending sync.WaitGroup
+	errs := make(chan error, len(h.running))
 	for _, r := range h.running {
-		select {
-		case err := <-r.ended:
-			all = errors.Join(all, err)
-		default: // told already
-		}
+		ending.Go(func() { errs <- r.stop() })
+	}
+	ending.Wait()
+	close(errs)
+	var all error
+	for err := range errs {
+		all = errors.Join(all, err)
 	}
 	return all
+}
+
+// forCallers is the hub as the HTTP API has it, which knows who calls.
+func (r *running) forCallers() audited { return audited{running: r, who: byHTTP} }
+
+// forProgram is the hub as a program in this process has it.
+// throwStatusExceptionsOnRaiseEvent concerns it, and not the HTTP API.
+func (r *running) forProgram(who string) audited {
+	return audited{running: r, who: who, quietRaise: !r.hubs.cfg.RaiseChecks}
 }
 
 // rules applies overridableExistingInstanceStates to starts that say nothing
@@ -115,26 +174,4 @@ func (r rules) Start(ctx context.Context, s engine.StartRequest) (history.Instan
 		s.Reuse = engine.ReplaceAny
 	}
 	return r.Hub.Start(ctx, s)
-}
-
-// forClient applies throwStatusExceptionsOnRaiseEvent, which concerns programs
-// and not the HTTP API.
-func forClient(hub client.Hub, cfg *config.Config) client.Hub {
-	if cfg.RaiseChecks {
-		return hub
-	}
-	return quietRaise{hub}
-}
-
-// quietRaise discards events to instances that are missing or have ended.
-type quietRaise struct {
-	client.Hub
-}
-
-func (q quietRaise) Raise(ctx context.Context, id history.InstanceID, r engine.RaiseRequest) error {
-	err := q.Hub.Raise(ctx, id, r)
-	if errors.Is(err, engine.ErrNotFound) || errors.Is(err, engine.ErrTerminal) {
-		return nil
-	}
-	return err
 }

@@ -23,7 +23,7 @@ func TestMainFlags(t *testing.T) {
 		{"--drain-timeout 0s", 2, "drain-timeout"},
 		{"--what", 2, "what"},
 		{"surplus", 2, "surplus"},
-		{"--address 10.0.0.1", 1, "10.0.0.1"},
+		{"--address nowhere", 1, "nowhere"},
 	} {
 		var stdout, stderr strings.Builder
 		t.Chdir(t.TempDir())

@@ -1,0 +1,153 @@
+package host
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+
+	"github.com/perdure/perdure/client"
+	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
+)
+
+// Who changes something, when it is not the holder of a key.
+const (
+	byApp         = "app" // its functions, through the client they are given
+	byHTTP        = "http"
+	byRetention   = "retention"
+	byCommandLine = "command line"
+)
+
+// audited is a running hub as one party has it: every change that the party
+// asks for is logged once, with message "management" and the attributes
+//
+//	who what hub [function] [instance] [reason] ... result
+//
+// where result is "ok" or the error. Looking is not logged, nor are keys and
+// payloads.
+type audited struct {
+	*running
+	who        string // unless the context names a caller
+	quietRaise bool   // events to instances that are missing or have ended are discarded
+}
+
+var _ client.Hub = audited{}
+
+func (a audited) record(ctx context.Context, what string, id history.InstanceID, reason string, err error, more ...slog.Attr) {
+	if !a.log.Enabled(ctx, slog.LevelInfo) {
+		return
+	}
+	attrs := []slog.Attr{slog.String("who", a.who), slog.String("what", what), slog.String("hub", a.name)}
+	if id != "" {
+		attrs = append(attrs, slog.String("instance", string(id)))
+	}
+	if reason != "" {
+		attrs = append(attrs, slog.String("reason", reason))
+	}
+	result := "ok"
+	if err != nil {
+		result = err.Error()
+	}
+	a.log.LogAttrs(ctx, slog.LevelInfo, "management", append(append(attrs, more...), slog.String("result", result))...)
+}
+
+func (a audited) Start(ctx context.Context, r engine.StartRequest) (history.InstanceID, error) {
+	id, err := a.current().Start(ctx, r)
+	a.record(ctx, "start", cmp.Or(id, r.ID), "", err, slog.String("function", r.Name))
+	return id, err
+}
+
+func (a audited) Raise(ctx context.Context, id history.InstanceID, r engine.RaiseRequest) error {
+	err := a.current().Raise(ctx, id, r)
+	a.record(ctx, "raise-event", id, "", err, slog.String("event", r.Name))
+	if a.quietRaise && (errors.Is(err, engine.ErrNotFound) || errors.Is(err, engine.ErrTerminal)) {
+		return nil
+	}
+	return err
+}
+
+func (a audited) Terminate(ctx context.Context, id history.InstanceID, r engine.TerminateRequest) error {
+	err := a.current().Terminate(ctx, id, r)
+	var reason string
+	json.Unmarshal(r.Reason, &reason) // one that is no text is a payload, and stays out of the log
+	a.record(ctx, "terminate", id, reason, err, slog.Bool("recursive", r.Recursive))
+	return err
+}
+
+func (a audited) Suspend(ctx context.Context, id history.InstanceID, reason string) error {
+	err := a.current().Suspend(ctx, id, reason)
+	a.record(ctx, "suspend", id, reason, err)
+	return err
+}
+
+func (a audited) Resume(ctx context.Context, id history.InstanceID, reason string) error {
+	err := a.current().Resume(ctx, id, reason)
+	a.record(ctx, "resume", id, reason, err)
+	return err
+}
+
+func (a audited) Rewind(ctx context.Context, id history.InstanceID, r engine.RewindRequest) error {
+	err := a.current().Rewind(ctx, id, r)
+	a.record(ctx, "rewind", id, r.Reason, err, slog.Bool("all", r.All))
+	return err
+}
+
+func (a audited) Restart(ctx context.Context, id history.InstanceID, r engine.RestartRequest) (history.InstanceID, error) {
+	fresh, err := a.current().Restart(ctx, id, r)
+	a.record(ctx, "restart", id, "", err, slog.String("as", string(fresh)))
+	return fresh, err
+}
+
+func (a audited) Purge(ctx context.Context, id history.InstanceID, r engine.PurgeRequest) (engine.PurgeResult, error) {
+	result, err := a.current().Purge(ctx, id, r)
+	a.record(ctx, "purge", id, "", err, slog.Bool("force", r.Force), slog.Bool("recursive", r.Recursive), slog.Int("deleted", result.Deleted))
+	return result, err
+}
+
+func (a audited) PurgeBy(ctx context.Context, f engine.PurgeFilter) (engine.PurgeResult, error) {
+	result, err := a.current().PurgeBy(ctx, f)
+	if !f.DryRun {
+		a.record(ctx, "purge", "", "", err, slog.Any("statuses", f.Statuses), slog.Int("deleted", result.Deleted), slog.Bool("complete", result.Complete))
+	}
+	return result, err
+}
+
+func (a audited) Import(ctx context.Context, r engine.ImportRequest) (history.InstanceID, error) {
+	id, err := a.current().Import(ctx, r)
+	a.record(ctx, "import", cmp.Or(id, r.ID, r.Archive.Instance.ID), "", err)
+	return id, err
+}
+
+func (a audited) PlanRewind(ctx context.Context, id history.InstanceID, r engine.RewindRequest) (engine.RewindPlan, error) {
+	return a.current().PlanRewind(ctx, id, r)
+}
+
+func (a audited) Status(ctx context.Context, id history.InstanceID, o engine.StatusOptions) (engine.Status, error) {
+	return a.current().Status(ctx, id, o)
+}
+
+func (a audited) List(ctx context.Context, q engine.Query, o engine.StatusOptions) (engine.StatusPage, error) {
+	return a.current().List(ctx, q, o)
+}
+
+func (a audited) Count(ctx context.Context, q engine.Query) (engine.Counts, error) {
+	return a.current().Count(ctx, q)
+}
+
+func (a audited) Explain(ctx context.Context, id history.InstanceID) (engine.Explanation, error) {
+	return a.current().Explain(ctx, id)
+}
+
+func (a audited) Export(ctx context.Context, id history.InstanceID) (engine.Archive, error) {
+	return a.current().Export(ctx, id)
+}
+
+func (a audited) WaitStarted(ctx context.Context, id history.InstanceID) error {
+	return a.current().WaitStarted(ctx, id)
+}
+
+func (a audited) Wait(ctx context.Context, id history.InstanceID) error {
+	return a.current().Wait(ctx, id)
+}

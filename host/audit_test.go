@@ -1,0 +1,98 @@
+package host_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/perdure/perdure/client"
+	"github.com/perdure/perdure/host"
+)
+
+// journal is a log that can be read while it is written.
+type journal struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(p)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
+func (j *journal) logger() *slog.Logger {
+	return slog.New(slog.NewJSONHandler(j, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// changes returns the audit lines, without their times.
+func (j *journal) changes(t *testing.T) []map[string]any {
+	t.Helper()
+	var out []map[string]any
+	for line := range strings.Lines(j.String()) {
+		var entry map[string]any
+		if err := json.Unmarshal([]byte(line), &entry); err != nil {
+			t.Fatal(err)
+		}
+		if entry["msg"] == "management" {
+			for _, key := range []string{"msg", "time", "level"} {
+				delete(entry, key)
+			}
+			out = append(out, entry)
+		}
+	}
+	return out
+}
+
+func TestEveryChangeIsLoggedOnce(t *testing.T) {
+	var log journal
+	r := start(t, t.TempDir(), host.Options{Logger: log.logger()})
+	c := r.Client
+	for _, do := range []func() error{
+		func() error { _, err := c.StartNew(t.Context(), "Wait", "PAYLOAD", client.StartOptions{ID: "x"}); return err },
+		func() error { _, err := c.GetStatus(t.Context(), "x", client.GetOptions{}); return err },
+		func() error { return c.Suspend(t.Context(), "x", "to think") },
+		func() error { return c.Resume(t.Context(), "x", "") },
+		func() error { return c.Terminate(t.Context(), "x", client.TerminateOptions{Reason: "enough"}) },
+		func() error { _, err := c.WaitForCompletion(t.Context(), "x"); return err },
+	} {
+		if err := do(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.RaiseEvent(t.Context(), "nobody", "go", "PAYLOAD"); err == nil {
+		t.Fatal("RaiseEvent to nobody succeeded")
+	}
+	r.stop(t)
+	entry := func(what, instance string, more ...any) map[string]any {
+		e := map[string]any{"who": "app", "what": what, "hub": "DurableFunctionsHub", "instance": instance, "result": "ok"}
+		for i := 0; i < len(more); i += 2 {
+			e[more[i].(string)] = more[i+1]
+		}
+		return e
+	}
+	want := []map[string]any{
+		entry("start", "x", "function", "Wait"),
+		entry("suspend", "x", "reason", "to think"),
+		entry("resume", "x"),
+		entry("terminate", "x", "reason", "enough", "recursive", false),
+		entry("raise-event", "nobody", "event", "go", "result", `instance not found: "nobody"`),
+	}
+	if diff := cmp.Diff(want, log.changes(t)); diff != "" {
+		t.Errorf("audit (-want +got):\n%s", diff)
+	}
+	if strings.Contains(log.String(), "PAYLOAD") {
+		t.Errorf("the log shows a payload:\n%s", &log)
+	}
+}

@@ -1,0 +1,58 @@
+package host
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/perdure/perdure/client"
+	"github.com/perdure/perdure/config"
+	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
+)
+
+// purges is a hub that remembers what it is asked to purge, and when.
+type purges struct {
+	client.Hub
+	began time.Time
+	calls []purge
+}
+
+type purge struct {
+	After, Age time.Duration // since the start; of what is purged
+	Statuses   []history.RuntimeStatus
+}
+
+func (p *purges) PurgeBy(_ context.Context, f engine.PurgeFilter) (engine.PurgeResult, error) {
+	now := time.Now()
+	p.calls = append(p.calls, purge{now.Sub(p.began).Truncate(time.Minute), now.Sub(f.CompletedTo), f.Statuses})
+	return engine.PurgeResult{}, engine.ErrUnavailable // which must not end it
+}
+
+func TestRetentionPurgesByAgeAtEachInterval(t *testing.T) {
+	const day = 24 * time.Hour
+	synctest.Test(t, func(t *testing.T) {
+		hub := &purges{began: time.Now()}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour+time.Minute)
+		defer cancel()
+		retain(ctx, hub, config.Retention{Completed: 30 * day, Failed: 90 * day, Terminated: 30 * day, Interval: time.Hour})
+		var want []purge
+		for _, after := range []time.Duration{0, time.Hour, 2 * time.Hour} {
+			want = append(want,
+				purge{after, 30 * day, []history.RuntimeStatus{history.Completed, history.Terminated}},
+				purge{after, 90 * day, []history.RuntimeStatus{history.Failed}})
+		}
+		if diff := cmp.Diff(want, hub.calls); diff != "" {
+			t.Errorf("purges in two hours and a minute (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestRetentionIsOffByDefault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		retain(t.Context(), nil, config.Retention{Interval: time.Hour}) // returns, and touches no hub
+	})
+}
