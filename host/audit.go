@@ -10,14 +10,14 @@ import (
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/httpapi"
 )
 
 // Who changes something, when it is not the holder of a key.
 const (
 	byApp         = "app" // its functions, through the client they are given
-	byHTTP        = "http"
 	byRetention   = "retention"
-	byCommandLine = "command line"
+	byCommandLine = "command line" // without a host, or with the key in a host's endpoint file
 )
 
 // audited is a running hub as one party has it: every change that the party
@@ -29,7 +29,7 @@ const (
 // payloads.
 type audited struct {
 	*running
-	who        string // unless the context names a caller
+	who        string // unless the API says who calls
 	quietRaise bool   // events to instances that are missing or have ended are discarded
 }
 
@@ -39,7 +39,7 @@ func (a audited) record(ctx context.Context, what string, id history.InstanceID,
 	if !a.log.Enabled(ctx, slog.LevelInfo) {
 		return
 	}
-	attrs := []slog.Attr{slog.String("who", a.who), slog.String("what", what), slog.String("hub", a.name)}
+	attrs := []slog.Attr{slog.String("who", cmp.Or(httpapi.Caller(ctx), a.who)), slog.String("what", what), slog.String("hub", a.name)}
 	if id != "" {
 		attrs = append(attrs, slog.String("instance", string(id)))
 	}

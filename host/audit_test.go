@@ -60,7 +60,10 @@ func TestEveryChangeIsLoggedOnce(t *testing.T) {
 	r := start(t, t.TempDir(), host.Options{Logger: log.logger()})
 	c := r.Client
 	for _, do := range []func() error{
-		func() error { _, err := c.StartNew(t.Context(), "Wait", "PAYLOAD", client.StartOptions{ID: "x"}); return err },
+		func() error {
+			_, err := c.StartNew(t.Context(), "Wait", "PAYLOAD", client.StartOptions{ID: "x"})
+			return err
+		},
 		func() error { _, err := c.GetStatus(t.Context(), "x", client.GetOptions{}); return err },
 		func() error { return c.Suspend(t.Context(), "x", "to think") },
 		func() error { return c.Resume(t.Context(), "x", "") },

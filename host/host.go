@@ -126,9 +126,11 @@ func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config,
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	info := Info{URL: at.url(listener.Addr()), TaskHub: store.Name(), Client: client.Local(own.forProgram(byApp))}
+	info := Info{URL: at.url(listener.Addr()), TaskHub: store.Name()}
 	endpointKey := rand.Text()
-	server := httpapi.NewServer(httpapi.New(apiOptions(own, at, keys, endpointKey)))
+	handler, c := newAPI(own, o.HTTP, info.URL, apiOptions(own, at, keys, endpointKey))
+	info.Client = c
+	server := httpapi.NewServer(handler)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }() // ended by Shutdown or Close, awaited below
 
@@ -154,22 +156,6 @@ func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config,
 	err = errors.Join(err, hubs.stop())
 	<-down
 	return err
-}
-
-// apiOptions say how the API is served.
-func apiOptions(own *running, at address, keys []storedKey, endpointKey string) httpapi.Options {
-	m := own.hubs.cfg.Management
-	o := httpapi.Options{
-		Hub: own.forCallers(), TaskHub: own.name, Find: own.hubs.find,
-		Loopback: at.loopback, MaxBodyBytes: int64(m.MaxBodyBytes), Logger: own.log,
-	}
-	if at.keyed {
-		for _, k := range keys {
-			o.Keys = append(o.Keys, k.Value)
-		}
-		o.Keys = append(o.Keys, endpointKey)
-	}
-	return o
 }
 
 // startWork starts what the host does besides serving: timer functions and

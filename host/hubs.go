@@ -154,7 +154,7 @@ func (h *hubs) stop() error {
 }
 
 // forCallers is the hub as the HTTP API has it, which knows who calls.
-func (r *running) forCallers() audited { return audited{running: r, who: byHTTP} }
+func (r *running) forCallers() audited { return audited{running: r} }
 
 // forProgram is the hub as a program in this process has it.
 // throwStatusExceptionsOnRaiseEvent concerns it, and not the HTTP API.

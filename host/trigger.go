@@ -79,8 +79,8 @@ func checkTriggers(o Options) error {
 	for _, f := range o.HTTP {
 		if f.New == nil {
 			all = errors.Join(all, fmt.Errorf("HTTP function %q: it has no handler", f.Pattern))
-		} else if err := handle(mux, f.Pattern, http.NotFoundHandler()); err != nil {
-			all = errors.Join(all, err)
+		} else {
+			all = errors.Join(all, checkPattern(mux, f.Pattern))
 		}
 	}
 	names := map[string]bool{}
@@ -101,15 +101,15 @@ func checkTriggers(o Options) error {
 	return all
 }
 
-// handle registers a pattern; that one which is wrong, or meets another, panics
-// is for programs that do not read their options from elsewhere.
-func handle(mux *http.ServeMux, pattern string, handler http.Handler) (err error) {
+// checkPattern reports what is wrong with a pattern, or which one before it
+// conflicts with it: a mux says so by a panic only.
+func checkPattern(mux *http.ServeMux, pattern string) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("HTTP function %q: %v", pattern, p)
 		}
 	}()
-	mux.Handle(pattern, handler)
+	mux.Handle(pattern, http.NotFoundHandler())
 	return nil
 }
 
@@ -117,12 +117,10 @@ func handle(mux *http.ServeMux, pattern string, handler http.Handler) (err error
 const apiPrefix = "/api"
 
 // httpFunctions serves the HTTP functions, which [checkTriggers] found right.
-func httpFunctions(functions []HTTPFunction, c *client.Client) (http.Handler, error) {
+func httpFunctions(functions []HTTPFunction, c *client.Client) http.Handler {
 	mux := http.NewServeMux()
 	for _, f := range functions {
-		if err := handle(mux, f.Pattern, f.New(c)); err != nil {
-			return nil, err
-		}
+		mux.Handle(f.Pattern, f.New(c))
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, pattern := mux.Handler(r); pattern == "" && strings.HasPrefix(r.URL.Path, apiPrefix+"/") {
@@ -130,7 +128,7 @@ func httpFunctions(functions []HTTPFunction, c *client.Client) (http.Handler, er
 			return
 		}
 		mux.ServeHTTP(w, r)
-	}), nil
+	})
 }
 
 // run calls f at the times of its schedule until ctx ends.

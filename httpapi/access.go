@@ -58,9 +58,6 @@ func Caller(ctx context.Context) string {
 // such route, or "" when it must not be answered. Comparisons take the same time
 // whichever key it is and wherever it differs.
 func (h *Handler) caller(r *request, to *route) string {
-	if len(h.Keys) == 0 {
-		return CallerAnonymous
-	}
 	code := r.query.last("code")
 	given := r.Header.Get("x-functions-key")
 	if given == "" {
@@ -72,23 +69,28 @@ func (h *Handler) caller(r *request, to *route) string {
 			name = key.Name
 		}
 	}
+	if name == "" && h.open() {
+		return CallerAnonymous
+	}
 	if name == "" && to != nil && to.link != "" && h.Links.Scope == ScopeInstance && h.opens(code, r.hubName(), r.id(), to.link) {
 		return CallerLink
 	}
 	return name
 }
 
-// linkCodes returns what the links of an instance hold as code.
-func (h *Handler) linkCodes(taskHub string, id history.InstanceID) func(links.Operation) string {
-	return func(op links.Operation) string {
-		switch {
-		case len(h.Keys) == 0 || h.Links.Scope == ScopeNone:
-			return ""
-		case h.Links.Scope == ScopeInstance:
-			return h.sign(taskHub, id, op)
-		}
-		return h.Keys[0].Value
+// open reports whether requests need no key.
+func (h *Handler) open() bool { return h.Open || len(h.Keys) == 0 }
+
+// LinkCode is what a link to one operation on one instance holds as code; ""
+// when it holds none.
+func (h *Handler) LinkCode(taskHub string, id history.InstanceID, op links.Operation) string {
+	switch {
+	case h.open() || h.Links.Scope == ScopeNone:
+		return ""
+	case h.Links.Scope == ScopeInstance:
+		return h.sign(taskHub, id, op)
 	}
+	return h.Keys[0].Value
 }
 
 // A capability is the code of a link that opens one operation on one instance.

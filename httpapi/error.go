@@ -84,6 +84,9 @@ func errorResponse(err error) response {
 	return errorRow{code: http.StatusInternalServerError, kind: "Internal"}.response(err)
 }
 
+// WriteError answers a request with an error of a [Hub] as the API does.
+func WriteError(w http.ResponseWriter, err error) { errorResponse(err).write(w) }
+
 // errorBody is form EB1 without a stack trace: callers look into Message and
 // ExceptionMessage, so both are always filled.
 func errorBody(kind, text string) []byte {

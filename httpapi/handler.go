@@ -69,6 +69,7 @@ type Options struct {
 	Find func(ctx context.Context, name string) (Hub, error)
 
 	Keys  []Key // any of them opens the API; none: no key is needed
+	Open  bool  // no key is needed, although there are Keys: they only tell who calls, and links hold none
 	Links Links // what the links that are handed out open
 
 	// Loopback and AllowedHosts refuse requests whose host is not the loopback's,
@@ -86,6 +87,10 @@ type Options struct {
 	// cookies and the like. None: no page of another origin gets anywhere.
 	AllowedOrigins   []string
 	AllowCredentials bool
+
+	// Other answers what is not the API's, after the same checks of host, origin
+	// and key. nil: 404.
+	Other http.Handler
 
 	MaxBodyBytes int64        // 0: [MaxBodyBytes]
 	Logger       *slog.Logger // nil: silent
@@ -145,11 +150,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			h.Logger.Error("http request", "method", r.Method, "path", r.URL.Path, "error", err)
 		}
 	}
-	res.write(w)
+	if res.code != 0 {
+		res.write(w)
+	}
 	// The query stays out of the log: it may hold a key.
 	h.Logger.Debug("http request", "method", r.Method, "path", r.URL.Path, "code", res.code, "took", time.Since(began))
 }
 
+// serve decides what to answer; without a code it has been answered.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (response, error) {
 	if len(r.RequestURI) > maxURLBytes {
 		return response{}, refuse(http.StatusRequestURITooLong, "the URL has more than %d bytes", maxURLBytes)
@@ -165,20 +173,28 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (response, error
 			return response{}, refuse(http.StatusForbidden, "requests from web pages of other origins are refused")
 		}
 	}
-	path, ok := relativePath(r.URL.EscapedPath())
-	if !ok {
+	path, ours := relativePath(r.URL.EscapedPath())
+	if !ours && h.Other == nil {
 		return response{code: http.StatusNotFound}, nil
 	}
-	to, params := findRoute(r.Method, path)
+	var to *route
+	var params map[string]string
+	if ours {
+		to, params = findRoute(r.Method, path)
+	}
 	req := &request{handler: h, writer: w, params: params, query: parseQuery(r.URL.RawQuery, to), Request: r}
 	req.caller = h.caller(req, to)
 	switch {
 	case req.caller == "":
 		return response{code: http.StatusUnauthorized}, nil
-	case to == nil:
+	case ours && to == nil:
 		return response{code: http.StatusNotFound}, nil
 	}
 	req.Request = r.WithContext(context.WithValue(r.Context(), callerKey{}, req.caller))
+	if !ours {
+		h.Other.ServeHTTP(w, req.Request)
+		return response{}, nil
+	}
 	if err := h.findHub(req); err != nil {
 		return response{}, err
 	}
