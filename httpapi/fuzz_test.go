@@ -14,7 +14,11 @@ import (
 )
 
 // anything is a hub that agrees to everything.
-type anything struct{}
+type anything struct {
+	list    func(engine.Query)    // told of each List; may be nil
+	options *engine.StatusOptions // set by List; may be nil
+	pages   history.Number        // that List has, of one instance each; 0: one
+}
 
 func (anything) Start(_ context.Context, r engine.StartRequest) (history.InstanceID, error) {
 	return r.ID, nil
@@ -39,8 +43,18 @@ func (anything) Purge(context.Context, history.InstanceID, engine.PurgeRequest) 
 func (anything) PurgeBy(context.Context, engine.PurgeFilter) (engine.PurgeResult, error) {
 	return engine.PurgeResult{Deleted: 1, Complete: true}, nil
 }
-func (anything) List(context.Context, engine.Query, engine.StatusOptions) (engine.StatusPage, error) {
-	return engine.StatusPage{Items: []engine.Status{{Instance: history.Instance{ID: "x"}}}}, nil
+func (a anything) List(_ context.Context, q engine.Query, o engine.StatusOptions) (engine.StatusPage, error) {
+	if a.list != nil {
+		a.list(q)
+	}
+	if a.options != nil {
+		*a.options = o
+	}
+	page := engine.StatusPage{Items: []engine.Status{{Instance: history.Instance{ID: "x"}}}}
+	if a.pages > 1 {
+		page.Next = a.pages
+	}
+	return page, nil
 }
 func (anything) Count(context.Context, engine.Query) (engine.Counts, error) {
 	return engine.Counts{history.Running: 1}, nil

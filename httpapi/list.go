@@ -1,7 +1,9 @@
 package httpapi
 
 import (
+	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -78,6 +80,8 @@ func purge(r *request) (response, error) {
 	switch {
 	case err != nil:
 		return response{}, err
+	case done.Deleted == 0 && !strings.HasPrefix(string(r.id()), "@"): // entities come and go
+		return response{}, fmt.Errorf("%w: %q", engine.ErrNotFound, r.id())
 	case ask.Recursive:
 		return response{code: http.StatusOK, body: encode(done)}, nil
 	}
@@ -96,7 +100,10 @@ func purgeMany(r *request) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	done, err := r.hub.PurgeBy(r.Context(), f)
+	done := engine.PurgeResult{Complete: true}
+	if len(f.Statuses) == 0 || slices.ContainsFunc(f.Statuses, history.RuntimeStatus.Terminal) {
+		done, err = r.hub.PurgeBy(r.Context(), f) // for which nothing but live ones is an error
+	}
 	switch {
 	case err != nil:
 		return response{}, err

@@ -140,11 +140,8 @@ var routes = []route{
 	},
 	{
 		method: http.MethodPost, pattern: "instances/{id}/restart", serve: restart, link: links.Restart,
-		errors: []errorRow{
-			{err: engine.ErrNotFound, code: http.StatusBadRequest, kind: "NotFound"},
-			{err: engine.ErrInvalidState, code: http.StatusConflict, kind: "InvalidState"},
-		},
-		name: "restartInstance", summary: "Run an instance anew with its name, input, version and tags.",
+		errors: []errorRow{{err: engine.ErrNotFound, code: http.StatusBadRequest, kind: "NotFound"}},
+		name:   "restartInstance", summary: "Run an instance anew with its name, input, version and tags.",
 		params: [][]param{{{name: "restartWithNewInstanceId", kind: flag, text: "With a new id; else in place of the instance, which must have ended. Default true."}}, waitParams},
 		answers: []answer{
 			{202, "It is scheduled, durably.", links.Links{}},
