@@ -27,7 +27,8 @@ type commits struct {
 // commit is a delta and what to do when it is durable, or will never be known
 // to be (err != nil).
 type commit struct {
-	delta *Delta // nil: nothing to store, only to be done in order
+	delta *Delta   // nil: nothing to store, only to be done in order
+	with  []*Delta // stored before delta, as one unit with it
 	bytes int
 	done  func(err error)
 }
@@ -41,7 +42,18 @@ func newCommits(store Committer) *commits {
 // add queues a delta; its done is called exactly once, from run, in order of add. It
 // never blocks. After close, done is called at once with ErrUnavailable.
 func (c *commits) add(delta *Delta, done func(error)) {
-	c.enqueue(done, commit{delta, deltaBytes(delta), done})
+	c.enqueue(done, commit{delta: delta, bytes: deltaBytes(delta), done: done})
+}
+
+// addUnit queues deltas that are stored by one commit, all of them or none,
+// whatever their size.
+func (c *commits) addUnit(deltas []*Delta, done func(error)) {
+	last := len(deltas) - 1
+	unit := commit{delta: deltas[last], with: deltas[:last], done: done}
+	for _, delta := range deltas {
+		unit.bytes += deltaBytes(delta)
+	}
+	c.enqueue(done, unit)
 }
 
 // addAll queues deltas that belong together side by side, so that few commits
@@ -49,7 +61,7 @@ func (c *commits) add(delta *Delta, done func(error)) {
 func (c *commits) addAll(deltas []*Delta, done func(error)) {
 	batch := make([]commit, len(deltas)+1)
 	for i, delta := range deltas {
-		batch[i] = commit{delta, deltaBytes(delta), func(error) {}}
+		batch[i] = commit{delta: delta, bytes: deltaBytes(delta), done: func(error) {}}
 	}
 	batch[len(deltas)].done = done
 	c.enqueue(done, batch...)
@@ -109,6 +121,7 @@ func (c *commits) run(ctx context.Context, failed func(error)) {
 	for batch := c.next(); batch != nil; batch = c.next() {
 		deltas = deltas[:0]
 		for i := range batch {
+			deltas = append(deltas, batch[i].with...)
 			if batch[i].delta != nil {
 				deltas = append(deltas, batch[i].delta)
 			}

@@ -20,11 +20,3 @@ func (e *Engine) PlanRewind(ctx context.Context, id history.InstanceID, req Rewi
 func (e *Engine) Explain(ctx context.Context, id history.InstanceID) (Explanation, error) {
 	return Explanation{}, ErrUnsupported
 }
-
-func (e *Engine) Export(ctx context.Context, id history.InstanceID) (Archive, error) {
-	return Archive{}, ErrUnsupported
-}
-
-func (e *Engine) Import(ctx context.Context, req ImportRequest) (history.InstanceID, error) {
-	return "", ErrUnsupported
-}

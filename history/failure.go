@@ -16,6 +16,7 @@ const (
 	FailureNonDeterministic = "NonDeterministicOrchestrationException" // the code no longer fits its history
 	FailurePanic            = "panic"                                  // user code panicked
 	FailureAlreadyExists    = "InstanceAlreadyExists"                  // a child's id belongs to a live instance
+	FailureMissing          = "InstanceMissing"                        // a child is not in this hub
 	FailureTerminated       = "Terminated"                             // a child was terminated
 	FailureActionLimit      = "ActionLimitExceeded"                    // maxOrchestrationActions
 	FailureMisuse           = "ContextMisuse"                          // the context was used outside its coroutine

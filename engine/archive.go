@@ -1,0 +1,183 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+
+	"github.com/perdure/perdure/history"
+)
+
+// Export returns an instance with the history of its current execution, or
+// ErrNotFound. It is one consistent picture of what is durable. Not in it are
+// events that no turn has taken in, and the instance's children.
+func (e *Engine) Export(ctx context.Context, id history.InstanceID) (Archive, error) {
+	for {
+		row, ok, err := e.store.FindInstance(ctx, id)
+		if err != nil {
+			return Archive{}, fmt.Errorf("find instance %s: %w", id, err)
+		}
+		if !ok {
+			return Archive{}, fmt.Errorf("%w: %q", ErrNotFound, id)
+		}
+		a := Archive{Instance: row}
+		for turn, err := range readRecords(ctx, e.store, row.Number) {
+			if err != nil {
+				return Archive{}, err
+			}
+			a.Turns = append(a.Turns, turn)
+		}
+		again, ok, err := e.store.FindInstance(ctx, id)
+		if err != nil {
+			return Archive{}, fmt.Errorf("find instance %s: %w", id, err)
+		}
+		if ok && reflect.DeepEqual(row, again) {
+			return a, nil
+		}
+		// It went on between the reads, which may not fit each other.
+	}
+}
+
+// Import stores an archive as an instance of this hub and returns its id. When
+// it returns nil the instance is durable. Errors: ErrInvalidArgument, naming the
+// turn and the event that make no sense; ErrAlreadyExists, ErrUnavailable.
+//
+// The instance is listed, and found by its creation time, where it was imported;
+// its row shows the times of the original. One that has ended is stored as it
+// was, and nobody is told. A live one goes on here: activities without a result
+// run (again), timers are set at their own times. It is an execution of its own
+// from then on: what is sent to the original does not reach it, it has no
+// parent, and children that it waits for, which did not come with it, fail with
+// [history.FailureMissing].
+func (e *Engine) Import(ctx context.Context, req ImportRequest) (history.InstanceID, error) {
+	moved, err := checkImport(&req)
+	if err != nil {
+		return "", err
+	}
+	t, err := e.owner(ctx)
+	if err != nil {
+		return "", err
+	}
+	return moved.row.ID, t.receive(ctx, moved, req.Reuse)
+}
+
+// arrival is an archive that has been checked, on its way into the hub.
+type arrival struct {
+	row     history.Instance
+	state   *history.State
+	last    *history.Turn
+	earlier []Record // before last
+}
+
+// receive stores an arrival.
+func (t *tenure) receive(ctx context.Context, a *arrival, reuse Reuse) error {
+	p := t.partition(a.row.ID)
+	inst, err := p.claim(ctx, a.row.ID)
+	if err != nil {
+		return err
+	}
+	stored := newAnswer()
+	refused := refusal(&inst.row, reuse)
+	kept := inst.exists() && reuse == ReturnExisting
+	if refused == nil && !kept && inst.exists() && !inst.row.Status.Terminal() {
+		err = t.load(inst) // its timers and its parent must learn of the end
+	}
+	p.mu.Lock()
+	var sent []routed
+	switch {
+	case p.dead:
+		err = ErrUnavailable
+	case err != nil:
+	case refused != nil || kept:
+		// What is known of the instance may not be durable yet, so the answer
+		// waits its turn.
+		t.commits.add(nil, func(err error) { stored.give(errors.Join(err, refused)) })
+	default:
+		sent = t.adopt(inst, a, stored.give)
+	}
+	p.yield(inst)
+	p.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	t.route(sent)
+	return stored.wait(ctx)
+}
+
+// adopt commits an arrival in place of what inst was. mu is held.
+func (t *tenure) adopt(inst *instance, a *arrival, done func(error)) []routed {
+	p := inst.partition
+	d := a.decide(p.newNumber(t.now()), inst.row)
+	var consumed []MessageKey
+	if inst.exists() { // what its inbox holds was for the one that is replaced
+		consumed, inst.inbox = keys(inst.inbox), nil
+	}
+	if inst.state != nil {
+		d.replace(&inst.row, inst.state)
+		if t.exec != nil {
+			t.exec.Forget(inst.row.Number)
+		}
+	}
+	delta := &Delta{Partition: p.index, Epoch: p.epoch, Consumed: consumed}
+	sent := t.fill(delta, inst, d)
+	unit := make([]*Delta, 0, len(a.earlier)+1)
+	for i := range a.earlier {
+		unit = append(unit, &Delta{Partition: p.index, Epoch: p.epoch, Number: d.row.Number, ID: d.row.ID, Record: &a.earlier[i]})
+	}
+	inst.deltas++
+	t.commits.addUnit(append(unit, delta), func(err error) {
+		if err == nil {
+			t.committed(inst, d, delta)
+		}
+		done(err)
+	})
+	return sent
+}
+
+// decide makes the arrival an instance of the hub. prev is the row that its id
+// has now, its Number 0 when there is none; it is erased.
+func (a *arrival) decide(number history.Number, prev history.Instance) *decision {
+	d := &decision{row: a.row, oldStatus: history.Unknown, record: a.last, state: a.state}
+	d.row.Number = number
+	if prev.Number != 0 {
+		d.erase = &prev
+	}
+	if d.row.Status.Terminal() {
+		d.ended = true
+		return d
+	}
+	if a.state.Turns == 0 && !d.row.ScheduledAt.IsZero() {
+		d.set = []Timer{wakeTimer(&d.row)}
+	}
+	for _, open := range inOrder(a.state.Open) {
+		switch open.Kind {
+		case history.TaskScheduled:
+			d.schedule = append(d.schedule, open)
+		case history.TimerCreated:
+			d.set = append(d.set, timerOf(&d.row, open))
+		case history.SubOrchestrationInstanceCreated:
+			d.send(d.row.ID, d.row.ExecutionID, history.Event{
+				Kind: history.SubOrchestrationInstanceFailed, At: number.CreatedAt(), TaskID: open.ID,
+				Failure: &history.Failure{
+					Type:         history.FailureMissing,
+					Message:      fmt.Sprintf("child %q was not imported with the instance that waits for it", open.Instance),
+					NonRetriable: true,
+				},
+			})
+		}
+	}
+	return d
+}
+
+// inOrder returns scheduling events by their sequence id.
+func inOrder(open map[int32]*history.Event) []*history.Event {
+	events := make([]*history.Event, 0, len(open))
+	for _, ev := range open {
+		events = append(events, ev)
+	}
+	slices.SortFunc(events, func(a, b *history.Event) int { return cmp.Compare(a.ID, b.ID) })
+	return events
+}

@@ -1,0 +1,264 @@
+package engine
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/perdure/perdure/history"
+)
+
+// maxArchiveBytes bounds the encoded history of an instance that is imported:
+// it is stored by one commit.
+const maxArchiveBytes = 1 << 30
+
+// checkImport turns a request into what to store, or says which part of it no
+// engine can have written.
+func checkImport(req *ImportRequest) (*arrival, error) {
+	a := &arrival{row: req.Archive.Instance}
+	if req.ID != "" {
+		a.row.ID = req.ID
+	}
+	if err := checkRow(&a.row); err != nil {
+		return nil, fmt.Errorf("%w: archive: instance: %w", ErrInvalidArgument, err)
+	}
+	turns := slices.Clone(req.Archive.Turns)
+	if len(turns) == 0 {
+		return nil, fmt.Errorf("%w: archive: it has no turns; the first holds ExecutionStarted", ErrInvalidArgument)
+	}
+	if err := checkTurns(turns); err != nil {
+		return nil, fmt.Errorf("%w: archive: %w", ErrInvalidArgument, err)
+	}
+	live := !a.row.Status.Terminal()
+	if live {
+		a.row.ExecutionID, a.row.Parent = history.NewExecutionID(), nil
+		for i := range turns {
+			turns[i] = emancipate(turns[i], a.row.ExecutionID)
+		}
+	} else if a.row.ExecutionID == "" {
+		a.row.ExecutionID = history.NewExecutionID()
+	}
+	a.state = &history.State{}
+	for i := range turns {
+		a.state.Apply(&turns[i])
+	}
+	if err := checkFit(&a.row, a.state); err != nil {
+		return nil, fmt.Errorf("%w: archive: %w", ErrInvalidArgument, err)
+	}
+	size := 0
+	for i := range turns[:len(turns)-1] {
+		rec := Record{Seq: turns[i].Seq, Bytes: history.AppendTurn(nil, &turns[i])}
+		if size += len(rec.Bytes); size > maxArchiveBytes {
+			return nil, fmt.Errorf("%w: archive: its history has more than %d bytes", ErrInvalidArgument, maxArchiveBytes)
+		}
+		a.earlier = append(a.earlier, rec)
+	}
+	a.last = &turns[len(turns)-1]
+	return a, nil
+}
+
+// emancipate makes a turn part of the given execution, which has no parent.
+func emancipate(turn history.Turn, execution history.ExecutionID) history.Turn {
+	for i := range turn.Events {
+		if ev := &turn.Events[i]; ev.Started != nil {
+			started := *ev.Started
+			started.ExecutionID, started.Parent = execution, nil
+			turn.Events = slices.Clone(turn.Events)
+			turn.Events[i].Started = &started
+		}
+	}
+	return turn
+}
+
+func checkRow(row *history.Instance) error {
+	if err := row.ID.Validate(); err != nil {
+		return err
+	}
+	if strings.TrimSpace(row.Name) == "" || len(row.Name) > maxNameLength {
+		return fmt.Errorf("its orchestrator's name %.32q is empty or has more than %d bytes", row.Name, maxNameLength)
+	}
+	ended := row.Status.Terminal()
+	switch row.Status {
+	case history.Pending, history.Running, history.Suspended:
+	default:
+		if !ended {
+			return fmt.Errorf("status %s is none that an instance can have", row.Status)
+		}
+	}
+	switch {
+	case row.CreatedAt.IsZero():
+		return fmt.Errorf("it has no createdAt")
+	case ended && row.CompletedAt.IsZero():
+		return fmt.Errorf("it is %s and has no completedAt", row.Status)
+	case !ended && !row.CompletedAt.IsZero():
+		return fmt.Errorf("it is %s and has a completedAt", row.Status)
+	case row.Generation < 0:
+		return fmt.Errorf("generation %d is negative", row.Generation)
+	}
+	for name, at := range map[string]time.Time{
+		"createdAt": row.CreatedAt, "updatedAt": row.UpdatedAt, "completedAt": row.CompletedAt, "scheduledAt": row.ScheduledAt,
+	} {
+		if !storable(at) {
+			return fmt.Errorf("%s %v cannot be stored", name, at)
+		}
+	}
+	if !validPayload(row.CustomStatus) {
+		return fmt.Errorf("its custom status is not valid JSON: %.64q", row.CustomStatus)
+	}
+	if !validPayload(row.Reason) {
+		return fmt.Errorf("its reason is not valid JSON: %.64q", row.Reason)
+	}
+	return nil
+}
+
+// storable reports whether the codec, and JSON, can hold a time.
+func storable(at time.Time) bool { year := at.UTC().Year(); return year >= 1 && year <= 9999 }
+
+func validPayload(payload json.RawMessage) bool { return payload == nil || json.Valid(payload) }
+
+// checkFit compares the row with what the history leads to.
+func checkFit(row *history.Instance, st *history.State) error {
+	ended := row.Status.Terminal()
+	switch {
+	case !strings.EqualFold(row.Name, st.Started.Name):
+		return fmt.Errorf("instance: its orchestrator is %.64q, but ExecutionStarted names %.64q", row.Name, st.Started.Name)
+	case ended && st.Completed == nil:
+		return fmt.Errorf("instance: it is %s, but its history does not end with ExecutionCompleted", row.Status)
+	case ended && st.Completed.Status != row.Status:
+		return fmt.Errorf("instance: it is %s, but its history ends as %s", row.Status, st.Completed.Status)
+	case !ended && st.Completed != nil:
+		return fmt.Errorf("instance: it is %s, but its history ends with ExecutionCompleted", row.Status)
+	case !ended && st.Suspended != (row.Status == history.Suspended):
+		return fmt.Errorf("instance: it is %s, which its history contradicts", row.Status)
+	case row.Status == history.Pending && len(st.Waiting) == 0:
+		return fmt.Errorf("instance: it is Pending, but its history says that it ran")
+	}
+	return nil
+}
+
+// checkTurns says which event of a history no engine can have recorded.
+func checkTurns(turns []history.Turn) error {
+	c := recordCheck{open: make(map[int32]*history.Event), lastID: history.NoID}
+	for i := range turns {
+		turn := &turns[i]
+		if i > 0 && turn.Seq != turns[i-1].Seq+1 {
+			return fmt.Errorf("turn %d: its seq is %d after %d; a turn is missing, or they are out of order", i+1, turn.Seq, turns[i-1].Seq)
+		}
+		if turn.Seq == 0 {
+			return fmt.Errorf("turn %d: its seq is 0; they begin with 1", i+1)
+		}
+		if err := c.time(turn); err != nil {
+			return fmt.Errorf("turn %d: %w", i+1, err)
+		}
+		if len(turn.Events) == 0 && i == 0 {
+			return fmt.Errorf("turn 1: it has no events; the first is ExecutionStarted")
+		}
+		for k := range turn.Events {
+			ev := &turn.Events[k]
+			if err := c.event(ev, i == 0 && k == 0); err != nil {
+				return fmt.Errorf("turn %d, event %d (%s): %w", i+1, k+1, ev.Kind, err)
+			}
+		}
+	}
+	return nil
+}
+
+// recordCheck is what the events so far allow those that follow to be.
+type recordCheck struct {
+	at     time.Time                // of the newest turn
+	open   map[int32]*history.Event // that nothing has answered
+	lastID int32                    // highest sequence id
+	ended  bool
+}
+
+func (c *recordCheck) time(turn *history.Turn) error {
+	switch {
+	case turn.Start():
+		return nil
+	case !storable(turn.At):
+		return fmt.Errorf("its time %v cannot be stored", turn.At)
+	case !turn.At.After(c.at):
+		return fmt.Errorf("its time %s is not after that of the turn before, %s", turn.At.Format(time.RFC3339Nano), c.at.Format(time.RFC3339Nano))
+	}
+	c.at = turn.At
+	return nil
+}
+
+func (c *recordCheck) event(ev *history.Event, first bool) error {
+	switch {
+	case first != (ev.Kind == history.ExecutionStarted):
+		return fmt.Errorf("ExecutionStarted is the first event, and only that")
+	case c.ended && ev.Kind != history.ExecutionRewound:
+		return fmt.Errorf("it comes after ExecutionCompleted")
+	case !storable(ev.At):
+		return fmt.Errorf("its time %v cannot be stored", ev.At)
+	case !validPayload(ev.Payload):
+		return fmt.Errorf("its payload is not valid JSON: %.64q", ev.Payload)
+	}
+	switch ev.Kind {
+	case history.ExecutionStarted:
+		return c.started(ev)
+	case history.TaskScheduled, history.SubOrchestrationInstanceCreated, history.TimerCreated, history.EventSent:
+		return c.scheduled(ev)
+	case history.TaskCompleted, history.TaskFailed, history.TimerFired,
+		history.SubOrchestrationInstanceCompleted, history.SubOrchestrationInstanceFailed:
+		return c.answered(ev)
+	case history.EventRaised:
+		if ev.Name == "" {
+			return fmt.Errorf("it has no name")
+		}
+	case history.ExecutionCompleted:
+		c.ended = true
+		if !ev.Status.Terminal() {
+			return fmt.Errorf("its status is %s, which is no end", ev.Status)
+		}
+	case history.ExecutionRewound:
+		c.ended = false
+	case history.ExecutionTerminated, history.ExecutionSuspended, history.ExecutionResumed:
+	default:
+		return fmt.Errorf("events of this kind are in no stored history")
+	}
+	return nil
+}
+
+func (c *recordCheck) started(ev *history.Event) error {
+	switch {
+	case ev.Started == nil:
+		return fmt.Errorf("it has no started")
+	case strings.TrimSpace(ev.Name) == "":
+		return fmt.Errorf("it has no name")
+	case !storable(ev.Started.ScheduledAt):
+		return fmt.Errorf("its scheduledAt %v cannot be stored", ev.Started.ScheduledAt)
+	}
+	return nil
+}
+
+func (c *recordCheck) scheduled(ev *history.Event) error {
+	timer := ev.Kind == history.TimerCreated
+	child := ev.Kind == history.SubOrchestrationInstanceCreated
+	switch {
+	case ev.ID <= c.lastID:
+		return fmt.Errorf("its eventId is %d; it must be above %d, the one before", ev.ID, c.lastID)
+	case !timer && ev.Name == "":
+		return fmt.Errorf("it has no name")
+	case (child || ev.Kind == history.EventSent) && ev.Instance == "":
+		return fmt.Errorf("it has no instance")
+	case timer && (ev.FireAt.IsZero() || !storable(ev.FireAt)):
+		return fmt.Errorf("its fireAt %v cannot be stored", ev.FireAt)
+	}
+	c.lastID = ev.ID
+	if ev.Kind != history.EventSent && !ev.FireAndForget {
+		c.open[ev.ID] = ev
+	}
+	return nil
+}
+
+func (c *recordCheck) answered(ev *history.Event) error {
+	if open, ok := c.open[ev.TaskID]; !ok || !answers(ev, open) {
+		return fmt.Errorf("its taskId is %d, but nothing of that id waits for it", ev.TaskID)
+	}
+	delete(c.open, ev.TaskID)
+	return nil
+}
