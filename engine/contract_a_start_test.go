@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"strings"
 	"sync"
@@ -516,6 +517,165 @@ func TestA15_StartSurvivesACrashBeforeAnybodyRunsIt(t *testing.T) {
 		w.crash()
 		if got := w.completed(id); got != `"in"` {
 			w.Errorf("output after the crash = %s, want \"in\"", got)
+		}
+	})
+}
+
+func TestA16_RestartRunsTheSameAgain(t *testing.T) {
+	contract(t, addBasics, func(w *world) {
+		ctx := context.Background()
+		tags := map[string]string{"team": "blue"}
+		for _, id := range []string{"live", "ended"} {
+			w.mustStart("UntilGo", "in", client.StartOptions{ID: id, Version: "7", Tags: tags})
+		}
+		w.raise("ended", "Go", "first")
+		w.completed("ended")
+		w.settle()
+
+		same := func(id string) {
+			t.Helper()
+			s := w.status(id)
+			if s.Name != "UntilGo" || string(s.Input) != `"in"` || s.Version != "7" || !maps.Equal(s.Tags, tags) {
+				w.Errorf("restarted instance is %+v, want name, input, version and tags of the first", s)
+			}
+		}
+		for _, id := range []string{"live", "ended"} {
+			before := w.json(id)
+			again, err := w.Restart(ctx, id, client.RestartOptions{})
+			if err != nil || again == id {
+				w.Fatalf("Restart(%s) = %q, %v; want a new id", id, again, err)
+			}
+			same(again)
+			w.raise(again, "Go", "second")
+			if got := w.completed(again); got != `"second"` {
+				w.Errorf("output of the new instance = %s, want \"second\"", got)
+			}
+			if now := w.json(id); now != before {
+				w.Errorf("the original changed from %s to %s", before, now)
+			}
+		}
+
+		if _, err := w.Restart(ctx, "live", client.RestartOptions{SameID: true}); !errors.Is(err, client.ErrAlreadyExists) {
+			w.Errorf("Restart(live, same id) = %v, want %v", err, client.ErrAlreadyExists)
+		}
+		old := w.status("ended").ExecutionID
+		if id, err := w.Restart(ctx, "ended", client.RestartOptions{SameID: true}); err != nil || id != "ended" {
+			w.Fatalf("Restart(ended, same id) = %q, %v", id, err)
+		}
+		w.crash()
+		w.settle()
+		same("ended")
+		s, err := w.engine.Status(ctx, "ended", engine.StatusOptions{})
+		if err != nil || s.Generation != 1 || string(s.ExecutionID) == old || s.Status.Terminal() {
+			w.Errorf("status after the restart = %+v, %v; want generation 1 of a live instance", s, err)
+		}
+		w.raise("ended", "Go", "third")
+		if got := w.completed("ended"); got != `"third"` {
+			w.Errorf("output after the restart = %s, want \"third\"", got)
+		}
+
+		for _, o := range []client.RestartOptions{{}, {SameID: true}} {
+			for id, want := range map[string]error{"missing": client.ErrNotFound, "@counter@a": client.ErrInvalidArgument} {
+				if _, err := w.Restart(ctx, id, o); !errors.Is(err, want) {
+					w.Errorf("Restart(%s, %+v) = %v, want %v", id, o, err, want)
+				}
+			}
+		}
+	})
+}
+
+// A restart in place has no moment without the instance.
+func TestA16_RestartInPlaceLeavesNoGap(t *testing.T) {
+	contract(t, addBasics, func(w *world) {
+		ctx := context.Background()
+		w.completed(w.mustStart("Echo", 1, client.StartOptions{ID: "id"}))
+		stop, looked := make(chan struct{}), make(chan int)
+		go func() { // ends with stop
+			n := 0
+			for {
+				select {
+				case <-stop:
+					looked <- n
+					return
+				default:
+				}
+				if _, err := w.GetStatus(ctx, "id", client.GetOptions{}); err != nil {
+					w.Errorf("GetStatus during restarts = %v", err)
+				}
+				n++
+			}
+		}()
+		for range 20 {
+			if _, err := w.Restart(ctx, "id", client.RestartOptions{SameID: true}); err != nil {
+				w.Errorf("Restart = %v", err)
+			}
+			w.completed("id")
+		}
+		close(stop)
+		if n := <-looked; n == 0 {
+			w.Error("nobody looked")
+		}
+		if s, err := w.engine.Status(ctx, "id", engine.StatusOptions{}); err != nil || s.Generation != 20 {
+			w.Errorf("generation = %d, %v; want 20", s.Generation, err)
+		}
+	})
+}
+
+func TestWaitStarted_ReturnsOnceTheFirstTurnIsDurable(t *testing.T) {
+	contract(t, addBasics, func(w *world) {
+		ctx := context.Background()
+		id := w.mustStart("UntilGo", 0, client.StartOptions{StartAt: time.Now().Add(time.Hour)})
+		over := w.mustStart("UntilGo", 0, client.StartOptions{StartAt: time.Now().Add(time.Hour)})
+		replaced := w.mustStart("UntilGo", 0, client.StartOptions{StartAt: time.Now().Add(time.Hour)})
+		ended := make(map[string]chan error)
+		for _, id := range []string{id, over, replaced} {
+			ch := make(chan error, 1)
+			ended[id] = ch
+			go func() { ch <- w.engine.WaitStarted(ctx, history.InstanceID(id)) }() // received below
+		}
+		time.Sleep(time.Hour - time.Second)
+		w.settle()
+		for id, ch := range ended {
+			if len(ch) != 0 {
+				w.Errorf("WaitStarted(%s) has returned %v before anything began", id, <-ch)
+			}
+		}
+		w.terminate(over, client.TerminateOptions{})
+		w.purge(replaced, client.PurgeOptions{Force: true})
+		w.settle()
+		if err := <-ended[over]; err != nil {
+			w.Errorf("WaitStarted of what was terminated = %v, want nil: it has ended", err)
+		}
+		if err := <-ended[replaced]; err != nil && !errors.Is(err, engine.ErrNotFound) {
+			w.Errorf("WaitStarted of what was purged = %v, want nil or %v", err, engine.ErrNotFound)
+		}
+		w.crash()
+		time.Sleep(2 * time.Second)
+		w.settle()
+		if got := w.status(id).Status; got != history.Running {
+			w.Errorf("status = %s, want Running", got)
+		}
+		if err := w.engine.WaitStarted(ctx, history.InstanceID(id)); err != nil {
+			w.Errorf("WaitStarted of a running instance = %v", err)
+		}
+		if err := w.engine.WaitStarted(ctx, "missing"); !errors.Is(err, engine.ErrNotFound) {
+			w.Errorf("WaitStarted of a missing instance = %v, want %v", err, engine.ErrNotFound)
+		}
+	})
+}
+
+func TestWaitStarted_IsToldByTheFirstTurn(t *testing.T) {
+	contract(t, addBasics, func(w *world) {
+		began := time.Now()
+		id := w.mustStart("UntilGo", 0, client.StartOptions{StartAt: began.Add(time.Minute)})
+		if err := w.engine.WaitStarted(context.Background(), history.InstanceID(id)); err != nil {
+			w.Fatalf("WaitStarted = %v", err)
+		}
+		if waited := time.Since(began); waited < time.Minute || waited > time.Minute+time.Millisecond {
+			w.Errorf("it returned after %s, want a minute: as soon as the first turn is durable", waited)
+		}
+		if got := w.status(id).Status; got != history.Running {
+			w.Errorf("status = %s, want Running", got)
 		}
 	})
 }

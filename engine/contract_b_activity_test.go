@@ -529,3 +529,23 @@ func TestB31_LargeResultRoundTrips(t *testing.T) {
 		}
 	})
 }
+
+func TestB31_PurgeRemovesALargeResult(t *testing.T) {
+	contract(t, func(_ *world, app *perdure.App) {
+		app.AddActivity("Report", func(_ context.Context, n int) (string, error) { return strings.Repeat("large ", n), nil })
+		app.AddOrchestrator("Publish", func(ctx *perdure.OrchestrationContext, n int) (string, error) {
+			return perdure.ActivityRef[int, string]("Report").Call(ctx, n).Await()
+		})
+	}, func(w *world) {
+		id := w.mustStart("Publish", 200_000, client.StartOptions{})
+		w.completed(id)
+		number := w.number(id)
+		if n := w.records(id); n < 2 {
+			w.Fatalf("there are %d records, want the result in one of 2 or more", n)
+		}
+		w.purge(id, client.PurgeOptions{})
+		w.gone(id, number)
+		w.crash()
+		w.gone(id, number)
+	})
+}
