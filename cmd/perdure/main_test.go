@@ -3,14 +3,21 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"io"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/host"
 )
 
@@ -26,7 +33,9 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"host": hostCommand},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"host": hostCommand, "walk": walkCommand, "bounds": boundsCommand,
+		},
 		Setup: func(env *testscript.Env) error {
 			env.Values[hostKey{}] = &hosted{}
 			return nil
@@ -39,11 +48,12 @@ type hostKey struct{}
 // hosted is the app that a script runs.
 type hosted struct {
 	stop func() error // nil: none
+	info host.Info
 }
 
 func hostCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
-		ts.Fatalf("usage: host start [wait ID ...] | host stop")
+		ts.Fatalf("usage: host start [ID ...] | host stop | host fill N")
 	}
 	h := ts.Value(hostKey{}).(*hosted)
 	switch {
@@ -51,6 +61,10 @@ func hostCommand(ts *testscript.TestScript, neg bool, args []string) {
 		h.start(ts, ts.MkAbs("."), args[1:])
 	case args[0] == "stop" && h.stop != nil:
 		ts.Check(h.end())
+	case args[0] == "fill" && h.stop != nil:
+		n, err := strconv.Atoi(args[1])
+		ts.Check(err)
+		ts.Check(h.fill(n))
 	default:
 		ts.Fatalf("host %v: it is not the time for that", args)
 	}
@@ -58,29 +72,89 @@ func hostCommand(ts *testscript.TestScript, neg bool, args []string) {
 
 // start runs the app until it is ready and the instances ids have ended.
 func (h *hosted) start(ts *testscript.TestScript, dir string, ids []string) {
-	app := perdure.New()
-	app.AddOrchestrator("Echo", echo)
-	app.AddOrchestrator("Wait", wait)
 	ctx, cancel := context.WithCancel(context.Background())
-	ready, ended := make(chan error, 1), make(chan error, 1)
+	ready, ended := make(chan host.Info, 1), make(chan error, 1)
 	go func() { // stop waits for it
-		ended <- host.Run(ctx, app, host.Options{Dir: dir, Environ: []string{}, OnReady: func(ctx context.Context, info host.Info) error {
+		ended <- host.Run(ctx, app(dir), host.Options{Dir: dir, Environ: []string{}, OnReady: func(ctx context.Context, info host.Info) error {
 			for _, id := range ids {
 				if _, err := info.Client.WaitForCompletion(ctx, id); err != nil {
 					return err
 				}
 			}
-			ready <- nil
+			ready <- info
 			return nil
 		}})
 	}()
 	h.stop = func() error { cancel(); return <-ended }
 	ts.Defer(func() { ts.Check(h.end()) })
 	select {
-	case <-ready:
+	case h.info = <-ready:
+		ts.Setenv("HOST_URL", h.info.URL)
 	case err := <-ended:
 		h.stop = nil
 		ts.Fatalf("host: %v", err)
+	}
+}
+
+// fill starts n instances that wait, n0 first, and returns once they do.
+func (h *hosted) fill(n int) error {
+	ctx := context.Background()
+	for i := range n {
+		id, err := h.info.Client.StartNew(ctx, "Wait", nil, client.StartOptions{ID: fmt.Sprint("n", i)})
+		if err != nil {
+			return err
+		}
+		if _, err := h.info.Client.WaitStarted(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// walkCommand goes through the pages of get-instances the way scripts do, and
+// wants each of the ids once: walk SIZE ID ...
+func walkCommand(ts *testscript.TestScript, _ bool, args []string) {
+	last := regexp.MustCompile(`Continuation token for next set of results: '(.*)'\n$`)
+	id := regexp.MustCompile(`"InstanceId": "(.*)"`)
+	var found []string
+	token := "bnVsbA=="
+	for token != "" {
+		ts.Check(ts.Exec("perdure", "get-instances", "--top", args[0], "--continuation-token", token))
+		page := ts.ReadFile("stdout")
+		for _, m := range id.FindAllStringSubmatch(page, -1) {
+			found = append(found, m[1])
+		}
+		m := last.FindStringSubmatch(page)
+		if m == nil || len(found) > 100 {
+			ts.Fatalf("page without a token, or without end: %s", page)
+		}
+		token = m[1]
+	}
+	slices.Sort(found)
+	if !slices.Equal(found, args[1:]) {
+		ts.Fatalf("pages hold %q, want %q", found, args[1:])
+	}
+}
+
+// boundsCommand wants an instance, which is the only one of its name, to be between
+// its own time and its own time, in each spelling of that, and not between
+// anything less: bounds ID.
+func boundsCommand(ts *testscript.TestScript, _ bool, args []string) {
+	h := ts.Value(hostKey{}).(*hosted)
+	status, err := h.info.Client.GetStatus(context.Background(), args[0], client.GetOptions{})
+	ts.Check(err)
+	at := status.CreatedAt
+	for _, zone := range []*time.Location{time.UTC, time.FixedZone("", 2*3600)} {
+		exact := at.In(zone).Format("2006-01-02T15:04:05.9999999Z07:00")
+		for option, offset := range map[string]time.Duration{"--created-after": time.Microsecond, "--created-before": -time.Microsecond} {
+			beyond := at.Add(offset).In(zone).Format("2006-01-02T15:04:05.9999999Z07:00")
+			for want, bound := range map[int]string{1: exact, 0: beyond} {
+				ts.Check(ts.Exec("perdure", "get-instances", "--function-name", status.Name, "--id-prefix", status.ID, option, bound))
+				if got := strings.Count(ts.ReadFile("stdout"), `"InstanceId"`); got != want {
+					ts.Fatalf("%s %s finds %d instances created at %s, want %d", option, bound, got, exact, want)
+				}
+			}
+		}
 	}
 }
 
@@ -94,107 +168,60 @@ func (h *hosted) end() error {
 	return stop()
 }
 
+// app is what the scripts' hosts run.
+func app(dir string) *perdure.App {
+	app := perdure.New()
+	app.AddOrchestrator("Echo", echo)
+	app.AddOrchestrator("Wait", wait)
+	app.AddOrchestrator("Fail", fail)
+	app.AddOrchestrator("Parent", parent)
+	app.AddOrchestrator("Order", order)
+	app.AddActivity("Reserve", func(_ context.Context, _ any) (any, error) { return appendLine(dir, "reserved.txt") })
+	app.AddActivity("Charge", func(_ context.Context, _ any) (any, error) {
+		if _, err := os.Stat(filepath.Join(dir, "gateway.txt")); err != nil {
+			return nil, errors.New("the payment gateway is down")
+		}
+		return "charged", nil
+	})
+	return app
+}
+
 func echo(_ *perdure.OrchestrationContext, in json.RawMessage) (json.RawMessage, error) {
 	return in, nil
 }
 
 func wait(ctx *perdure.OrchestrationContext, _ any) (any, error) {
+	if err := ctx.SetCustomStatus("waiting"); err != nil {
+		return nil, err
+	}
 	return perdure.WaitForExternalEvent[any](ctx, "go").Await()
 }
 
-func TestNormalize(t *testing.T) {
-	for _, tt := range []struct {
-		in   []string
-		want []string // nil: a usage error
-	}{
-		{[]string{"durable", "start-new"}, []string{"start-new"}},
-		{[]string{"DURABLE", "Start-New", "--id", "Ab"}, []string{"start-new", "--id=Ab"}},
-		{[]string{"help", "durable", "Start-New"}, []string{"help", "start-new"}},
-		{[]string{"durable"}, []string{}},
-		{[]string{"x", "--id=a=b"}, []string{"x", "--id=a=b"}},
-		{[]string{"x", "--id:a=b"}, []string{"x", "--id=a=b"}},
-		{[]string{"x", "--show-input"}, []string{"x", "--show-input=true"}},
-		{[]string{"x", "--show-input", "TRUE", "--id", "a"}, []string{"x", "--show-input=true", "--id=a"}},
-		{[]string{"x", "--show-input=False"}, []string{"x", "--show-input=false"}},
-		{[]string{"x", "--show-input", "--id", "a"}, []string{"x", "--show-input=true", "--id=a"}},
-		{[]string{"x", "--show-input", "maybe"}, nil},
-		{[]string{"x", "--input", "--", "-5"}, []string{"x", "--input=-5"}},
-		{[]string{"x", "--input=-5"}, []string{"x", "--input=-5"}},
-		{[]string{"x", "--input", "-5"}, nil},
-		{[]string{"x", "--input", "-"}, []string{"x", "--input=-"}},
-		{[]string{"x", "--input", "/a b"}, []string{"x", "--input=/a b"}},
-		{[]string{"x", "--input", ""}, []string{"x", "--input="}},
-		{[]string{"x", "--id", ""}, nil},
-		{[]string{"x", "--id"}, nil},
-		{[]string{"x", "--id", "--input"}, nil},
-		{[]string{"x", "-?"}, []string{"x", "--help"}},
-		{[]string{"x", "---HELP", "-h"}, []string{"x", "---HELP", "--help"}},
-		{[]string{"x", "--", "--id"}, []string{"x", "--id"}},
-		{[]string{"x", "--ID", "a"}, []string{"x", "a", "--ID"}},
-		{[]string{"--script-root", "d", "x", "--prefix", "e"}, []string{"x"}},
-	} {
-		got, _, err := normalize(tt.in)
-		if (err == nil) != (tt.want != nil) || err == nil && !cmp.Equal(got, tt.want) {
-			t.Errorf("normalize(%q) = %q, %v; want %q", tt.in, got, err, tt.want)
-		}
-	}
-	if _, g, _ := normalize([]string{"--script-root", "d", "--prefix=e"}); g.dir != "d" {
-		t.Errorf("normalize takes directory %q, want the first one", g.dir)
-	}
+func fail(*perdure.OrchestrationContext, any) (any, error) { return nil, errors.New("it broke") }
+
+func parent(ctx *perdure.OrchestrationContext, _ any) (any, error) {
+	return perdure.CallSubOrchestrator(ctx, wait, nil, perdure.WithInstanceID(ctx.InstanceID()+"-child")).Await()
 }
 
-// Every option of every command is in the table of options, and the other way
-// round.
-func TestOptionsAreThoseOfTheCommands(t *testing.T) {
-	root := (&tool{stdout: io.Discard, stderr: io.Discard}).command()
-	declared := map[string]bool{}
-	commands := append(root.Commands(), root)
-	for _, cmd := range commands {
-		for name := range options {
-			long := strings.TrimPrefix(name, "--")
-			if long != name && (cmd.Flags().Lookup(long) != nil || cmd.PersistentFlags().Lookup(long) != nil) {
-				declared[name] = true
-			}
-			if short := strings.TrimPrefix(name, "-"); len(short) == 1 && (cmd.Flags().ShorthandLookup(short) != nil || cmd.PersistentFlags().ShorthandLookup(short) != nil) {
-				declared[name] = true
-			}
-		}
+const (
+	reserve = perdure.ActivityRef[any, any]("Reserve")
+	charge  = perdure.ActivityRef[any, any]("Charge")
+)
+
+// order fails as long as its second activity does.
+func order(ctx *perdure.OrchestrationContext, _ any) (any, error) {
+	if _, err := reserve.Call(ctx, nil).Await(); err != nil {
+		return nil, err
 	}
-	for name := range options {
-		if !declared[name] {
-			t.Errorf("no command has option %s", name)
-		}
-	}
+	return charge.Call(ctx, nil).Await()
 }
 
-func TestInlineJSON(t *testing.T) {
-	for in, want := range map[string]string{
-		"3": "3", "abc": `"abc"`, `{"name":"John Smith"}`: `{"name":"John Smith"}`, "": `""`, " ": `" "`, "null": "null", "true": "true",
-		"12345678901234567890": "12345678901234567890", "a<b": `"a<b"`, `"x"`: `"x"`, "01": `"01"`,
-	} {
-		if got, err := inlineJSON("--input", in); err != nil || string(got) != want {
-			t.Errorf("inlineJSON(%q) = %s, %v; want %s", in, got, err, want)
-		}
+// appendLine leaves a trace of an activity that ran.
+func appendLine(dir, name string) (any, error) {
+	file, err := os.OpenFile(filepath.Join(dir, name), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
 	}
-	for _, in := range []string{`{"a":`, "[1", `"x`, ` {`} {
-		if got, err := inlineJSON("--input", in); exitCode(err) != 2 {
-			t.Errorf("inlineJSON(%q) = %s, %v; want a usage error", in, got, err)
-		}
-	}
-}
-
-func FuzzArguments(f *testing.F) {
-	f.Add("durable start-new --function-name F --input {\"a\":1} --show-input")
-	f.Add("get-runtime-status --id:x --output=json -- --what -? --show-output yes")
-	f.Fuzz(func(t *testing.T, line string) {
-		args, _, err := normalize(strings.Split(line, " "))
-		if err != nil {
-			return
-		}
-		root := (&tool{stdout: io.Discard, stderr: io.Discard}).command()
-		if cmd, rest, err := root.Find(args); err == nil {
-			cmd.ParseFlags(rest)
-		}
-		inlineJSON("--input", line)
-	})
+	_, err = file.WriteString("ran\n")
+	return nil, errors.Join(err, file.Close())
 }

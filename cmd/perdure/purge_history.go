@@ -192,10 +192,13 @@ func (t *tool) previewPurge(ctx context.Context, c *client.Client, o *purgeOptio
 		return client.PurgeResult{}, err
 	}
 	events, err := readHistory(ctx, c, o.id, 0)
-	if status == history.Pending {
-		events = nil
+	frames := 0 // which are not stored
+	for i := range events {
+		if kind := events[i].Kind; kind == history.OrchestratorStarted || kind == history.OrchestratorCompleted {
+			frames++
+		}
 	}
-	return client.PurgeResult{Deleted: 1, Events: len(events), Complete: true}, err
+	return client.PurgeResult{Deleted: 1, Events: len(events) - frames, Complete: true}, err
 }
 
 // progress draws a bar on stderr, if a person looks there.
