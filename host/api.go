@@ -2,9 +2,13 @@ package host
 
 import (
 	"cmp"
+	"crypto/subtle"
+	"fmt"
 	"net/http"
 
 	"github.com/perdure/perdure/client"
+	"github.com/perdure/perdure/config"
+	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/httpapi"
 )
@@ -32,7 +36,7 @@ func apiOptions(own *running, at address, keys []storedKey, endpointKey string) 
 
 // newAPI makes the handler of everything that the host serves at url, and the
 // client of the app's hub, whose links lead there.
-func newAPI(own *running, functions []HTTPFunction, url string, o httpapi.Options) (*httpapi.Handler, *client.Client) {
+func newAPI(own *running, functions []HTTPFunction, url, endpointKey string, o httpapi.Options) (*httpapi.Handler, *client.Client) {
 	var other http.Handler // set below: its functions get the client
 	o.Other = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { other.ServeHTTP(w, r) })
 	api := httpapi.New(o)
@@ -42,6 +46,37 @@ func newAPI(own *running, functions []HTTPFunction, url string, o httpapi.Option
 			return api.LinkCode(own.name, history.InstanceID(id), op)
 		},
 	})
-	other = httpFunctions(functions, c)
+	mux := http.NewServeMux()
+	mux.Handle("/", httpFunctions(functions, c))
+	mux.Handle("POST "+deleteHubPath, deleteHub(own, endpointKey))
+	other = mux
 	return api, c
+}
+
+// deleteHubPath is where the command line has a running host delete a hub. It is
+// no part of the management API, and only the endpoint's key opens it: whoever
+// holds that could delete the folder.
+const deleteHubPath = "/admin/perdure/delete-hub"
+
+func deleteHub(own *running, endpointKey string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if subtle.ConstantTimeCompare([]byte(r.Header.Get("x-functions-key")), []byte(endpointKey)) != 1 {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		name := cmp.Or(r.URL.Query().Get("taskHub"), own.name)
+		if err := config.CheckHubName(name); err != nil {
+			httpapi.WriteError(w, fmt.Errorf("%w: %w", engine.ErrInvalidArgument, err))
+			return
+		}
+		hub, err := own.hubs.lookUp(name)
+		if err == nil {
+			err = hub.forCallers().DeleteHub(r.Context(), r.URL.Query().Get("force") == "true")
+		}
+		if err != nil {
+			httpapi.WriteError(w, forCallers(err))
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}
 }

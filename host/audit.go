@@ -120,6 +120,13 @@ func (a audited) Import(ctx context.Context, r engine.ImportRequest) (history.In
 	return id, err
 }
 
+// DeleteHub removes the hub with everything in it; see [hubs.delete].
+func (a audited) DeleteHub(ctx context.Context, force bool) error {
+	err := a.hubs.delete(a.name, force)
+	a.record(ctx, "delete-hub", "", "", err, slog.Bool("force", force))
+	return err
+}
+
 func (a audited) PlanRewind(ctx context.Context, id history.InstanceID, r engine.RewindRequest) (engine.RewindPlan, error) {
 	return a.current().PlanRewind(ctx, id, r)
 }

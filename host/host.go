@@ -128,7 +128,7 @@ func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config,
 	}
 	info := Info{URL: at.url(listener.Addr()), TaskHub: store.Name()}
 	endpointKey := rand.Text()
-	handler, c := newAPI(own, o.HTTP, info.URL, apiOptions(own, at, keys, endpointKey))
+	handler, c := newAPI(own, o.HTTP, info.URL, endpointKey, apiOptions(own, at, keys, endpointKey))
 	info.Client = c
 	server := httpapi.NewServer(handler)
 	served := make(chan error, 1)

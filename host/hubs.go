@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -112,26 +113,83 @@ func (r *running) current() client.Hub {
 // find returns the hub of that name for callers of the HTTP API, if the store
 // has it.
 func (h *hubs) find(_ context.Context, name string) (httpapi.Hub, error) {
+	r, err := h.lookUp(name)
+	if err != nil {
+		return nil, forCallers(err)
+	}
+	return r.forCallers(), nil
+}
+
+// lookUp returns the hub of that name, running, or [client.ErrHubNotFound].
+func (h *hubs) lookUp(name string) (*running, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	r, ok := h.running[strings.ToLower(name)]
-	if ok {
-		return r.forCallers(), nil
+	if r, ok := h.running[strings.ToLower(name)]; ok {
+		return r, nil
 	}
 	if h.stopped {
 		return nil, fmt.Errorf("%w: it is shutting down", engine.ErrUnavailable)
 	}
 	store, err := h.db.Hub(name, embedded.HubOptions{})
-	if errors.Is(err, embedded.ErrHubNotFound) {
-		return nil, fmt.Errorf("%w: %s", httpapi.ErrHubNotFound, name)
-	}
 	if err != nil {
-		return nil, err
+		return nil, hubNotFound(err, name)
 	}
-	if r, err = h.runLocked(store, nil); err != nil {
-		return nil, err
+	return h.runLocked(store, nil)
+}
+
+// delete removes a hub and everything in it, for good. One that runs an app's
+// functions must be forced; it begins anew, empty, and runs on. Errors:
+// [client.ErrInvalidState], [client.ErrHubNotFound], [client.ErrUnavailable].
+func (h *hubs) delete(name string, force bool) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r, ok := h.running[strings.ToLower(name)]
+	switch {
+	case h.stopped:
+		return fmt.Errorf("%w: it is shutting down", engine.ErrUnavailable)
+	case !ok:
+		return hubNotFound(h.db.DeleteHub(name), name)
+	case r.app != nil && !force:
+		return fmt.Errorf("%w: a host serves task hub %s (process %d): stop it, or force the deletion", client.ErrInvalidState, r.name, os.Getpid())
 	}
-	return r.forCallers(), nil
+	if err := r.stop(); err != nil {
+		return err
+	}
+	err := h.db.DeleteHub(name)
+	if r.app == nil {
+		delete(h.running, strings.ToLower(name))
+		return hubNotFound(err, name)
+	}
+	// The host cannot do without its hub, whatever became of the old one.
+	if again := r.restart(); again != nil {
+		r.ended <- again
+		err = errors.Join(err, again)
+	}
+	return err
+}
+
+// restart makes the hub if it is not there and runs it.
+func (r *running) restart() error {
+	store, err := r.hubs.db.Hub(r.name, embedded.HubOptions{Partitions: r.hubs.cfg.Partitions, Create: true})
+	if err != nil {
+		return err
+	}
+	return r.start(store)
+}
+
+func hubNotFound(err error, name string) error {
+	if errors.Is(err, embedded.ErrHubNotFound) {
+		return fmt.Errorf("%w: %s", client.ErrHubNotFound, name)
+	}
+	return err
+}
+
+// forCallers is err as the HTTP API knows it.
+func forCallers(err error) error {
+	if errors.Is(err, client.ErrHubNotFound) {
+		return fmt.Errorf("%w: %w", httpapi.ErrHubNotFound, err)
+	}
+	return err
 }
 
 // stop ends all engines and returns once everything is stored.
