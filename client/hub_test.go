@@ -4,9 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,67 +18,103 @@ import (
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/httpapi"
 	"github.com/perdure/perdure/internal/worker"
 	"github.com/perdure/perdure/store/memory"
 )
 
-// The tests of this package are the rows of spec/client-api.md 12. Each runs on
-// every transport, in virtual time and without a network.
+// row is a numbered assertion of spec/client-api.md 12.
+type row struct {
+	number int
+	says   string
+	idle   bool // nothing runs on the hub
+	test   func(h *hub)
+}
+
+// run tests each row over every transport, on a hub of its own, in virtual time
+// and without a network.
+func run(t *testing.T, rows []row) {
+	for _, transport := range []string{"local", "http"} {
+		t.Run(transport, func(t *testing.T) {
+			for _, r := range rows {
+				t.Run(fmt.Sprintf("%02d %s", r.number, r.says), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						h := newHub(t, transport, r.idle)
+						defer func() { h.stop() }() // of the last process
+						r.test(h)
+					})
+				})
+			}
+		})
+	}
+}
 
 // hub is a hub and a client of it.
 type hub struct {
 	*testing.T
 	*client.Client
+	transport string
+	idle      bool
+	store     engine.Store
+	engine    *engine.Engine
+	web       http.RoundTripper // to the hub's HTTP API, whatever the transport
+	stop      func()
+	marks     sync.Map // name -> *atomic.Int64, see mark
 }
 
-// on runs test over every transport, on a hub with functions.
-func on(t *testing.T, test func(h *hub)) {
-	t.Helper()
-	onHub(t, functions(), test)
+// Where the HTTP API of a hub is.
+const (
+	origin  = "http://127.0.0.1:7071"
+	apiBase = origin + "/runtime/webhooks/durabletask"
+	apiKey  = "KEY"
+)
+
+func newHub(t *testing.T, transport string, idle bool) *hub {
+	h := &hub{T: t, transport: transport, idle: idle, store: memory.New(4)}
+	h.start()
+	return h
 }
 
-// onIdle is on with a hub that nothing runs on.
-func onIdle(t *testing.T, test func(h *hub)) {
-	t.Helper()
-	onHub(t, nil, test)
-}
-
-func onHub(t *testing.T, app *perdure.App, test func(h *hub)) {
-	t.Helper()
-	for name, connect := range map[string]func(client.Hub) *client.Client{
-		"local": client.Local,
-		"http": func(h client.Hub) *client.Client {
-			handler := httpapi.New(httpapi.Options{Hub: h, TaskHub: "TestHub", Keys: []httpapi.Key{{Value: "KEY"}}})
-			return client.Remote("http://127.0.0.1:7071", client.RemoteOptions{Key: "KEY", HTTPClient: &http.Client{Transport: direct{handler}}})
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var exec engine.Executor
-				if app != nil {
-					w, err := worker.New(app, worker.Options{})
-					if err != nil {
-						t.Fatal(err)
-					}
-					defer w.Close()
-					exec = w
-				}
-				e := engine.New(memory.New(4), exec, engine.Options{})
-				ctx, cancel := context.WithCancel(context.Background())
-				ended := make(chan error, 1)
-				go func() { ended <- e.Run(ctx) }() // the deferred function waits for it
-				defer func() {
-					cancel()
-					if err := <-ended; err != nil {
-						t.Errorf("engine ended with %v", err)
-					}
-				}()
-				synctest.Wait() // the engine has the hub
-				test(&hub{T: t, Client: connect(e)})
-			})
-		})
+// start begins a process on the hub's store.
+func (h *hub) start() {
+	var exec engine.Executor
+	closeWorker := func() {}
+	if !h.idle {
+		w, err := worker.New(h.functions(), worker.Options{})
+		if err != nil {
+			h.Fatal(err)
+		}
+		exec, closeWorker = w, w.Close
 	}
+	e := engine.New(h.store, exec, engine.Options{})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- e.Run(ctx) }() // stop waits for it
+	h.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			h.Errorf("engine ended with %v", err)
+		}
+		closeWorker()
+	})
+	synctest.Wait() // the engine has the hub
+	h.engine = e
+	h.serve(e)
+}
+
+// serve makes the hub's client and HTTP API those of served.
+func (h *hub) serve(served client.Hub) {
+	h.web = direct{httpapi.New(httpapi.Options{Hub: served, TaskHub: "TestHub", Keys: []httpapi.Key{{Value: apiKey}}})}
+	h.Client = h.connect(served, h.web)
+}
+
+// connect returns a client by the hub's transport.
+func (h *hub) connect(served client.Hub, web http.RoundTripper) *client.Client {
+	if h.transport == "local" {
+		return client.Local(served).WithLinks(client.LinkOptions{Base: apiBase, TaskHub: "TestHub", Key: apiKey})
+	}
+	return client.Remote(origin, client.RemoteOptions{Key: apiKey, TaskHub: "TestHub", HTTPClient: &http.Client{Transport: web}})
 }
 
 // direct is a network that is not there: requests reach the handler as they are.
@@ -93,36 +133,124 @@ func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-func functions() *perdure.App {
+// fetch sends a request to the hub's HTTP API.
+func (h *hub) fetch(method, url string) (code int, body string) {
+	h.Helper()
+	r, err := http.NewRequestWithContext(h.Context(), method, url, nil)
+	if err != nil {
+		h.Fatalf("%s %s: %v", method, url, err)
+	}
+	w, err := h.web.RoundTrip(r)
+	if err != nil {
+		h.Fatalf("%s %s: %v", method, url, err)
+	}
+	text, err := io.ReadAll(w.Body)
+	if err != nil {
+		h.Fatalf("%s %s: %v", method, url, err)
+	}
+	return w.StatusCode, string(text)
+}
+
+// What the hub's functions call.
+const (
+	nap   = perdure.ActivityRef[time.Duration, string]("Nap")
+	step  = perdure.ActivityRef[string, string]("Step")
+	child = perdure.OrchestratorRef[any, any]("Wait")
+)
+
+// functions are what runs on a hub that is not idle.
+func (h *hub) functions() *perdure.App {
 	app := perdure.New()
-	app.AddOrchestrator("Echo", echo)
-	app.AddOrchestrator("Wait", wait)
-	app.AddOrchestrator("Fail", fail)
-	app.AddOrchestrator("Slow", slow)
+	app.AddOrchestrator("Echo", func(_ *perdure.OrchestrationContext, in json.RawMessage) (json.RawMessage, error) {
+		h.mark("Echo")
+		return in, nil
+	})
+	app.AddOrchestrator("Wait", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
+		return perdure.WaitForExternalEvent[any](ctx, "go").Await()
+	})
+	app.AddOrchestrator("Fail", func(*perdure.OrchestrationContext, any) (any, error) { return nil, errors.New("it broke") })
+	app.AddOrchestrator("Slow", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
+		_, err := ctx.CreateTimer(time.Hour).Await()
+		return nil, err
+	})
+	app.AddActivity("Nap", func(_ context.Context, d time.Duration) (string, error) {
+		h.mark("fell asleep")
+		time.Sleep(d) // of virtual time
+		h.mark("woke up")
+		return "rested", nil
+	})
+	app.AddOrchestrator("Rest", func(ctx *perdure.OrchestrationContext, _ any) (string, error) {
+		return nap.Call(ctx, time.Minute).Await()
+	})
+	app.AddOrchestrator("Collect", func(ctx *perdure.OrchestrationContext, n int) ([]int, error) {
+		var got []int
+		for range n {
+			next, err := perdure.WaitForExternalEvent[int](ctx, "go").Await()
+			if err != nil {
+				return nil, err
+			}
+			got = append(got, next)
+		}
+		return got, nil
+	})
+	app.AddOrchestrator("Parent", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
+		return child.Call(ctx, nil, perdure.WithInstanceID(ctx.InstanceID()+":child")).Await()
+	})
+	// Steps fails in its second activity until it is repaired.
+	app.AddActivity("Step", func(_ context.Context, name string) (string, error) {
+		h.mark(name)
+		if name == "second" && h.marked("repaired") == 0 {
+			return "", errors.New("not repaired")
+		}
+		return name + " done", nil
+	})
+	app.AddOrchestrator("Steps", func(ctx *perdure.OrchestrationContext, pause time.Duration) ([]string, error) {
+		first, err := step.Call(ctx, "first").Await()
+		if err != nil {
+			return nil, err
+		}
+		if pause > 0 {
+			if _, err := ctx.CreateTimer(pause).Await(); err != nil {
+				return nil, err
+			}
+		}
+		second, err := step.Call(ctx, "second").Await()
+		return []string{first, second}, err
+	})
+	app.AddOrchestrator("Status", func(ctx *perdure.OrchestrationContext, in any) (any, error) {
+		if err := ctx.SetCustomStatus(map[string]string{"at": "work"}); err != nil {
+			return nil, err
+		}
+		return perdure.WaitForExternalEvent[any](ctx, "go").Await()
+	})
 	return app
 }
 
-func echo(_ *perdure.OrchestrationContext, in json.RawMessage) (json.RawMessage, error) {
-	return in, nil
+// mark counts what functions do.
+func (h *hub) mark(name string) {
+	n, _ := h.marks.LoadOrStore(name, new(atomic.Int64))
+	n.(*atomic.Int64).Add(1)
 }
 
-func wait(ctx *perdure.OrchestrationContext, _ any) (any, error) {
-	return perdure.WaitForExternalEvent[any](ctx, "go").Await()
+// marked returns how often mark was called for name.
+func (h *hub) marked(name string) int64 {
+	if n, ok := h.marks.Load(name); ok {
+		return n.(*atomic.Int64).Load()
+	}
+	return 0
 }
 
-func fail(*perdure.OrchestrationContext, any) (any, error) { return nil, errors.New("it broke") }
-
-func slow(ctx *perdure.OrchestrationContext, _ any) (any, error) {
-	_, err := ctx.CreateTimer(time.Hour).Await()
-	return nil, err
-}
-
-// start starts an instance that must start.
-func (h *hub) start(name, id string, input any) string {
+// begin starts an instance that must start.
+func (h *hub) begin(name, id string, input any) string {
 	h.Helper()
-	got, err := h.StartNew(h.Context(), name, input, client.StartOptions{ID: id})
+	return h.beginWith(name, input, client.StartOptions{ID: id})
+}
+
+func (h *hub) beginWith(name string, input any, o client.StartOptions) string {
+	h.Helper()
+	got, err := h.StartNew(h.Context(), name, input, o)
 	if err != nil {
-		h.Fatalf("StartNew(%s, %s) error: %v", name, id, err)
+		h.Fatalf("StartNew(%s, %s) error: %v", name, o.ID, err)
 	}
 	return got
 }
@@ -137,31 +265,99 @@ func (h *hub) status(id string) *client.Status {
 	return st
 }
 
-// wantErr checks that err is an *Error that matches want and no other kind.
-func (h *hub) wantErr(call string, err, want error) {
+// ended waits for the end of an instance, which must be want.
+func (h *hub) ended(id string, want client.RuntimeStatus) *client.Status {
+	h.Helper()
+	st, err := h.WaitForCompletion(h.Context(), id)
+	if err != nil {
+		h.Fatalf("WaitForCompletion(%s) error: %v", id, err)
+	}
+	if st.Status != want {
+		h.Fatalf("%s has ended as %s with %s, want %s", id, st.Status, st.Output, want)
+	}
+	return st
+}
+
+// is checks that an instance has a status once nothing moves any more.
+func (h *hub) is(id string, want client.RuntimeStatus) *client.Status {
+	h.Helper()
+	synctest.Wait()
+	st := h.status(id)
+	if st.Status != want {
+		h.Errorf("%s is %s, want %s", id, st.Status, want)
+	}
+	return st
+}
+
+// events reads a history that must be there.
+func (h *hub) events(id string, o client.HistoryOptions) []client.Event {
+	h.Helper()
+	var all []client.Event
+	for ev, err := range h.History(h.Context(), id, o) {
+		if err != nil {
+			h.Fatalf("History(%s, %+v) error: %v", id, o, err)
+		}
+		all = append(all, ev)
+	}
+	return all
+}
+
+// ids reads a list to its end.
+func (h *hub) ids(q client.Query) []string {
+	h.Helper()
+	var all []string
+	for st, err := range h.All(h.Context(), q) {
+		if err != nil {
+			h.Fatalf("All(%+v) error: %v", q, err)
+		}
+		all = append(all, st.ID)
+	}
+	return all
+}
+
+// row returns the stored row of an instance, which must be there.
+func (h *hub) row(id string) history.Instance {
+	h.Helper()
+	row, ok, err := h.store.FindInstance(h.Context(), history.InstanceID(id))
+	if !ok || err != nil {
+		h.Fatalf("FindInstance(%s) = %v, %v", id, ok, err)
+	}
+	return row
+}
+
+// kinds are the sentinels of which every error matches one.
+var kinds = []error{
+	client.ErrInvalidArgument, client.ErrAlreadyExists, client.ErrNotFound, client.ErrInvalidState, client.ErrUnsupported,
+	client.ErrHubNotFound, client.ErrUnauthenticated, client.ErrUnavailable,
+}
+
+// refused checks that err is an *Error that matches want and no other kind.
+func (h *hub) refused(call string, err, want error) {
 	h.Helper()
 	var e *client.Error
 	if !errors.Is(err, want) || !errors.As(err, &e) {
 		h.Errorf("%s error = %v, want an *Error that is %v", call, err, want)
 		return
 	}
-	kinds := 0
-	for _, top := range []error{client.ErrInvalidArgument, client.ErrAlreadyExists, client.ErrNotFound, client.ErrInvalidState,
-		client.ErrHubNotFound, client.ErrUnauthenticated, client.ErrUnavailable} {
-		if errors.Is(err, top) {
-			kinds++
+	matches := 0
+	for _, kind := range kinds {
+		if errors.Is(err, kind) {
+			matches++
 		}
 	}
-	if kinds != 1 {
-		h.Errorf("%s error %v matches %d kinds, want 1", call, err, kinds)
+	if matches != 1 {
+		h.Errorf("%s error %v matches %d kinds, want 1", call, err, matches)
 	}
 }
 
+// done checks that a call that must succeed has.
 func (h *hub) done(call string, err error) {
 	h.Helper()
 	if err != nil {
-		h.Errorf("%s error: %v", call, err)
+		h.Fatalf("%s error: %v", call, err)
 	}
 }
+
+func ignore[T any](_ T, err error) error { return err }
 
 var badIDs = []string{"@a", "a/b", `a\b`, "a#b", "a?b", "a\x01", strings.Repeat("a", 257)}

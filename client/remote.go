@@ -189,12 +189,13 @@ func (r *remote) Raise(ctx context.Context, id history.InstanceID, e engine.Rais
 
 func (r *remote) Terminate(ctx context.Context, id history.InstanceID, t engine.TerminateRequest) error {
 	query := url.Values{}
-	if len(t.Reason) > 0 {
-		var text string
-		if err := json.Unmarshal(t.Reason, &text); err != nil {
-			return fmt.Errorf("%w: over HTTP the output of a terminated instance is a string", ErrUnsupported)
-		}
+	var text string
+	switch {
+	case len(t.Reason) == 0:
+	case json.Unmarshal(t.Reason, &text) == nil:
 		query.Set("reason", text)
+	default:
+		query.Set("output", string(t.Reason)) // which only our hosts know
 	}
 	if t.Recursive {
 		query.Set("recursive", "true")

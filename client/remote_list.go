@@ -15,13 +15,15 @@ import (
 	"github.com/perdure/perdure/history"
 )
 
-// filter writes q as parameters. An upper bound of completion is exclusive in
-// the bulk purge of the API and inclusive in its lists, so it is not here.
+// filter writes q as parameters.
 func filter(q *engine.Query) url.Values {
 	values := url.Values{}
-	for name, at := range map[string]time.Time{"createdTimeFrom": q.CreatedFrom, "createdTimeTo": q.CreatedTo} {
+	for name, at := range map[string]time.Time{
+		"createdTimeFrom": q.CreatedFrom, "createdTimeTo": sharp(q.CreatedTo),
+		"completedTimeFrom": q.CompletedFrom, "completedTimeTo": q.CompletedTo,
+	} {
 		if !at.IsZero() {
-			values.Set(name, instant(at))
+			values.Set(name, at.UTC().Format(time.RFC3339Nano))
 		}
 	}
 	if len(q.Statuses) > 0 {
@@ -43,18 +45,15 @@ func filter(q *engine.Query) url.Values {
 	return values
 }
 
-// listFilter is filter for lists and counts.
-func listFilter(q *engine.Query) url.Values {
-	values := filter(q)
-	for name, at := range map[string]time.Time{"completedTimeFrom": q.CompletedFrom, "completedTimeTo": q.CompletedTo} {
-		if !at.IsZero() {
-			values.Set(name, instant(at))
-		}
+// sharp keeps an upper bound in whole seconds from standing for all of its last
+// second, as it does over HTTP. Creation counts in microseconds, so it stays the
+// same bound.
+func sharp(at time.Time) time.Time {
+	if at.IsZero() || at.Nanosecond() != 0 {
+		return at
 	}
-	return values
+	return at.Add(1)
 }
-
-func instant(at time.Time) string { return at.UTC().Format(time.RFC3339Nano) }
 
 // List is [remote.page] for tokens of our hosts.
 func (r *remote) List(ctx context.Context, q engine.Query, o engine.StatusOptions) (engine.StatusPage, error) {
@@ -67,7 +66,7 @@ func (r *remote) List(ctx context.Context, q engine.Query, o engine.StatusOption
 }
 
 func (r *remote) page(ctx context.Context, q engine.Query, token string, o GetOptions) ([]engine.Status, string, error) {
-	query := listFilter(&q)
+	query := filter(&q)
 	query.Set("showDetails", "true")
 	if o.OmitInput {
 		query.Set("showInput", "false")
@@ -97,7 +96,7 @@ func (r *remote) Count(ctx context.Context, q engine.Query) (engine.Counts, erro
 	var counted struct {
 		RuntimeStatus engine.Counts `json:"runtimeStatus"`
 	}
-	err := r.ask(ctx, call{method: http.MethodGet, path: []string{"counts"}, query: listFilter(&q)}, &counted)
+	err := r.ask(ctx, call{method: http.MethodGet, path: []string{"counts"}, query: filter(&q)}, &counted)
 	if errors.Is(err, ErrNotFound) {
 		return nil, fmt.Errorf("%w: the host does not count instances", ErrUnsupported)
 	}

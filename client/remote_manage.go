@@ -120,12 +120,6 @@ func (r *remote) purge(ctx context.Context, f *engine.PurgeFilter, limit int) (e
 	if q.CreatedFrom.IsZero() {
 		query.Set("createdTimeFrom", "0001-01-01T00:00:00Z")
 	}
-	if !q.CompletedFrom.IsZero() {
-		query.Set("completedTimeFrom", instant(q.CompletedFrom))
-	}
-	if !q.CompletedTo.IsZero() {
-		query.Set("completedBefore", instant(q.CompletedTo.Add(1)))
-	}
 	if limit > 0 {
 		query.Set("limit", strconv.Itoa(limit))
 	}

@@ -31,10 +31,15 @@ func raise(r *request) (response, error) {
 }
 
 // terminate is spec/http-api.md 5.6: the reason becomes the output, as a string
-// whatever it looks like.
+// whatever it looks like. Ours besides: output, which is JSON.
 func terminate(r *request) (response, error) {
 	var reason json.RawMessage
-	if text := r.query.reason(); text != "" {
+	switch text, output := r.query.reason(), r.query.last("output"); {
+	case output != "" && !json.Valid([]byte(output)):
+		return response{}, invalid("output is not valid JSON")
+	case output != "":
+		reason = json.RawMessage(output)
+	case text != "":
 		reason = quote(text)
 	}
 	return accepted, r.hub.Terminate(r.Context(), r.id(), engine.TerminateRequest{Reason: reason, Recursive: r.query.flag("recursive", false)})

@@ -91,9 +91,13 @@ var routes = []route{
 	{
 		method: http.MethodPost, pattern: "instances/{id}/terminate", serve: terminate, link: links.Terminate,
 		name: "terminateInstance", summary: "End an instance. Activities that run are not stopped, their results are ignored.",
-		params: [][]param{reasonParams, {{name: "recursive", kind: flag, text: "End the children that it waits for too, and theirs.", wide: true}}},
+		params: [][]param{reasonParams, {
+			{name: "recursive", kind: flag, text: "End the children that it waits for too, and theirs.", wide: true},
+			{name: "output", text: "JSON that becomes the output instead of the reason."},
+		}},
 		answers: []answer{
 			{202, "The request is stored.", nil},
+			{400, "output is not JSON.", errorForm},
 			{404, "There is no such instance.", nil},
 			{410, "It has ended.", nil},
 		},

@@ -1,0 +1,291 @@
+package client_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/perdure/perdure/client"
+	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
+)
+
+func TestClient_Query(t *testing.T) {
+	run(t, []row{
+		{15, "A missing instance is ErrNotFound", false, func(h *hub) {
+			_, err := h.GetStatus(h.Context(), "nobody", client.GetOptions{})
+			h.refused("GetStatus(nobody)", err, client.ErrNotFound)
+			for _, o := range []client.HistoryOptions{{}, {Merged: true}} {
+				for _, err := range h.History(h.Context(), "nobody", o) {
+					h.refused("History(nobody)", err, client.ErrNotFound)
+				}
+			}
+		}},
+		{16, "A status has all fields", false, func(h *hub) {
+			began := time.Now()
+			h.beginWith("Status", 7, client.StartOptions{ID: "a b+é%2F", Version: "2", Tags: map[string]string{"k": "v"}})
+			st := h.is("a b+é%2F", history.Running)
+			if st.ID != "a b+é%2F" || st.Name != "Status" || string(st.Input) != "7" || st.Output != nil || string(st.CustomStatus) != `{"at":"work"}` ||
+				st.CreatedAt.Sub(began).Abs() > time.Second || st.UpdatedAt.Before(st.CreatedAt) || !st.CompletedAt.IsZero() ||
+				len(st.ExecutionID) != 32 || st.Version != "2" || st.Tags["k"] != "v" || st.ParentID != "" || st.Failure != nil {
+				h.Errorf("status = %+v", st)
+			}
+			time.Sleep(time.Minute) // of virtual time
+			h.done("RaiseEvent", h.RaiseEvent(h.Context(), st.ID, "go", "end"))
+			if st = h.ended(st.ID, history.Completed); string(st.Output) != `"end"` || st.CompletedAt.Sub(st.CreatedAt) < time.Minute || !st.Terminal() {
+				h.Errorf("status at the end = %+v", st)
+			}
+			body, err := json.Marshal(st)
+			_, want := h.fetch("GET", h.Links(st.ID).StatusQueryGetURI)
+			if err != nil || string(body) != want {
+				h.Errorf("status as JSON = %s, %v; the HTTP API has %s", body, err, want)
+			}
+			h.begin("Parent", "p", nil)
+			if got := h.is("p:child", history.Running).ParentID; got != "p" {
+				h.Errorf("ParentID of a child = %q, want p", got)
+			}
+			h.begin("Fail", "f", nil)
+			if st := h.ended("f", history.Failed); st.Failure == nil || st.Failure.Message != "it broke" || st.Err() == nil {
+				h.Errorf("status of a failed one = %+v", st)
+			}
+		}},
+		{17, "OmitInput hides the input only", false, func(h *hub) {
+			id := h.begin("Echo", "", 7)
+			h.ended(id, history.Completed)
+			st, err := h.GetStatus(h.Context(), id, client.GetOptions{OmitInput: true})
+			if err != nil || st.Input != nil || string(st.Output) != "7" {
+				h.Errorf("GetStatus(OmitInput) = %+v, %v; want no input, output 7", st, err)
+			}
+			st, err = h.GetStatus(h.Context(), id, client.GetOptions{OmitInput: true, OmitOutput: true})
+			if err != nil || st.Input != nil || st.Output != nil {
+				h.Errorf("GetStatus(OmitInput, OmitOutput) = %+v, %v; want neither", st, err)
+			}
+		}},
+		{18, "The history of a Pending one is empty", true, func(h *hub) {
+			h.begin("Echo", "x", 1)
+			for _, o := range []client.HistoryOptions{{}, {Merged: true, Inputs: true}} {
+				if got := h.events("x", o); len(got) != 0 {
+					h.Errorf("History(%+v) = %+v, want none", o, got)
+				}
+			}
+			if st, err := h.GetStatus(h.Context(), "x", client.GetOptions{History: true}); err != nil || len(st.History) != 0 {
+				h.Errorf("GetStatus(History) = %+v, %v; want no history", st, err)
+			}
+		}},
+		{19, "Histories hide results, never failures", false, func(h *hub) {
+			h.begin("Steps", "x", time.Minute)
+			h.ended("x", history.Failed)
+			st, err := h.GetStatus(h.Context(), "x", client.GetOptions{History: true})
+			h.done("GetStatus", err)
+			want := "ExecutionStarted Steps 60000000000; TaskCompleted of Step \"first\"; TimerCreated; TimerFired; TaskFailed of Step \"second\" not repaired; ExecutionCompleted not repaired"
+			if got := describe(st.History); got != want {
+				h.Errorf("merged history = %s, want %s", got, want)
+			}
+			st, err = h.GetStatus(h.Context(), "x", client.GetOptions{History: true, HistoryOutput: true, OmitInput: true})
+			h.done("GetStatus", err)
+			want = "ExecutionStarted Steps; TaskCompleted \"first done\" of Step; TimerCreated; TimerFired; TaskFailed of Step not repaired; ExecutionCompleted not repaired"
+			if got := describe(st.History); got != want {
+				h.Errorf("merged history with results, without inputs = %s, want %s", got, want)
+			}
+		}},
+		{20, "GetMany keeps those that exist", false, func(h *hub) {
+			for _, id := range []string{"a", "b", "c"} {
+				h.begin("Echo", id, id)
+				h.ended(id, history.Completed)
+			}
+			got, err := h.GetMany(h.Context(), []string{"a", "nobody", "c", "a"}, client.GetOptions{OmitInput: true})
+			if err != nil || len(got) != 2 || got["a"] == nil || got["c"] == nil || got["c"].Input != nil || string(got["c"].Output) != `"c"` {
+				h.Errorf("GetMany = %v, %v; want a and c without inputs", got, err)
+			}
+			_, err = h.GetMany(h.Context(), []string{"a", ""}, client.GetOptions{})
+			if h.transport == "http" { // in this process nothing has such an id
+				h.refused("GetMany with an empty id", err, client.ErrInvalidArgument)
+			}
+		}},
+		{21, "List filters", false, func(h *hub) {
+			for i, id := range []string{"a1", "a2", "b1", "b2"} {
+				o := client.StartOptions{ID: id, Tags: map[string]string{"n": fmt.Sprint(i % 2), "all": "x y"}}
+				h.beginWith([]string{"Echo", "Wait", "Fail", "Echo"}[i], i, o)
+				time.Sleep(time.Minute) // of virtual time
+			}
+			a2, b1 := h.status("a2").CreatedAt, h.status("b1").CreatedAt
+			for _, tt := range []struct {
+				what string
+				q    client.Query
+				want string
+			}{
+				{"nothing", client.Query{}, "b2 b1 a2 a1"},
+				{"created from", client.Query{CreatedFrom: a2}, "b2 b1 a2"},
+				{"created after", client.Query{CreatedFrom: a2.Add(time.Microsecond)}, "b2 b1"},
+				{"created to", client.Query{CreatedTo: b1}, "b1 a2 a1"},
+				{"created before", client.Query{CreatedTo: b1.Add(-time.Microsecond)}, "a2 a1"},
+				{"completed", client.Query{CompletedTo: time.Now()}, "b2 b1 a1"},
+				{"a status", client.Query{Statuses: []client.RuntimeStatus{history.Running}}, "a2"},
+				{"statuses", client.Query{Statuses: []client.RuntimeStatus{history.Running, history.Failed}}, "b1 a2"},
+				{"prefix", client.Query{IDPrefix: "b"}, "b2 b1"},
+				{"prefix in another case", client.Query{IDPrefix: "B"}, ""},
+				{"name", client.Query{Name: "ECHO"}, "b2 a1"},
+				{"tag", client.Query{Tags: map[string]string{"n": "1"}}, "b2 a2"},
+				{"tags", client.Query{Tags: map[string]string{"n": "1", "all": "x y"}}, "b2 a2"},
+				{"all of them", client.Query{CreatedFrom: a2, IDPrefix: "b", Name: "Echo", Statuses: []client.RuntimeStatus{history.Completed}}, "b2"},
+			} {
+				if got := strings.Join(h.ids(tt.q), " "); got != tt.want {
+					h.Errorf("List by %s = %q, want %q", tt.what, got, tt.want)
+				}
+				counts, err := h.Count(h.Context(), tt.q)
+				if want := int64(len(strings.Fields(tt.want))); err != nil || counts.Total() != want {
+					h.Errorf("Count by %s = %v, %v; want %d", tt.what, counts, err, want)
+				}
+			}
+			counts, err := h.Count(h.Context(), client.Query{})
+			if err != nil || counts[history.Completed] != 2 || counts[history.Running] != 1 || counts[history.Failed] != 1 {
+				h.Errorf("Count = %v, %v; want 2 Completed, 1 Running, 1 Failed", counts, err)
+			}
+			page, err := h.List(h.Context(), client.Query{IDPrefix: "a1", OmitInput: true})
+			if err != nil || len(page.Items) != 1 || page.Items[0].Input != nil || string(page.Items[0].Output) != "0" {
+				h.Errorf("List(OmitInput) = %+v, %v; want the output only", page, err)
+			}
+		}},
+		{22, "Paging visits each once while others start", true, func(h *hub) {
+			for i := range 10 {
+				h.begin("Echo", fmt.Sprint("old", i), nil)
+			}
+			seen := map[string]int{}
+			for token, n := "", 0; ; n++ {
+				page, err := h.List(h.Context(), client.Query{PageSize: 3, Token: token})
+				h.done("List", err)
+				if len(page.Items) > 3 {
+					h.Errorf("a page of 3 has %d", len(page.Items))
+				}
+				for _, st := range page.Items {
+					seen[st.ID]++
+				}
+				if token = page.Token; token == "" {
+					break
+				}
+				h.begin("Echo", fmt.Sprint("new", n), nil)
+			}
+			for i := range 10 {
+				if got := seen[fmt.Sprint("old", i)]; got != 1 {
+					h.Errorf("old%d is on %d pages, want 1", i, got)
+				}
+			}
+			if len(seen) != 10 {
+				h.Errorf("the pages hold %v, want none of those that started meanwhile", seen)
+			}
+			_, err := h.List(h.Context(), client.Query{Token: "junk"})
+			h.refused("List with a token of its own", err, client.ErrInvalidArgument)
+			_, err = h.List(h.Context(), client.Query{PageSize: -1})
+			h.refused("List with a negative page size", err, client.ErrInvalidArgument)
+		}},
+		{23, "An empty hub is one empty page", true, func(h *hub) {
+			page, err := h.List(h.Context(), client.Query{})
+			if err != nil || len(page.Items) != 0 || page.Token != "" {
+				h.Errorf("List = %+v, %v; want nothing", page, err)
+			}
+		}},
+		{24, "All yields 1050 of 1050", true, func(h *hub) {
+			for range 1050 {
+				h.begin("Echo", "", nil)
+			}
+			got := h.ids(client.Query{})
+			slices.Sort(got)
+			if n := len(slices.Compact(got)); n != 1050 {
+				h.Errorf("All yields %d ids, want 1050", n)
+			}
+			n := 0
+			for range h.All(h.Context(), client.Query{}) {
+				if n++; n == 150 {
+					break
+				}
+			}
+			if n != 150 {
+				h.Errorf("All ended after %d, want to stop at 150", n)
+			}
+		}},
+		{25, "ListIDs goes by the time of completion", false, func(h *hub) {
+			h.begin("Wait", "long", nil)
+			h.begin("Wait", "live", nil)
+			for _, id := range []string{"a", "b", "c"} {
+				time.Sleep(time.Minute) // of virtual time
+				h.begin("Echo", id, nil)
+				h.ended(id, history.Completed)
+			}
+			from := h.status("b").CompletedAt
+			time.Sleep(time.Minute)
+			h.done("Terminate", h.Terminate(h.Context(), "long", client.TerminateOptions{Wait: true}))
+			for _, tt := range []struct {
+				what string
+				q    client.IDQuery
+				want string
+			}{
+				{"nothing", client.IDQuery{}, "a b c long"},
+				{"from", client.IDQuery{CompletedFrom: from}, "b c long"},
+				{"to", client.IDQuery{CompletedTo: from}, "a b"},
+				{"status", client.IDQuery{CompletedFrom: from, Statuses: []client.RuntimeStatus{history.Terminated, history.Running}}, "long"},
+			} {
+				var got []string
+				for tt.q.PageSize = 1; ; {
+					page, err := h.ListIDs(h.Context(), tt.q)
+					h.done("ListIDs", err)
+					got = append(got, page.Items...)
+					if tt.q.Token = page.Token; page.Token == "" {
+						break
+					}
+				}
+				slices.Sort(got)
+				if got := strings.Join(got, " "); got != tt.want {
+					h.Errorf("ListIDs by %s = %q, want %q", tt.what, got, tt.want)
+				}
+			}
+			_, err := h.ListIDs(h.Context(), client.IDQuery{Statuses: []client.RuntimeStatus{history.Running}})
+			h.refused("ListIDs(Running)", err, client.ErrInvalidArgument)
+		}},
+		{26, "Entities are listed by prefix only", true, func(h *hub) {
+			h.begin("Echo", "x", nil)
+			h.stop()
+			h.entity("@counter@k")
+			h.start()
+			if got := h.ids(client.Query{}); len(got) != 1 || got[0] != "x" {
+				h.Errorf("All = %q, want x", got)
+			}
+			if got := h.ids(client.Query{IDPrefix: "@cou"}); len(got) != 1 || got[0] != "@counter@k" {
+				h.Errorf("All(@cou) = %q, want the entity", got)
+			}
+		}},
+	})
+}
+
+// entity stores the row of one, as a later version may have left it.
+func (h *hub) entity(id history.InstanceID) {
+	h.Helper()
+	partition := history.PartitionOf(id, h.store.Partitions())
+	epoch, err := h.store.Acquire(h.Context(), partition)
+	h.done("Acquire", err)
+	now := history.Truncate(time.Now())
+	row := &history.Instance{Number: history.NewNumber(now.UnixMicro(), partition), ID: id, ExecutionID: history.NewExecutionID(), Name: "@counter", CreatedAt: now, UpdatedAt: now}
+	turn := history.Turn{Seq: 1, At: now, Events: []history.Event{{Kind: history.ExecutionStarted, ID: history.NoID, At: now, Name: "@counter", Started: &history.Started{ExecutionID: row.ExecutionID}}}}
+	h.done("Commit", h.store.Commit(h.Context(), []*engine.Delta{{
+		Partition: partition, Epoch: epoch, Number: row.Number, ID: id, Row: row, OldStatus: history.Unknown,
+		Record: &engine.Record{Seq: 1, Bytes: history.AppendTurn(nil, &turn)},
+	}}))
+}
+
+// describe writes down what events tell.
+func describe(events []client.Event) string {
+	var all []string
+	for _, ev := range events {
+		words := []string{ev.Kind.String(), ev.Name, string(ev.Payload)}
+		if s := ev.Scheduled; s != nil {
+			words = append(words, "of", s.Name, string(s.Payload))
+		}
+		if ev.Failure != nil {
+			words = append(words, ev.Failure.Message)
+		}
+		all = append(all, strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " "))
+	}
+	return strings.Join(all, "; ")
+}

@@ -1,0 +1,172 @@
+package client_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/perdure/perdure/client"
+	"github.com/perdure/perdure/history"
+)
+
+func TestClient_Start(t *testing.T) {
+	run(t, []row{
+		{1, "Start returns the id", true, func(h *hub) {
+			if got := h.begin("Echo", "mine", nil); got != "mine" {
+				h.Errorf("StartNew with id mine = %q", got)
+			}
+			if got := h.begin("Echo", "", nil); !regexp.MustCompile(`^[0-9a-f]{32}$`).MatchString(got) {
+				h.Errorf("StartNew without id = %q, want 32 hex digits", got)
+			}
+		}},
+		{2, "Start returns before the orchestrator ran", false, func(h *hub) {
+			h.begin("Rest", "x", nil) // its activity takes a minute
+			if got := h.marked("woke up"); got != 0 {
+				h.Errorf("StartNew returned after the activity had ended")
+			}
+			h.ended("x", history.Completed)
+		}},
+		{3, "Start without a worker leaves it Pending", true, func(h *hub) {
+			h.begin("Echo", "x", nil)
+			h.is("x", history.Pending)
+		}},
+		{4, "Bad arguments have no effect", true, func(h *hub) {
+			for _, id := range badIDs {
+				_, err := h.StartNew(h.Context(), "Echo", nil, client.StartOptions{ID: id})
+				h.refused(fmt.Sprintf("StartNew(%.9q)", id), err, client.ErrInvalidArgument)
+			}
+			_, err := h.StartNew(h.Context(), "", nil, client.StartOptions{})
+			h.refused("StartNew without a name", err, client.ErrInvalidArgument)
+			_, err = h.StartNew(h.Context(), "Echo", math.Inf(1), client.StartOptions{})
+			h.refused("StartNew with what is no JSON", err, client.ErrInvalidArgument)
+			_, err = h.StartNew(h.Context(), "Echo", json.RawMessage(`{`), client.StartOptions{})
+			h.refused("StartNew with broken JSON", err, client.ErrInvalidArgument)
+			if got := h.ids(client.Query{}); len(got) != 0 {
+				h.Errorf("instances after refused starts: %q", got)
+			}
+		}},
+		{5, "An id of 256 characters is accepted", true, func(h *hub) {
+			id := strings.Repeat("é", 256)
+			if got := h.begin("Echo", id, nil); got != id || h.status(id).ID != id {
+				h.Errorf("StartNew(256 characters) = %.20q..., %d bytes", got, len(got))
+			}
+		}},
+		{6, "An unknown orchestrator is told", false, func(h *hub) {
+			_, err := h.StartNew(h.Context(), "Nope", nil, client.StartOptions{})
+			h.refused("StartNew(Nope)", err, client.ErrInvalidArgument)
+			if !errors.Is(err, client.ErrUnknownOrchestrator) || !strings.Contains(err.Error(), "Echo") {
+				h.Errorf("StartNew(Nope) error = %v, want ErrUnknownOrchestrator and the known ones", err)
+			}
+		}},
+		{7, "An active id is refused", false, func(h *hub) {
+			h.begin("Wait", "x", 1)
+			before := h.is("x", history.Running)
+			_, err := h.StartNew(h.Context(), "Echo", 2, client.StartOptions{ID: "x"})
+			h.refused("StartNew(x) again", err, client.ErrAlreadyExists)
+			if e, ok := errors.AsType[*client.Error](err); !ok || e.Status != history.Running || e.ID != "x" {
+				h.Errorf("StartNew(x) again error = %#v, want the id and its status", err)
+			}
+			if after := h.is("x", history.Running); after.ExecutionID != before.ExecutionID || string(after.Input) != "1" {
+				h.Errorf("the first instance is now %+v", after)
+			}
+			h.done("RaiseEvent", h.RaiseEvent(h.Context(), "x", "go", nil))
+			h.ended("x", history.Completed)
+			_, err = h.StartNew(h.Context(), "Echo", 2, client.StartOptions{ID: "x", Reuse: client.RefuseIfExists})
+			h.refused("StartNew(x, RefuseIfExists)", err, client.ErrAlreadyExists)
+		}},
+		{8, "An ended id is used again", false, func(h *hub) {
+			h.begin("Echo", "x", "old")
+			old := h.ended("x", history.Completed)
+			time.Sleep(time.Minute) // of virtual time
+			h.begin("Wait", "x", nil)
+			if st := h.status("x"); st.Output != nil || !st.CreatedAt.After(old.CreatedAt) || st.Name != "Wait" {
+				h.Errorf("status of the id = %+v, want no output and a later creation than %v", st, old.CreatedAt)
+			}
+		}},
+		{9, "ReplaceAny ends a live one", false, func(h *hub) {
+			h.begin("Rest", "x", nil)
+			old := h.is("x", history.Running)
+			h.beginWith("Wait", 3, client.StartOptions{ID: "x", Reuse: client.ReplaceAny})
+			time.Sleep(time.Hour) // of virtual time: the old one's activity ends
+			st := h.is("x", history.Running)
+			if st.ExecutionID == old.ExecutionID || string(st.Input) != "3" {
+				h.Errorf("status after ReplaceAny = %+v, want that of the new one", st)
+			}
+			for _, ev := range h.events("x", client.HistoryOptions{Merged: true}) {
+				if ev.Kind == history.TaskCompleted {
+					h.Errorf("the new one's history holds the old one's %+v", ev)
+				}
+			}
+		}},
+		{10, "ReturnExisting is no error and no second run", false, func(h *hub) {
+			h.begin("Echo", "x", 1)
+			h.ended("x", history.Completed)
+			got := h.beginWith("Echo", 2, client.StartOptions{ID: "x", Reuse: client.ReturnExisting})
+			synctest.Wait()
+			if runs := h.marked("Echo"); got != "x" || runs != 1 || string(h.status("x").Input) != "1" {
+				h.Errorf("StartNew(x, ReturnExisting) = %q; %d runs, input %s; want x, 1 and the first one's", got, runs, h.status("x").Input)
+			}
+		}},
+		{11, "One of 50 starts of an id succeeds", false, func(h *hub) {
+			var started atomic.Int64
+			var all sync.WaitGroup
+			for range 50 {
+				all.Go(func() {
+					_, err := h.StartNew(h.Context(), "Wait", nil, client.StartOptions{ID: "one"})
+					if err == nil {
+						started.Add(1)
+					} else if !errors.Is(err, client.ErrAlreadyExists) {
+						h.Errorf("StartNew(one) error = %v, want ErrAlreadyExists", err)
+					}
+				})
+			}
+			all.Wait()
+			if got := started.Load(); got != 1 {
+				h.Errorf("%d of 50 concurrent starts of one id succeed, want 1", got)
+			}
+		}},
+		{12, "A start in the future stays Pending", false, func(h *hub) {
+			at := time.Now().Add(time.Hour)
+			o := client.StartOptions{ID: "x", StartAt: at, Version: "1.2", Tags: map[string]string{"Who": "me & you"}}
+			h.beginWith("Echo", nil, o)
+			if st := h.is("x", history.Pending); !st.ScheduledAt.Equal(at) || st.Version != "1.2" || st.Tags["Who"] != "me & you" {
+				h.Errorf("status = %+v, want Pending until %v with version and tags", st, at)
+			}
+			o.ID = "y"
+			h.beginWith("Echo", nil, o)
+			h.done("Terminate", h.Terminate(h.Context(), "x", client.TerminateOptions{}))
+			h.is("x", history.Terminated)
+			if st := h.ended("y", history.Completed); st.CompletedAt.Before(at) || st.CompletedAt.After(at.Add(time.Second)) {
+				h.Errorf("y has ended at %v, want it soon after %v", st.CompletedAt, at)
+			}
+		}},
+		{13, "Raw JSON is kept as it is", false, func(h *hub) {
+			const raw = `{"b":12345678901234567890,"a":1.50}`
+			h.begin("Echo", "x", json.RawMessage(raw))
+			if st := h.ended("x", history.Completed); string(st.Input) != raw || string(st.Output) != raw {
+				h.Errorf("input and output are %s and %s, want %s", st.Input, st.Output, raw)
+			}
+			h.begin("Echo", "y", map[string]string{"<é>": "&"})
+			if got, err := client.Result[map[string]string](h.ended("y", history.Completed)); err != nil || got["<é>"] != "&" {
+				h.Errorf("Result = %v, %v", got, err)
+			}
+		}},
+		{14, "No input is null", false, func(h *hub) {
+			for _, none := range []any{nil, json.RawMessage(nil), json.RawMessage("null"), (*int)(nil)} {
+				id := h.begin("Echo", "", none)
+				st := h.ended(id, history.Completed)
+				if in, out := string(st.Input), string(st.Output); in != "" && in != "null" || out != "" && out != "null" {
+					h.Errorf("input %#v is %q, output %q, want null", none, in, out)
+				}
+			}
+		}},
+	})
+}

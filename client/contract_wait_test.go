@@ -1,0 +1,177 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/perdure/perdure/client"
+	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/httpapi"
+)
+
+func TestClient_Wait(t *testing.T) {
+	run(t, []row{
+		{57, "Wait returns at the end", false, func(h *hub) {
+			h.begin("Slow", "x", nil)
+			st := h.ended("x", history.Completed)
+			if late := time.Since(st.CompletedAt); late > 100*time.Millisecond || st.CompletedAt.Sub(st.CreatedAt) < time.Hour {
+				h.Errorf("WaitForCompletion returns %v after the end", late)
+			}
+		}},
+		{57, "WaitStarted returns at the first turn", false, func(h *hub) {
+			at := time.Now().Add(time.Minute)
+			h.beginWith("Wait", nil, client.StartOptions{ID: "x", StartAt: at})
+			st, err := h.WaitStarted(h.Context(), "x")
+			if late := time.Since(at); err != nil || st.Status != history.Running || late < 0 || late > time.Second {
+				h.Errorf("WaitStarted = %+v, %v, %v after the time of the start", st, err, late)
+			}
+			_, err = h.WaitStarted(h.Context(), "nobody")
+			h.refused("WaitStarted(nobody)", err, client.ErrNotFound)
+		}},
+		{58, "A missing instance is ErrNotFound", false, func(h *hub) {
+			h.refused("WaitForCompletion(nobody)", ignore(h.WaitForCompletion(h.Context(), "nobody")), client.ErrNotFound)
+		}},
+		{59, "The context limits the wait only", false, func(h *hub) {
+			h.begin("Slow", "x", nil)
+			ctx, cancel := context.WithTimeout(h.Context(), time.Minute)
+			defer cancel()
+			began := time.Now()
+			_, err := h.WaitForCompletion(ctx, "x")
+			if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took != time.Minute {
+				h.Errorf("WaitForCompletion error = %v after %v, want DeadlineExceeded after a minute", err, took)
+			}
+			h.ended("x", history.Completed)
+		}},
+	})
+}
+
+func TestClient_Use(t *testing.T) {
+	run(t, []row{
+		{76, "Hubs are apart", false, func(h *hub) {
+			other := newHub(h.T, h.transport, false)
+			defer other.stop()
+			if h.transport == "http" { // one host that serves both
+				h.web = direct{httpapi.New(httpapi.Options{Hub: h.engine, TaskHub: "TestHub", Find: func(_ context.Context, name string) (httpapi.Hub, error) {
+					if name == "Other" {
+						return other.engine, nil
+					}
+					return nil, fmt.Errorf("%w: %s", httpapi.ErrHubNotFound, name)
+				}})}
+				remote := func(hub string) *client.Client {
+					return client.Remote(origin, client.RemoteOptions{TaskHub: hub, HTTPClient: &http.Client{Transport: h.web}})
+				}
+				h.Client, other.Client = remote("TestHub"), remote("Other")
+				_, err := remote("Nowhere").GetStatus(h.Context(), "x", client.GetOptions{})
+				h.refused("GetStatus in a hub that is not there", err, client.ErrHubNotFound)
+			}
+			h.begin("Wait", "x", 1)
+			h.is("x", history.Running)
+			for call, err := range other.everything("x") {
+				if !errors.Is(err, client.ErrNotFound) {
+					h.Errorf("%s of another hub's instance error = %v, want ErrNotFound", call, err)
+				}
+			}
+			if got := other.ids(client.Query{}); len(got) != 0 {
+				h.Errorf("the other hub lists %q", got)
+			}
+			other.begin("Echo", "x", 2)
+			other.ended("x", history.Completed)
+			if got, err := other.PurgeBy(h.Context(), client.PurgeFilter{}); err != nil || got.Deleted != 1 {
+				h.Errorf("PurgeBy in the other hub = %+v, %v", got, err)
+			}
+			h.is("x", history.Running)
+		}},
+		{77, "Every error has one kind", false, func(h *hub) {
+			for call, err := range h.everything("nobody") {
+				h.refused(call, err, client.ErrNotFound)
+			}
+			h.stop()
+			for call, err := range h.everything("nobody") {
+				if !strings.HasPrefix(call, "read") { // what is stored can still be read
+					h.refused(call, err, client.ErrUnavailable)
+				}
+			}
+			h.start()
+			if h.transport == "http" {
+				h.Client = client.Remote(origin, client.RemoteOptions{Key: "wrong", HTTPClient: &http.Client{Transport: h.web}})
+				for call, err := range h.everything("nobody") {
+					h.refused(call, err, client.ErrUnauthenticated)
+				}
+			}
+		}},
+		{78, "A hundred goroutines share a client", false, func(h *hub) {
+			var all sync.WaitGroup
+			for i := range 100 {
+				all.Go(func() {
+					id := fmt.Sprint("n", i)
+					if _, err := h.StartNew(h.Context(), "Echo", i, client.StartOptions{ID: id}); err != nil {
+						h.Errorf("StartNew(%s) error: %v", id, err)
+					}
+					if st, err := h.WaitForCompletion(h.Context(), id); err != nil || string(st.Output) != fmt.Sprint(i) {
+						h.Errorf("WaitForCompletion(%s) = %+v, %v", id, st, err)
+					}
+					if h.Links(id).ID != id {
+						h.Errorf("Links(%s) are of another", id)
+					}
+					if _, err := h.List(h.Context(), client.Query{PageSize: 5}); err != nil {
+						h.Errorf("List error: %v", err)
+					}
+				})
+			}
+			all.Wait()
+		}},
+		{79, "Wait outlasts a restart of the server", false, func(h *hub) {
+			if h.transport == "local" {
+				return // client and server are one process
+			}
+			h.begin("Slow", "x", nil)
+			var ended sync.WaitGroup
+			c := client.Remote(origin, client.RemoteOptions{Key: apiKey, HTTPClient: &http.Client{Transport: network(func(r *http.Request) (*http.Response, error) {
+				if web := h.web; web != nil {
+					return web.RoundTrip(r)
+				}
+				return nil, errors.New("connection refused")
+			})}})
+			ended.Go(func() {
+				if st, err := c.WaitForCompletion(h.Context(), "x"); err != nil || st.Status != history.Completed {
+					h.Errorf("WaitForCompletion = %+v, %v; want the end", st, err)
+				}
+			})
+			synctest.Wait()
+			h.web = nil
+			h.stop()
+			time.Sleep(10 * time.Second) // of virtual time
+			h.start()
+			ended.Wait()
+		}},
+	})
+}
+
+// network is a network that is a function.
+type network func(*http.Request) (*http.Response, error)
+
+func (n network) RoundTrip(r *http.Request) (*http.Response, error) { return n(r) }
+
+// everything calls every operation on an instance. Those that begin with "read"
+// change nothing.
+func (h *hub) everything(id string) map[string]error {
+	ctx := h.Context()
+	return map[string]error{
+		"read GetStatus":         ignore(h.GetStatus(ctx, id, client.GetOptions{})),
+		"read WaitStarted":       ignore(h.WaitStarted(ctx, id)),
+		"read WaitForCompletion": ignore(h.WaitForCompletion(ctx, id)),
+		"RaiseEvent":             h.RaiseEvent(ctx, id, "go", nil),
+		"Terminate":              h.Terminate(ctx, id, client.TerminateOptions{}),
+		"Suspend":                h.Suspend(ctx, id, ""),
+		"Resume":                 h.Resume(ctx, id, ""),
+		"Restart":                ignore(h.Restart(ctx, id, client.RestartOptions{SameID: true})),
+		"Purge":                  ignore(h.Purge(ctx, id, client.PurgeOptions{MustExist: true})),
+	}
+}
