@@ -17,7 +17,6 @@ import (
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/worker"
-	"github.com/perdure/perdure/store/memory"
 	"github.com/perdure/perdure/storetest"
 )
 
@@ -33,7 +32,7 @@ func TestFaults(t *testing.T) {
 		name string
 		open func(t *testing.T) engine.Store
 	}{
-		{"memory", func(*testing.T) engine.Store { return memory.New(4) }},
+		{"memory", openMemory},
 		{"embedded", openEmbedded},
 	}
 	for _, store := range stores {
