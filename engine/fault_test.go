@@ -17,6 +17,7 @@ import (
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/worker"
+	"github.com/perdure/perdure/store/memory"
 	"github.com/perdure/perdure/storetest"
 )
 
@@ -32,7 +33,7 @@ func TestFaults(t *testing.T) {
 		name string
 		open func(t *testing.T) engine.Store
 	}{
-		{"memory", openMemory},
+		{"memory", func(*testing.T) engine.Store { return memory.New(4) }},
 		{"embedded", openEmbedded},
 	}
 	for _, store := range stores {

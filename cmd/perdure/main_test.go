@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -34,7 +35,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"host": hostCommand, "walk": walkCommand, "bounds": boundsCommand,
+			"host": hostCommand, "fails": failsCommand, "walk": walkCommand, "bounds": boundsCommand,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Values[hostKey{}] = &hosted{}
@@ -109,6 +110,18 @@ func (h *hosted) fill(n int) error {
 		}
 	}
 	return nil
+}
+
+// failsCommand runs perdure and wants an exit code: fails CODE ARGUMENT ...
+func failsCommand(ts *testscript.TestScript, _ bool, args []string) {
+	code := 0
+	err := ts.Exec("perdure", args[1:]...)
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		code = exit.ExitCode()
+	}
+	if fmt.Sprint(code) != args[0] {
+		ts.Fatalf("perdure %q exits with %d (%v), want %s", args[1:], code, err, args[0])
+	}
 }
 
 // walkCommand goes through the pages of get-instances the way scripts do, and

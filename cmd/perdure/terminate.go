@@ -58,7 +58,7 @@ func (t *tool) terminate() *cobra.Command {
 				status = ended.Status
 			}
 			if status != history.Terminated {
-				return fmt.Errorf("terminate %s: %w: it is %s", *id, client.ErrTerminal, status)
+				return fmt.Errorf("terminate %s: %w: it is %s", *id, client.ErrInvalidState, status)
 			}
 			return t.show(sentence(fmt.Sprintf("Successfully terminated '%s'", *id), object{{"instanceId", *id}, {"runtimeStatus", status}}))
 		})
