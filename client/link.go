@@ -60,7 +60,7 @@ func (c *Client) CreateHttpManagementPayload(id string) ManagementLinks { return
 
 // origin is where r came to, empty when that does not matter.
 func (o *LinkOptions) origin(r *http.Request) string {
-	if r == nil || o.Fixed {
+	if r == nil {
 		return ""
 	}
 	// Of several proxies the first counts: the caller spoke to that one.
@@ -69,6 +69,8 @@ func (o *LinkOptions) origin(r *http.Request) string {
 	switch {
 	case o.Forwarded && proto != "" && host != "":
 		return strings.TrimSpace(proto) + "://" + strings.TrimSpace(host)
+	case o.Fixed:
+		return ""
 	case r.TLS != nil:
 		return "https://" + r.Host
 	}
