@@ -289,3 +289,57 @@ func describe(events []client.Event) string {
 	}
 	return strings.Join(all, "; ")
 }
+
+func TestHistory(t *testing.T) {
+	run(t, []row{{8, "3.4 The recorded form loses nothing", false, func(h *hub) {
+		h.begin("Steps", "x", time.Minute)
+		h.ended("x", history.Failed)
+		got := h.events("x", client.HistoryOptions{Inputs: true, Outputs: true})
+		st, err := h.engine.Status(h.Context(), "x", engine.StatusOptions{History: true})
+		h.done("Status", err)
+		if len(got) != len(st.History) || len(got) == 0 {
+			h.Fatalf("History has %d events, the engine %d", len(got), len(st.History))
+		}
+		for i, ev := range got {
+			want, _ := json.Marshal(st.History[i])
+			if text, _ := json.Marshal(ev.Event); string(text) != string(want) || ev.Position != int64(i+1) || ev.Scheduled != nil {
+				h.Errorf("event %d = %s at %d, want %s", i, text, ev.Position, want)
+			}
+		}
+		after := h.events("x", client.HistoryOptions{After: 3, Types: []client.EventType{history.TaskFailed, history.OrchestratorStarted}})
+		if len(after) == 0 || after[0].Position <= 3 || after[len(after)-1].Kind != history.TaskFailed {
+			h.Errorf("History(After 3, Types) = %+v", after)
+		}
+		for _, ev := range h.events("x", client.HistoryOptions{}) {
+			if ev.Payload != nil {
+				h.Errorf("History without inputs and outputs has %+v", ev)
+			}
+		}
+		for _, err := range h.History(h.Context(), "x", client.HistoryOptions{Merged: true, After: 1}) {
+			h.refused("History(Merged, After)", err, client.ErrInvalidArgument)
+		}
+	}}})
+}
+
+func TestArchive(t *testing.T) {
+	run(t, []row{{8, "an archive is imported as it was", false, func(h *hub) {
+		h.begin("Steps", "x", time.Minute)
+		want := h.ended("x", history.Failed)
+		archive, err := h.Export(h.Context(), "x")
+		h.done("Export", err)
+		id, err := h.Import(h.Context(), archive, client.ImportOptions{ID: "y"})
+		h.done("Import", err)
+		got := h.status("y")
+		if id != "y" || got.Name != want.Name || got.Status != want.Status || string(got.Input) != string(want.Input) || got.Failure == nil || got.Failure.Message != want.Failure.Message {
+			h.Errorf("Import = %s: %+v, want the like of %+v", id, got, want)
+		}
+		all := client.HistoryOptions{Inputs: true, Outputs: true, Merged: true}
+		if got, want := describe(h.events("y", all)), describe(h.events("x", all)); got != want {
+			h.Errorf("history of the import = %s, want %s", got, want)
+		}
+		_, err = h.Import(h.Context(), archive, client.ImportOptions{Reuse: client.RefuseIfExists})
+		h.refused("Import in place of itself", err, client.ErrAlreadyExists)
+		_, err = h.Import(h.Context(), archive, client.ImportOptions{ID: "@x"})
+		h.refused("Import as an entity", err, client.ErrInvalidArgument)
+	}}})
+}

@@ -163,8 +163,14 @@ func (n network) RoundTrip(r *http.Request) (*http.Response, error) { return n(r
 // change nothing.
 func (h *hub) everything(id string) map[string]error {
 	ctx := h.Context()
+	var history error
+	for _, err := range h.History(ctx, id, client.HistoryOptions{}) {
+		history = err
+	}
 	return map[string]error{
 		"read GetStatus":         ignore(h.GetStatus(ctx, id, client.GetOptions{})),
+		"read History":           history,
+		"read Export":            ignore(h.Export(ctx, id)),
 		"read WaitStarted":       ignore(h.WaitStarted(ctx, id)),
 		"read WaitForCompletion": ignore(h.WaitForCompletion(ctx, id)),
 		"RaiseEvent":             h.RaiseEvent(ctx, id, "go", nil),
