@@ -60,6 +60,12 @@ func openProcess(ctx context.Context, parent string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	return startProcess(ctx, f)
+}
+
+// startProcess starts a hub on the store of f, which is the process's from now
+// on, and returns when it works.
+func startProcess(ctx context.Context, f *folder) (*process, error) {
 	w, err := worker.New(newApp(), worker.Options{})
 	if err != nil {
 		return nil, errors.Join(err, f.close())

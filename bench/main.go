@@ -100,6 +100,8 @@ var workloads = []workload{
 	{"perdure", "chain", runChain},
 	{"perdure", "events", runEvents},
 	{"perdure", "memory", runMemory},
+	{"perdure", "list", runList},
+	{"perdure", "purge", runPurge},
 	{"floor", "floor", runFloor},
 }
 

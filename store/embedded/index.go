@@ -74,7 +74,7 @@ const (
 	seekCost = 8
 )
 
-// nearSteps is how many keys a stretch steps over before it seeks.
+// nearSteps is how many keys a stretch steps over, at most, before it seeks.
 const nearSteps = seekCost
 
 // stretch is the numbers at the ends of the keys that begin alike.
@@ -83,6 +83,7 @@ type stretch struct {
 	key    key              // their beginning
 	spent  *int
 	at     history.Number // where it stands
+	near   int            // so many steps are worth a try before the next seek; few if they led nowhere before
 	begun  bool
 	ended  bool
 	status history.RuntimeStatus // of a stretch of statuses
@@ -93,12 +94,14 @@ func (s *stretch) below(before history.Number) (history.Number, bool, error) {
 		return s.at, !s.ended, nil
 	}
 	if s.begun {
-		for range nearSteps {
+		for range max(s.near, 1) {
 			*s.spent += stepCost
 			if !s.stand(s.it.Prev()) || s.at < before {
+				s.near = nearSteps
 				return s.at, !s.ended, s.it.Error()
 			}
 		}
+		s.near /= 2
 	}
 	s.begun = true
 	*s.spent += seekCost

@@ -13,8 +13,8 @@ import (
 // What a page may cost besides the rows that it shows. More is left to the next
 // page, which keeps each at a few milliseconds.
 const (
-	pageBudget = 20_000
-	pageIDs    = 4_000
+	pageBudget = 8_000
+	pageIDs    = 2_000 // ids of a prefix that are sorted by number
 )
 
 // ListInstances implements [engine.Reader]. Creation times are compared to the

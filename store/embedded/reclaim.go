@@ -2,6 +2,8 @@ package embedded
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -26,6 +28,7 @@ type reclaimer struct {
 	cancel context.CancelFunc
 	delay  time.Duration
 	worker sync.WaitGroup
+	pass   sync.Mutex // held while what is pending is compacted
 
 	mu      sync.Mutex // guards all below
 	pending map[uint16]span
@@ -78,12 +81,35 @@ func (r *reclaimer) close() {
 
 func (r *reclaimer) run() {
 	for r.quiet() {
-		for hub, s := range r.take() {
-			if err := r.reclaim(hub, s); err != nil && r.ctx.Err() == nil {
-				r.db.breaker.log.Warn("disk space of what was erased is not given back yet", "error", err)
-			}
+		if err := r.reclaimAll(r.ctx, reclaimBytes); err != nil && r.ctx.Err() == nil {
+			r.db.breaker.log.Warn("disk space of what was erased is not given back yet", "error", err)
 		}
 	}
+}
+
+// Reclaim gives back, now, the disk space of all that was erased or deleted
+// since the DB was opened, and returns when that is done. The DB does so by
+// itself too, some seconds after the last of it.
+func (db *DB) Reclaim(ctx context.Context) error {
+	if err := db.enter(); err != nil {
+		return err
+	}
+	defer db.leave()
+	if err := db.reclaimer.reclaimAll(ctx, 0); err != nil {
+		return fmt.Errorf("reclaim disk space: %w", err)
+	}
+	return nil
+}
+
+// reclaimAll compacts all that is pending where it takes at least so many bytes.
+func (r *reclaimer) reclaimAll(ctx context.Context, atLeast uint64) error {
+	r.pass.Lock()
+	defer r.pass.Unlock()
+	var errs []error
+	for hub, s := range r.take() {
+		errs = append(errs, r.reclaim(ctx, hub, s, atLeast))
+	}
+	return errors.Join(errs...)
 }
 
 // quiet waits until nothing has been added for a while. It returns false, and
@@ -120,9 +146,9 @@ func (r *reclaimer) take() map[uint16]span {
 }
 
 // reclaim compacts what was erased of a hub, or puts it back if it is little.
-func (r *reclaimer) reclaim(hub uint16, s span) error {
+func (r *reclaimer) reclaim(ctx context.Context, hub uint16, s span, atLeast uint64) error {
 	if s.whole {
-		return r.compact(newHubKey(hub), newHubKey(hub).uint8(0xff))
+		return r.compact(ctx, newHubKey(hub), newHubKey(hub).uint8(0xff))
 	}
 	numbered := func(space byte) (key, key) {
 		return newKey(hub, space).number(s.first), newKey(hub, space).number(s.end)
@@ -145,19 +171,19 @@ func (r *reclaimer) reclaim(hub uint16, s span) error {
 		return nil
 	}
 	for _, space := range []byte{spaceRows, spaceRecords, spaceBig} {
-		if err := r.compact(numbered(space)); err != nil {
+		if err := r.compact(ctx, newKey(hub, space).number(s.first), newKey(hub, space).number(s.end)); err != nil {
 			return err
 		}
 	}
 	// In these there are keys of all numbers close to each other.
 	for _, space := range []byte{spaceTags, spaceIDs, spaceNames, spaceStatuses} {
-		if err := r.compact(newKey(hub, space), newKey(hub, space).next()); err != nil {
+		if err := r.compact(ctx, newKey(hub, space), newKey(hub, space).next()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *reclaimer) compact(start, end key) error {
-	return r.db.do(func() error { return r.db.pebble.Compact(r.ctx, start, end, false) })
+func (r *reclaimer) compact(ctx context.Context, start, end key) error {
+	return r.db.do(func() error { return r.db.pebble.Compact(ctx, start, end, false) })
 }
