@@ -58,6 +58,18 @@ func (w *world) shape(in string, status history.RuntimeStatus) []history.Event {
 	return w.history(id)
 }
 
+// shaped returns the id of the instance that shape ran.
+func (w *world) shaped() string {
+	w.Helper()
+	for _, id := range w.instances("") {
+		if w.status(id).Name == "Shapes" {
+			return id
+		}
+	}
+	w.Fatal("there is no instance of Shapes")
+	return ""
+}
+
 // frames splits a history into its turns, which begin with OrchestratorStarted.
 func frames(events []history.Event) [][]history.Event {
 	var turns [][]history.Event
@@ -155,6 +167,76 @@ func TestI108_PendingInstanceHasNoHistory(t *testing.T) {
 		w.completed(id)
 		if events := w.history(id); len(events) == 0 {
 			w.Error("the completed instance has no history")
+		}
+	})
+}
+
+// What the engine owns of the row: a status without history has no events, one
+// with it has all of them; hiding and folding is the client's.
+func TestI106_HistoryForClientsHidesFramesAndFoldsCalls(t *testing.T) {
+	contract(t, addShapes, func(w *world) {
+		events := w.shape("in", history.Completed)
+		id := w.shaped()
+		s, err := w.engine.Status(context.Background(), history.InstanceID(id), engine.StatusOptions{Payloads: true})
+		if err != nil || s.History != nil {
+			w.Errorf("Status without history = %d events, %v; want none", len(s.History), err)
+		}
+		for _, results := range []bool{false, true} {
+			shown, answers := 0, 0
+			for ev, err := range w.History(context.Background(), id, client.HistoryOptions{Merged: true, Outputs: results}) {
+				if err != nil {
+					w.Fatalf("History = %v", err)
+				}
+				shown++
+				switch ev.Kind {
+				case history.OrchestratorStarted, history.OrchestratorCompleted, history.TaskScheduled, history.SubOrchestrationInstanceCreated:
+					w.Errorf("it shows %s, want frames hidden and calls folded into their ends", ev.Kind)
+				case history.TaskCompleted, history.SubOrchestrationInstanceCompleted:
+					answers++
+					if ev.Scheduled == nil || ev.Scheduled.At.IsZero() || ev.Scheduled.Name == "" {
+						w.Errorf("%s does not tell what it answers: %+v", ev.Kind, ev.Scheduled)
+					}
+					if got := ev.Payload != nil; got != results {
+						w.Errorf("%s shows its result: %t, want %t", ev.Kind, got, results)
+					}
+				}
+			}
+			if answers != 3 || shown >= len(events) {
+				w.Errorf("it shows %d events, %d of them results, of %d; want 3 results and less than all", shown, answers, len(events))
+			}
+		}
+	})
+}
+
+func TestI107_InputsAreInTheHistoryOnlyOnRequest(t *testing.T) {
+	contract(t, addShapes, func(w *world) {
+		w.shape("in", history.Completed)
+		id := w.shaped()
+		for _, merged := range []bool{false, true} {
+			for _, inputs := range []bool{false, true} {
+				seen := 0
+				for ev, err := range w.History(context.Background(), id, client.HistoryOptions{Merged: merged, Inputs: inputs, Outputs: true}) {
+					if err != nil {
+						w.Fatalf("History = %v", err)
+					}
+					calls := []*history.Event{&ev.Event, ev.Scheduled}
+					for _, call := range calls {
+						if call == nil {
+							continue
+						}
+						switch call.Kind {
+						case history.ExecutionStarted, history.TaskScheduled, history.SubOrchestrationInstanceCreated:
+							seen++
+							if got := call.Payload != nil; got != inputs {
+								w.Errorf("merged %t: %s shows its input: %t, want %t", merged, call.Kind, got, inputs)
+							}
+						}
+					}
+				}
+				if seen < 4 {
+					w.Errorf("merged %t: %d events with inputs were looked at, want the start and 3 calls", merged, seen)
+				}
+			}
 		}
 	})
 }

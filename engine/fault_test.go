@@ -29,6 +29,15 @@ import (
 // TestFaults fails each commit of the script in turn: as deltas happen to gather,
 // and with a commit for each delta, so that each is the first not to be stored.
 func TestFaults(t *testing.T) {
+	testFaults(t, faults{register: addScript, play: playScript, check: checkScript})
+}
+
+// TestFaultsOfPurges does so with what removes instances.
+func TestFaultsOfPurges(t *testing.T) {
+	testFaults(t, faults{register: addFamily, play: playPurges, check: checkPurges})
+}
+
+func testFaults(t *testing.T, f faults) {
 	stores := []struct {
 		name string
 		open func(t *testing.T) engine.Store
@@ -42,9 +51,11 @@ func TestFaults(t *testing.T) {
 			bytes int
 		}{{"kept", 0}, {"evicted", -1}} {
 			for _, single := range []bool{false, true} {
+				f := f
 				t.Run(fmt.Sprintf("%s/%s/single=%t", store.name, cache.name, single), func(t *testing.T) {
 					t.Parallel()
-					faults{open: store.open, cacheBytes: cache.bytes, single: single}.test(t)
+					f.open, f.cacheBytes, f.single = store.open, cache.bytes, single
+					f.test(t)
 				})
 			}
 		}
@@ -53,6 +64,10 @@ func TestFaults(t *testing.T) {
 
 // faults is one way to run the script.
 type faults struct {
+	register func(*world, *perdure.App)
+	play     func(*world)
+	check    func(*world)
+
 	open       func(t *testing.T) engine.Store
 	cacheBytes int
 	single     bool
@@ -86,14 +101,14 @@ func (f faults) run(t *testing.T, n int, mode storetest.FaultMode) (commits int)
 	synctest.Test(t, func(t *testing.T) {
 		faulty := storetest.Faulty(f.open(t))
 		faulty.FailCommit(n, mode)
-		w := &world{T: t, register: addScript, inner: faulty, options: engine.Options{CacheBytes: f.cacheBytes}}
+		w := &world{T: t, register: f.register, inner: faulty, options: engine.Options{CacheBytes: f.cacheBytes}}
 		if f.single {
 			w.inner = singly{faulty}
 		}
 		w.start()
 		defer w.stop()
-		playScript(w)
-		checkScript(w)
+		f.play(w)
+		f.check(w)
 		commits = faulty.Commits()
 	})
 	return commits
@@ -169,17 +184,82 @@ func addScript(_ *world, app *perdure.App) {
 	app.AddOrchestrator("UntilGo", untilGo)
 }
 
+// begin starts an instance, once.
+func (w *world) begin(id, name string, input any) {
+	w.Helper()
+	w.insist("start "+id, func(ctx context.Context) error {
+		_, err := w.StartNew(ctx, name, input, client.StartOptions{ID: id, Reuse: client.RefuseIfExists})
+		return err
+	}, client.ErrAlreadyExists) // an earlier try was stored
+}
+
+// playPurges purges by id, by tree, by force and by a filter, and restarts what
+// has ended.
+func playPurges(w *world) {
+	w.begin("family", "Family", 1)
+	w.begin("again", "Family", 0)
+	w.begin("live", "UntilGo", nil)
+	w.begin("forced", "Family", 1)
+	for i := range 4 {
+		w.begin(fmt.Sprintf("filtered %d", i), "UntilGo", nil)
+	}
+	time.Sleep(time.Second)
+	w.insist("terminate the family", func(ctx context.Context) error {
+		return w.Terminate(ctx, "family", client.TerminateOptions{Recursive: true})
+	}, client.ErrTerminal)
+	for _, id := range []string{"again", "filtered 0", "filtered 1", "filtered 2", "filtered 3"} {
+		w.insist("raise", func(ctx context.Context) error { return w.RaiseEvent(ctx, id, "Go", 0) }, client.ErrTerminal)
+	}
+	time.Sleep(time.Second)
+	w.insist("restart", func(ctx context.Context) error {
+		_, err := w.Restart(ctx, "again", client.RestartOptions{SameID: true})
+		return err
+	}, client.ErrAlreadyExists) // an earlier try was stored
+	w.insist("purge the family", func(ctx context.Context) error {
+		_, err := w.Purge(ctx, "family", client.PurgeOptions{Recursive: true})
+		return err
+	})
+	w.insist("purge by force", func(ctx context.Context) error {
+		_, err := w.Purge(ctx, "forced", client.PurgeOptions{Recursive: true, Force: true})
+		return err
+	})
+	reported := 0
+	w.insist("purge by filter", func(ctx context.Context) error {
+		result, err := w.engine.PurgeBy(ctx, engine.PurgeFilter{Query: engine.Query{IDPrefix: "filtered"}})
+		reported += result.Deleted
+		return err
+	})
+	if reported > 4 {
+		w.Errorf("4 instances were reported as deleted %d times", reported)
+	}
+}
+
+// checkPurges checks that what was purged is gone and what was not is not.
+func checkPurges(w *world) {
+	want := map[string]history.RuntimeStatus{
+		"again": history.Running, "live": history.Running, "loose family": history.Running, "loose forced": history.Running,
+	}
+	time.Sleep(time.Second)
+	got := make(map[string]history.RuntimeStatus)
+	for _, row := range w.rows() {
+		got[string(row.ID)] = row.Status
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		w.Errorf("instances left (-want +got):\n%s", diff)
+	}
+	for id := range want {
+		w.insist("raise", func(ctx context.Context) error { return w.RaiseEvent(ctx, id, "Go", 0) }, client.ErrTerminal)
+		w.ended(id, history.Completed)
+		w.replays(id)
+	}
+	w.idle()
+}
+
 // playScript does what clients do. Each repeats its call until it has an answer.
 func playScript(w *world) {
-	begin := func(id, name string) {
-		w.insist("start "+id, func(ctx context.Context) error {
-			_, err := w.StartNew(ctx, name, nil, client.StartOptions{ID: id, Reuse: client.RefuseIfExists})
-			return err
-		}, client.ErrAlreadyExists) // an earlier try was stored
-	}
-	begin("listener", "UntilGo")
-	begin("victim", "UntilGo")
-	begin("journey", "Journey")
+	w.begin("listener", "UntilGo", nil)
+	w.begin("victim", "UntilGo", nil)
+	w.begin("journey", "Journey", nil)
 	w.insist("raise", func(ctx context.Context) error {
 		return w.RaiseEvent(ctx, "journey", "go", "on", client.WithIdempotencyKey("1"))
 	})

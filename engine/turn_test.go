@@ -411,3 +411,25 @@ func (c *core) offset(text string) time.Duration {
 	}
 	return d
 }
+
+// TestTerminationOfSomebodyElsesChild: a parent that ends its children does not
+// end an instance of somebody else that has the id of one.
+func TestTerminationOfSomebodyElsesChild(t *testing.T) {
+	event := history.Event{Kind: history.ExecutionTerminated, ID: history.NoID, Instance: "parent", TaskID: 3, Recursive: true}
+	for _, test := range []struct {
+		name   string
+		parent *history.Parent
+		want   bool
+	}{
+		{"the child", &history.Parent{InstanceID: "parent", ExecutionID: "any", TaskID: 3}, true},
+		{"another call's child", &history.Parent{InstanceID: "parent", TaskID: 4}, false},
+		{"another parent's child", &history.Parent{InstanceID: "other", TaskID: 3}, false},
+		{"nobody's child", nil, false},
+	} {
+		row := history.Instance{Number: 1, ID: "kid", Parent: test.parent}
+		in := take(&row, &history.State{}, []message{{event: event}}, time.Unix(1, 0))
+		if got := in.terminated != nil; got != test.want || in.recursive != test.want || in.accepted != 1 {
+			t.Errorf("%s: taken as a termination %t, recursive %t, looked at %d; want %t, %t, 1", test.name, got, in.recursive, in.accepted, test.want, test.want)
+		}
+	}
+}
