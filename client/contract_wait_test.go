@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -132,23 +133,26 @@ func TestClient_Use(t *testing.T) {
 				return // client and server are one process
 			}
 			h.begin("Slow", "x", nil)
-			var ended sync.WaitGroup
+			var server atomic.Pointer[http.RoundTripper] // nil while it is away
+			server.Store(new(h.web))
 			c := client.Remote(origin, client.RemoteOptions{Key: apiKey, HTTPClient: &http.Client{Transport: network(func(r *http.Request) (*http.Response, error) {
-				if web := h.web; web != nil {
-					return web.RoundTrip(r)
+				if web := server.Load(); web != nil {
+					return (*web).RoundTrip(r)
 				}
 				return nil, errors.New("connection refused")
 			})}})
+			var ended sync.WaitGroup
 			ended.Go(func() {
 				if st, err := c.WaitForCompletion(h.Context(), "x"); err != nil || st.Status != history.Completed {
 					h.Errorf("WaitForCompletion = %+v, %v; want the end", st, err)
 				}
 			})
 			synctest.Wait()
-			h.web = nil
+			server.Store(nil)
 			h.stop()
 			time.Sleep(10 * time.Second) // of virtual time
 			h.start()
+			server.Store(new(h.web))
 			ended.Wait()
 		}},
 	})
