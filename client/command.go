@@ -23,7 +23,6 @@ type TerminateOptions struct {
 //
 // Errors: [ErrInvalidArgument], [ErrNotFound], [ErrTerminal].
 func (c *Client) Terminate(ctx context.Context, id string, o TerminateOptions) error {
-	const op = "terminate"
 	output, err := o.output()
 	if err == nil {
 		err = c.hub.Terminate(ctx, history.InstanceID(id), engine.TerminateRequest{Reason: output, Recursive: o.Recursive})
@@ -31,7 +30,7 @@ func (c *Client) Terminate(ctx context.Context, id string, o TerminateOptions) e
 	if err == nil && o.Wait {
 		err = c.hub.Wait(ctx, history.InstanceID(id))
 	}
-	return c.fail(ctx, op, id, err)
+	return c.fail(ctx, "terminate", id, err)
 }
 
 func (o *TerminateOptions) output() (json.RawMessage, error) {
