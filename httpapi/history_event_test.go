@@ -114,3 +114,43 @@ func TestHTTP_79_OnlyTheLastGeneration(t *testing.T) {
 		s.wantEvents(s.finish("Loop", "0"), "", `ExecutionStarted FunctionName="Loop" Input="2"`, `ExecutionCompleted OrchestrationStatus="Completed"`)
 	})
 }
+
+func TestHistoryHasTwoNames(t *testing.T) {
+	withSite(t, func(s *site) {
+		st := s.status(s.finish("Chain", ""), "showHistory=true")
+		if a, b := st["historyEvents"], st["history"]; len(a) == 0 || string(a) != string(b) {
+			t.Errorf("historyEvents = %s, history = %s; want the same", a, b)
+		}
+		if st := s.status(s.finish("Chain", ""), ""); st["history"] != nil {
+			t.Errorf("history that was not asked for = %s", st["history"])
+		}
+	})
+}
+
+func TestDetailsOfHistory(t *testing.T) {
+	withSite(t, func(s *site) {
+		id := s.finish("Parent/p", "")
+		var events []struct {
+			EventType, InstanceID         string
+			EventID, TaskScheduledID      *int
+			DurationInMs                  *int
+			IsPlayed, TimerID             any
+			FunctionName, OrchestrationID string
+		}
+		if err := json.Unmarshal(s.status(id, "showHistory=true&showDetails=true")["history"], &events); err != nil {
+			t.Fatal(err)
+		}
+		child := events[1]
+		if child.EventType != "SubOrchestrationInstanceCompleted" || child.InstanceID == "" || child.TaskScheduledID == nil || child.DurationInMs == nil {
+			t.Errorf("details of a child's end = %+v", child)
+		}
+		s.want(200, get, base+"/instances/"+child.InstanceID, "")
+	})
+	withSite(t, func(s *site) {
+		id := s.start("Slow", "")["id"]
+		s.settle()
+		if got := string(s.status(id, "showHistory=true&showDetails=true")["history"]); !strings.Contains(got, `"EventType":"TimerCreated"`) || !strings.Contains(got, `"EventId":0`) {
+			t.Errorf("history with details = %s, want the timer's EventId", got)
+		}
+	})
+}
