@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,7 +90,34 @@ func functions() *perdure.App {
 	app.AddActivity("Nap", nap)
 	app.AddActivity("Say", say)
 	app.AddActivity("Crash", crash)
+	app.AddOrchestrator("Flaky", flaky)
+	app.AddActivity("SayOnce", sayOnce)
+	app.AddActivity("FailOnce", failOnce)
 	return app
+}
+
+// said and failed count the runs of the activities of flaky in one test.
+var said, failed atomic.Int32
+
+func sayOnce(context.Context, any) (int32, error) { return said.Add(1), nil }
+
+// failOnce fails every other time, the first one included.
+func failOnce(context.Context, any) (int32, error) {
+	n := failed.Add(1)
+	if n%2 == 1 {
+		return 0, errors.New("not yet")
+	}
+	return n, nil
+}
+
+// flaky fails the first time, after something that succeeds.
+func flaky(ctx *perdure.OrchestrationContext, _ any) (string, error) {
+	said, err := perdure.CallActivity(ctx, sayOnce, nil).Await()
+	if err != nil {
+		return "", err
+	}
+	failed, err := perdure.CallActivity(ctx, failOnce, nil).Await()
+	return fmt.Sprintf("say %d, fail %d", said, failed), err
 }
 
 func echo(_ *perdure.OrchestrationContext, in json.RawMessage) (json.RawMessage, error) {
