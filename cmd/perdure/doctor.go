@@ -108,10 +108,10 @@ func (t *tool) examineHub(ctx context.Context) ([]finding, error) {
 			}
 			for _, status := range history.Statuses() {
 				if n := counts[status]; n > 0 {
-					note(status.String(), "%d instances", n)
+					note(status.String(), "instances: %d", n)
 				}
 			}
-			note("hub", "exists, with %d instances", counts.Total())
+			note("hub", "exists; instances: %d", counts.Total())
 			return nil
 		})
 	})

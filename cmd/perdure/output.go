@@ -152,15 +152,25 @@ func encode(w io.Writer, indent string, v any) error {
 	return enc.Encode(v)
 }
 
+// writeTable aligns the columns; no line ends in blanks.
 func (t *tool) writeTable(rows []row) error {
 	if t.noHeaders {
 		rows = rows[1:]
 	}
-	tab := tabwriter.NewWriter(t.stdout, 0, 8, 2, ' ', 0)
+	var b strings.Builder
+	tab := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
 	for _, r := range rows {
 		fmt.Fprintln(tab, strings.Join(cells(r), "\t"))
 	}
-	return tab.Flush()
+	if err := tab.Flush(); err != nil {
+		return err
+	}
+	for line := range strings.Lines(b.String()) {
+		if _, err := fmt.Fprintln(t.stdout, strings.TrimRight(line, " \n")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // lines are a text of several lines.
