@@ -1,6 +1,9 @@
 package perdure
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // WhenAll returns a task that ends when all tasks have. It leads to their
 // results in the order of the arguments; if some failed, to the error of the one
@@ -16,6 +19,7 @@ func WhenAll[T any](ctx *OrchestrationContext, tasks ...*Task[T]) *Task[[]T] {
 	}
 	open, failedAt := len(tasks), -1
 	var failure error
+	var failures []error
 	if open == 0 {
 		ctx.core.Settle(all.core, nil, nil)
 	}
@@ -26,12 +30,25 @@ func WhenAll[T any](ctx *OrchestrationContext, tasks ...*Task[T]) *Task[[]T] {
 			if order := t.core.Order(); err != nil && (failure == nil || order < failedAt) {
 				failure, failedAt = err, order
 			}
+			failures = append(failures, err)
 			if open--; open == 0 {
-				ctx.core.Settle(all.core, nil, failure)
+				ctx.core.Settle(all.core, nil, together(failure, failures))
 			}
 		})
 	}
 	return all
+}
+
+// together returns first, which remembers the tasks behind all failures: a
+// rewind makes all these calls again.
+func together(first error, failures []error) error {
+	task, ok := first.(*TaskFailedError)
+	if !ok {
+		return first
+	}
+	all := *task
+	all.also = causes(errors.Join(failures...))
+	return &all
 }
 
 // WhenAny returns a task that leads to the index of the first of tasks to end,

@@ -3,6 +3,7 @@ package perdure
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,8 @@ type TaskFailedError struct {
 	Name    string // of the function
 	TaskID  int32  // sequence id of the call, of its last attempt when it was retried
 	Failure Failure
+
+	also []int32 // tasks of the same WhenAll that failed too
 }
 
 func (e *TaskFailedError) Error() string {
@@ -61,15 +64,35 @@ func (e *nonRetriableError) Unwrap() error { return e.err }
 // maxFailureDepth bounds how many wrapped errors a failure tells of.
 const maxFailureDepth = 16
 
-// failureOf returns the stored form of what a function returned. A task's
-// failure stays what it was (spec/runtime.md 2.13).
+// failureOf returns the stored form of what a function returned, nil for nil. A
+// task's failure stays what it was (spec/runtime.md 2.13).
 func failureOf(err error) *Failure {
+	if err == nil {
+		return nil
+	}
 	if task, ok := errors.AsType[*TaskFailedError](err); ok {
 		failure := task.Failure
 		return &failure
 	}
-	failure := describe(err, maxFailureDepth)
-	return failure
+	return describe(err, maxFailureDepth)
+}
+
+// causes lists the tasks whose failures err tells of, wrapped and joined ones
+// too, in ascending order.
+func causes(err error) []int32 {
+	var tasks []int32
+	switch e := err.(type) {
+	case *TaskFailedError:
+		tasks = append([]int32{e.TaskID}, e.also...)
+	case interface{ Unwrap() []error }:
+		for _, inner := range e.Unwrap() {
+			tasks = append(tasks, causes(inner)...)
+		}
+	case interface{ Unwrap() error }:
+		return causes(e.Unwrap())
+	}
+	slices.Sort(tasks)
+	return slices.Compact(tasks)
 }
 
 func describe(err error, depth int) *Failure {

@@ -38,7 +38,7 @@ func contract(t *testing.T, register func(w *world, app *perdure.App), test func
 		name string
 		open func(t *testing.T) engine.Store
 	}{
-		{"memory", func(*testing.T) engine.Store { return memory.New(4) }},
+		{"memory", openMemory},
 		{"embedded", openEmbedded},
 	}
 	for _, store := range stores {
@@ -58,6 +58,8 @@ func contract(t *testing.T, register func(w *world, app *perdure.App), test func
 		}
 	}
 }
+
+func openMemory(*testing.T) engine.Store { return memory.New(4) }
 
 func openEmbedded(t *testing.T) engine.Store {
 	db, err := embedded.Open("hub", embedded.Options{FS: vfs.NewMem(), FreeBytes: func() (uint64, error) { return 1 << 40, nil }})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/perdure/perdure/history"
 )
@@ -70,14 +71,29 @@ func (t *tenure) decide(inst *instance, batch []message) (d *decision, consumed 
 	if err := t.load(inst); err != nil {
 		return nil, nil, batch, err
 	}
-	if at := findStart(batch); at >= 0 {
-		d, left = t.startChild(inst, batch, at)
-		return d, keys(batch[at : at+1]), left, nil
+	at := find(batch, history.ExecutionStarted)
+	if astray := findAstray(&inst.row, batch, at); astray >= 0 {
+		return nil, keys(batch[astray : astray+1]), without(batch, astray), nil
+	}
+	if at >= 0 {
+		if inst.state == nil || find(batch[:at], history.ExecutionTerminated) < 0 {
+			d, left = t.startChild(inst, batch, at)
+			return d, keys(batch[at : at+1]), left, nil
+		}
+		// The start is for the time after what lives now has ended.
+		d, consumed, left, err = t.decide(inst, batch[:at:at])
+		return d, consumed, append(left, batch[at:]...), err
+	}
+	if at := find(batch, history.ExecutionRewound); at >= 0 {
+		d, err := t.parentRewound(inst, &batch[at].event)
+		if err != nil {
+			return nil, nil, batch, err
+		}
+		return d, keys(batch[at : at+1]), without(batch, at), nil
 	}
 	switch {
 	case !inst.exists(), inst.row.Status.Terminal():
-		t.log.Debug("messages dropped: instance is absent or has ended", "instance", inst.id, "messages", len(batch))
-		return nil, keys(batch), nil, nil
+		return t.afterEnd(inst, batch)
 	case inst.early(t.now()):
 		// Only a termination is worth waking a start that is not due.
 		terminations, rest := partTerminations(batch)
@@ -125,8 +141,21 @@ func (t *tenure) workFor(inst *instance, turn history.Turn) history.Work {
 		Turn:      turn,
 		PastTurns: turns,
 		Past: func(ctx context.Context) iter.Seq2[history.Turn, error] {
-			return history.Turns(readRecords(ctx, t.store, number))
+			return limit(history.Turns(readRecords(ctx, t.store, number)), turns)
 		},
+	}
+}
+
+// limit yields the first n turns: behind them a start record may wait.
+func limit(turns iter.Seq2[history.Turn, error], n int) iter.Seq2[history.Turn, error] {
+	return func(yield func(history.Turn, error) bool) {
+		left := n
+		for turn, err := range turns {
+			if left == 0 || !yield(turn, err) {
+				return
+			}
+			left--
+		}
 	}
 }
 
@@ -206,13 +235,14 @@ func partTerminations(batch []message) (terminations, rest []message) {
 	return terminations, rest
 }
 
-func findStart(batch []message) int {
-	for i := range batch {
-		if batch[i].event.Kind == history.ExecutionStarted {
-			return i
-		}
-	}
-	return -1
+// find returns the place of the first event of that kind, -1 if there is none.
+func find(batch []message, kind history.Kind) int {
+	return slices.IndexFunc(batch, func(m message) bool { return m.event.Kind == kind })
+}
+
+// without returns batch without the message at.
+func without(batch []message, at int) []message {
+	return append(batch[:at:at], batch[at+1:]...)
 }
 
 // startChild creates the instance that the ExecutionStarted message at asks
@@ -220,7 +250,7 @@ func findStart(batch []message) int {
 // (spec/runtime.md 2.4). The other messages stay.
 func (t *tenure) startChild(inst *instance, batch []message, at int) (*decision, []message) {
 	ev := batch[at].event
-	left := append(batch[:at:at], batch[at+1:]...)
+	left := without(batch, at)
 	if inst.exists() && !inst.row.Status.Terminal() {
 		d := &decision{row: inst.row, rowKept: true, state: inst.state}
 		if parent := ev.Started.Parent; parent != nil {
@@ -369,7 +399,7 @@ func (t *tenure) committed(inst *instance, d *decision, delta *Delta) {
 	case d == nil:
 	case d.ended:
 		t.waiters.notify(inst.id)
-	case d.oldStatus == history.Pending:
+	case d.oldStatus == history.Pending && d.row.Status != history.Pending:
 		t.waiters.notifyStarted(inst.id)
 	}
 	if loaded {

@@ -17,7 +17,6 @@ import (
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/worker"
-	"github.com/perdure/perdure/store/memory"
 	"github.com/perdure/perdure/storetest"
 )
 
@@ -42,7 +41,7 @@ func testFaults(t *testing.T, f faults) {
 		name string
 		open func(t *testing.T) engine.Store
 	}{
-		{"memory", func(*testing.T) engine.Store { return memory.New(4) }},
+		{"memory", openMemory},
 		{"embedded", openEmbedded},
 	}
 	for _, store := range stores {

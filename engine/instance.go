@@ -56,7 +56,7 @@ func (i *instance) ready(now time.Time) bool {
 	if i.held != nil && now.Before(i.held.RetryAt) && !i.terminating() {
 		return false
 	}
-	if i.early(now) && !i.unread && !i.terminating() && findStart(i.inbox) < 0 {
+	if i.early(now) && !i.unread && !i.terminating() && find(i.inbox, history.ExecutionStarted) < 0 {
 		return false // what is in the inbox is for the first turn
 	}
 	return len(i.inbox) > 0 || i.unread || i.waiting(now)

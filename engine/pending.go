@@ -9,14 +9,6 @@ import (
 // This file holds the operations that are still to be written. Each leaves it
 // as it moves into a file of its own; the file goes with the last one.
 
-func (e *Engine) Rewind(ctx context.Context, id history.InstanceID, req RewindRequest) error {
-	return ErrUnsupported
-}
-
-func (e *Engine) PlanRewind(ctx context.Context, id history.InstanceID, req RewindRequest) (RewindPlan, error) {
-	return RewindPlan{}, ErrUnsupported
-}
-
 func (e *Engine) Explain(ctx context.Context, id history.InstanceID) (Explanation, error) {
 	return Explanation{}, ErrUnsupported
 }

@@ -141,7 +141,7 @@ func (i *instance) childOf(parent history.InstanceID) bool {
 // startedBy reports whether a start by parent waits in the inbox. mu of the
 // partition is held.
 func (i *instance) startedBy(parent history.InstanceID) bool {
-	at := findStart(i.inbox)
+	at := find(i.inbox, history.ExecutionStarted)
 	return at >= 0 && i.inbox[at].event.Started.Parent != nil && i.inbox[at].event.Started.Parent.InstanceID == parent
 }
 
@@ -154,7 +154,7 @@ func (f *felling) live(inst *instance) error {
 	switch {
 	case inst.exists() && !inst.row.Status.Terminal():
 		return fmt.Errorf("%w: %q is %s; terminate it first, or force the purge", ErrInvalidState, inst.id, inst.row.Status)
-	case inst != f.claimed[0] && findStart(inst.inbox) >= 0:
+	case inst != f.claimed[0] && find(inst.inbox, history.ExecutionStarted) >= 0:
 		return fmt.Errorf("%w: %q is starting; terminate it first, or force the purge", ErrInvalidState, inst.id)
 	}
 	return nil

@@ -56,6 +56,9 @@ func (e *Engine) read(ctx context.Context, row history.Instance, options StatusO
 		if !options.History {
 			break
 		}
+		if turn.Start() && status.History != nil { // it was rewound and has not gone on yet
+			status.History = append(status.History, turn.Events...)
+		}
 		status.History = append(status.History, turn.Flatten()...)
 	}
 	return status, true, nil

@@ -180,9 +180,11 @@ func answers(done, scheduled *history.Event) bool {
 }
 
 // terminates reports whether ev is meant for row: a parent that ends its children
-// ends no instance of somebody else that has the id of one.
+// ends no instance of somebody else that has the id of one, and when it was rewound none
+// that it started since.
 func terminates(ev *history.Event, row *history.Instance) bool {
-	return ev.Instance == "" || row.Parent != nil && row.Parent.InstanceID == ev.Instance && row.Parent.TaskID == ev.TaskID
+	return ev.Instance == "" || row.Parent != nil && row.Parent.InstanceID == ev.Instance && row.Parent.TaskID == ev.TaskID &&
+		(ev.Started == nil || row.Parent.ExecutionID == ev.Started.ExecutionID)
 }
 
 // turnTime is the orchestrator's now: it advances with every turn, whatever the
@@ -410,6 +412,7 @@ func (d *decision) continueAsNew(end *history.Action, turn history.Turn, executi
 	started.Generation = d.row.Generation + 1
 	started.ScheduledAt = time.Time{}
 	started.Keys = old.Keys
+	started.Parent = d.row.Parent // of now: it may have been rewound
 	d.row.Generation = started.Generation
 	d.row.ExecutionID = execution
 	d.row.ScheduledAt = time.Time{}
@@ -444,7 +447,7 @@ func (d *decision) settleRow(old *history.Instance) {
 // work is the flag that the decision leaves: set while there is something that
 // neither a message nor a timer will bring back (see Delta.Work).
 func (d *decision) work() bool {
-	return !d.ended && (d.state.Tasks > 0 || len(d.state.Waiting) > 0 && d.row.ScheduledAt.IsZero())
+	return !d.ended && d.state != nil && (d.state.Tasks > 0 || len(d.state.Waiting) > 0 && d.row.ScheduledAt.IsZero())
 }
 
 // replace makes a start end the live instance that has its id (spec/runtime.md

@@ -44,6 +44,7 @@ type Action struct {
 	// CompleteExecution only.
 	Status  RuntimeStatus // Completed, Failed or ContinuedAsNew
 	Failure *Failure
+	Tasks   []int32 // Failed: whose failure the code answered, by sequence id; nil when none is known
 	Carry   []Event // ContinuedAsNew: EventRaised events that the next execution shall find, in order
 }
 
@@ -61,7 +62,7 @@ func (a *Action) Event(at time.Time) (ev Event, ok bool) {
 	case SendEvent:
 		ev.Kind, ev.Instance = EventSent, a.Instance
 	case CompleteExecution:
-		ev.Kind, ev.Status, ev.Failure = ExecutionCompleted, a.Status, a.Failure
+		ev.Kind, ev.Status, ev.Failure, ev.Tasks = ExecutionCompleted, a.Status, a.Failure, a.Tasks
 	default:
 		return Event{}, false
 	}

@@ -92,7 +92,7 @@ const NoID int32 = -1
 //
 //	ExecutionStarted                   Name Version Payload(input) Started
 //	ExecutionCompleted                 ID Status Payload(result) Failure Tasks(that failed it)
-//	ExecutionTerminated                Payload(reason) Recursive
+//	ExecutionTerminated                Payload(reason) Recursive; by a parent: Instance and TaskID(of its call) Started(ExecutionID, when it was rewound)
 //	ExecutionSuspended, …Resumed       Payload(reason)
 //	TaskScheduled                      ID Name Version Payload(input) Attempt
 //	TaskCompleted                      TaskID Payload(result)
@@ -104,7 +104,7 @@ const NoID int32 = -1
 //	TimerFired                         TaskID FireAt
 //	EventSent                          ID Name Payload Instance
 //	EventRaised                        Name Payload Key
-//	ExecutionRewound                   Payload(reason) Tasks(undone) Started(ExecutionID, Parent)
+//	ExecutionRewound                   Payload(reason) Tasks(undone) Recursive Started(ExecutionID, Parent)
 //	OrchestratorStarted, …Completed    (At only)
 //
 // Events are immutable once recorded; whoever holds one may share it.
@@ -125,7 +125,7 @@ type Event struct {
 	Key           string          // idempotency key of a raised event; empty when none
 	Started       *Started        // ExecutionStarted; of ExecutionRewound the parts that it changes
 	Tasks         []int32         // sequence ids of scheduling events, see above; nil when none
-	Recursive     bool            // the children that the instance waits for are to end too
+	Recursive     bool            // the children that the instance waits for are to end too; ExecutionRewound: every failure is undone, in them too
 }
 
 // Started is what only ExecutionStarted carries.

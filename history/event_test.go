@@ -34,7 +34,7 @@ func TestKinds(t *testing.T) {
 func TestActionEvent(t *testing.T) {
 	failure := &Failure{Message: "no"}
 	all := Action{
-		ID: 7, Name: "n", Version: "v", Payload: []byte(`1`), Instance: "i", FireAt: noon, Attempt: 2, FireAndForget: true, Status: Failed, Failure: failure,
+		ID: 7, Name: "n", Version: "v", Payload: []byte(`1`), Instance: "i", FireAt: noon, Attempt: 2, FireAndForget: true, Status: Failed, Failure: failure, Tasks: []int32{1},
 	}
 	base := Event{ID: 7, At: noon, Name: "n", Version: "v", Payload: []byte(`1`)}
 	with := func(change func(*Event)) Event {
@@ -47,7 +47,9 @@ func TestActionEvent(t *testing.T) {
 		CreateTimer:           with(func(ev *Event) { ev.Kind, ev.FireAt = TimerCreated, noon }),
 		StartSubOrchestration: with(func(ev *Event) { ev.Kind, ev.Instance, ev.FireAndForget = SubOrchestrationInstanceCreated, "i", true }),
 		SendEvent:             with(func(ev *Event) { ev.Kind, ev.Instance = EventSent, "i" }),
-		CompleteExecution:     with(func(ev *Event) { ev.Kind, ev.Status, ev.Failure = ExecutionCompleted, Failed, failure }),
+		CompleteExecution: with(func(ev *Event) {
+			ev.Kind, ev.Status, ev.Failure, ev.Tasks = ExecutionCompleted, Failed, failure, []int32{1}
+		}),
 	} {
 		action := all
 		action.Kind = kind

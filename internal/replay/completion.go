@@ -12,7 +12,9 @@ func (s *Session) complete() history.Action {
 		if s.following != nil {
 			s.log.Warn("continue-as-new dropped: the orchestrator failed after it", "error", failure.String())
 		}
-		return s.fail(failure)
+		end := s.fail(failure)
+		end.Tasks = s.causes
+		return end
 	}
 	a := history.Action{Kind: history.CompleteExecution, ID: s.completionID(), Status: history.Completed, Payload: s.result}
 	if next := s.following; next != nil {

@@ -177,3 +177,13 @@ func (c *Context) ContinueAsNew(next Next) error {
 	c.s.following = &next
 	return nil
 }
+
+// Blame notes which tasks' failures make the code fail: a rewind makes these
+// calls again (spec/runtime.md 5.7). It says nothing unless the code then fails.
+func (c *Context) Blame(tasks []int32) {
+	if c.s.co.enter() != nil {
+		return
+	}
+	defer c.s.co.leave()
+	c.s.causes = tasks
+}

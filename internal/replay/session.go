@@ -62,6 +62,7 @@ type Session struct {
 	late         []history.Event  // raised after the code has ended
 	result       json.RawMessage  // of the code
 	failure      *history.Failure // of the code
+	causes       []int32          // tasks whose failure is behind it
 	fatal        *history.Failure // ends the execution, whatever the code does
 	recorded     int32            // highest sequence id that history holds; NoID when none
 }
