@@ -3,6 +3,7 @@ package perdure_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -156,5 +157,58 @@ func TestEventTimeoutIsTyped(t *testing.T) {
 	h.turn(fired(0))
 	if timeout == nil || timeout.Event != "Go" || timeout.After != time.Second {
 		t.Errorf("Await() = %+v; want a TimeoutError of Go after 1s", timeout)
+	}
+}
+
+func TestFailureNamesTheTasksBehindIt(t *testing.T) {
+	type fail func(ctx *perdure.OrchestrationContext, tasks []*perdure.Task[int]) error
+	await := func(task *perdure.Task[int]) error {
+		_, err := task.Await()
+		return err
+	}
+	for name, test := range map[string]struct {
+		fail fail
+		want []int32
+	}{
+		"returned": {func(_ *perdure.OrchestrationContext, tasks []*perdure.Task[int]) error { return await(tasks[1]) }, []int32{1}},
+		"wrapped": {func(_ *perdure.OrchestrationContext, tasks []*perdure.Task[int]) error {
+			return fmt.Errorf("outer: %w", perdure.NonRetriable(fmt.Errorf("inner: %w", await(tasks[1]))))
+		}, []int32{1}},
+		"joined": {func(_ *perdure.OrchestrationContext, tasks []*perdure.Task[int]) error {
+			return errors.Join(await(tasks[2]), errors.New("other"), fmt.Errorf("%w and %w", await(tasks[0]), await(tasks[2])))
+		}, []int32{0, 2}},
+		"all": {func(ctx *perdure.OrchestrationContext, tasks []*perdure.Task[int]) error {
+			_, err := perdure.WhenAll(ctx, tasks[0], tasks[2]).Await()
+			return err
+		}, []int32{0, 2}},
+		"all of all": {func(ctx *perdure.OrchestrationContext, tasks []*perdure.Task[int]) error {
+			_, err := perdure.WhenAll(ctx, perdure.WhenAll(ctx, tasks[0], tasks[1]), perdure.WhenAll(ctx, tasks[2])).Await()
+			return err
+		}, []int32{0, 1, 2}},
+		"retold": {func(_ *perdure.OrchestrationContext, tasks []*perdure.Task[int]) error {
+			return errors.New(await(tasks[0]).Error())
+		}, nil},
+	} {
+		h := openHub(t, appOf(func(ctx *perdure.OrchestrationContext, n int) (int, error) {
+			return 0, test.fail(ctx, fanOut(ctx, n))
+		}), false)
+		h.start("3")
+		end := h.end(h.turn(boom(2), boom(1), boom(0)))
+		if ev, _ := end.Event(time.Now()); !slices.Equal(end.Tasks, test.want) || !slices.Equal(ev.Tasks, test.want) {
+			t.Errorf("failure that is %s names tasks %v, in its event %v; want %v", name, end.Tasks, ev.Tasks, test.want)
+		}
+	}
+}
+
+func TestFailureAfterRetriesNamesTheLastAttempt(t *testing.T) {
+	h := openHub(t, appOf(func(ctx *perdure.OrchestrationContext, n int) (int, error) {
+		policy := perdure.RetryPolicy{FirstInterval: time.Second, MaxAttempts: 2}
+		return perdure.CallActivity(ctx, Work, n, perdure.WithRetry(policy)).Await()
+	}), false)
+	h.start("3")
+	h.turn(boom(0))
+	h.turn(fired(1))
+	if end := h.end(h.turn(boom(2))); !slices.Equal(end.Tasks, []int32{2}) {
+		t.Errorf("failure after two attempts names tasks %v, want the second's, 2", end.Tasks)
 	}
 }

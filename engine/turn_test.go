@@ -24,12 +24,14 @@ var rewrite = flag.Bool("rewrite", false, "write the golden files anew from what
 // decides. A script is a list of blocks; blank lines are between them.
 //
 //	begin NAME INPUT [OPTION ...]   a start, a second after what was before: begin, and replace if the instance lives
-//	turn AFTER                      so much time later the inbox is looked at: take, then finish or terminate
+//	turn AFTER                      so much time later the inbox is looked at: take, then finish or terminate; retain, if it failed
+//	rewind REASON [OPTION ...]      a second after what was before
 //	< EVENT                         ... what is in the inbox
 //	= ACTION                        ... what user code answers, if it is asked
 //	> ...                           what is decided (written by -rewrite)
 //
-// Options are parent=ID#TASK, at=OFFSET and tag=KEY:VALUE. Times are offsets
+// Options of begin are parent=ID#TASK, at=OFFSET and tag=KEY:VALUE, those of rewind
+// all, and parent=ID for the message of a rewound parent. Times are offsets
 // from the first moment of the script. See parseEvent and parseAction for the rest.
 func TestTurns(t *testing.T) {
 	files, err := filepath.Glob("testdata/turn/*.txt")
@@ -64,6 +66,7 @@ type core struct {
 	now        time.Time
 	row        history.Instance
 	state      *history.State
+	records    []history.Turn
 	executions int
 	out        strings.Builder
 }
@@ -79,6 +82,8 @@ func (c *core) play(script string) string {
 			c.begin(rest)
 		case "turn":
 			c.turn(inbox, outcome)
+		case "rewind":
+			c.rewind(rest)
 		}
 		header, inbox, outcome = "", nil, history.Outcome{}
 	}
@@ -91,7 +96,7 @@ func (c *core) play(script string) string {
 		case "":
 			finish()
 		case "#":
-		case "begin", "turn":
+		case "begin", "turn", "rewind":
 			header = line
 			if sign == "turn" {
 				c.now = c.now.Add(c.offset(rest))
@@ -141,7 +146,35 @@ func (c *core) begin(args string) {
 	c.decided(d)
 }
 
+func (c *core) rewind(args string) {
+	c.now = c.now.Add(time.Second)
+	fields := strings.Fields(args)
+	req := RewindRequest{Reason: fields[0]}
+	var parent *history.Parent
+	for _, option := range fields[1:] {
+		if id, ok := strings.CutPrefix(option, "parent="); ok {
+			parent = &history.Parent{InstanceID: history.InstanceID(id), ExecutionID: "pe2", TaskID: c.row.Parent.TaskID}
+		}
+		req.All = req.All || option == "all"
+	}
+	d, plan := rewind(c.row, c.records, req, parent, c.now, c.execution())
+	for _, u := range plan.Undone {
+		c.line("undo %s", c.event(&history.Event{Kind: u.Kind, ID: u.Task, Name: u.Name, Instance: u.Instance, Failure: u.Failure}))
+	}
+	c.line("plan: from turn %d on, drop %d, deliver %d, run %d, set %d, rewind %v, terminate %v",
+		plan.Turn, plan.Dropped, plan.Delivered, plan.Activities, plan.Timers, plan.Rewound, plan.Terminated)
+	c.decided(d)
+}
+
 func (c *core) turn(inbox []message, outcome history.Outcome) {
+	if c.row.Status == history.Failed {
+		if d := retain(c.row, c.records, inbox); d != nil {
+			c.decided(d)
+		} else {
+			c.line("nothing to keep")
+		}
+		return
+	}
 	if c.state == nil {
 		c.t.Fatalf("turn without an instance that lives")
 	}
@@ -201,7 +234,11 @@ func (c *core) decided(d *decision) {
 		c.line("clear timer %d at %s", timer.ID, c.time(timer.Due))
 	}
 	for _, ev := range d.schedule {
-		c.line("run activity %d", ev.ID)
+		again := ""
+		if ev.Attempt > 1 {
+			again = fmt.Sprint(", attempt ", ev.Attempt)
+		}
+		c.line("run activity %d%s", ev.ID, again)
 	}
 	if d.abandon {
 		c.line("abandon activities")
@@ -213,6 +250,13 @@ func (c *core) decided(d *decision) {
 	c.row, c.state = d.row, d.state
 	if d.ended {
 		c.state = nil
+	}
+	if d.erase != nil {
+		c.records = nil
+	}
+	c.records = slices.DeleteFunc(c.records, func(r history.Turn) bool { return d.drop.first <= r.Seq && r.Seq < d.drop.end })
+	if d.record != nil {
+		c.records = append(c.records, *d.record)
 	}
 }
 
@@ -254,6 +298,12 @@ func (c *core) event(ev *history.Event) string {
 		s += " failure " + ev.Failure.String()
 	}
 	s += prefixed(" key ", ev.Key)
+	if ev.Tasks != nil {
+		s += fmt.Sprintf(" tasks %v", ev.Tasks)
+	}
+	if ev.Recursive {
+		s += " recursive"
+	}
 	if ev.FireAndForget {
 		s += " fire and forget"
 	}
@@ -349,7 +399,7 @@ func (c *core) parseEvent(text string) message {
 // parseAction reads
 //
 //	task ID NAME INPUT, timer ID OFFSET, cancel ID, send ID INSTANCE NAME PAYLOAD,
-//	sub|spawn ID INSTANCE NAME INPUT [tag=KEY:VALUE], complete ID RESULT, fail ID TEXT,
+//	sub|spawn ID INSTANCE NAME INPUT [tag=KEY:VALUE], complete ID RESULT, fail ID TEXT [by ID ...],
 //	continue ID INPUT [NAME:PAYLOAD ...], status JSON
 func (c *core) parseAction(text string, o *history.Outcome) {
 	word, args, _ := strings.Cut(text, " ")
@@ -384,6 +434,12 @@ func (c *core) parseAction(text string, o *history.Outcome) {
 		a.Kind, a.Status, a.Payload = history.CompleteExecution, history.Completed, json.RawMessage(rest)
 	case "fail":
 		a.Kind, a.Status, a.Failure = history.CompleteExecution, history.Failed, &history.Failure{Type: "E", Message: rest}
+		if text, causes, ok := strings.Cut(rest, " by "); ok {
+			a.Failure.Message = text
+			for _, id := range strings.Fields(causes) {
+				a.Tasks = append(a.Tasks, c.number(id))
+			}
+		}
 	case "continue":
 		a.Kind, a.Status, a.Payload = history.CompleteExecution, history.ContinuedAsNew, json.RawMessage(fields[0])
 		for _, carried := range fields[1:] {
