@@ -175,6 +175,8 @@ func (h *hub) everything(id string) map[string]error {
 		"read GetStatus":         ignore(h.GetStatus(ctx, id, client.GetOptions{})),
 		"read History":           history,
 		"read Export":            ignore(h.Export(ctx, id)),
+		"read PlanRewind":        ignore(h.PlanRewind(ctx, id, client.RewindOptions{})),
+		"Rewind":                 h.Rewind(ctx, id, client.RewindOptions{}),
 		"read WaitStarted":       ignore(h.WaitStarted(ctx, id)),
 		"read WaitForCompletion": ignore(h.WaitForCompletion(ctx, id)),
 		"RaiseEvent":             h.RaiseEvent(ctx, id, "go", nil),

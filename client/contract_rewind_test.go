@@ -1,0 +1,74 @@
+package client_test
+
+import (
+	"encoding/json"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/perdure/perdure/client"
+	"github.com/perdure/perdure/history"
+)
+
+func TestClient_Rewind(t *testing.T) {
+	run(t, []row{
+		{42, "Rewind repeats what failed only", false, func(h *hub) {
+			h.begin("Steps", "x", 0)
+			h.ended("x", history.Failed)
+			plan, err := h.PlanRewind(h.Context(), "x", client.RewindOptions{})
+			if err != nil || plan.Instance != "x" || len(plan.Undone) != 1 || plan.Undone[0].Name != "Step" || plan.Undone[0].Kind != history.TaskScheduled ||
+				plan.Undone[0].Failure == nil || plan.Undone[0].Failure.Message != "not repaired" {
+				h.Errorf("PlanRewind = %+v, %v; want the failed step", plan, err)
+			}
+			h.is("x", history.Failed) // it was a plan
+			h.mark("repaired")
+			h.done("Rewind", h.Rewind(h.Context(), "x", client.RewindOptions{Reason: "repaired"}))
+			got, err := client.Result[[]string](h.ended("x", history.Completed))
+			if err != nil || !slices.Equal(got, []string{"first done", "second done"}) || h.marked("first") != 1 || h.marked("second") != 2 {
+				h.Errorf("Result = %q, %v; first ran %d times, second %d; want 1 and 2", got, err, h.marked("first"), h.marked("second"))
+			}
+		}},
+		{43, "Others are refused", false, func(h *hub) {
+			h.begin("Echo", "completed", nil)
+			h.begin("Wait", "running", nil)
+			h.begin("Wait", "suspended", nil)
+			h.begin("Wait", "terminated", nil)
+			h.beginWith("Wait", nil, client.StartOptions{ID: "pending", StartAt: time.Now().Add(time.Hour)})
+			synctest.Wait()
+			h.done("Suspend", h.Suspend(h.Context(), "suspended", ""))
+			h.done("Terminate", h.Terminate(h.Context(), "terminated", client.TerminateOptions{Wait: true}))
+			synctest.Wait()
+			for _, id := range []string{"completed", "running", "suspended", "terminated", "pending"} {
+				h.refused("Rewind("+id+")", h.Rewind(h.Context(), id, client.RewindOptions{}), client.ErrInvalidState)
+				h.refused("PlanRewind("+id+")", ignore(h.PlanRewind(h.Context(), id, client.RewindOptions{})), client.ErrInvalidState)
+			}
+			h.refused("Rewind(nobody)", h.Rewind(h.Context(), "nobody", client.RewindOptions{}), client.ErrNotFound)
+		}},
+		{44, "The reason is in the history", false, func(h *hub) {
+			h.begin("Steps", "x", 0)
+			h.ended("x", history.Failed)
+			h.mark("repaired")
+			h.done("Rewind", h.Rewind(h.Context(), "x", client.RewindOptions{Reason: "why & how?"}))
+			h.ended("x", history.Completed)
+			for _, merged := range []bool{false, true} {
+				got := h.events("x", client.HistoryOptions{Merged: merged, Types: []client.EventType{history.ExecutionRewound}})
+				var reason string
+				if len(got) != 1 || json.Unmarshal(got[0].Payload, &reason) != nil || reason != "why & how?" {
+					h.Errorf("History(Merged: %v) has %+v, want one rewind with its reason", merged, got)
+				}
+			}
+		}},
+		{45, "A timer in the history is no obstacle", false, func(h *hub) {
+			h.begin("Steps", "x", time.Hour)
+			h.ended("x", history.Failed)
+			h.mark("repaired")
+			began := time.Now()
+			h.done("Rewind", h.Rewind(h.Context(), "x", client.RewindOptions{}))
+			h.ended("x", history.Completed)
+			if took := time.Since(began); took > time.Minute || h.marked("first") != 1 {
+				h.Errorf("the rewound instance takes %v, its first step ran %d times; want no second hour", took, h.marked("first"))
+			}
+		}},
+	})
+}
