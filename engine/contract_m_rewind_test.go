@@ -723,6 +723,65 @@ func TestRewind_DeepInATreeThreeTimes(t *testing.T) {
 	})
 }
 
+// slowly is a store whose commits take a second.
+type slowly struct{ engine.Store }
+
+func (s slowly) Commit(ctx context.Context, deltas []*engine.Delta) error {
+	time.Sleep(time.Second)
+	return s.Store.Commit(ctx, deltas)
+}
+
+// A failure that is decided and not durable yet can be rewound: the rewind waits
+// for it.
+func TestRewind_WhileTheFailureIsBeingStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{T: t, inner: slowly{openMemory(t)}, register: steps(func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
+			return inOrder(ctx, step{Name: "A"}, step{Name: "B", Fails: 1})
+		})}
+		w.start()
+		defer w.stop()
+		id := w.mustStart("Main", "", client.StartOptions{})
+		for w.marked("B") == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		w.settle() // the failing turn is decided and waits for its commit
+		if err := w.Rewind(context.Background(), id, client.RewindOptions{}); err != nil {
+			t.Fatalf("Rewind = %v while the failure is being stored", err)
+		}
+		w.output(id, `"A1 B2"`)
+		w.replays(id)
+	})
+}
+
+func TestRewind_FailedInstanceKeepsAThousandEvents(t *testing.T) {
+	contract(t, func(w *world, app *perdure.App) {
+		addStep(w, app)
+		app.AddOrchestrator("Main", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
+			return inOrder(ctx, step{Name: "B", Fails: 1})
+		})
+		app.AddOrchestrator("Sender", func(ctx *perdure.OrchestrationContext, n int) (string, error) {
+			for range n {
+				if err := perdure.SendEvent(ctx, "main", "Word", 1); err != nil {
+					return "", err
+				}
+			}
+			return "", nil
+		})
+	}, func(w *world) {
+		w.mustStart("Main", "", client.StartOptions{ID: "main"})
+		w.ended("main", history.Failed)
+		for _, n := range []int{600, 600, 1} {
+			w.run("Sender", n)
+			w.settle()
+		}
+		if n := w.count("main", history.EventRaised); n != 1000 || w.unconsumed() != 0 {
+			w.Errorf("%d events are kept and %d messages wait, want 1000 and none", n, w.unconsumed())
+		}
+		w.rewound("main")
+		w.output("main", `"B2"`)
+	})
+}
+
 // plan is the input of a random program that fails here and there.
 type plan struct {
 	Seed  uint64
