@@ -80,7 +80,7 @@ func (t *tool) startNew() *cobra.Command {
 			if end.wait {
 				t.warn("started instance %s", id)
 				status, err := end.completed(ctx, c, id)
-				return t.ended(status, err, func(s *client.Status) result { return started(s, c) })
+				return t.ended(status, err, func(s *client.Status) result { return started(s, c).andEnded(s) })
 			}
 			status, err := c.GetStatus(ctx, id, client.GetOptions{})
 			if err != nil {
@@ -98,10 +98,13 @@ func started(s *client.Status, c *client.Client) result {
 	r := instance(s, shown{input: true, output: true})
 	r.document = r.document.(object).with("links", links(c, s.ID))
 	text := fmt.Sprintf("Started '%s' at %s\nInstance ID: '%s'\n", s.Name, second(s.CreatedAt), s.ID)
-	if s.Terminal() {
-		text += fmt.Sprintf("Status: %s\nOutput: %s\n", s.Status, orNull(s.Output))
-	}
 	r.legacy, r.usual = text, "legacy"
+	return r
+}
+
+// andEnded adds to the words of a start how the instance ended.
+func (r result) andEnded(s *client.Status) result {
+	r.legacy = fmt.Sprintf("%sStatus: %s\nOutput: %s\n", r.legacy, s.Status, orNull(s.Output))
 	return r
 }
 
