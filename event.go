@@ -55,7 +55,9 @@ func WaitForExternalEvent[T any](ctx *OrchestrationContext, name string, opts ..
 		return task
 	}
 
-	wait, timer := task.core, ctx.CreateTimer(*o.timeout).core
+	wait, until := task.core, ctx.Now().Add(*o.timeout)
+	timer := ctx.CreateTimerAt(until).core
+	ctx.core.SetDeadline(wait, timer, until)
 	task.core = ctx.core.NewTask(name)
 	ctx.core.OnDone(wait, func() {
 		ctx.core.CancelTimer(timer)

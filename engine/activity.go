@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/perdure/perdure/history"
 )
@@ -14,6 +15,7 @@ type activity struct {
 	instance *instance
 	task     history.Task
 	held     *Hold           // after a run that ended in "not now"
+	running  atomic.Bool     // its code runs right now
 	ctx      context.Context // ends when the result is no longer wanted
 	cancel   context.CancelFunc
 }
@@ -139,7 +141,9 @@ func (inst *instance) abandon() {
 // perform runs a to its end and hands the result to its instance. The result is
 // not stored by itself: it becomes durable with the turn that takes it in.
 func (t *tenure) perform(a *activity) {
+	a.running.Store(true)
 	result, failure, err := t.exec.RunActivity(a.ctx, a.task)
+	a.running.Store(false)
 	if err != nil {
 		t.performLater(a, err)
 		return

@@ -327,7 +327,10 @@ func TestImportRefusesWhatMakesNoSense(t *testing.T) {
 				a.Turns[1].Events = append(a.Turns[1].Events, history.Event{Kind: history.TaskCompleted, TaskID: 99})
 			}, "nothing of that id waits for it"},
 			{"time", func(a *engine.Archive) { a.Turns[1].At = a.Turns[1].At.AddDate(9000, 0, 0) }, "turn 2: its time"},
-			{"time that stands", func(a *engine.Archive) { a.Turns = append(a.Turns[:2:2], a.Turns[1]); a.Turns[2].Seq = a.Turns[1].Seq + 1 }, "turn 3: its time"},
+			{"time that stands", func(a *engine.Archive) {
+				a.Turns = append(a.Turns[:2:2], a.Turns[1])
+				a.Turns[2].Seq = a.Turns[1].Seq + 1
+			}, "turn 3: its time"},
 			{"ended without an end", func(a *engine.Archive) {
 				a.Instance.Status, a.Instance.CompletedAt = history.Completed, a.Instance.CreatedAt
 			}, "does not end with ExecutionCompleted"},

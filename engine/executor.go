@@ -30,3 +30,12 @@ type Executor interface {
 	// result. ctx ends when the result is no longer wanted.
 	RunActivity(ctx context.Context, t history.Task) (json.RawMessage, *history.Failure, error)
 }
+
+// Inspector is what an [Executor] may be besides: one that can tell what code
+// waits for that no history shows.
+type Inspector interface {
+	// Awaits returns the external events that the code waits for after the past
+	// turns of w, by name. It changes nothing, and does not wait for a turn that
+	// runs. Errors are those of Orchestrate, or that the code runs right now.
+	Awaits(ctx context.Context, w history.Work) ([]history.Await, error)
+}

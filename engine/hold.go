@@ -18,6 +18,8 @@ type Hold struct {
 	Since    time.Time
 	Attempts int
 	RetryAt  time.Time
+
+	cause error // behind Reason
 }
 
 const (
@@ -28,7 +30,7 @@ const (
 // hold returns the hold that follows last (nil: none) and says so in the log.
 func (t *tenure) hold(last *Hold, id history.InstanceID, task int32, err error) *Hold {
 	now := t.now()
-	h := &Hold{Instance: id, Task: task, Reason: err.Error(), Since: now}
+	h := &Hold{Instance: id, Task: task, Reason: err.Error(), Since: now, cause: err}
 	if last != nil {
 		h.Since, h.Attempts = last.Since, last.Attempts
 	}

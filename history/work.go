@@ -51,3 +51,10 @@ type Task struct {
 	Attempt     int32 // under the caller's retry policy, from 1
 	ScheduledAt time.Time
 }
+
+// Await is an external event that the code of an orchestrator waits for.
+type Await struct {
+	Event string
+	Until time.Time // when the wait ends without it; zero when never
+	Timer int32     // sequence id of the timer that ends it; NoID when none
+}

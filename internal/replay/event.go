@@ -2,8 +2,11 @@ package replay
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/perdure/perdure/history"
 )
@@ -118,4 +121,38 @@ func (c *Context) StopWaiting(t *Task) {
 	}
 	defer c.s.co.leave()
 	c.s.inbox.leave(t)
+}
+
+// SetDeadline notes that timer, due at until, ends the wait t, of
+// [Context.WaitForEvent]. It is for those who look on; see [Session.Awaits].
+func (c *Context) SetDeadline(t, timer *Task, until time.Time) {
+	if c.s.co.enter() != nil {
+		return
+	}
+	defer c.s.co.leave()
+	t.until, t.timer = until, timer
+}
+
+// Awaits returns the events that the code waits for after w.Past, by name. A
+// session that is new replays it. The session must not be running.
+func (s *Session) Awaits(ctx context.Context, w history.Work) ([]history.Await, error) {
+	if s.turns == 0 && w.PastTurns > 0 {
+		if err := s.replay(ctx, w); err != nil {
+			return nil, err
+		}
+	}
+	if s.fatal != nil {
+		return nil, errors.New(s.fatal.Message)
+	}
+	var awaits []history.Await
+	for _, waiters := range s.inbox.waiters {
+		t := waiters[len(waiters)-1] // the one that gets the event
+		await := history.Await{Event: t.Name, Timer: history.NoID}
+		if t.timer != nil {
+			await.Until, await.Timer = t.until, t.timer.ID
+		}
+		awaits = append(awaits, await)
+	}
+	slices.SortFunc(awaits, func(a, b history.Await) int { return cmp.Compare(a.Event, b.Event) })
+	return awaits, nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"runtime"
+	"time"
 
 	"github.com/perdure/perdure/history"
 )
@@ -25,6 +26,8 @@ type Task struct {
 	failure *history.Failure
 	err     error
 	then    []func()
+	until   time.Time // of a wait for an event, when timer ends it
+	timer   *Task     // nil: none
 }
 
 // Payload returns the result.

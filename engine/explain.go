@@ -1,0 +1,399 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/perdure/perdure/history"
+)
+
+// maxExplained bounds how many instances of a tree one explanation looks at.
+const maxExplained = 64
+
+// Explain tells why an instance is where it is, and the one action that would
+// move it; of an instance that waits for a child, the one that moves the child.
+// It changes nothing. Errors: ErrNotFound, or what reading the store led to.
+func (e *Engine) Explain(ctx context.Context, id history.InstanceID) (Explanation, error) {
+	budget := maxExplained
+	return e.explain(ctx, id, &budget)
+}
+
+func (e *Engine) explain(ctx context.Context, id history.InstanceID, budget *int) (Explanation, error) {
+	*budget--
+	a, err := e.Export(ctx, id)
+	if err != nil {
+		return Explanation{}, err
+	}
+	s := situation{row: a.Instance, turns: a.Turns, now: e.options.Now(), hosted: e.exec != nil && e.current() != nil, children: make(map[history.InstanceID]child)}
+	for i := range a.Turns {
+		s.state.Apply(&a.Turns[i])
+	}
+	if s.row.Status.Terminal() {
+		return s.ended(), nil
+	}
+	if err := e.dropCancelled(ctx, &s); err != nil {
+		return Explanation{}, err
+	}
+	e.look(&s)
+	for _, ev := range inOrder(s.state.Open) {
+		if ev.Kind == history.SubOrchestrationInstanceCreated && *budget > 0 {
+			why, err := e.explain(ctx, ev.Instance, budget)
+			if err != nil && !errors.Is(err, ErrNotFound) {
+				return Explanation{}, err
+			}
+			s.children[ev.Instance] = child{found: err == nil || e.starting(ev.Instance), why: why}
+		}
+	}
+	if inspector, ok := e.exec.(Inspector); ok && s.hosted && s.state.Turns > 0 {
+		turns := a.Turns
+		s.awaits, s.unknown = inspector.Awaits(ctx, history.Work{
+			Instance: s.row, PastTurns: s.state.Turns,
+			Past: func(context.Context) iter.Seq2[history.Turn, error] {
+				return history.Turns(func(yield func(history.Turn, error) bool) {
+					for i := range turns {
+						if !yield(turns[i], nil) {
+							return
+						}
+					}
+				})
+			},
+		})
+	}
+	return s.explain(), nil
+}
+
+// dropCancelled takes timers out of the fold that are no longer set: no history
+// tells that a timer was cancelled.
+func (e *Engine) dropCancelled(ctx context.Context, s *situation) error {
+	partition := history.PartitionOf(s.row.ID, e.store.Partitions())
+	for id, ev := range s.state.Open {
+		if ev.Kind != history.TimerCreated {
+			continue
+		}
+		timer := timerOf(&s.row, ev)
+		before := Timer{Due: timer.Due, Number: timer.Number, ID: timer.ID - 1}
+		found, err := e.store.Timers(ctx, partition, before, timer.Due.Add(time.Microsecond), 1)
+		if err != nil {
+			return fmt.Errorf("look up timer %d of instance %s: %w", id, s.row.ID, err)
+		}
+		if len(found) == 0 || found[0].key() != timer.key() {
+			delete(s.state.Open, id)
+		}
+	}
+	return nil
+}
+
+// starting reports whether a message, such as the start of a child, waits for
+// id.
+func (e *Engine) starting(id history.InstanceID) bool {
+	t := e.current()
+	if t == nil {
+		return false
+	}
+	p := t.partition(id)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	inst := p.instances[id]
+	return inst != nil && len(inst.inbox)+len(inst.taken)+inst.deltas > 0
+}
+
+// look adds what only the owner of the instance knows.
+func (e *Engine) look(s *situation) {
+	t := e.current()
+	if t == nil {
+		return
+	}
+	s.slots = t.options.MaxActivities
+	p := t.partition(s.row.ID)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	inst := p.instances[s.row.ID]
+	if inst == nil {
+		return
+	}
+	s.held, s.busy, s.inbox = inst.held, inst.running || inst.queued || inst.inFlight, len(inst.inbox)+len(inst.taken)
+	s.tasks = make(map[int32]attempt, len(inst.tasks))
+	for id, a := range inst.tasks {
+		s.tasks[id] = attempt{held: a.held, running: a.running.Load()}
+	}
+}
+
+// situation is all that an explanation is made of.
+type situation struct {
+	row    history.Instance
+	turns  []history.Turn
+	state  history.State
+	now    time.Time
+	hosted bool // something runs the hub's code
+
+	busy     bool  // it is being decided about
+	inbox    int   // events that no turn has taken in
+	held     *Hold // of its orchestrator; nil: none
+	tasks    map[int32]attempt
+	slots    int // activities that run at a time
+	children map[history.InstanceID]child
+	awaits   []history.Await
+	unknown  error // why awaits is not known
+}
+
+// attempt is where a scheduled activity stands.
+type attempt struct {
+	held    *Hold
+	running bool
+}
+
+// child is what is known of an instance that another waits for.
+type child struct {
+	found bool
+	why   Explanation
+}
+
+// stuck reports whether the child needs an action. One that has ended does not:
+// the news is on its way.
+func (c *child) stuck() bool {
+	return c.why.Action != "" && c.why.Action != "wait" && !c.why.Status.Terminal()
+}
+
+// explain tells about a live instance.
+func (s *situation) explain() Explanation {
+	x := Explanation{Instance: s.row.ID, Status: s.row.Status, Target: s.row.ID, Waits: s.waits()}
+	say := func(action, summary, advice string) Explanation {
+		x.Action, x.Summary, x.Advice = action, summary, advice
+		return x
+	}
+	id := quoteID(s.row.ID)
+	switch {
+	case !s.hosted:
+		return say("start", "No host runs this hub's functions, so nothing moves.", "Start the host of this hub.")
+	case s.held != nil && errors.Is(s.held.cause, history.ErrUnregistered):
+		return say("deploy", fmt.Sprintf("The host does not know the orchestrator %q.", s.row.Name), fmt.Sprintf("Deploy a host that registers the orchestrator %q.", s.row.Name))
+	case s.held != nil && errors.Is(s.held.cause, history.ErrParked):
+		return say("deploy", "It is parked because its code no longer fits its history: "+s.held.Reason+".", "Deploy the code that the instance began with.")
+	case s.held != nil:
+		return say("wait", "Its turn could not run: "+s.held.Reason+".", fmt.Sprintf("Wait: it is tried again at %s; look into the host's log if that does not help.", stamp(s.held.RetryAt)))
+	case s.row.Status == history.Suspended:
+		return say("resume", "It is suspended"+because(s.row.Reason)+".", "perdure resume --id "+id)
+	case s.state.Turns == 0 && s.now.Before(s.row.ScheduledAt):
+		return say("wait", fmt.Sprintf("It is scheduled to start at %s.", stamp(s.row.ScheduledAt)), "Wait until then.")
+	case s.inbox > 0 || s.busy || len(s.state.Waiting) > 0:
+		return say("wait", "Its next turn is about to run.", "Wait a moment.")
+	}
+	return s.blocked(x)
+}
+
+// blocked tells what the code of a running instance waits for, the least likely
+// to move by itself first.
+func (s *situation) blocked(x Explanation) Explanation {
+	open := inOrder(s.state.Open)
+	for _, ev := range open {
+		if h := s.tasks[ev.ID].held; h != nil && errors.Is(h.cause, history.ErrUnregistered) {
+			x.Action, x.Summary = "deploy", fmt.Sprintf("It waits for the activity %q, which the host does not know.", ev.Name)
+			x.Advice = fmt.Sprintf("Deploy a host that registers the activity %q.", ev.Name)
+			return x
+		}
+	}
+	for _, ev := range open {
+		c, looked := s.children[ev.Instance]
+		switch {
+		case ev.Kind != history.SubOrchestrationInstanceCreated || !looked:
+		case !c.found:
+			x.Action, x.Summary = "terminate", fmt.Sprintf("It waits for its child %q, which is not in this hub.", ev.Instance)
+			x.Advice = "perdure terminate --id " + quoteID(s.row.ID)
+			return x
+		case c.stuck():
+			x.Action, x.Target, x.Advice = c.why.Action, c.why.Target, c.why.Advice
+			x.Summary = fmt.Sprintf("It waits for its child %q (%s). %s", ev.Instance, c.why.Status, c.why.Summary)
+			return x
+		}
+	}
+	x.Action, x.Advice = "wait", "Wait."
+	for _, ev := range open {
+		switch ev.Kind {
+		case history.TaskScheduled:
+			x.Summary = fmt.Sprintf("It waits for the activity %q.", ev.Name)
+			if h := s.tasks[ev.ID].held; h != nil {
+				x.Summary = fmt.Sprintf("It waits for the activity %q, which could not run: %s.", ev.Name, h.Reason)
+				x.Advice = fmt.Sprintf("Wait: it is tried again at %s; look into the host's log if that does not help.", stamp(h.RetryAt))
+			}
+			return x
+		case history.SubOrchestrationInstanceCreated:
+			x.Summary = fmt.Sprintf("It waits for its child %q.", ev.Instance)
+			return x
+		}
+	}
+	if len(s.awaits) > 0 {
+		return s.awaiting(x)
+	}
+	for _, ev := range open {
+		if ev.Kind == history.TimerCreated {
+			x.Summary = fmt.Sprintf("It waits for a timer that is due at %s.", stamp(ev.FireAt))
+			x.Advice = "Wait until then."
+			return x
+		}
+	}
+	if s.unknown != nil {
+		x.Summary = "It waits, most likely for an external event; which one is not known: " + s.unknown.Error() + "."
+		x.Advice = "Try again in a moment, or deploy code that fits its history."
+		return x
+	}
+	x.Action, x.Summary = "terminate", "Its code waits for something that nothing can end."
+	x.Advice = "perdure terminate --id " + quoteID(s.row.ID)
+	return x
+}
+
+func (s *situation) awaiting(x Explanation) Explanation {
+	names := make([]string, len(s.awaits))
+	for i := range s.awaits {
+		names[i] = fmt.Sprintf("%q", s.awaits[i].Event)
+		if until := s.awaits[i].Until; !until.IsZero() {
+			names[i] += " until " + stamp(until)
+		}
+	}
+	x.Action, x.Summary = "raise-event", "It waits for the external event "+strings.Join(names, " or ")+"."
+	x.Advice = "perdure raise-event --id " + quoteID(s.row.ID) + " --event-name " + quoteWord(s.awaits[0].Event)
+	return x
+}
+
+// waits lists what the instance waits for, oldest first.
+func (s *situation) waits() []Wait {
+	waits := []Wait{}
+	if !s.hosted {
+		waits = append(waits, Wait{Kind: "worker", Task: history.NoID, Since: s.state.At, Problem: "no host runs"})
+	}
+	if h := s.held; h != nil {
+		waits = append(waits, Wait{Kind: "worker", Name: s.row.Name, Task: history.NoID, Since: h.Since, Due: h.RetryAt, Attempts: h.Attempts, Problem: h.Reason})
+	}
+	if s.row.Status == history.Suspended {
+		waits = append(waits, Wait{Kind: "resume", Task: history.NoID, Since: s.suspendedAt(), Problem: reasonText(s.row.Reason)})
+	}
+	if s.state.Turns == 0 && s.now.Before(s.row.ScheduledAt) {
+		waits = append(waits, Wait{Kind: "start", Task: history.NoID, Since: s.row.CreatedAt, Due: s.row.ScheduledAt})
+	} else if s.inbox > 0 || len(s.state.Waiting) > 0 {
+		waits = append(waits, Wait{Kind: "turn", Task: history.NoID, Since: s.state.At})
+	}
+	deadlines := make(map[int32]bool)
+	for _, await := range s.awaits {
+		waits = append(waits, Wait{Kind: "event", Name: await.Event, Task: history.NoID, Since: s.state.At, Due: await.Until})
+		deadlines[await.Timer] = true
+	}
+	for _, ev := range inOrder(s.state.Open) {
+		w := Wait{Name: ev.Name, Task: ev.ID, Since: ev.At, Due: ev.FireAt}
+		switch ev.Kind {
+		case history.TaskScheduled:
+			w.Kind = "activity"
+			s.task(&w, ev)
+		case history.TimerCreated:
+			if w.Kind = "timer"; deadlines[ev.ID] {
+				continue // the event's own
+			}
+		case history.SubOrchestrationInstanceCreated:
+			w.Kind, w.Instance = "child", ev.Instance
+			if c, looked := s.children[ev.Instance]; looked && !c.found {
+				w.Problem = "it is not in this hub"
+			} else if looked && c.stuck() {
+				w.Problem = c.why.Summary
+			}
+		}
+		waits = append(waits, w)
+	}
+	slices.SortStableFunc(waits, func(a, b Wait) int { return a.Since.Compare(b.Since) })
+	return waits
+}
+
+// task fills in where an activity stands.
+func (s *situation) task(w *Wait, ev *history.Event) {
+	a, known := s.tasks[ev.ID]
+	w.Attempts, w.Running = int(max(ev.Attempt, 1)-1), a.running
+	switch {
+	case a.held != nil:
+		w.Attempts += a.held.Attempts
+		w.Due, w.Problem = a.held.RetryAt, a.held.Reason
+	case known && !a.running:
+		w.Problem = fmt.Sprintf("it waits for one of %d slots to get free", s.slots)
+	}
+}
+
+func (s *situation) suspendedAt() time.Time {
+	for i := range slices.Backward(s.turns) {
+		for _, ev := range s.turns[i].Events {
+			if ev.Kind == history.ExecutionSuspended {
+				return ev.At
+			}
+		}
+	}
+	return s.row.UpdatedAt
+}
+
+// ended tells about an instance that has ended.
+func (s *situation) ended() Explanation {
+	x := Explanation{Instance: s.row.ID, Status: s.row.Status, Target: s.row.ID, Waits: []Wait{}}
+	id, at := quoteID(s.row.ID), stamp(s.row.CompletedAt)
+	switch end := s.state.Completed; {
+	case s.row.Status == history.Completed:
+		x.Action, x.Summary, x.Advice = "none", "It completed at "+at+".", "There is nothing to do."
+	case s.row.Status == history.Failed:
+		x.Action, x.Summary, x.Advice = "rewind", "It failed at "+at+".", "perdure rewind --id "+id
+		if end != nil && end.Failure != nil {
+			x.Summary = fmt.Sprintf("It failed at %s%s: %s", at, s.culprit(end.Failure), end.Failure)
+		}
+	default:
+		x.Action, x.Summary, x.Advice = "restart", "It was terminated at "+at+".", "perdure restart --id "+id
+		if end != nil {
+			x.Summary = "It was terminated at " + at + because(end.Payload) + "."
+		}
+	}
+	return x
+}
+
+// culprit names the call whose failure ended the instance, if one did: the
+// newest that reported the same.
+func (s *situation) culprit(why *history.Failure) string {
+	calls := make(map[int32]*history.Event)
+	var failed *history.Event
+	for i := range s.turns {
+		for k := range s.turns[i].Events {
+			ev := &s.turns[i].Events[k]
+			if ev.Kind == history.TaskScheduled || ev.Kind == history.SubOrchestrationInstanceCreated {
+				calls[ev.ID] = ev
+			}
+			if ev.Failure != nil && ev.Kind != history.ExecutionCompleted && ev.Failure.Type == why.Type && ev.Failure.Message == why.Message {
+				failed = ev
+			}
+		}
+	}
+	if failed == nil || calls[failed.TaskID] == nil {
+		return ""
+	}
+	call := calls[failed.TaskID]
+	if call.Kind == history.SubOrchestrationInstanceCreated {
+		return fmt.Sprintf(" because its child %q (%s) failed", call.Instance, call.Name)
+	}
+	return fmt.Sprintf(" because the activity %q failed", call.Name)
+}
+
+func stamp(at time.Time) string { return at.UTC().Format(time.RFC3339) }
+
+func because(reason []byte) string {
+	if len(reason) == 0 {
+		return ""
+	}
+	return ": " + reasonText(reason)
+}
+
+func quoteID(id history.InstanceID) string { return quoteWord(string(id)) }
+
+// quoteWord is a word as a shell reads it.
+func quoteWord(word string) string {
+	plain := func(r rune) bool {
+		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("_-.:", r)
+	}
+	if word != "" && strings.TrimFunc(word, plain) == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
