@@ -128,8 +128,12 @@ func (t *tenure) adopt(inst *instance, a *arrival, done func(error)) []routed {
 		unit = append(unit, &Delta{Partition: p.index, Epoch: p.epoch, Number: d.row.Number, ID: d.row.ID, Record: &a.earlier[i]})
 	}
 	inst.deltas++
+	inst.inFlight = true // its code is rebuilt from records that must be there
 	t.commits.addUnit(append(unit, delta), func(err error) {
 		if err == nil {
+			p.mu.Lock()
+			inst.inFlight = false
+			p.mu.Unlock()
 			t.committed(inst, d, delta)
 		}
 		done(err)

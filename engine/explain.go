@@ -49,7 +49,7 @@ func (e *Engine) explain(ctx context.Context, id history.InstanceID, budget *int
 			s.children[ev.Instance] = child{found: err == nil || e.starting(ev.Instance), why: why}
 		}
 	}
-	if inspector, ok := e.exec.(Inspector); ok && s.hosted && s.state.Turns > 0 {
+	if inspector, ok := e.exec.(Inspector); ok && s.hosted && s.state.Turns > 0 && len(s.state.Waiting) == 0 {
 		turns := a.Turns
 		s.awaits, s.unknown = inspector.Awaits(ctx, history.Work{
 			Instance: s.row, PastTurns: s.state.Turns,
