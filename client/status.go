@@ -12,6 +12,17 @@ import (
 // RuntimeStatus is where an instance stands.
 type RuntimeStatus = history.RuntimeStatus
 
+// The values of [RuntimeStatus] that an instance can show.
+const (
+	Pending    = history.Pending // has not begun
+	Running    = history.Running
+	Suspended  = history.Suspended
+	Completed  = history.Completed
+	Failed     = history.Failed
+	Canceled   = history.Canceled // by others: nothing here cancels
+	Terminated = history.Terminated
+)
+
 // Failure is what user code reported when it did not succeed.
 type Failure = history.Failure
 

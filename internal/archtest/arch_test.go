@@ -57,6 +57,7 @@ var tests = map[string][]string{
 	"client":          {".", "httpapi", "internal/worker", "store/memory"},
 	"httpapi":         {".", "internal/worker", "store/memory", "client"},
 	"cmd/perdure":     {"."},
+	"examples/...":    {"engine", "internal/worker", "store/memory"},
 }
 
 // apart are rooms that stand apart: they may import whatever is public, and
