@@ -290,3 +290,16 @@ func TestHostRulesOfHostJSON(t *testing.T) {
 		t.Errorf("RaiseEvent over HTTP error = %v, want ErrNotFound whatever host.json says", err)
 	}
 }
+
+func TestConfig_21_RulesWithoutAHost(t *testing.T) {
+	c, release, err := connect(t, withHostJSON(t, `"overridableExistingInstanceStates":"anystate"`), "", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	for range 2 {
+		if _, err := c.StartNew(t.Context(), "Any", nil, client.StartOptions{ID: "x"}); err != nil {
+			t.Errorf("StartNew of an id in use error: %v", err)
+		}
+	}
+}
