@@ -47,11 +47,13 @@ bench:
 build:
 	$(GO) build -o bin/perdure ./cmd/perdure
 
-# A C compiler for the race detector, curl for the docs' examples.
+# A C compiler for the race detector, curl for the docs' examples, Node.js and npm
+# for the JavaScript client.
 needs:
 	@missing=; \
 	command -v gcc >/dev/null || command -v clang >/dev/null || missing="gcc libc6-dev"; \
 	command -v curl >/dev/null || missing="$$missing curl ca-certificates"; \
+	command -v node >/dev/null && command -v npm >/dev/null || missing="$$missing nodejs npm"; \
 	if [ -n "$$missing" ]; then \
 	  echo "installing $$missing"; \
 	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \

@@ -11,6 +11,7 @@ import (
 
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/test/process"
 )
 
 const (
@@ -22,21 +23,21 @@ const (
 // TestKilledFiftyTimes has clients start 1,000 orchestrations of all kinds, and
 // raise events, while the program is killed fifty times at random moments.
 func TestKilledFiftyTimes(t *testing.T) {
-	program, folder := build(t), t.TempDir()
+	program, folder := process.Build(t, "./program"), t.TempDir()
 	work := newWork()
 	for kill := range kills {
-		p := begin(t, program, folder)
+		p := process.Begin(t, program, folder)
 		// Each life gets its share of the starts, so that every kill hits a
 		// program under load; the moment is anywhere in and after it.
-		ctx, cancel := context.WithCancel(p.gone)
-		time.AfterFunc(2*time.Millisecond+rand.N(100*time.Millisecond), p.kill)
+		ctx, cancel := context.WithCancel(p.Gone)
+		time.AfterFunc(2*time.Millisecond+rand.N(100*time.Millisecond), p.Kill)
 		work.drive(ctx, p.Client, (kill+1)*instances/(kills+2))
-		<-p.gone.Done()
+		<-p.Gone.Done()
 		cancel()
 		t.Logf("kill %d: %d of %d started, %d events raised", kill+1, work.next, instances, len(work.raised))
 	}
 
-	p := begin(t, program, folder)
+	p := process.Begin(t, program, folder)
 	work.drive(t.Context(), p.Client, instances)
 	for i := range instances {
 		id := work.id(i)
@@ -49,7 +50,7 @@ func TestKilledFiftyTimes(t *testing.T) {
 			t.Errorf("%s ended %s with %s, want Completed with %s", id, status.Status, status.Output, want)
 		}
 	}
-	p.stop(t)
+	p.Stop(t)
 	checkStore(t, folder)
 }
 

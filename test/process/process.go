@@ -1,4 +1,6 @@
-package crash
+// Package process runs the function apps of tests as programs of their own, so
+// that they can be killed.
+package process
 
 import (
 	"bufio"
@@ -14,29 +16,30 @@ import (
 	"github.com/perdure/perdure/client"
 )
 
-// build compiles the program under test.
-func build(t *testing.T) string {
+// Build compiles the program in dir and returns where it is.
+func Build(t *testing.T, dir string) string {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "program")
-	if out, err := exec.Command("go", "build", "-o", path, "./program").CombinedOutput(); err != nil {
-		t.Fatalf("go build ./program: %v\n%s", err, out)
+	if out, err := exec.Command("go", "build", "-o", path, dir).CombinedOutput(); err != nil {
+		t.Fatalf("go build %s: %v\n%s", dir, err, out)
 	}
 	return path
 }
 
-// process is a running program.
-type process struct {
+// Process is a running program.
+type Process struct {
 	*client.Client
 	cmd  *exec.Cmd
 	errs bytes.Buffer
-	gone context.Context // ends when the process has
+	Gone context.Context // ends when the process has
 }
 
 var startURL = regexp.MustCompile(`start: +\[POST\] (http://[^/]+)/`)
 
-// begin starts the program on folder and returns when it serves.
-func begin(t *testing.T, path, folder string) *process {
+// Begin starts the program at path on folder and returns when it serves.
+func Begin(t *testing.T, path, folder string) *Process {
 	t.Helper()
-	p := &process{cmd: exec.Command(path, "--port", "0", "--data-dir", folder)}
+	p := &Process{cmd: exec.Command(path, "--port", "0", "--data-dir", folder)}
 	p.cmd.Dir = folder
 	p.cmd.Stderr = &p.errs
 	out, err := p.cmd.StdoutPipe()
@@ -58,7 +61,7 @@ func begin(t *testing.T, path, folder string) *process {
 		t.Fatalf("the program does not serve: %v\n%s", p.cmd.Wait(), &p.errs)
 	}
 	gone, cancel := context.WithCancelCause(context.Background())
-	p.gone = gone
+	p.Gone = gone
 	go func() { // ends with the process; whoever asks gone has waited for it
 		for lines.Scan() {
 		}
@@ -67,17 +70,17 @@ func begin(t *testing.T, path, folder string) *process {
 	return p
 }
 
-// kill ends the process as kill -9 does.
-func (p *process) kill() {
+// Kill ends the process as kill -9 does.
+func (p *Process) Kill() {
 	p.cmd.Process.Kill()
-	<-p.gone.Done()
+	<-p.Gone.Done()
 }
 
-// stop ends the process as Ctrl-C does.
-func (p *process) stop(t *testing.T) {
+// Stop ends the process as Ctrl-C does.
+func (p *Process) Stop(t *testing.T) {
 	t.Helper()
 	p.cmd.Process.Signal(os.Interrupt)
-	<-p.gone.Done()
+	<-p.Gone.Done()
 	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("the program ended with %d after an interrupt\n%s", code, &p.errs)
 	}
