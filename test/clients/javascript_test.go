@@ -144,9 +144,9 @@ func systemKey(t *testing.T, path string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var keys []struct{ Name, Value string }
-	if err := json.Unmarshal(text, &keys); err != nil || len(keys) == 0 {
+	var file struct{ SystemKeys []struct{ Value string } }
+	if err := json.Unmarshal(text, &file); err != nil || len(file.SystemKeys) == 0 {
 		t.Fatalf("%s: %v", path, err)
 	}
-	return keys[0].Value
+	return file.SystemKeys[0].Value
 }
