@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -50,6 +51,43 @@ func TestAnImportedInstanceGoesOn(t *testing.T) {
 		s.settle()
 		s.wantField("y", "output", "7")
 		s.wantField("x", "runtimeStatus", `"Running"`)
+	})
+}
+
+func TestHTTP_117to120_Rewind(t *testing.T) {
+	said.Store(0)
+	failed.Store(0)
+	withSite(t, func(s *site) {
+		s.finish("Flaky/x", "")
+		s.wantField("x", "runtimeStatus", `"Failed"`)
+		var plan struct {
+			InstanceID string
+			Undone     []struct{ Kind, Name string }
+			Rewound    []string
+		}
+		if err := json.Unmarshal(s.want(200, post, instances+"/x/rewind?dryRun=true", "").Body.Bytes(), &plan); err != nil {
+			t.Fatal(err)
+		}
+		if plan.InstanceID != "x" || len(plan.Undone) != 1 || plan.Undone[0].Name != "FailOnce" || plan.Rewound == nil {
+			t.Errorf("plan = %+v, want FailOnce undone", plan)
+		}
+		s.wantField("x", "runtimeStatus", `"Failed"`)
+		s.wantError(400, post, instances+"/x/rewind?dryRun=1", "")
+		s.wantEmpty(202, post, instances+"/x/rewind?reason=fixed", "")
+		s.settle()
+		// Say has run once, FailOnce twice: the facts are kept.
+		s.wantField("x", "output", `"say 1, fail 2"`)
+		s.wantText(412, post, instances+"/x/rewind", "")
+		s.wantText(412, post, instances+"/x/rewind?dryRun=true", "")
+		s.wantText(404, post, instances+"/nobody/rewind", "")
+		s.wantText(404, post, instances+"/no+body/rewind", "")
+		for _, name := range []string{"Wait", "Slow"} {
+			id := s.start(name, "")["id"]
+			s.settle()
+			s.wantText(412, post, instances+"/"+id+"/rewind", "")
+		}
+		s.finish("Flaky/a%20b", "")
+		s.wantEmpty(202, post, instances+"/a+b/rewind", "")
 	})
 }
 
