@@ -54,6 +54,28 @@ func TestAnImportedInstanceGoesOn(t *testing.T) {
 	})
 }
 
+func TestExplain(t *testing.T) {
+	withSite(t, func(s *site) {
+		s.wantEmpty(404, get, instances+"/nobody/explain", "")
+		s.start("Wait/x", "")
+		s.settle()
+		var e struct {
+			InstanceID, RuntimeStatus, Summary, Action, Advice string
+			Waits                                              []struct{ Kind, Name string }
+		}
+		if err := json.Unmarshal(s.want(200, get, instances+"/x/explain", "").Body.Bytes(), &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.InstanceID != "x" || e.RuntimeStatus != "Running" || e.Summary == "" || e.Action != "raise-event" || len(e.Waits) != 1 || e.Waits[0].Kind != "event" || e.Waits[0].Name != "go" {
+			t.Errorf("explanation of an instance that waits = %+v", e)
+		}
+		id := s.finish("Echo", "")
+		if got := bodyOf(s.want(200, get, instances+"/"+id+"/explain", "")); !strings.Contains(got, `"waits":[]`) {
+			t.Errorf("explanation of an ended instance = %s, want no waits", got)
+		}
+	})
+}
+
 func TestHTTP_117to120_Rewind(t *testing.T) {
 	said.Store(0)
 	failed.Store(0)
