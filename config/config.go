@@ -39,6 +39,7 @@ type Config struct {
 	LocalHTTPPort    int    // of local.settings.json Host; 0 when absent
 	LocalHTTPAddress string // of local.settings.json Host; empty when absent
 
+	LocalRPC   bool // worker processes on this machine manage instances through an endpoint of their own, without a key
 	Management Management
 	Retention  Retention
 

@@ -37,6 +37,9 @@ func announce(o Options, app *perdure.App, cfg *config.Config, at address, info 
 	fmt.Fprintf(w, "\tterminate: [POST] %s/instances/{instanceId}/terminate?reason={text}\n", base)
 	fmt.Fprintf(w, "\tsuspend:   [POST] %s/instances/{instanceId}/suspend?reason={text}\n", base)
 	fmt.Fprintf(w, "\tresume:    [POST] %s/instances/{instanceId}/resume?reason={text}\n\n", base)
+	if info.RPCBaseURL != "" {
+		fmt.Fprintf(w, "Local RPC endpoint: %s\n\n", info.RPCBaseURL)
+	}
 	if at.keyed {
 		fmt.Fprintf(w, "A key is needed, as x-functions-key or code: it is in %s\n\n", keysPath(cfg.DataDir))
 	}

@@ -18,6 +18,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"net/http"
 	"os"
 	"sync"
 	"time"
@@ -65,6 +67,9 @@ type Info struct {
 	URL     string // of the HTTP server, without a path
 	TaskHub string
 	Client  *client.Client // of the app's hub, in this process
+	// RPCBaseURL is where worker processes of this machine manage instances, with
+	// a slash at its end; empty unless localRpcEndpointEnabled.
+	RPCBaseURL string
 }
 
 // Run serves app until ctx ends and everything is stored. Mistakes in the app,
@@ -121,18 +126,39 @@ func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config,
 	if err != nil {
 		return err
 	}
+	listeners := []net.Listener{listener}
+	if cfg.LocalRPC {
+		rpc, err := listenRPC()
+		if err != nil {
+			return errors.Join(err, listener.Close())
+		}
+		listeners = append(listeners, rpc)
+	}
 	hubs := newHubs(db, cfg, engineOptions(cfg, o, log))
 	own, err := hubs.run(store, app)
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		for _, l := range listeners {
+			err = errors.Join(err, l.Close())
+		}
+		return err
 	}
 	info := Info{URL: at.url(listener.Addr()), TaskHub: store.Name()}
 	endpointKey := rand.Text()
-	handler, c := newAPI(own, o.HTTP, info.URL, endpointKey, apiOptions(own, at, keys, endpointKey))
+	options := apiOptions(own, at, keys, endpointKey)
+	if cfg.LocalRPC {
+		info.RPCBaseURL = rpcBaseURL(listeners[1])
+		options.RPCBaseURL = info.RPCBaseURL
+	}
+	handler, c := newAPI(own, o.HTTP, info.URL, endpointKey, options)
 	info.Client = c
-	server := httpapi.NewServer(handler)
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }() // ended by Shutdown or Close, awaited below
+	servers := []*http.Server{httpapi.NewServer(handler)}
+	if cfg.LocalRPC {
+		servers = append(servers, httpapi.NewServer(httpapi.New(rpcOptions(options, info.URL))))
+	}
+	served := make(chan error, len(servers))
+	for i, server := range servers {
+		go func() { served <- server.Serve(listeners[i]) }() // ended by Shutdown or Close, awaited below
+	}
 
 	removeEndpoint, err := writeEndpoint(cfg.DataDir, info.URL, endpointKey)
 	if err == nil {
@@ -149,8 +175,10 @@ func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config,
 	down := make(chan struct{})
 	go func() { // awaited below
 		defer close(down)
-		if server.Shutdown(closing) != nil {
-			server.Close()
+		for _, server := range servers {
+			if server.Shutdown(closing) != nil {
+				server.Close()
+			}
 		}
 	}()
 	err = errors.Join(err, hubs.stop())

@@ -69,7 +69,7 @@ func (h *Handler) caller(r *request, to *route) string {
 			name = key.Name
 		}
 	}
-	if name == "" && h.open() {
+	if name == "" && (h.open() || h.LocalRPC) {
 		return CallerAnonymous
 	}
 	if name == "" && to != nil && to.link != "" && h.Links.Scope == ScopeInstance && h.opens(code, r.hubName(), r.id(), to.link) {

@@ -48,8 +48,14 @@ type Hub interface {
 // BasePath is where the API is, in any letter case; links always use it.
 const BasePath = "/runtime/webhooks/durabletask"
 
-// basePaths are all places of the API; the second is for 1.x callers.
-var basePaths = []string{BasePath, "/admin/extensions/DurableTaskExtension"}
+// RPCBasePath is where the API is for worker processes on the same machine.
+const RPCBasePath = "/durabletask"
+
+// Where handlers serve the API; the second place is for 1.x callers.
+var (
+	basePaths    = []string{BasePath, "/admin/extensions/DurableTaskExtension"}
+	rpcBasePaths = []string{RPCBasePath}
+)
 
 // Limits of a request.
 const (
@@ -87,6 +93,13 @@ type Options struct {
 	// cookies and the like. None: no page of another origin gets anywhere.
 	AllowedOrigins   []string
 	AllowCredentials bool
+
+	// LocalRPC serves the API at [RPCBasePath] and nowhere else, and asks for no
+	// key: worker processes of this machine have none.
+	LocalRPC bool
+	// RPCBaseURL is where such a handler is served, for client bindings; empty:
+	// nowhere.
+	RPCBaseURL string
 
 	// Other answers what is not the API's, after the same checks of host, origin
 	// and key. nil: 404.
@@ -173,7 +186,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (response, error
 			return response{}, refuse(http.StatusForbidden, "requests from web pages of other origins are refused")
 		}
 	}
-	path, ours := relativePath(r.URL.EscapedPath())
+	path, ours := h.relativePath(r.URL.EscapedPath())
 	if !ours && h.Other == nil {
 		return response{code: http.StatusNotFound}, nil
 	}
@@ -202,8 +215,12 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (response, error
 }
 
 // relativePath cuts a base path off an escaped path.
-func relativePath(path string) (string, bool) {
-	for _, base := range basePaths {
+func (h *Handler) relativePath(path string) (string, bool) {
+	bases := basePaths
+	if h.LocalRPC {
+		bases = rpcBasePaths
+	}
+	for _, base := range bases {
 		if len(path) >= len(base) && strings.EqualFold(path[:len(base)], base) {
 			rest := path[len(base):]
 			return rest, rest == "" || rest[0] == '/'

@@ -14,3 +14,14 @@ func checkStatus(r *request, id history.InstanceID) response {
 	})
 	return response{code: http.StatusAccepted, location: l.StatusQueryGetURI, retryAfter: 10, body: l.JSON()}
 }
+
+// binding is ours: the object that clients in other languages are made of
+// (spec/http-api.md 7). It holds the first key, so no link opens it.
+func binding(r *request) (response, error) {
+	code := ""
+	if h := r.handler; !h.open() && h.Links.Scope != ScopeNone {
+		code = h.Keys[0].Value
+	}
+	b := links.ClientBinding(r.origin()+BasePath, r.taskHub, r.connection, code, r.handler.RPCBaseURL)
+	return response{code: http.StatusOK, body: b.JSON()}, nil
+}

@@ -72,7 +72,7 @@ func TestOpenAPIDescribesEveryRoute(t *testing.T) {
 	}
 	slices.Sort(got)
 	want := []string{
-		"DELETE /instances", "DELETE /instances/{id}", "GET /counts", "GET /instances", "GET /instances/{id}", "GET /instances/{id}/explain",
+		"DELETE /instances", "DELETE /instances/{id}", "GET /binding", "GET /counts", "GET /instances", "GET /instances/{id}", "GET /instances/{id}/explain",
 		"GET /instances/{id}/export", "GET /openapi.json", "POST /import", "POST /instances/{id}/raiseEvent/{event}", "POST /instances/{id}/restart",
 		"POST /instances/{id}/resume", "POST /instances/{id}/rewind", "POST /instances/{id}/suspend", "POST /instances/{id}/terminate",
 		"POST /makeprimary", "POST /orchestrators/{name}", "POST /orchestrators/{name}/{id}",

@@ -197,6 +197,11 @@ var routes = []route{
 		},
 	},
 	{
+		method: http.MethodGet, pattern: "binding", serve: binding,
+		name: "clientBinding", summary: "The object that a client of durable-functions in another language is made of.",
+		answers: []answer{{200, "The binding. With a key that links may hold, it is in there.", links.Binding{}}},
+	},
+	{
 		method: http.MethodGet, pattern: "openapi.json", serve: openAPI,
 		name: "openAPI", summary: "This document.",
 		answers: []answer{{200, "OpenAPI 3.1.", anyJSON}},

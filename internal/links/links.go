@@ -5,8 +5,6 @@
 package links
 
 import (
-	"bytes"
-	"encoding/json"
 	"net/url"
 	"strings"
 )
@@ -96,10 +94,4 @@ func because(link, reason string) string {
 
 // JSON is the check-status payload. Unlike json.Marshal it leaves & as it is,
 // so that the links can be copied out of the text.
-func (l Links) JSON() []byte {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.Encode(l) // strings always encode
-	return bytes.TrimRight(b.Bytes(), "\n")
-}
+func (l Links) JSON() []byte { return encode(l) }

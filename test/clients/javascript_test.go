@@ -3,6 +3,8 @@ package clients
 import (
 	"context"
 	"encoding/json"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,14 +19,12 @@ import (
 func TestJavaScriptClient(t *testing.T) {
 	install(t)
 	t.Run("local endpoint", func(t *testing.T) {
-		info, _ := serve(t, false)
-		b := binding(info, "none")
-		b.RPCBaseURL = info.URL + "/runtime/webhooks/durabletask/"
-		drive(t, b)
+		info, _ := serve(t, `{"localRpcEndpointEnabled": true}`)
+		drive(t, binding(t, info, ""))
 	})
 	t.Run("webhooks with a key", func(t *testing.T) {
-		info, key := serve(t, true)
-		drive(t, binding(info, key))
+		info, key := serve(t, `{"management": {"requireKey": true}}`)
+		drive(t, binding(t, info, key))
 	})
 }
 
@@ -53,14 +53,13 @@ func npm(t *testing.T, args ...string) {
 	}
 }
 
-// serve runs the app until the test ends and returns how it is reached.
-func serve(t *testing.T, requireKey bool) (info host.Info, key string) {
+// serve runs the app with those settings until the test ends and returns how it
+// is reached.
+func serve(t *testing.T, settings string) (info host.Info, key string) {
 	dir := t.TempDir()
-	if requireKey {
-		text := `{"version": "2.0", "extensions": {"durableTask": {"management": {"requireKey": true}}}}`
-		if err := os.WriteFile(filepath.Join(dir, "host.json"), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
+	text := `{"version": "2.0", "extensions": {"durableTask": ` + settings + `}}`
+	if err := os.WriteFile(filepath.Join(dir, "host.json"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	ready, ended := make(chan host.Info, 1), make(chan error, 1)
@@ -82,57 +81,33 @@ func serve(t *testing.T, requireKey bool) (info host.Info, key string) {
 		ended <- err
 		t.Fatalf("the host ended: %v", err)
 	}
-	if requireKey {
-		key = systemKey(t, filepath.Join(dir, "data", "keys.json"))
-	}
-	return info, key
+	return info, systemKey(t, filepath.Join(dir, "data", "keys.json"))
 }
 
-// clientBinding is what a Functions host gives to the client of a function
-// (spec/http-api.md 7).
-type clientBinding struct {
-	TaskHubName    string            `json:"taskHubName"`
-	CreationURLs   map[string]string `json:"creationUrls"`
-	ManagementURLs map[string]string `json:"managementUrls"`
-	BaseURL        string            `json:"baseUrl"`
-	Required       string            `json:"requiredQueryStringParameters"`
-	RPCBaseURL     string            `json:"rpcBaseUrl,omitempty"`
-}
-
-func binding(info host.Info, code string) clientBinding {
-	base := info.URL + "/runtime/webhooks/durabletask"
-	instance, query := base+"/instances/INSTANCEID", "taskHub="+info.TaskHub+"&connection=Storage&code="+code
-	return clientBinding{
-		TaskHubName: info.TaskHub,
-		CreationURLs: map[string]string{
-			"createNewInstancePostUri":          base + "/orchestrators/{functionName}[/{instanceId}]?code=" + code,
-			"createAndWaitOnNewInstancePostUri": base + "/orchestrators/{functionName}[/{instanceId}]?timeout={timeoutInSeconds}&pollingInterval={intervalInSeconds}&code=" + code,
-		},
-		ManagementURLs: map[string]string{
-			"id":                    "INSTANCEID",
-			"statusQueryGetUri":     instance + "?" + query,
-			"sendEventPostUri":      instance + "/raiseEvent/{eventName}?" + query,
-			"terminatePostUri":      instance + "/terminate?reason={text}&" + query,
-			"rewindPostUri":         instance + "/rewind?reason={text}&" + query,
-			"purgeHistoryDeleteUri": instance + "?" + query,
-			"restartPostUri":        instance + "/restart?" + query,
-			"suspendPostUri":        instance + "/suspend?reason={text}&" + query,
-			"resumePostUri":         instance + "/resume?reason={text}&" + query,
-		},
-		BaseURL:  base,
-		Required: "code=" + code,
-	}
-}
-
-// drive runs the JavaScript tests with b.
-func drive(t *testing.T, b clientBinding) {
-	text, err := json.Marshal(b)
+// binding asks the host for what a client is made of (spec/http-api.md 7).
+func binding(t *testing.T, info host.Info, key string) []byte {
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, info.URL+"/runtime/webhooks/durabletask/binding", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	req.Header.Set("x-functions-key", key)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("GET binding: %d %s, %v", res.StatusCode, body, err)
+	}
+	return body
+}
+
+// drive runs the JavaScript tests with a binding.
+func drive(t *testing.T, binding []byte) {
 	cmd := exec.CommandContext(t.Context(), "node", "--test", "client.test.mjs")
 	cmd.Dir = "js"
-	cmd.Env = append(os.Environ(), "PERDURE_BINDING="+string(text))
+	cmd.Env = append(os.Environ(), "PERDURE_BINDING="+string(binding))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
