@@ -152,8 +152,11 @@ func checkTurns(turns []history.Turn) error {
 		if err := c.time(turn); err != nil {
 			return fmt.Errorf("turn %d: %w", i+1, err)
 		}
-		if len(turn.Events) == 0 && i == 0 {
+		switch empty := len(turn.Events) == 0; {
+		case empty && i == 0:
 			return fmt.Errorf("turn 1: it has no events; the first is ExecutionStarted")
+		case empty && c.ended:
+			return fmt.Errorf("turn %d: it comes after ExecutionCompleted", i+1)
 		}
 		for k := range turn.Events {
 			ev := &turn.Events[k]

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -305,11 +306,16 @@ func TestImportRefusesWhatMakesNoSense(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		w.raise(id, "Go", nil)
 		w.ended(id, history.Completed)
+		done := w.export(id)
 		for _, tt := range []struct {
 			name  string
 			spoil func(a *engine.Archive)
 			want  string
 		}{
+			{"a turn after the end", func(a *engine.Archive) {
+				last := done.Turns[len(done.Turns)-1]
+				*a = engine.Archive{Instance: done.Instance, Turns: append(done.Turns[:len(done.Turns):len(done.Turns)], history.Turn{Seq: last.Seq + 1, At: last.At.Add(time.Second)})}
+			}, "it comes after ExecutionCompleted"},
 			{"an id", func(a *engine.Archive) { a.Instance.ID = "a/b" }, "instance: instance id"},
 			{"no name", func(a *engine.Archive) { a.Instance.Name = "" }, "instance: its orchestrator's name"},
 			{"another name", func(a *engine.Archive) { a.Instance.Name = "Other" }, `ExecutionStarted names "Shapes"`},
@@ -357,5 +363,62 @@ func TestImportRefusesWhatMakesNoSense(t *testing.T) {
 		if counts, err := w.engine.Count(context.Background(), engine.Query{}); err != nil || counts.Total() != 2 {
 			w.Errorf("Count = %v, %v, want nothing but the original and its child", counts, err)
 		}
+	})
+}
+
+// A rewound history has a start record in its midst. It is imported before its
+// first turn, and after it.
+func TestImportOfARewoundInstanceGoesOn(t *testing.T) {
+	contract(t, steps(func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
+		out, err := inOrder(ctx, step{Name: "A"}, step{Name: "B", Fails: 1})
+		if err != nil {
+			return "", err
+		}
+		last, err := perdure.WaitForExternalEvent[string](ctx, "Go").Await()
+		return out + " " + last, err
+	}), func(w *world) {
+		id := w.mustStart("Main", "", client.StartOptions{})
+		w.ended(id, history.Failed)
+		w.end()
+		w.startWith(nil)
+		w.rewound(id)
+		pending := w.export(id)
+		w.crash()
+		w.settle()
+		running := w.export(id)
+		for name, a := range map[string]engine.Archive{"pending": pending, "running": running} {
+			if a.Instance.Status.String() != map[string]string{"pending": "Pending", "running": "Running"}[name] ||
+				!slices.ContainsFunc(a.Turns[1:], func(turn history.Turn) bool {
+					return turn.Start() && slices.ContainsFunc(turn.Events, func(ev history.Event) bool { return ev.Kind == history.ExecutionRewound })
+				}) {
+				w.Fatalf("the %s archive is %s and has the turns %+v, want a start record in their midst", name, a.Instance.Status, a.Turns)
+			}
+			w.mustImport(a, name)
+			w.settle()
+			w.explained(name, "raise-event", name, `"Go"`)
+			if n := w.count(name, history.ExecutionRewound); n != 1 {
+				w.Errorf("the %s copy shows %d rewinds, want 1", name, n)
+			}
+			w.raise(name, "Go", "on")
+			w.output(name, `"A1 B2 on"`)
+		}
+		w.raise(id, "Go", "on")
+		w.output(id, `"A1 B2 on"`)
+		w.ran(map[string]int64{"A": 1, "B": 3}) // A never again
+	})
+}
+
+// What was imported as Failed can be rewound here.
+func TestImportOfAFailedInstanceCanBeRewound(t *testing.T) {
+	contract(t, steps(func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
+		return inOrder(ctx, step{Name: "A"}, step{Name: "B", Fails: 1})
+	}), func(w *world) {
+		id := w.mustStart("Main", "", client.StartOptions{})
+		w.ended(id, history.Failed)
+		w.mustImport(w.export(id), "copy")
+		w.explained("copy", "rewind", "copy", `because the activity "Step" failed`)
+		w.rewound("copy")
+		w.output("copy", `"A1 B2"`)
+		w.ran(map[string]int64{"A": 1, "B": 2})
 	})
 }

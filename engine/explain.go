@@ -33,6 +33,11 @@ func (e *Engine) explain(ctx context.Context, id history.InstanceID, budget *int
 	for i := range a.Turns {
 		s.state.Apply(&a.Turns[i])
 	}
+	if s.row.Status == history.Failed {
+		if err := e.explainFailure(ctx, &s, budget); err != nil {
+			return Explanation{}, err
+		}
+	}
 	if s.row.Status.Terminal() {
 		return s.ended(), nil
 	}
@@ -117,6 +122,14 @@ func (e *Engine) look(s *situation) {
 		return
 	}
 	s.held, s.busy, s.inbox = inst.held, inst.running || inst.queued || inst.inFlight, len(inst.inbox)+len(inst.taken)
+	for i := range inst.inbox {
+		switch inst.inbox[i].event.Kind {
+		case history.ExecutionResumed:
+			s.resumed = true
+		case history.ExecutionSuspended:
+			s.resumed = false
+		}
+	}
 	s.tasks = make(map[int32]attempt, len(inst.tasks))
 	for id, a := range inst.tasks {
 		s.tasks[id] = attempt{held: a.held, running: a.running.Load()}
@@ -133,12 +146,18 @@ type situation struct {
 
 	busy     bool  // it is being decided about
 	inbox    int   // events that no turn has taken in
+	resumed  bool  // they resume it
 	held     *Hold // of its orchestrator; nil: none
 	tasks    map[int32]attempt
 	slots    int // activities that run at a time
 	children map[history.InstanceID]child
 	awaits   []history.Await
 	unknown  error // why awaits is not known
+
+	// Of a Failed instance:
+	fault *fault           // the call behind its failure; nil: its own code
+	top   history.Instance // the topmost one whose rewind rewinds it: itself, or above
+	deaf  string           // the parent of top, when a rewind of that would not; empty: it has none
 }
 
 // attempt is where a scheduled activity stands.
@@ -168,16 +187,18 @@ func (s *situation) explain() Explanation {
 	}
 	id := quoteID(s.row.ID)
 	switch {
+	case !s.hosted && s.suspended(): // the one can be done without the other
+		return say("resume", "It is suspended"+because(s.row.Reason)+" Nor does a host run this hub's functions.", "perdure resume --id "+id+", and start the function app of this hub.")
 	case !s.hosted:
-		return say("start", "No host runs this hub's functions, so nothing moves.", "Start the host of this hub.")
-	case s.held != nil && errors.Is(s.held.cause, history.ErrUnregistered):
+		return say("start", "No host runs this hub's functions, so nothing moves.", "Start the function app of this hub.")
+	case s.held != nil && errors.Is(s.held.cause, history.ErrUnregistered), errors.Is(s.unknown, history.ErrUnregistered):
 		return say("deploy", fmt.Sprintf("The host does not know the orchestrator %q.", s.row.Name), fmt.Sprintf("Deploy a host that registers the orchestrator %q.", s.row.Name))
 	case s.held != nil && errors.Is(s.held.cause, history.ErrParked):
-		return say("deploy", "It is parked because its code no longer fits its history: "+s.held.Reason+".", "Deploy the code that the instance began with.")
+		return say("deploy", "It is parked because its code no longer fits its history: "+sentence(s.held.Reason), "Deploy the code that the instance began with.")
 	case s.held != nil:
-		return say("wait", "Its turn could not run: "+s.held.Reason+".", fmt.Sprintf("Wait: it is tried again at %s; look into the host's log if that does not help.", stamp(s.held.RetryAt)))
-	case s.row.Status == history.Suspended:
-		return say("resume", "It is suspended"+because(s.row.Reason)+".", "perdure resume --id "+id)
+		return say("wait", "Its turn could not run: "+sentence(s.held.Reason), fmt.Sprintf("Wait: it is tried again at %s; look into the host's log if that does not help.", stamp(s.held.RetryAt)))
+	case s.suspended():
+		return say("resume", "It is suspended"+because(s.row.Reason), "perdure resume --id "+id)
 	case s.state.Turns == 0 && s.now.Before(s.row.ScheduledAt):
 		return say("wait", fmt.Sprintf("It is scheduled to start at %s.", stamp(s.row.ScheduledAt)), "Wait until then.")
 	case s.inbox > 0 || s.busy || len(s.state.Waiting) > 0:
@@ -217,7 +238,7 @@ func (s *situation) blocked(x Explanation) Explanation {
 		case history.TaskScheduled:
 			x.Summary = fmt.Sprintf("It waits for the activity %q.", ev.Name)
 			if h := s.tasks[ev.ID].held; h != nil {
-				x.Summary = fmt.Sprintf("It waits for the activity %q, which could not run: %s.", ev.Name, h.Reason)
+				x.Summary = fmt.Sprintf("It waits for the activity %q, which could not run: %s", ev.Name, sentence(h.Reason))
 				x.Advice = fmt.Sprintf("Wait: it is tried again at %s; look into the host's log if that does not help.", stamp(h.RetryAt))
 			}
 			return x
@@ -230,14 +251,17 @@ func (s *situation) blocked(x Explanation) Explanation {
 		return s.awaiting(x)
 	}
 	for _, ev := range open {
-		if ev.Kind == history.TimerCreated {
-			x.Summary = fmt.Sprintf("It waits for a timer that is due at %s.", stamp(ev.FireAt))
-			x.Advice = "Wait until then."
-			return x
+		if ev.Kind != history.TimerCreated {
+			continue
 		}
+		x.Summary, x.Advice = fmt.Sprintf("It waits for a timer that is due at %s.", stamp(ev.FireAt)), "Wait until then."
+		if after, ok := setbacks(s.turns)[ev.ID]; ok {
+			x.Summary = fmt.Sprintf("It waits for the timer, due at %s, that was set when %s", stamp(ev.FireAt), sentence(after.String()))
+		}
+		return x
 	}
 	if s.unknown != nil {
-		x.Summary = "It waits, most likely for an external event; which one is not known: " + s.unknown.Error() + "."
+		x.Summary = "It waits, most likely for an external event; which one is not known: " + sentence(s.unknown.Error())
 		x.Advice = "Try again in a moment, or deploy code that fits its history."
 		return x
 	}
@@ -259,6 +283,9 @@ func (s *situation) awaiting(x Explanation) Explanation {
 	return x
 }
 
+// suspended reports whether the instance is suspended and nobody has resumed it.
+func (s *situation) suspended() bool { return s.row.Status == history.Suspended && !s.resumed }
+
 // waits lists what the instance waits for, oldest first.
 func (s *situation) waits() []Wait {
 	waits := []Wait{}
@@ -268,7 +295,7 @@ func (s *situation) waits() []Wait {
 	if h := s.held; h != nil {
 		waits = append(waits, Wait{Kind: "worker", Name: s.row.Name, Task: history.NoID, Since: h.Since, Due: h.RetryAt, Attempts: h.Attempts, Problem: h.Reason})
 	}
-	if s.row.Status == history.Suspended {
+	if s.suspended() {
 		waits = append(waits, Wait{Kind: "resume", Task: history.NoID, Since: s.suspendedAt(), Problem: reasonText(s.row.Reason)})
 	}
 	if s.state.Turns == 0 && s.now.Before(s.row.ScheduledAt) {
@@ -276,7 +303,7 @@ func (s *situation) waits() []Wait {
 	} else if s.inbox > 0 || len(s.state.Waiting) > 0 {
 		waits = append(waits, Wait{Kind: "turn", Task: history.NoID, Since: s.state.At})
 	}
-	deadlines := make(map[int32]bool)
+	deadlines, after := make(map[int32]bool), setbacks(s.turns)
 	for _, await := range s.awaits {
 		waits = append(waits, Wait{Kind: "event", Name: await.Event, Task: history.NoID, Since: s.state.At, Due: await.Until})
 		deadlines[await.Timer] = true
@@ -290,6 +317,9 @@ func (s *situation) waits() []Wait {
 		case history.TimerCreated:
 			if w.Kind = "timer"; deadlines[ev.ID] {
 				continue // the event's own
+			}
+			if before, ok := after[ev.ID]; ok {
+				w.Name, w.Attempts, w.Problem = before.call.Name, int(before.attempt), before.String()
 			}
 		case history.SubOrchestrationInstanceCreated:
 			w.Kind, w.Instance = "child", ev.Instance
@@ -337,52 +367,32 @@ func (s *situation) ended() Explanation {
 	case s.row.Status == history.Completed:
 		x.Action, x.Summary, x.Advice = "none", "It completed at "+at+".", "There is nothing to do."
 	case s.row.Status == history.Failed:
-		x.Action, x.Summary, x.Advice = "rewind", "It failed at "+at+".", "perdure rewind --id "+id
-		if end != nil && end.Failure != nil {
-			x.Summary = fmt.Sprintf("It failed at %s%s: %s", at, s.culprit(end.Failure), end.Failure)
-		}
+		return s.failure(x)
 	default:
 		x.Action, x.Summary, x.Advice = "restart", "It was terminated at "+at+".", "perdure restart --id "+id
 		if end != nil {
-			x.Summary = "It was terminated at " + at + because(end.Payload) + "."
+			x.Summary = "It was terminated at " + at + because(end.Payload)
 		}
 	}
 	return x
 }
 
-// culprit names the call whose failure ended the instance, if one did: the
-// newest that reported the same.
-func (s *situation) culprit(why *history.Failure) string {
-	calls := make(map[int32]*history.Event)
-	var failed *history.Event
-	for i := range s.turns {
-		for k := range s.turns[i].Events {
-			ev := &s.turns[i].Events[k]
-			if ev.Kind == history.TaskScheduled || ev.Kind == history.SubOrchestrationInstanceCreated {
-				calls[ev.ID] = ev
-			}
-			if ev.Failure != nil && ev.Kind != history.ExecutionCompleted && ev.Failure.Type == why.Type && ev.Failure.Message == why.Message {
-				failed = ev
-			}
-		}
-	}
-	if failed == nil || calls[failed.TaskID] == nil {
-		return ""
-	}
-	call := calls[failed.TaskID]
-	if call.Kind == history.SubOrchestrationInstanceCreated {
-		return fmt.Sprintf(" because its child %q (%s) failed", call.Instance, call.Name)
-	}
-	return fmt.Sprintf(" because the activity %q failed", call.Name)
-}
-
 func stamp(at time.Time) string { return at.UTC().Format(time.RFC3339) }
 
+// because ends a sentence with a reason, if there is one.
 func because(reason []byte) string {
 	if len(reason) == 0 {
-		return ""
+		return "."
 	}
-	return ": " + reasonText(reason)
+	return ": " + sentence(reasonText(reason))
+}
+
+// sentence ends a text that may end like one already.
+func sentence(text string) string {
+	if text = strings.TrimSpace(text); text != "" && strings.ContainsRune(".!?", rune(text[len(text)-1])) {
+		return text
+	}
+	return text + "."
 }
 
 func quoteID(id history.InstanceID) string { return quoteWord(string(id)) }

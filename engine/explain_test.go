@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -73,8 +74,8 @@ func TestExplainLive(t *testing.T) {
 			w.Errorf("waits of the kid = %+v, want one timer", y.Waits)
 		}
 		w.ended("boss", history.Failed)
-		w.explained("kid", "rewind", "kid", `activity "Fail" failed`)
-		w.explained("boss", "rewind", "boss", "out of stock")
+		w.explained("kid", "rewind", "boss", `the activity "Fail" failed: *errors.errorString: out of stock. A rewind of "boss"`)
+		w.explained("boss", "rewind", "boss", `the activity "Fail" of "kid" failed: *errors.errorString: out of stock.`)
 
 		w.mustStart("Lost", "", client.StartOptions{ID: "lost"})
 		w.settle()
@@ -82,4 +83,196 @@ func TestExplainLive(t *testing.T) {
 		w.mustStart("Boss", "", client.StartOptions{ID: "later", StartAt: time.Now().Add(time.Hour)})
 		w.explained("later", "wait", "later", "scheduled")
 	})
+}
+
+// The deepest failure is told of every instance of a failed tree, and what is
+// advised moves all of it.
+func TestExplainFailedTree(t *testing.T) {
+	contract(t, addTree, func(w *world) {
+		w.mustStart("Root", "mended", client.StartOptions{ID: "root"})
+		w.ended("root", history.Failed)
+		ids := w.instances("")
+		if len(ids) != 3 {
+			w.Fatalf("instances = %v, want three", ids)
+		}
+		for _, id := range ids {
+			x := w.explained(id, "rewind", "root", `B failed.`)
+			if !strings.Contains(x.Summary, `the activity "Step"`) || x.Advice != "perdure rewind --id root" || len(x.Waits) != 0 {
+				w.Errorf("Explain(%s) = %+v, want the activity, and the rewind of root", id, x)
+			}
+			if above := strings.Contains(x.Summary, `A rewind of "root" rewinds it too.`); above != (id != "root") {
+				w.Errorf("summary of %s = %s", id, x.Summary)
+			}
+		}
+		w.mark("mended")
+		w.rewound("root")
+		w.completed("root")
+		for _, id := range ids {
+			w.explained(id, "none", id, "completed")
+		}
+	})
+}
+
+// A Failed child that no rewind from above reaches: its parent went on, failed of
+// something else, is gone.
+func TestExplainFailedChildOfAnotherFate(t *testing.T) {
+	contract(t, func(w *world, app *perdure.App) {
+		addStep(w, app)
+		app.AddOrchestrator("Kid", func(*perdure.OrchestrationContext, string) (string, error) {
+			return "", errors.New("broken toy")
+		})
+		app.AddOrchestrator("Boss", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
+			_, err := perdure.OrchestratorRef[string, string]("Kid").Call(ctx, in, perdure.WithInstanceID("kid")).Await()
+			if _, err := perdure.WaitForExternalEvent[string](ctx, "Go").Await(); err != nil {
+				return "", err
+			}
+			if _, err := inOrder(ctx, step{Name: "S", Fails: 1}); err != nil {
+				return "", err
+			}
+			return "", err
+		})
+	}, func(w *world) {
+		ctx := context.Background()
+		w.mustStart("Boss", "", client.StartOptions{ID: "boss"})
+		w.settle()
+		w.explained("kid", "rewind", "kid", `: *errors.errorString: broken toy. A rewind is for itself alone: its parent, "boss" (Running), will not`)
+		w.raise("boss", "Go", nil)
+		w.ended("boss", history.Failed)
+		w.explained("boss", "rewind", "boss", `because the activity "Step" failed: *errors.errorString: S failed.`)
+		w.explained("kid", "rewind", "kid", `its parent, "boss" (Failed), will not`)
+		w.rewound("boss") // S succeeds now; what is left is the kid's failure
+		w.ended("boss", history.Failed)
+		w.explained("boss", "rewind", "boss", `because its child "kid" (Kid) failed: *errors.errorString: broken toy.`)
+		w.explained("kid", "rewind", "boss", `A rewind of "boss" rewinds it too.`)
+		if _, err := w.Purge(ctx, "boss", client.PurgeOptions{MustExist: true}); err != nil {
+			w.Fatalf("Purge = %v", err)
+		}
+		w.explained("kid", "rewind", "kid", `its parent, "boss" (no longer in this hub), will not`)
+	})
+}
+
+func TestExplainFailuresInParallel(t *testing.T) {
+	contract(t, steps(func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
+		a, b := doStep.Call(ctx, step{Name: "A", Fails: 1}), doStep.Call(ctx, step{Name: "B", Fails: 1})
+		_, err := perdure.WhenAll(ctx, a, b).Await()
+		return "", err
+	}), func(w *world) {
+		id := w.mustStart("Main", "", client.StartOptions{})
+		w.ended(id, history.Failed)
+		w.explained(id, "rewind", id, `the activity "Step" failed (and 1 more): *errors.errorString: A failed.`)
+	})
+}
+
+func TestExplainRetry(t *testing.T) {
+	contract(t, steps(func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
+		policy := perdure.RetryPolicy{FirstInterval: time.Hour, MaxAttempts: 3}
+		return doStep.Call(ctx, step{Name: "R", Fails: 2}, perdure.WithRetry(policy)).Await()
+	}), func(w *world) {
+		id := w.mustStart("Main", "", client.StartOptions{})
+		for _, want := range []struct{ attempt, due string }{{"1", "2000-01-01T01:00:00Z"}, {"2", "2000-01-01T02:00:00Z"}} {
+			w.settle()
+			x := w.explained(id, "wait", id, "due at "+want.due+`, that was set when attempt `+want.attempt+` of the activity "Step" failed: *errors.errorString: R failed.`)
+			if len(x.Waits) != 1 || x.Waits[0].Kind != "timer" || x.Waits[0].Name != "Step" || !strings.Contains(x.Waits[0].Problem, "attempt "+want.attempt) {
+				w.Errorf("waits = %+v, want the timer and attempt %s", x.Waits, want.attempt)
+			}
+			time.Sleep(time.Hour + time.Second)
+		}
+		w.output(id, `"R3"`)
+		w.explained(id, "none", id, "completed")
+	})
+}
+
+func TestExplainWithoutAHost(t *testing.T) {
+	contract(t, addCollector, func(w *world) {
+		id := w.mustStart("Collector", 0, client.StartOptions{})
+		w.settle()
+		w.explained(id, "raise-event", id, `"Go"`)
+		w.suspend(id, "audit")
+		w.settle()
+		w.stop()
+		w.startWith(nil)
+		x := w.explained(id, "resume", id, "It is suspended: audit. Nor does a host run")
+		if len(x.Waits) != 2 || x.Waits[0].Kind == x.Waits[1].Kind {
+			w.Errorf("waits = %+v, want a worker and a resume", x.Waits)
+		}
+		w.resume(id)
+		w.settle()
+		w.explained(id, "start", id, "No host runs")
+		w.crash()
+		w.settle()
+		w.explained(id, "raise-event", id, `"Go"`)
+		w.raise(id, "Go", nil)
+		w.completed(id)
+	})
+}
+
+// An explanation reads what the code waits for from the session that is parked in
+// memory, or runs the code for the purpose; the instance never notices.
+func TestExplainReadsTheCodeAndLeavesIt(t *testing.T) {
+	contract(t, func(w *world, app *perdure.App) {
+		app.AddOrchestrator("Two", func(ctx *perdure.OrchestrationContext, _ string) ([]string, error) {
+			w.mark("runs")
+			var got []string
+			for _, name := range []string{"First", "Second"} {
+				data, err := perdure.WaitForExternalEvent[string](ctx, name).Await()
+				if err != nil {
+					return nil, err
+				}
+				got = append(got, data)
+			}
+			return got, nil
+		})
+	}, func(w *world) {
+		id := w.mustStart("Two", "", client.StartOptions{})
+		w.settle()
+		runs := w.marked("runs")
+		for range 3 {
+			w.explained(id, "raise-event", id, `"First".`)
+		}
+		if again := w.marked("runs") - runs; again != 0 && w.options.CacheBytes >= 0 || again != 3 && w.options.CacheBytes < 0 {
+			w.Errorf("three explanations ran the code %d times; want none while it is in memory, else three", again)
+		}
+		w.raise(id, "First", "1")
+		w.settle()
+		w.explained(id, "raise-event", id, `"Second".`)
+		w.crash()
+		w.settle()
+		w.explained(id, "raise-event", id, `"Second".`)
+		w.raise(id, "Second", "2")
+		w.output(id, `["1","2"]`)
+	})
+}
+
+func TestExplainUnknownOrchestrator(t *testing.T) {
+	contract(t, addCollector, func(w *world) {
+		id := w.mustStart("Collector", 0, client.StartOptions{})
+		w.settle()
+		w.deploy(func(*world, *perdure.App) {})
+		w.settle()
+		w.explained(id, "deploy", id, `does not know the orchestrator "Collector"`)
+		w.raise(id, "Go", nil)
+		w.settle()
+		x := w.explained(id, "deploy", id, `does not know the orchestrator "Collector"`)
+		if i := slices.IndexFunc(x.Waits, func(wait engine.Wait) bool { return wait.Kind == "worker" }); i < 0 || x.Waits[i].Attempts != 1 || x.Waits[i].Due.IsZero() {
+			w.Errorf("waits = %+v, want a worker, tried once", x.Waits)
+		}
+		w.deploy(addCollector)
+		w.completed(id)
+	})
+}
+
+func TestExplainParkedCode(t *testing.T) {
+	before := first(callOf("A"))
+	register, test := changed(perdure.Park, before, first(callOf("B")), func(w *world, id string) {
+		x := w.explained(id, "deploy", id, "no longer fits its history")
+		if !strings.Contains(x.Summary, `"A"`) || !strings.Contains(x.Summary, `"B"`) {
+			w.Errorf("summary = %s, want that A became B", x.Summary)
+		}
+		w.deploy(func(w *world, app *perdure.App) {
+			app.OnNonDeterminism(perdure.Park)
+			app.AddOrchestrator("Changing", before)
+		})
+		w.completed(id)
+	})
+	contract(t, register, test)
 }

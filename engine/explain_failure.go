@@ -1,0 +1,212 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/perdure/perdure/history"
+)
+
+// This file tells about failures: of a tree of instances, which call is behind it and
+// whose rewind moves it; of a timer, which failed attempt it follows.
+
+// fault is a failed call that ended an instance, or a descendant of it.
+type fault struct {
+	Undone
+	caller history.InstanceID // whose call it was
+	others int                // calls that failed besides
+}
+
+// explainFailure adds to s, a Failed instance, what failed below it and what a
+// rewind of it, or of those above it, reaches.
+func (e *Engine) explainFailure(ctx context.Context, s *situation, budget *int) error {
+	if err := e.descend(ctx, s, budget); err != nil {
+		return err
+	}
+	return e.ascend(ctx, s, budget)
+}
+
+// descend looks for the call that really failed: that of the deepest descendant
+// that is still as its parent saw it end.
+func (e *Engine) descend(ctx context.Context, s *situation, budget *int) error {
+	row, turns := s.row, s.turns
+	for {
+		causes := survey(turns).causes()
+		if len(causes) == 0 {
+			return nil // its own code failed
+		}
+		others := len(causes) - 1
+		if s.fault != nil {
+			others += s.fault.others
+		}
+		s.fault = &fault{Undone: causes[0], caller: row.ID, others: others}
+		if s.fault.Kind != history.SubOrchestrationInstanceCreated || *budget <= 0 {
+			return nil
+		}
+		*budget--
+		child, err := e.Export(ctx, s.fault.Instance)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			return nil
+		case err != nil:
+			return err
+		}
+		parent := child.Instance.Parent
+		if !failed(child.Turns) || parent == nil || parent.InstanceID != row.ID || parent.TaskID != s.fault.Task {
+			return nil // it was rewound or replaced since
+		}
+		row, turns = child.Instance, child.Turns
+	}
+}
+
+// causes returns the failed calls that the end of a Failed instance names.
+func (p *past) causes() []Undone {
+	if p.ended == nil {
+		return nil
+	}
+	undone := p.undo(false)
+	maps.DeleteFunc(undone, func(task int32, _ moment) bool { return !slices.Contains(p.ended.Tasks, task) })
+	return p.describe(undone)
+}
+
+// ascend looks for the topmost ancestor whose rewind rewinds the instance too.
+func (e *Engine) ascend(ctx context.Context, s *situation, budget *int) error {
+	s.top = s.row
+	for s.top.Parent != nil && *budget > 0 {
+		*budget--
+		id := s.top.Parent.InstanceID
+		row, ok, err := e.store.FindInstance(ctx, id)
+		switch {
+		case err != nil:
+			return fmt.Errorf("find instance %s: %w", id, err)
+		case !ok:
+			s.deaf = fmt.Sprintf("%q (no longer in this hub)", id)
+			return nil
+		}
+		s.deaf = fmt.Sprintf("%q (%s)", id, row.Status)
+		if row.Status != history.Failed {
+			return nil
+		}
+		parent, err := e.Export(ctx, id)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			continue // purged just now
+		case err != nil:
+			return err
+		case !s.reached(&parent):
+			return nil
+		}
+		s.top, s.deaf = parent.Instance, ""
+	}
+	return nil
+}
+
+// reached reports whether a rewind of parent rewinds the topmost instance known.
+func (s *situation) reached(parent *Archive) bool {
+	if !failed(parent.Turns) {
+		return false
+	}
+	d, _ := rewind(parent.Instance, parent.Turns, RewindRequest{}, nil, s.now, "")
+	call := d.state.Open[s.top.Parent.TaskID]
+	return call != nil && call.Kind == history.SubOrchestrationInstanceCreated && call.Instance == s.top.ID
+}
+
+// failure tells about a Failed instance.
+func (s *situation) failure(x Explanation) Explanation {
+	x.Action, x.Target, x.Advice = "rewind", s.top.ID, "perdure rewind --id "+quoteID(s.top.ID)
+	x.Summary = "It failed at " + stamp(s.row.CompletedAt)
+	switch end := s.state.Completed; {
+	case s.fault != nil:
+		x.Summary += " because " + s.fault.tell(s.row.ID)
+	case end != nil && end.Failure != nil:
+		x.Summary += ": " + sentence(end.Failure.String())
+	default:
+		x.Summary += "."
+	}
+	switch above := s.top.ID != s.row.ID; {
+	case above && s.deaf != "":
+		x.Summary += fmt.Sprintf(" A rewind of %q rewinds it too; the parent of that, %s, will not learn of the outcome.", s.top.ID, s.deaf)
+	case above:
+		x.Summary += fmt.Sprintf(" A rewind of %q rewinds it too.", s.top.ID)
+	case s.deaf != "":
+		x.Summary += fmt.Sprintf(" A rewind is for itself alone: its parent, %s, will not learn of the outcome.", s.deaf)
+	}
+	return x
+}
+
+// tell names the call, as seen from the instance id, and its failure.
+func (f *fault) tell(id history.InstanceID) string {
+	var what string
+	own, child := f.caller == id, f.Kind == history.SubOrchestrationInstanceCreated
+	switch {
+	case own && child:
+		what = fmt.Sprintf("its child %q (%s)", f.Instance, f.Name)
+	case child:
+		what = fmt.Sprintf("%q (%s), a child of %q,", f.Instance, f.Name, f.caller)
+	case own:
+		what = fmt.Sprintf("the activity %q", f.Name)
+	default:
+		what = fmt.Sprintf("the activity %q of %q", f.Name, f.caller)
+	}
+	what += " failed"
+	if f.others > 0 {
+		what += fmt.Sprintf(" (and %d more)", f.others)
+	}
+	if f.Failure == nil {
+		return what + "."
+	}
+	return what + ": " + sentence(f.Failure.String())
+}
+
+// setback is a failed call, and which attempt at it failed.
+type setback struct {
+	call    *history.Event
+	attempt int32
+	failure *history.Failure
+}
+
+// setbacks returns, by timer, the failures in answer to which timers were set, as
+// retry policies do. History does not tie the two: in a turn that brought as many
+// failures as it set timers, they belong together in their order.
+func setbacks(turns []history.Turn) map[int32]setback {
+	p := survey(turns)
+	attempts := make(map[int32]int32)
+	failures, timers := make([][]setback, len(p.turns)), make([][]int32, len(p.turns))
+	for _, m := range p.events {
+		switch ev := m.event; ev.Kind {
+		case history.TaskScheduled:
+			attempts[ev.ID] = max(ev.Attempt, 1)
+		case history.ExecutionRewound: // each call that it undid is one attempt more
+			for _, id := range ev.Tasks {
+				attempts[id]++
+			}
+		case history.TaskFailed, history.SubOrchestrationInstanceFailed:
+			failures[m.turn] = append(failures[m.turn], setback{p.calls[ev.TaskID].event, attempts[ev.TaskID], ev.Failure})
+		case history.TimerCreated:
+			timers[m.turn] = append(timers[m.turn], ev.ID)
+		}
+	}
+	found := make(map[int32]setback)
+	for turn, ids := range timers {
+		for i, id := range ids {
+			if len(ids) == len(failures[turn]) && failures[turn][i].call != nil {
+				found[id] = failures[turn][i]
+			}
+		}
+	}
+	return found
+}
+
+func (b *setback) String() string {
+	text := fmt.Sprintf("attempt %d of the activity %q failed", b.attempt, b.call.Name)
+	if b.call.Kind == history.SubOrchestrationInstanceCreated {
+		text = fmt.Sprintf("the child %q failed", b.call.Instance)
+	}
+	if b.failure != nil {
+		text += ": " + b.failure.String()
+	}
+	return text
+}
