@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/perdure/perdure/client"
@@ -318,6 +319,24 @@ func TestHistory(t *testing.T) {
 		for _, err := range h.History(h.Context(), "x", client.HistoryOptions{Merged: true, After: 1}) {
 			h.refused("History(Merged, After)", err, client.ErrInvalidArgument)
 		}
+	}}})
+}
+
+func TestExplainOverEveryTransport(t *testing.T) {
+	run(t, []row{{8, "an explanation names what is awaited and the action that helps", false, func(h *hub) {
+		h.begin("Parent", "p", nil)
+		synctest.Wait()
+		for _, id := range []string{"p", "p:child"} {
+			got, err := h.Explain(h.Context(), id)
+			h.done("Explain", err)
+			want, err := h.engine.Explain(h.Context(), history.InstanceID(id))
+			h.done("Explain", err)
+			if got.Action != "raise-event" || got.Target != "p:child" || got.Summary != want.Summary || got.Advice != want.Advice || len(got.Waits) != len(want.Waits) {
+				h.Errorf("Explain(%s) = %+v, want %+v", id, got, want)
+			}
+		}
+		_, err := h.Explain(h.Context(), "nobody")
+		h.refused("Explain(nobody)", err, client.ErrNotFound)
 	}}})
 }
 

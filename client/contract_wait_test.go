@@ -174,6 +174,7 @@ func (h *hub) everything(id string) map[string]error {
 	return map[string]error{
 		"read GetStatus":         ignore(h.GetStatus(ctx, id, client.GetOptions{})),
 		"read History":           history,
+		"read Explain":           ignore(h.Explain(ctx, id)),
 		"read Export":            ignore(h.Export(ctx, id)),
 		"read PlanRewind":        ignore(h.PlanRewind(ctx, id, client.RewindOptions{})),
 		"Rewind":                 h.Rewind(ctx, id, client.RewindOptions{}),

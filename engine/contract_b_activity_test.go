@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -497,6 +498,82 @@ func TestB29_LongActivityRunsOnce(t *testing.T) {
 			if n := w.marked(d.String()); n != 1 {
 				w.Errorf("an activity of %s ran %d times, want 1", d, n)
 			}
+		}
+	})
+}
+
+// isolated is a store as a process sees it that another one has replaced without
+// its knowledge: what it commits arrives, too late, and it gets nothing back.
+type isolated struct {
+	engine.Store
+	replaced atomic.Bool
+	rejected atomic.Int64 // commits, since another one owns the partition
+}
+
+func (s *isolated) Acquire(ctx context.Context, partition int) (engine.Epoch, error) {
+	if s.replaced.Load() {
+		return 0, engine.ErrBroken
+	}
+	return s.Store.Acquire(ctx, partition)
+}
+
+func (s *isolated) Commit(ctx context.Context, deltas []*engine.Delta) error {
+	err := s.Store.Commit(ctx, deltas)
+	if errors.Is(err, engine.ErrFenced) {
+		s.rejected.Add(1)
+	}
+	return err
+}
+
+func TestB30_LateResultOfAnIsolatedOwnerIsRejected(t *testing.T) {
+	contract(t, func(w *world, app *perdure.App) {
+		app.AddActivity("Slow", func(context.Context, int) (int64, error) {
+			run := w.mark("runs")
+			if run == 1 {
+				time.Sleep(time.Hour)
+			}
+			w.mark("returned")
+			return run, nil
+		})
+		app.AddOrchestrator("Once", func(ctx *perdure.OrchestrationContext, _ int) (int64, error) {
+			got, err := perdure.ActivityRef[int, int64]("Slow").Call(ctx, 0).Await()
+			if err != nil {
+				return 0, err
+			}
+			_, err = ctx.CreateTimer(2 * time.Hour).Await()
+			return got, err
+		})
+	}, func(w *world) {
+		w.stop()
+		hub := w.inner
+		first := &isolated{Store: hub}
+		w.inner = first
+		w.start()
+		id := w.mustStart("Once", 0, client.StartOptions{})
+		w.settle()
+		store, end, run := w.store, w.end, w.worker
+		first.replaced.Store(true)
+		w.inner = hub
+		w.start() // beside the first one
+		w.settle()
+		if runs, returned := w.marked("runs"), w.marked("returned"); runs != 2 || returned != 1 {
+			w.Fatalf("the activity ran %d times and returned %d times, want 2 and 1", runs, returned)
+		}
+		time.Sleep(90 * time.Minute)
+		// Where the instance is not kept in memory the late one reads it, and finds
+		// that it has its result.
+		returned, rejected, kept := w.marked("returned"), first.rejected.Load(), w.options.CacheBytes == 0
+		if returned != 2 || kept && rejected == 0 {
+			w.Errorf("the activity returned %d times, %d commits were rejected; want 2 and at least 1", returned, rejected)
+		}
+		store.kill() // it may end as it likes
+		end()
+		run.Close()
+		if got := w.completed(id); got != "2" {
+			w.Errorf("output = %s, want 2: the result of the owner", got)
+		}
+		if n := w.count(id, history.TaskCompleted); n != 1 {
+			w.Errorf("history has %d results, want 1", n)
 		}
 	})
 }

@@ -22,7 +22,16 @@ func app() *perdure.App {
 	app := perdure.New()
 	app.AddOrchestrator("Echo", echo)
 	app.AddOrchestrator("Wait", wait)
+	app.AddOrchestrator("Timers", timers)
 	return app
+}
+
+// timers takes n actions.
+func timers(ctx *perdure.OrchestrationContext, n int) (int, error) {
+	for range n {
+		ctx.CreateTimer(0)
+	}
+	return n, nil
 }
 
 func echo(_ *perdure.OrchestrationContext, in json.RawMessage) (json.RawMessage, error) {
@@ -288,6 +297,21 @@ func TestHostRulesOfHostJSON(t *testing.T) {
 	}
 	if err := client.Remote(r.URL, client.RemoteOptions{}).RaiseEvent(t.Context(), "nobody", "go", nil); !errors.Is(err, client.ErrNotFound) {
 		t.Errorf("RaiseEvent over HTTP error = %v, want ErrNotFound whatever host.json says", err)
+	}
+}
+
+func TestConfig_24_TooManyActionsNameTheKey(t *testing.T) {
+	r := start(t, withHostJSON(t, `"maxOrchestrationActions":2`), host.Options{})
+	defer r.stop(t)
+	for timers, want := range map[int]history.RuntimeStatus{2: history.Completed, 3: history.Failed} {
+		id, err := r.Client.StartNew(t.Context(), "Timers", timers, client.StartOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		st, err := r.Client.WaitForCompletion(t.Context(), id)
+		if err != nil || st.Status != want || want == history.Failed && !strings.Contains(st.Failure.Message, "maxOrchestrationActions") {
+			t.Errorf("%d actions of 2 = %+v, %v; want %s", timers, st, err, want)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/json"
 	"strconv"
+	"time"
 
 	"github.com/perdure/perdure/history"
 )
@@ -115,8 +116,18 @@ func (w *eventWriter) origin(scheduled *history.Event) {
 	if scheduled == nil {
 		return
 	}
-	w.out.instant("ScheduledTime", scheduled.At).str("FunctionName", scheduled.Name)
+	w.out.instant("ScheduledTime", w.begin(scheduled)).str("FunctionName", scheduled.Name)
 	w.payload(scheduled.Payload)
+}
+
+// begin returns when a completion's task was scheduled, which is not after its end.
+// Turns have times of their own, each later than the one before: ahead of the
+// clock, by which tasks end, where that stands still or was set back.
+func (w *eventWriter) begin(scheduled *history.Event) time.Time {
+	if scheduled.At.After(w.event.At) {
+		return w.event.At
+	}
+	return scheduled.At
 }
 
 // details adds what the original drops (spec/http-api.md 5.3): clients of others
@@ -135,7 +146,7 @@ func (w *eventWriter) details(scheduled *history.Event) {
 	if scheduled.Instance != "" {
 		w.out.str("InstanceId", string(scheduled.Instance))
 	}
-	w.out.raw("DurationInMs", strconv.AppendInt(nil, w.event.At.Sub(scheduled.At).Milliseconds(), 10))
+	w.out.raw("DurationInMs", strconv.AppendInt(nil, w.event.At.Sub(w.begin(scheduled)).Milliseconds(), 10))
 }
 
 func (w *eventWriter) name()     { w.out.str("Name", w.event.Name) }

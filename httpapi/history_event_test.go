@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -14,7 +15,8 @@ import (
 func (s *site) events(id, query string) []string {
 	s.Helper()
 	var events []struct {
-		EventType string
+		EventType                string
+		Timestamp, ScheduledTime time.Time
 	}
 	text := s.status(id, "showHistory=true&"+query)["historyEvents"]
 	if text == nil {
@@ -30,7 +32,7 @@ func (s *site) events(id, query string) []string {
 	var out []string
 	for i, ev := range events {
 		line := ev.EventType
-		for _, key := range []string{"FunctionName", "Name", "Input", "Result", "Reason", "OrchestrationStatus"} {
+		for _, key := range []string{"FunctionName", "Name", "Input", "Result", "Reason", "Details", "OrchestrationStatus"} {
 			if value, ok := keys[i][key]; ok {
 				line += " " + key + "=" + string(value)
 			}
@@ -42,6 +44,9 @@ func (s *site) events(id, query string) []string {
 		}
 		if keys[i]["Timestamp"] == nil {
 			line += " without Timestamp"
+		}
+		if ev.ScheduledTime.After(ev.Timestamp) {
+			line += " before its ScheduledTime"
 		}
 		out = append(out, line)
 	}
@@ -83,9 +88,12 @@ func TestHTTP_73to77_OtherEvents(t *testing.T) {
 	withSite(t, func(s *site) {
 		s.wantEvents(s.finish("Fail", ""), "showInput=false", `ExecutionStarted FunctionName="Fail"`, `ExecutionCompleted OrchestrationStatus="Failed"`)
 
-		got := s.events(s.finish("Breaks", ""), "showInput=false")
-		if len(got) != 3 || !strings.HasPrefix(got[1], `TaskFailed FunctionName="Crash" Reason="no paper"`) {
-			t.Errorf("history of Breaks = %q, want a TaskFailed with its reason", got)
+		id := s.finish("Breaks", "")
+		for _, query := range []string{"showInput=false", "showInput=false&showHistoryOutput=true"} {
+			got := s.events(id, query)
+			if len(got) != 3 || !strings.HasPrefix(got[1], `TaskFailed FunctionName="Crash" Reason="no paper" Details="`) {
+				t.Errorf("history of Breaks with %s = %q, want a TaskFailed with its reason and details", query, got)
+			}
 		}
 
 		s.wantEvents(s.finish("Slow", ""), "showInput=false", `ExecutionStarted FunctionName="Slow"`, "TimerCreated FireAt", "TimerFired FireAt",

@@ -210,7 +210,7 @@ func TestHTTP_52_BlanksInIDs(t *testing.T) {
 	})
 }
 
-func TestHTTP_53to58_StatusCodes(t *testing.T) {
+func TestHTTP_53to56and58_StatusCodes(t *testing.T) {
 	withSite(t, func(s *site) {
 		s.wantEmpty(404, get, base+"/instances/nobody", "")
 		s.start("Wait/x", "")
@@ -274,6 +274,15 @@ func TestHTTP_95to105_RaiseEvent(t *testing.T) {
 		s.wantEmpty(202, post, base+"/instances/x/raiseEvent/GO", "1", "Content-Type", "application/json")
 		s.settle()
 		s.wantField("x", "output", "1")
+
+		// Events that nothing waits for yet are kept, in order.
+		s.start("Collect/y", "")
+		s.settle()
+		for _, ev := range [][2]string{{"go", "1"}, {"go", "2"}, {"begin", "true"}} {
+			s.wantEmpty(202, post, base+"/instances/y/raiseEvent/"+ev[0], ev[1], "Content-Type", "application/json")
+			s.settle()
+		}
+		s.wantField("y", "output", "[1,2]")
 	})
 	withIdleSite(t, httpapi.Options{}, func(s *site) {
 		s.start("Wait/x", "")
@@ -283,7 +292,7 @@ func TestHTTP_95to105_RaiseEvent(t *testing.T) {
 	})
 }
 
-func TestHTTP_106to112_Terminate(t *testing.T) {
+func TestHTTP_57and106to112_Terminate(t *testing.T) {
 	withSite(t, func(s *site) {
 		s.wantEmpty(404, post, base+"/instances/x/terminate", "")
 		for query, output := range map[string]string{
@@ -291,6 +300,7 @@ func TestHTTP_106to112_Terminate(t *testing.T) {
 			"?reason=a&reason=b": `"a,b"`, "?reason=why%20&%20how?": `"why "`,
 		} {
 			s.start("Wait/x", "")
+			s.settle()
 			s.wantEmpty(202, post, base+"/instances/x/terminate"+query, "ignored")
 			s.settle()
 			s.wantField("x", "runtimeStatus", `"Terminated"`)
@@ -298,14 +308,19 @@ func TestHTTP_106to112_Terminate(t *testing.T) {
 			s.wantEmpty(410, post, base+"/instances/x/terminate"+query, "")
 		}
 		s.start("Wait/x", "")
+		s.settle()
 		s.wantEmpty(202, post, base+"/instances/x/suspend", "")
+		s.settle()
+		s.wantField("x", "runtimeStatus", `"Suspended"`)
 		s.wantEmpty(202, post, base+"/instances/x/terminate", "")
 		s.settle()
 		s.wantField("x", "runtimeStatus", `"Terminated"`)
-	})
-	withIdleSite(t, httpapi.Options{}, func(s *site) {
-		s.start("Wait/x", "")
-		s.wantEmpty(202, post, base+"/instances/x/terminate", "")
+
+		s.start("Echo/pending?startAt=2000-01-01T01:00:00Z", `"ran"`)
+		s.wantEmpty(202, post, base+"/instances/pending/terminate", "")
+		time.Sleep(2 * time.Hour) // of virtual time: it would have run
+		s.wantField("pending", "runtimeStatus", `"Terminated"`)
+		s.wantField("pending", "output", "null")
 	})
 }
 
@@ -336,6 +351,30 @@ func TestHTTP_146and147_HubsAndConnections(t *testing.T) {
 		s.wantError(400, post, base+"/orchestrators/Echo?connection=Nowhere", "")
 		s.want(202, post, base+"/orchestrators/Echo?taskHub=TESTHUB&connection=AzureWebJobsStorage&connectionName=x", "")
 		s.want(202, post, base+"/orchestrators/Echo?taskHub=&connection=", "")
+	})
+}
+
+// Every answer in the tests of this package goes through site.do, which looks at
+// its body. Here is one that succeeds and one that does not for each operation.
+func TestHTTP_149_EveryBodyIsJSON(t *testing.T) {
+	withSite(t, func(s *site) {
+		with := 0
+		for _, r := range []struct{ method, path string }{
+			{post, "/orchestrators/Echo/x"}, {post, "/orchestrators/Echo/x?timeout=5"}, {post, "/orchestrators/Nope"}, {post, "/orchestrators/Echo/@x"},
+			{get, "/instances"}, {get, "/instances?runtimeStatus=Nope"}, {get, "/counts"}, {get, "/instances/x?showHistory=true"}, {get, "/instances/nobody"},
+			{get, "/instances/x/explain"}, {get, "/instances/x/export"}, {get, "/instances/nobody/export"}, {post, "/import"},
+			{post, "/instances/x/restart"}, {post, "/instances/nobody/restart"}, {post, "/instances/x/rewind"}, {post, "/instances/x/suspend"},
+			{post, "/instances/x/resume"}, {post, "/instances/x/terminate"}, {post, "/instances/x/raiseEvent/go"}, {post, "/makeprimary"},
+			{get, "/openapi.json"}, {get, "/binding"}, {get, "/entities"}, {del, "/instances"}, {del, "/instances?" + early}, {del, "/instances/nobody"},
+		} {
+			if s.do(r.method, base+r.path, "").Body.Len() > 0 {
+				with++
+			}
+			s.settle()
+		}
+		if with < 15 {
+			t.Errorf("%d answers have a body, want 15 or more", with)
+		}
 	})
 }
 

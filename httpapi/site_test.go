@@ -78,6 +78,7 @@ func functions() *perdure.App {
 	app := perdure.New()
 	app.AddOrchestrator("Echo", echo)
 	app.AddOrchestrator("Wait", wait)
+	app.AddOrchestrator("Collect", collect)
 	app.AddOrchestrator("Fail", fail)
 	app.AddOrchestrator("Slow", slow)
 	app.AddOrchestrator("Chain", chain)
@@ -126,6 +127,19 @@ func echo(_ *perdure.OrchestrationContext, in json.RawMessage) (json.RawMessage,
 
 func wait(ctx *perdure.OrchestrationContext, _ any) (any, error) {
 	return perdure.WaitForExternalEvent[any](ctx, "go").Await()
+}
+
+// collect waits for the event "begin", then for two called "go".
+func collect(ctx *perdure.OrchestrationContext, _ any) ([]int, error) {
+	if _, err := perdure.WaitForExternalEvent[any](ctx, "begin").Await(); err != nil {
+		return nil, err
+	}
+	first, err := perdure.WaitForExternalEvent[int](ctx, "go").Await()
+	if err != nil {
+		return nil, err
+	}
+	second, err := perdure.WaitForExternalEvent[int](ctx, "go").Await()
+	return []int{first, second}, err
 }
 
 func fail(*perdure.OrchestrationContext, any) (any, error) { return nil, errors.New("it broke") }

@@ -16,7 +16,7 @@ import (
 
 // The package durable-functions of npm, as it is, against a host. js/ pins its
 // version and holds what is asked of it.
-func TestJavaScriptClient(t *testing.T) {
+func TestHTTP_150to152_JavaScriptClient(t *testing.T) {
 	install(t)
 	t.Run("local endpoint", func(t *testing.T) {
 		info, _ := serve(t, `{"localRpcEndpointEnabled": true}`)
