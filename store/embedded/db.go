@@ -146,6 +146,9 @@ func (db *DB) pebbleOptions(disk vfs.FS, cacheBytes int64) *pebble.Options {
 		// Finding an id that does not exist is what every start does: the
 		// filters answer it without reading a block.
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		// One index block a table, that stays in memory: in two levels of them each
+		// seek of a list would read two.
+		opts.Levels[i].IndexBlockSize = 256 << 10
 	}
 	// Level 0 is rewritten soon, often before anything has read it.
 	opts.Levels[0].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }

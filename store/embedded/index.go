@@ -71,11 +71,11 @@ type numbers interface {
 // the latter.
 const (
 	stepCost = 1
-	seekCost = 8
+	seekCost = 20
 )
 
 // nearSteps is how many keys a stretch steps over, at most, before it seeks.
-const nearSteps = seekCost
+const nearSteps = 8
 
 // stretch is the numbers at the ends of the keys that begin alike.
 type stretch struct {

@@ -13,7 +13,7 @@ import (
 // What a page may cost besides the rows that it shows. More is left to the next
 // page, which keeps each at a few milliseconds.
 const (
-	pageBudget = 8_000
+	pageBudget = 6_000
 	pageIDs    = 2_000 // ids of a prefix that are sorted by number
 )
 
