@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"os"
+	"sync"
 
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/engine"
@@ -157,4 +159,35 @@ func (a audited) WaitStarted(ctx context.Context, id history.InstanceID) error {
 
 func (a audited) Wait(ctx context.Context, id history.InstanceID) error {
 	return a.current().Wait(ctx, id)
+}
+
+// auditFile is where changes are noted that no host logs. It is there from the
+// first change on, for its owner only.
+type auditFile struct {
+	path string
+
+	mu   sync.Mutex // guards file
+	file *os.File
+}
+
+func (a *auditFile) Write(line []byte) (int, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.file == nil {
+		file, err := os.OpenFile(a.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			return 0, err
+		}
+		a.file = file
+	}
+	return a.file.Write(line)
+}
+
+func (a *auditFile) Close() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.file == nil {
+		return nil
+	}
+	return a.file.Close()
 }

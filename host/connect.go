@@ -20,6 +20,9 @@ import (
 // host runs. A store that stays locked without a host is [client.ErrUnavailable].
 // close must be called.
 //
+// What is changed without a host is noted in the file audit.log beside the
+// store, a line of JSON each, as hosts log it.
+//
 // With create a hub that does not exist is created, unless a host holds the
 // store; else it is [client.ErrHubNotFound], and nothing is written.
 func Connect(ctx context.Context, cfg *config.Config, create bool, log *slog.Logger) (c *client.Client, close func() error, err error) {
@@ -49,7 +52,13 @@ func Connect(ctx context.Context, cfg *config.Config, create bool, log *slog.Log
 	if err != nil {
 		return nil, nil, errors.Join(err, db.Close())
 	}
-	return client.Local(r.forProgram(byCommandLine)), func() error { return errors.Join(hubs.stop(), db.Close()) }, nil
+	journal := &auditFile{path: filepath.Join(cfg.DataDir, "audit.log")}
+	r.log = slog.New(slog.NewJSONHandler(journal, nil))
+	close = func() error {
+		// What a purge left is given back now: this process does not stay to do it.
+		return errors.Join(hubs.stop(), db.Reclaim(context.WithoutCancel(ctx)), db.Close(), journal.Close())
+	}
+	return client.Local(r.forProgram(byCommandLine)), close, nil
 }
 
 // storeExists reports whether a store was ever opened in dir: opening would

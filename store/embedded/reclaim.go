@@ -161,7 +161,7 @@ func (r *reclaimer) reclaim(ctx context.Context, hub uint16, s span, atLeast uin
 		}
 		size += bytes
 	}
-	if size < reclaimBytes {
+	if size < atLeast {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if more, ok := r.pending[hub]; ok {
