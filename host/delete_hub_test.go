@@ -67,7 +67,7 @@ func TestDeleteHubThatAHostServes(t *testing.T) {
 
 func TestDeleteOtherHubs(t *testing.T) {
 	dir := t.TempDir()
-	c, release, err := connect(t, dir, "OtherHub", true)
+	_, release, err := connect(t, dir, "OtherHub", true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestDeleteOtherHubs(t *testing.T) {
 	}
 	r := start(t, dir, host.Options{})
 	defer r.stop(t)
-	c, release, err = connect(t, dir, "otherhub", false)
+	c, release, err := connect(t, dir, "otherhub", false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"path/filepath"
 	"strings"
@@ -46,6 +47,8 @@ func hubWith(t *testing.T, ids ...string) string {
 			if _, err := info.Client.StartNew(ctx, "Echo", nil, client.StartOptions{ID: id}); err != nil {
 				return err
 			}
+		}
+		for _, id := range ids {
 			if _, err := info.Client.WaitForCompletion(ctx, id); err != nil {
 				return err
 			}
@@ -81,6 +84,21 @@ func TestCLI_89_StdoutIsTheSameWithATerminal(t *testing.T) {
 		}
 		if !strings.HasPrefix(program.out.String(), "{") && !strings.HasPrefix(program.out.String(), "[") {
 			t.Errorf("%q without a terminal prints\n%s\nwant JSON", args, &program.out)
+		}
+	}
+}
+
+// Row 80: the counts are those of all pages.
+func TestCLI_80_CountsAreExactAboveAThousand(t *testing.T) {
+	ids := make([]string, 1005)
+	for i := range ids {
+		ids[i] = fmt.Sprint("n", i)
+	}
+	dir := hubWith(t, ids...)
+	for _, option := range []string{"--dry-run", "--yes"} {
+		p := newPerson(t, dir, "", false)
+		if code := p.does(t, "purge-history", option); code != 0 || !strings.Contains(p.out.String(), "Instances deleted: 1005\nRows deleted: 2010\n") {
+			t.Errorf("purge-history %s of 1005 instances = %d, stdout %q, stderr %q", option, code, &p.out, &p.err)
 		}
 	}
 }
