@@ -4,9 +4,9 @@
 GO ?= go
 SHELL := /bin/bash
 
-# Tests that run whole programs for long: the race detector would only slow the
-# test's own side of them.
-LONG := ./test/... ./examples/...
+# Tests that run whole programs, for long or very often: the race detector would
+# only slow their processes, or see nothing of them.
+LONG := ./test/... ./examples/... ./cmd/...
 
 .PHONY: test race long lint fmt vet staticcheck bench build needs
 
@@ -16,7 +16,7 @@ test: lint race long
 
 ## race: the suite under the race detector
 race: needs
-	CGO_ENABLED=1 $(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v -e /test/ -e /examples/)
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v -e /test/ -e /examples/ -e /cmd/)
 	cd bench && CGO_ENABLED=1 $(GO) test -race -timeout 10m ./...
 
 ## long: real processes killed under load, power cuts, memory, every snippet of the docs,

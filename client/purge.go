@@ -123,7 +123,8 @@ type DeleteHubOptions struct {
 // back.
 //
 // Errors: [ErrInvalidState] when a worker serves it and Force is not set,
-// [ErrHubNotFound], [ErrUnsupported].
+// [ErrHubNotFound], [ErrUnsupported]; [ErrUnauthenticated] from a remote host unless
+// it is on this machine and the command line's key is used.
 func (c *Client) DeleteHub(ctx context.Context, o DeleteHubOptions) error {
 	err := ErrUnsupported
 	if hub, ok := c.hub.(hubDeleter); ok {

@@ -130,7 +130,7 @@ type Explanation struct {
 	Status   history.RuntimeStatus `json:"runtimeStatus"`
 	Summary  string                `json:"summary"` // one sentence
 	Waits    []Wait                `json:"waits"`   // what it waits for, oldest first; none when it has ended
-	Action   string                `json:"action"`  // the one action that would move it: an operation such as "raise-event", "resume", "rewind"; "wait" or "deploy" when no operation does; "none" when it has ended well
+	Action   string                `json:"action"`  // the one action that would move it: an operation such as "raise-event", "resume", "rewind", "restart"; "wait", "start" (the app) or "deploy" when no operation does; "none" when it has ended well
 	Target   history.InstanceID    `json:"target"`  // the instance to act upon: this one, or one that it waits for
 	Advice   string                `json:"advice"`  // what to do, in a sentence
 }

@@ -127,13 +127,15 @@ func (t *tool) list(ctx context.Context, c *client.Client, q client.Query, limit
 			break
 		}
 	}
+	if form != "jsonl" {
+		if err := t.showList(found, q.Token); err != nil {
+			return err
+		}
+	}
 	if q.Token != "" && (form == "jsonl" || form == "table") {
 		t.warn("there are more: --continuation-token %s", q.Token)
 	}
-	if form == "jsonl" {
-		return nil
-	}
-	return t.showList(found, q.Token)
+	return nil
 }
 
 func (t *tool) showList(found []*client.Status, token string) error {

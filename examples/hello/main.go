@@ -108,6 +108,9 @@ func startAndWait(c *client.Client, w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return err
 	}
+	if poll > timeout {
+		return fmt.Errorf("%w: retryInterval %v is longer than timeout %v", client.ErrInvalidArgument, poll, timeout)
+	}
 	input, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
 	if err != nil {
 		return fmt.Errorf("%w: %w", client.ErrInvalidArgument, err)

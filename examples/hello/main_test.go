@@ -38,7 +38,7 @@ func TestStartAndWait(t *testing.T) {
 			{"/orchestrators/E1_HelloSequence/wait?timeout=2&retryInterval=0.5", "", 200, greetings},
 			{"/api/orchestrators/E1_HelloSequence/wait", "{}", 200, greetings},
 			{"/orchestrators/E1_HelloApproved/wait?timeout=0.1&retryInterval=0.05", "", 202, `"statusQueryGetUri":"` + url + "/runtime/webhooks/durabletask/instances/"},
-			{"/orchestrators/E1_HelloSequence/wait?timeout=2&retryInterval=3", "", 400, "longer than the timeout"},
+			{"/orchestrators/E1_HelloSequence/wait?timeout=2&retryInterval=3", "", 400, "longer than timeout"},
 			{"/orchestrators/E1_HelloSequence/wait?timeout=soon", "", 400, "timeout=soon"},
 			{"/orchestrators/E1_HelloSequence/wait", "{", 400, "not valid JSON"},
 			{"/orchestrators/Nobody/wait", "", 400, "Nobody"},
