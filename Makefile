@@ -20,10 +20,11 @@ race: needs
 	cd bench && CGO_ENABLED=1 $(GO) test -race -timeout 10m ./...
 
 ## long: real processes killed under load, power cuts, memory, every snippet of the docs,
-##       and all random programs of contract row 99
+##       and all random programs of contract row 99 and of the stores
 long: needs
 	$(GO) test -timeout 20m $(LONG)
 	$(GO) test -timeout 20m -run TestH99 ./engine
+	$(GO) test -timeout 20m -run '/Random' ./store/...
 
 ## lint: format, vet, staticcheck
 lint: fmt vet staticcheck

@@ -3,6 +3,7 @@ package storetest
 import (
 	"cmp"
 	"errors"
+	"flag"
 	"fmt"
 	"maps"
 	"slices"
@@ -19,6 +20,11 @@ import (
 // testRandom does the same random things to the store and to store/memory, and
 // looks for a difference.
 func testRandom(t *testing.T, open Open) {
+	if raceDetector {
+		if err := flag.Set("rapid.checks", "10"); err != nil { // of 100
+			t.Fatal(err)
+		}
+	}
 	rapid.Check(t, func(rt *rapid.T) {
 		r := enter(rt, open(t, partitions))
 		defer r.leave()

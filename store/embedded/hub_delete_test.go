@@ -149,6 +149,7 @@ func TestDeleteHubCrash(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	db.reclaimer.delay = 0
 	var whole string
 	for _, name := range []string{"kept", "gone"} {
 		hub, epoch := mustMake(t, db, name)
@@ -162,7 +163,6 @@ func TestDeleteHubCrash(t *testing.T) {
 		t.Fatalf("DeleteHub(gone): %v", err)
 	}
 	c.ack(0)
-	db.reclaimer.delay = 0
 	db.reclaimer.add(2, span{whole: true})
 	db.reclaimer.worker.Wait()
 	hub, epoch := mustMake(t, db, "gone")
