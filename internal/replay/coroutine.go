@@ -3,10 +3,8 @@ package replay
 import (
 	"errors"
 	"fmt"
-	"iter"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"sync/atomic"
 
 	"github.com/perdure/perdure/history"
@@ -45,9 +43,8 @@ import (
 // Goroutines of the user. The guard admits one caller at a time, and only while
 // the coroutine has control; everybody else gets [ErrForeignGoroutine]. A
 // goroutine that calls while the code happens to run is found out when it tries
-// to block: its stack does not end in the coroutine's bottom frames. (Asking
-// with runtime.Callers costs 0.4 to 2 us; runtime.Stack many times that.) Once
-// found out, the driver fails the instance.
+// to block: it is not the coroutine's. Once found out, the driver fails the
+// instance.
 //
 // Measured on the reference machine: a switch with iter.Pull takes 63 ns and a
 // parked coroutine 2.8 KB; two unbuffered channels and a goroutine take 285 ns.
@@ -55,10 +52,9 @@ type coroutine struct {
 	guard   atomic.Int32 // who has control, see the constants
 	misused atomic.Bool  // a foreign goroutine was found out
 
-	next   func() (struct{}, bool)
-	stop   func()
-	yield  func(struct{}) bool
-	bottom []uintptr // program counters of the frames below main
+	stacks    *Stacks
+	stack     *stack         // nil: none yet, or not any more
+	goroutine atomic.Uintptr // of stack
 
 	code      func() // the user's function
 	linger    func() // runs at every resumption after the code has ended; nil: the coroutine ends with the code
@@ -85,36 +81,30 @@ var ErrForeignGoroutine = errors.New("the orchestration context was used outside
 // errInert answers calls while the code unwinds.
 var errInert = errors.New("the orchestrator is being unloaded")
 
-// start runs code in a new coroutine until it parks or ends.
+// start runs code until it parks or ends.
 func (c *coroutine) start(code func()) {
 	c.code = code
-	c.next, c.stop = iter.Pull(c.run)
+	c.stack = c.stacks.take()
+	c.stack.runs = c
+	c.goroutine.Store(c.stack.goroutine)
 	c.resume()
 }
 
-// resume gives the code control until it parks or ends.
+// resume gives the code control until it parks or ends, unless it has.
 func (c *coroutine) resume() {
+	if c.stack == nil {
+		return
+	}
 	c.guard.Store(running)
-	if _, alive := c.next(); !alive {
-		c.guard.Store(gone)
+	c.stack.next()
+	if c.guard.Load() == gone {
+		c.stacks.put(c.stack)
+		c.stack = nil
 	}
 }
 
-// run and main are separate and never inlined so that every stack of the
-// coroutine ends in the same program counters.
-//
-//go:noinline
-func (c *coroutine) run(yield func(struct{}) bool) {
-	c.yield = yield
-	c.main()
-}
-
-//go:noinline
+// main runs the code, on a stack, and returns when that is free again.
 func (c *coroutine) main() {
-	var frames [16]uintptr
-	n := runtime.Callers(2, frames[:]) // 2: the frame of run
-	c.bottom = slices.Clone(frames[:n])
-
 	returned := false
 	defer func() {
 		problem := recover()
@@ -130,7 +120,9 @@ func (c *coroutine) main() {
 		c.ended, c.abused = true, c.misused.Load()
 		if c.linger != nil || !returned && problem == nil {
 			c.remain()
+			return
 		}
+		c.guard.Store(gone)
 	}()
 	c.code()
 	returned = true
@@ -147,7 +139,7 @@ func (c *coroutine) remain() {
 	}()
 	for {
 		c.guard.Store(parked)
-		if !c.yield(struct{}{}) {
+		if !c.stack.yield(struct{}{}) {
 			return
 		}
 		if c.linger != nil {
@@ -160,7 +152,7 @@ func (c *coroutine) remain() {
 // on the coroutine and inside the guard; it returns outside.
 func (c *coroutine) park() {
 	c.guard.Store(parked)
-	if !c.yield(struct{}{}) {
+	if !c.stack.yield(struct{}{}) {
 		runtime.Goexit()
 	}
 }
@@ -174,21 +166,18 @@ func (c *coroutine) die() {
 // unload ends the coroutine wherever it is and returns when its defers have
 // run.
 func (c *coroutine) unload() {
-	if c.stop == nil {
-		return
-	}
-	if c.guard.Load() != gone {
+	if c.stack != nil {
 		c.unloading = true
 		c.guard.Store(inert)
 		done := make(chan struct{})
 		go func() { // waited for right below; ends when the user's defers have run
 			defer close(done)
-			c.stop()
+			c.stack.stop()
 		}()
 		<-done
 		c.guard.Store(gone)
 	}
-	c.next, c.stop, c.yield, c.code, c.linger = nil, nil, nil, nil, nil
+	c.stack, c.code, c.linger = nil, nil, nil
 }
 
 // enter begins a context call. It fails with errInert or ErrForeignGoroutine.
@@ -217,17 +206,8 @@ func (c *coroutine) enter() error {
 // leave ends a context call.
 func (c *coroutine) leave() { c.guard.Store(running) }
 
-// own reports whether the caller runs on the coroutine. Code of another
-// orchestrator has the same bottom frames, but its calls meet the guard.
-func (c *coroutine) own() bool {
-	var frames [48]uintptr
-	for skip := 2; ; skip += len(frames) - len(c.bottom) {
-		n := runtime.Callers(skip, frames[:])
-		if n < len(frames) {
-			return n >= len(c.bottom) && slices.Equal(frames[n-len(c.bottom):n], c.bottom)
-		}
-	}
-}
+// own reports whether the caller runs on the coroutine.
+func (c *coroutine) own() bool { return c.goroutine.Load() == goroutine() }
 
 func panicFailure(problem any, stack []byte) *history.Failure {
 	return &history.Failure{Type: history.FailurePanic, Message: fmt.Sprint(problem), Stack: string(stack)}

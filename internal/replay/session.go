@@ -27,6 +27,7 @@ type Config struct {
 	Park             bool             // answer code that no longer fits with [history.ErrParked] instead of failing the instance
 	MaxActions       int              // 0 means DefaultMaxActions
 	Logger           *slog.Logger     // nil discards
+	Stacks           *Stacks          // nil: a new stack
 }
 
 // Session runs one execution. It is not safe for concurrent use. Whoever has
@@ -76,6 +77,9 @@ func New(run Func, config Config) *Session {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Session{config: config, run: run, recorded: history.NoID}
+	if s.co.stacks = config.Stacks; s.co.stacks == nil {
+		s.co.stacks = &Stacks{closed: true}
+	}
 	s.co.guard.Store(gone)
 	s.log = s.newLogger()
 	s.now.Store(&time.Time{})

@@ -32,6 +32,7 @@ type Options struct {
 type Worker struct {
 	functions *registry.Table
 	options   Options
+	stacks    replay.Stacks
 
 	mu     sync.Mutex // guards places and closed; never held while user code runs
 	places map[history.Number]*place
@@ -120,6 +121,7 @@ func (w *Worker) newSession(fn *registry.Function[registry.Orchestrator], instan
 		Park:             w.functions.Park,
 		MaxActions:       w.options.MaxActions,
 		Logger:           w.options.Logger,
+		Stacks:           &w.stacks,
 	})
 }
 
@@ -163,6 +165,7 @@ func (w *Worker) Close() {
 	for _, number := range numbers {
 		w.Forget(number)
 	}
+	w.stacks.Close()
 }
 
 // occupy returns the instance's place, locked.
