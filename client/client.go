@@ -43,8 +43,8 @@ type Hub interface {
 	// WaitStarted returns nil once the instance has had its first turn, or has
 	// ended.
 	WaitStarted(ctx context.Context, id history.InstanceID) error
-	// Wait returns nil once the instance is terminal.
-	Wait(ctx context.Context, id history.InstanceID) error
+	// Wait returns the status, payloads included, once the instance is terminal.
+	Wait(ctx context.Context, id history.InstanceID) (engine.Status, error)
 }
 
 // Client manages the instances of a hub. It is safe for concurrent use and
@@ -105,10 +105,11 @@ func (c *Client) StartNew(ctx context.Context, name string, input any, o StartOp
 // whatever way: see [Status.Err]. It survives restarts of a remote host. A
 // missing instance is [ErrNotFound] at once.
 func (c *Client) WaitForCompletion(ctx context.Context, id string) (*Status, error) {
-	if err := c.hub.Wait(ctx, history.InstanceID(id)); err != nil {
+	st, err := c.hub.Wait(ctx, history.InstanceID(id))
+	if err != nil {
 		return nil, c.fail(ctx, "wait", id, err)
 	}
-	return c.GetStatus(ctx, id, GetOptions{})
+	return newStatus(st, GetOptions{}), nil
 }
 
 // WaitStarted returns the status once the instance has had its first turn: at

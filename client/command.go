@@ -28,7 +28,7 @@ func (c *Client) Terminate(ctx context.Context, id string, o TerminateOptions) e
 		err = c.hub.Terminate(ctx, history.InstanceID(id), engine.TerminateRequest{Reason: output, Recursive: o.Recursive})
 	}
 	if err == nil && o.Wait {
-		err = c.hub.Wait(ctx, history.InstanceID(id))
+		_, err = c.hub.Wait(ctx, history.InstanceID(id))
 	}
 	return c.fail(ctx, "terminate", id, err)
 }

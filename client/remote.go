@@ -277,12 +277,16 @@ const (
 )
 
 // Wait lets the host keep each request until the instance ends, and asks again.
-func (r *remote) Wait(ctx context.Context, id history.InstanceID) error {
-	return r.until(ctx, func() (bool, error) {
+func (r *remote) Wait(ctx context.Context, id history.InstanceID) (engine.Status, error) {
+	err := r.until(ctx, func() (bool, error) {
 		a, err := r.do(ctx, call{method: http.MethodGet, path: []string{"instances", string(id)},
 			query: url.Values{"showInput": {"false"}, "showOutput": {"false"}, "wait": {fmt.Sprint(longPoll.Seconds())}}})
 		return a.code == http.StatusOK, err
 	})
+	if err != nil {
+		return engine.Status{}, err
+	}
+	return r.Status(ctx, id, engine.StatusOptions{Payloads: true})
 }
 
 // WaitStarted looks now and then: hosts cannot be asked to tell.

@@ -253,7 +253,7 @@ func (w *world) waitForAll() {
 	w.Helper()
 	for before, ids := 0, w.instances(""); len(ids) > before; before, ids = len(ids), w.instances("") {
 		for _, id := range ids {
-			if err := w.engine.Wait(context.Background(), history.InstanceID(id)); err != nil {
+			if _, err := w.engine.Wait(context.Background(), history.InstanceID(id)); err != nil {
 				w.Fatalf("Wait(%s) = %v", id, err)
 			}
 		}

@@ -903,7 +903,7 @@ func TestRewind_RandomProgramsEndAsIfNothingHadFailed(t *testing.T) {
 			p.Fails = true
 			start(rough)
 			for w.status(rough).Status != history.Completed {
-				if err := w.engine.Wait(context.Background(), history.InstanceID(rough)); err != nil {
+				if _, err := w.engine.Wait(context.Background(), history.InstanceID(rough)); err != nil {
 					w.Fatalf("Wait(%s) = %v", rough, err)
 				}
 				if w.status(rough).Status != history.Failed {

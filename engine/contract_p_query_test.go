@@ -106,7 +106,7 @@ func TestP185_StatusAfterTheWaitIsTerminalWithTheOutput(t *testing.T) {
 	contract(t, addBasics, func(w *world) {
 		for i := range 20 {
 			id := w.mustStart("Echo", i, client.StartOptions{})
-			if err := w.engine.Wait(context.Background(), history.InstanceID(id)); err != nil {
+			if _, err := w.engine.Wait(context.Background(), history.InstanceID(id)); err != nil {
 				w.Fatalf("Wait = %v", err)
 			}
 			if s := w.status(id); s.Status != history.Completed || string(s.Output) != fmt.Sprint(i) || s.CompletedAt.IsZero() {

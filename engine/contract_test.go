@@ -16,6 +16,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/engine"
@@ -259,7 +261,8 @@ func (w *world) completed(id string) string {
 	return string(s.Output)
 }
 
-// ended waits for the instance to end as want.
+// ended waits for the instance to end as want. What the wait tells comes from the
+// turn that ended it, or from the store: they must agree.
 func (w *world) ended(id string, want history.RuntimeStatus) *client.Status {
 	w.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 10_000*time.Hour)
@@ -270,6 +273,12 @@ func (w *world) ended(id string, want history.RuntimeStatus) *client.Status {
 	}
 	if s.Status != want {
 		w.Fatalf("%s ended %s with %s, want %s", id, s.Status, s.Output, want)
+	}
+	stored, err := w.GetStatus(context.Background(), id, client.GetOptions{})
+	if err == nil && stored.ExecutionID == s.ExecutionID {
+		if diff := cmp.Diff(stored, s); diff != "" {
+			w.Fatalf("the wait for %s told another status than the store has (-store +wait):\n%s", id, diff)
+		}
 	}
 	return s
 }

@@ -398,11 +398,22 @@ func (t *tenure) committed(inst *instance, d *decision, delta *Delta) {
 	switch {
 	case d == nil:
 	case d.ended:
-		t.waiters.notify(inst.id)
+		t.waiters.notify(inst.id, d.final)
 	case d.oldStatus == history.Pending && d.row.Status != history.Pending:
 		t.waiters.notifyStarted(inst.id)
 	}
 	if loaded {
 		t.cache.touch(inst)
 	}
+}
+
+// final is the status that an instance has after the turn that ended it; nil
+// when it went without a trace.
+func (d *decision) final() *Status {
+	if d.record == nil {
+		return nil
+	}
+	status := &Status{Instance: d.row, Input: d.state.Started.Payload}
+	status.end(d.record)
+	return status
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -116,48 +117,53 @@ func (e *Engine) Count(ctx context.Context, q Query) (Counts, error) {
 // WaitStarted returns once the instance's first turn is durable, or it has
 // ended, with the errors of [Engine.Wait].
 func (e *Engine) WaitStarted(ctx context.Context, id history.InstanceID) error {
-	news := e.waiters.addStarting(id)
-	defer e.waiters.removeStarting(id, news)
-	return e.await(ctx, id, news, func(status history.RuntimeStatus) bool { return status != history.Pending })
+	started := e.waiters.addStarting(id)
+	defer e.waiters.removeStarting(id, started)
+	_, err := e.await(ctx, id, started, func(status history.RuntimeStatus) bool { return status != history.Pending })
+	return err
 }
 
-// Wait returns when the instance has ended, durably, or with ErrNotFound, or
-// when ctx ends. It does not poll.
-func (e *Engine) Wait(ctx context.Context, id history.InstanceID) error {
-	news := e.waiters.add(id)
-	defer e.waiters.remove(id, news)
-	return e.await(ctx, id, news, history.RuntimeStatus.Terminal)
+// Wait returns the status of an instance, payloads included, when it has ended,
+// durably. It does not poll. Errors: ErrNotFound, ErrUnavailable, and the cause of ctx.
+func (e *Engine) Wait(ctx context.Context, id history.InstanceID) (Status, error) {
+	ended := e.waiters.add(id)
+	defer e.waiters.remove(id, ended)
+	status, err := e.await(ctx, id, ended, history.RuntimeStatus.Terminal)
+	if status != nil || err != nil {
+		return *cmp.Or(status, &Status{}), err
+	}
+	return e.Status(ctx, id, StatusOptions{Payloads: true})
 }
 
 // await returns when the status of the instance is one that is waited for,
-// durably; news tells when that may be.
-func (e *Engine) await(ctx context.Context, id history.InstanceID, news <-chan bool, reached func(history.RuntimeStatus) bool) error {
+// durably, with what the news brought, if anything.
+func (e *Engine) await(ctx context.Context, id history.InstanceID, coming news, reached func(history.RuntimeStatus) bool) (*Status, error) {
 	for {
 		if !e.before(id, reached) {
 			row, ok, err := e.store.FindInstance(ctx, id)
 			switch {
 			case err != nil:
-				return fmt.Errorf("find instance %s: %w", id, err)
+				return nil, fmt.Errorf("find instance %s: %w", id, err)
 			case !ok:
-				return fmt.Errorf("%w: %q", ErrNotFound, id)
+				return nil, fmt.Errorf("%w: %q", ErrNotFound, id)
 			case reached(row.Status):
-				return nil
+				return nil, nil
 			}
 		}
 		e.mu.Lock()
 		stopped, change := e.stopped, e.change
 		e.mu.Unlock()
 		if stopped {
-			return fmt.Errorf("%w: it is shutting down", ErrUnavailable)
+			return nil, fmt.Errorf("%w: it is shutting down", ErrUnavailable)
 		}
 		select {
-		case sure := <-news:
-			if sure {
-				return nil
+		case status := <-coming:
+			if status != nil {
+				return status, nil
 			}
 		case <-change: // stopping, or another tenure
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return nil, context.Cause(ctx)
 		}
 	}
 }

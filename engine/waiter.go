@@ -18,45 +18,51 @@ type waiters struct {
 	starts callers
 }
 
-// callers are those who wait for the same thing, by instance.
-type callers map[history.InstanceID][]chan bool
+// news tells a caller that what it waits for may have come: ask the store. For
+// those who wait for an end it may bring the durable status, as [Engine.Wait] returns it.
+type news chan *Status
 
-// add returns a channel that gets true when id has ended, durably, and false
-// when it may have: ask the store.
-func (w *waiters) add(id history.InstanceID) chan bool {
+// callers are those who wait for the same thing, by instance.
+type callers map[history.InstanceID][]news
+
+// add returns a channel that gets the status of id when it has ended.
+func (w *waiters) add(id history.InstanceID) news {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.ends.add(id)
 }
 
-func (w *waiters) remove(id history.InstanceID, ch chan bool) {
+func (w *waiters) remove(id history.InstanceID, ch news) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ends.remove(id, ch)
 }
 
-// addStarting is add for the first turn of id: its channel gets true when that
-// is durable, or id has ended.
-func (w *waiters) addStarting(id history.InstanceID) chan bool {
+// addStarting returns a channel that gets nil when the first turn of id is
+// durable, or id has ended.
+func (w *waiters) addStarting(id history.InstanceID) news {
 	w.starting.Add(1)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.starts.add(id)
 }
 
-func (w *waiters) removeStarting(id history.InstanceID, ch chan bool) {
+func (w *waiters) removeStarting(id history.InstanceID, ch news) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.starts.remove(id, ch)
 	w.starting.Add(-1)
 }
 
-// notify tells that id has ended.
-func (w *waiters) notify(id history.InstanceID) {
+// notify tells that id has ended; status is called if somebody wants to know
+// how, and returns nil if the store must tell.
+func (w *waiters) notify(id history.InstanceID, status func() *Status) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.ends.tell(id, true)
-	w.starts.tell(id, true)
+	if len(w.ends[id]) > 0 {
+		w.ends.tell(id, status())
+	}
+	w.starts.tell(id, nil)
 }
 
 // notifyStarted tells that the first turn of id is durable.
@@ -66,7 +72,7 @@ func (w *waiters) notifyStarted(id history.InstanceID) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.starts.tell(id, true)
+	w.starts.tell(id, nil)
 }
 
 // notifyAll is for when nobody knows what was stored.
@@ -75,22 +81,22 @@ func (w *waiters) notifyAll() {
 	defer w.mu.Unlock()
 	for _, waiting := range []callers{w.ends, w.starts} {
 		for id := range waiting {
-			waiting.tell(id, false)
+			waiting.tell(id, nil)
 		}
 	}
 }
 
-func (c *callers) add(id history.InstanceID) chan bool {
+func (c *callers) add(id history.InstanceID) news {
 	if *c == nil {
 		*c = make(callers)
 	}
-	ch := make(chan bool, 1)
+	ch := make(news, 1)
 	(*c)[id] = append((*c)[id], ch)
 	return ch
 }
 
-func (c callers) remove(id history.InstanceID, ch chan bool) {
-	rest := slices.DeleteFunc(c[id], func(other chan bool) bool { return other == ch })
+func (c callers) remove(id history.InstanceID, ch news) {
+	rest := slices.DeleteFunc(c[id], func(other news) bool { return other == ch })
 	if len(rest) == 0 {
 		delete(c, id)
 	} else {
@@ -98,12 +104,12 @@ func (c callers) remove(id history.InstanceID, ch chan bool) {
 	}
 }
 
-// tell leaves news in the channels of id, unless something is there: then its
-// receiver will look anyway, and finds the truth in the store.
-func (c callers) tell(id history.InstanceID, sure bool) {
+// tell leaves word in the channels of id, unless something is there: then its
+// receiver will look anyway.
+func (c callers) tell(id history.InstanceID, status *Status) {
 	for _, ch := range c[id] {
 		select {
-		case ch <- sure:
+		case ch <- status:
 		default:
 		}
 	}

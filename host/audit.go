@@ -157,7 +157,7 @@ func (a audited) WaitStarted(ctx context.Context, id history.InstanceID) error {
 	return a.current().WaitStarted(ctx, id)
 }
 
-func (a audited) Wait(ctx context.Context, id history.InstanceID) error {
+func (a audited) Wait(ctx context.Context, id history.InstanceID) (engine.Status, error) {
 	return a.current().Wait(ctx, id)
 }
 

@@ -76,7 +76,9 @@ func (anything) Resume(context.Context, history.InstanceID, string) error  { ret
 func (anything) Status(_ context.Context, id history.InstanceID, _ engine.StatusOptions) (engine.Status, error) {
 	return engine.Status{Instance: history.Instance{ID: id}}, nil
 }
-func (anything) Wait(context.Context, history.InstanceID) error { return nil }
+func (anything) Wait(context.Context, history.InstanceID) (engine.Status, error) {
+	return engine.Status{}, nil
+}
 
 // FuzzRequest sends requests to a hub that agrees to everything, and to one with
 // a real engine.

@@ -42,7 +42,7 @@ type Hub interface {
 	Explain(ctx context.Context, id history.InstanceID) (engine.Explanation, error)
 	Export(ctx context.Context, id history.InstanceID) (engine.Archive, error)
 	Import(ctx context.Context, r engine.ImportRequest) (history.InstanceID, error)
-	Wait(ctx context.Context, id history.InstanceID) error
+	Wait(ctx context.Context, id history.InstanceID) (engine.Status, error)
 }
 
 // BasePath is where the API is, in any letter case; links always use it.

@@ -261,7 +261,7 @@ func (s *site) start(path, input string) map[string]string {
 func (s *site) finish(path, input string) (id string) {
 	s.Helper()
 	id = s.start(path, input)["id"]
-	if err := s.engine.Wait(s.Context(), history.InstanceID(id)); err != nil {
+	if _, err := s.engine.Wait(s.Context(), history.InstanceID(id)); err != nil {
 		s.Fatalf("wait for %s: %v", id, err)
 	}
 	return id

@@ -106,7 +106,7 @@ func finishAll(t *testing.T, e *engine.Engine, hub engine.Store) {
 		if row.Name == "Event" && !row.Status.Terminal() {
 			_ = e.Raise(t.Context(), row.ID, engine.RaiseRequest{Name: "go", Payload: []byte("0")}) // it may end first
 		}
-		if err := e.Wait(t.Context(), row.ID); err != nil {
+		if _, err := e.Wait(t.Context(), row.ID); err != nil {
 			t.Fatalf("wait for %s: %v", row.ID, err)
 		}
 	}
