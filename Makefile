@@ -8,7 +8,7 @@ SHELL := /bin/bash
 # only slow their processes, or see nothing of them.
 LONG := ./test/... ./examples/... ./cmd/...
 
-.PHONY: test race long lint fmt vet staticcheck bench build needs
+.PHONY: test race long lint fmt vet staticcheck bench bench-hot build needs
 
 ## test: everything that must hold before a change lands
 test: lint race long
@@ -48,6 +48,11 @@ staticcheck:
 ## bench: one JSON line a result, see docs/performance.md
 bench:
 	@cd bench && $(GO) run .
+
+## bench-hot: Go benchmarks of the hot paths, with allocations
+bench-hot:
+	$(GO) test -run '^$$' -bench . $$(git grep -l 'func Benchmark' -- '*_test.go' ':!bench' | xargs -n1 dirname | sort -u | sed 's,^,./,')
+	cd bench && $(GO) test -run '^$$' -bench .
 
 build:
 	$(GO) build -o bin/perdure ./cmd/perdure

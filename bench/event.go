@@ -12,7 +12,7 @@ import (
 func runEvents(ctx context.Context, site site) ([]metric, error) {
 	return with(ctx, site, func(p *process) ([]metric, error) {
 		ids := make([]string, site.size.events)
-		err := each(len(ids), func(i int) (err error) {
+		err := each(callers, len(ids), func(i int) (err error) {
 			ids[i], err = p.StartNew(ctx, "AwaitGo", nil, client.StartOptions{})
 			return err
 		})
@@ -23,10 +23,10 @@ func runEvents(ctx context.Context, site site) ([]metric, error) {
 			return nil, err
 		}
 		began := time.Now()
-		if err := each(len(ids), func(i int) error { return p.RaiseEvent(ctx, ids[i], "Go", i) }); err != nil {
+		if err := each(callers, len(ids), func(i int) error { return p.RaiseEvent(ctx, ids[i], "Go", i) }); err != nil {
 			return nil, err
 		}
-		err = each(len(ids), func(i int) error { return p.completed(ctx, ids[i]) })
+		err = each(callers, len(ids), func(i int) error { return p.completed(ctx, ids[i]) })
 		return []metric{{"duration", time.Since(began).Seconds(), "s"}}, err
 	})
 }

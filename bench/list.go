@@ -11,12 +11,9 @@ import (
 	"github.com/perdure/perdure/history"
 )
 
-// storedAtOnce is how many instances one commit stores while a store is filled.
-const storedAtOnce = 10_000
-
 // runList measures pages of 100 among many stored instances, and counts.
 func runList(ctx context.Context, site site) (metrics []metric, err error) {
-	f, err := openFolder(site.dir)
+	f, err := openFolder(site)
 	if err != nil {
 		return nil, err
 	}

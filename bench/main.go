@@ -74,8 +74,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // site is where and how big to measure.
 type site struct {
-	dir  string // parent of the stores' folders; empty: the system's temporary folder
-	size size
+	dir        string // parent of the stores' folders; empty: the system's temporary folder
+	size       size
+	partitions int // of hubs; 0: the default
 }
 
 // workload is something to measure. Each run begins with an empty store.
@@ -94,7 +95,9 @@ type metric struct {
 }
 
 var workloads = []workload{
-	{"perdure", "hello", runHello},
+	{"perdure", "hello", helloBy(callers)},
+	{"perdure", "hello1000", helloBy(manyCallers)},
+	{"perdure", "start-only", runStartOnly},
 	{"perdure", "latency", runLatency},
 	{"perdure", "fanout", runFanOut},
 	{"perdure", "chain", runChain},

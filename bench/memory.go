@@ -14,7 +14,7 @@ func runMemory(ctx context.Context, site site) ([]metric, error) {
 	waiting, err := with(ctx, site, func(p *process) ([]metric, error) {
 		n := site.size.waiting
 		baseline := memoryInUse()
-		err := each(n, func(int) error {
+		err := each(callers, n, func(int) error {
 			_, err := p.StartNew(ctx, "AwaitGo", nil, client.StartOptions{})
 			return err
 		})
@@ -31,11 +31,11 @@ func runMemory(ctx context.Context, site site) ([]metric, error) {
 	}
 	ended, err := with(ctx, site, func(p *process) ([]metric, error) {
 		n := site.size.ended
-		if err := each(n/10, func(int) error { return p.complete(ctx, "Hello", nil) }); err != nil {
+		if err := each(callers, n/10, func(int) error { return p.complete(ctx, "Hello", nil) }); err != nil {
 			return nil, err
 		}
 		early := memoryInUse()
-		if err := each(n-n/10, func(int) error { return p.complete(ctx, "Hello", nil) }); err != nil {
+		if err := each(callers, n-n/10, func(int) error { return p.complete(ctx, "Hello", nil) }); err != nil {
 			return nil, err
 		}
 		late := memoryInUse()

@@ -3,6 +3,7 @@ package main
 // size is how much each workload does.
 type size struct {
 	hellos     int // orchestrations for throughput
+	starts     int // starts that are only accepted
 	latencies  int // orchestrations one at a time
 	fanOut     int // activities side by side
 	chain      int // activities one after another
@@ -19,14 +20,17 @@ type size struct {
 
 var (
 	full = size{
-		hellos: 20_000, latencies: 500, fanOut: 5_000, chain: 1_000, shortChain: 200, events: 500,
+		hellos: 20_000, starts: 100_000, latencies: 500, fanOut: 5_000, chain: 1_000, shortChain: 200, events: 500,
 		waiting: 100_000, ended: 100_000, listed: 1_000_000, pages: 2_000, purged: 1_000_000, floor: 20_000, syncs: 2_000,
 	}
 	small = size{
-		hellos: 50, latencies: 5, fanOut: 20, chain: 20, shortChain: 5, events: 10,
+		hellos: 50, starts: 50, latencies: 5, fanOut: 20, chain: 20, shortChain: 5, events: 10,
 		waiting: 200, ended: 100, listed: 20_000, pages: 50, purged: 2_000, floor: 200, syncs: 10,
 	}
 )
 
-// callers is how many operations of the client are under way at a time.
-const callers = 100
+// How many operations of the client are under way at a time.
+const (
+	callers     = 100
+	manyCallers = 1_000
+)

@@ -23,7 +23,7 @@ var (
 	indent = regexp.MustCompile("^(?: {4}|\t)[ \t]*[^ \t*+-]")
 	fence  = regexp.MustCompile("^[ \t]*(```+|~~~+)[ \t]*([^ \t`]*)[ \t]*([^`]*?)[ \t]*$")
 	// checked is a command that is not run here; see package docs.
-	checked = regexp.MustCompile(`^(?:make ([a-z]+)|cd bench && go (?:run|test) [^#]*?)(?: +#.*)?\n?$`)
+	checked = regexp.MustCompile(`^(?:make ([a-z-]+)|cd bench && go (?:run|test) [^#]*?)(?: +#.*)?\n?$`)
 	program = regexp.MustCompile(`^examples/([a-z]+)/main\.go$`)
 )
 

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/perdure/perdure/client"
+	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
+)
+
+// life is what the engine stores of an instance, in order. Running a million
+// instances takes a minute, so workloads that only need them to be there record
+// one life and give it to a crowd, straight into the store. What differs between
+// instances in truth differs there too: ids and times, or else the store would
+// compress them to nothing.
+type life []step
+
+type step struct {
+	delta engine.Delta
+	turn  history.Turn // decoded Record of delta, if it has one
+}
+
+// helloLife runs hello once and returns its life.
+func helloLife(ctx context.Context, site site) (life, error) {
+	return record(ctx, site, func(p *process) error { return p.complete(ctx, "Hello", nil) })
+}
+
+// waitingLife returns the life, so far, of an instance that waits for an event.
+func waitingLife(ctx context.Context, site site) (life, error) {
+	return record(ctx, site, func(p *process) error {
+		if _, err := p.StartNew(ctx, "AwaitGo", nil, client.StartOptions{}); err != nil {
+			return err
+		}
+		return p.begun(ctx)
+	})
+}
+
+// record returns what the engine stores of the one instance that run starts.
+func record(ctx context.Context, site site, run func(p *process) error) (life, error) {
+	var kept []engine.Delta
+	_, err := with(ctx, site, func(p *process) ([]metric, error) {
+		p.store.keep.Store(true)
+		err := run(p)
+		p.store.mu.Lock()
+		defer p.store.mu.Unlock()
+		kept = p.store.kept
+		return nil, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	l := make(life, len(kept))
+	for i, delta := range kept {
+		l[i].delta = delta
+		if delta.Record == nil {
+			continue
+		}
+		if l[i].turn, err = history.DecodeTurn(delta.Record.Seq, delta.Record.Bytes); err != nil {
+			return nil, fmt.Errorf("record %d: %w", delta.Record.Seq, err)
+		}
+	}
+	return l, nil
+}
+
+// whole is a life in one step, stepwise in one for each delta.
+func (l life) whole() []life { return []life{l} }
+
+func (l life) stepwise() []life { return slices.Collect(slices.Chunk(l, 1)) }
+
+// crowd makes up instances.
+type crowd struct {
+	epochs []engine.Epoch // of the partitions
+	micros int64          // of the last instance's number
+}
+
+func newCrowd(epochs []engine.Epoch) *crowd {
+	return &crowd{epochs: epochs, micros: time.Now().UnixMicro()}
+}
+
+// commits returns, for each part of an instance's life, a commit of that part
+// for the same n new instances.
+func (c *crowd) commits(n int, parts []life) [][]*engine.Delta {
+	commits := make([][]*engine.Delta, len(parts))
+	for range n {
+		c.micros++
+		m := newMember(c.micros, c.epochs, parts[0][0].delta.Number)
+		for i, part := range parts {
+			for _, s := range part {
+				commits[i] = append(commits[i], m.live(s))
+			}
+		}
+	}
+	return commits
+}
+
+// member is one of a crowd.
+type member struct {
+	id        history.InstanceID
+	execution history.ExecutionID
+	number    history.Number
+	epoch     engine.Epoch
+	late      time.Duration // after the one whose life it leads
+}
+
+func newMember(micros int64, epochs []engine.Epoch, like history.Number) *member {
+	m := &member{id: history.NewInstanceID(), execution: history.NewExecutionID()}
+	partition := history.PartitionOf(m.id, len(epochs))
+	m.number, m.epoch = history.NewNumber(micros, partition), epochs[partition]
+	m.late = m.number.CreatedAt().Sub(like.CreatedAt())
+	return m
+}
+
+// live returns the delta of s as it would be for m. A turn takes m up to a
+// millisecond longer.
+func (m *member) live(s step) *engine.Delta {
+	d := s.delta
+	if d.Record != nil && d.OldStatus != history.Unknown {
+		m.late += time.Duration(rand.Int64N(1_000)) * time.Microsecond
+	}
+	d.Partition, d.Epoch, d.Number, d.ID = m.number.Partition(), m.epoch, m.number, m.id
+	if d.Row != nil {
+		row := *d.Row
+		row.Number, row.ID, row.ExecutionID = m.number, m.id, m.execution
+		row.CreatedAt, row.UpdatedAt = m.number.CreatedAt(), m.at(row.UpdatedAt)
+		row.CompletedAt = m.at(row.CompletedAt)
+		d.Row = &row
+	}
+	if d.Record != nil {
+		turn := s.turn
+		turn.At, turn.Events = m.at(turn.At), slices.Clone(turn.Events)
+		for i := range turn.Events {
+			ev := &turn.Events[i]
+			ev.At = m.at(ev.At)
+			if ev.Started != nil {
+				started := *ev.Started
+				started.ExecutionID = m.execution
+				ev.Started = &started
+			}
+		}
+		d.Record = &engine.Record{Seq: turn.Seq, Bytes: history.AppendTurn(nil, &turn)}
+	}
+	return &d
+}
+
+// at returns when for m is what was t for the one whose life it leads.
+func (m *member) at(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.Add(m.late)
+}
+
+// storedAtOnce is how many instances one commit stores while a store is filled.
+const storedAtOnce = 10_000
+
+// fill stores n instances that have lived the same life, and returns when the
+// last one was created. No engine may run on the store.
+func (f *folder) fill(ctx context.Context, l life, n int) (time.Time, error) {
+	epochs, err := f.acquire(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	crowd := newCrowd(epochs)
+	crowd.micros -= int64(n) // the past: numbers to come belong to an engine
+	for stored := 0; stored < n; stored += storedAtOnce {
+		for _, deltas := range crowd.commits(min(storedAtOnce, n-stored), l.stepwise()) {
+			if err := f.hub.Commit(ctx, deltas); err != nil {
+				return time.Time{}, fmt.Errorf("store %d deltas: %w", len(deltas), err)
+			}
+		}
+	}
+	return time.UnixMicro(crowd.micros), nil
+}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/perdure/perdure/engine"
+)
+
+// tally is a store that counts, and on demand keeps, what is committed.
+type tally struct {
+	engine.Store
+	commits, deltas atomic.Int64
+	committing      atomic.Int64 // time spent, ns
+
+	keep atomic.Bool
+	mu   sync.Mutex // guards kept
+	kept []engine.Delta
+}
+
+// load is what a tally counted, and the CPU time of the process, up to a moment.
+type load struct {
+	at              time.Time
+	commits, deltas int64
+	committing, cpu time.Duration
+}
+
+func (t *tally) load() load {
+	return load{time.Now(), t.commits.Load(), t.deltas.Load(), time.Duration(t.committing.Load()), processTime()}
+}
+
+func (t *tally) Commit(ctx context.Context, deltas []*engine.Delta) error {
+	t.commits.Add(1)
+	t.deltas.Add(int64(len(deltas)))
+	if t.keep.Load() {
+		t.mu.Lock()
+		for _, d := range deltas {
+			t.kept = append(t.kept, *d)
+		}
+		t.mu.Unlock()
+	}
+	began := time.Now()
+	defer func() { t.committing.Add(int64(time.Since(began))) }()
+	return t.Store.Commit(ctx, deltas)
+}
