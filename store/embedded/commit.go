@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -37,22 +38,36 @@ func (h *Hub) Commit(ctx context.Context, deltas []*engine.Delta) error {
 // store writes deltas. writing is held.
 func (h *Hub) store(deltas []*engine.Delta) (err error) {
 	if h.counts == nil {
-		if h.counts, err = h.readCounts(); err != nil {
+		if h.counts, err = h.readCounts(h.db.pebble); err != nil {
 			return err
 		}
 	}
-	w := newWriter(h)
+	if h.writer == nil {
+		h.writer = newWriter(h)
+	}
+	w := h.writer
+	defer w.reset()
+	w.batch = h.db.pebble.NewBatch()
 	for _, d := range deltas {
 		w.add(d)
 	}
-	batch, counts, err := w.finish()
-	if err != nil || batch.Empty() {
+	if err := w.finish(); err != nil {
 		return err
 	}
+	if w.batch.Empty() {
+		return w.batch.Close()
+	}
+	if err := h.db.space.take(w.batch.Len()); err != nil {
+		return err
+	}
+	counts := h.counts
 	h.counts = nil // not known, unless all goes well
-	if err := h.db.apply(batch); err != nil {
+	h.view.begin()
+	if err := h.db.write(w.batch); err != nil {
 		return err
 	}
+	h.view.end()
+	*counts = w.counts
 	h.counts = counts
 	if w.cleared.end > 0 {
 		h.db.reclaimer.add(h.id, w.cleared)
@@ -94,17 +109,21 @@ func (h *Hub) checkMessage(m engine.MessageKey) error {
 // gains waits in a change, and messages wait in sent; what later deltas undo
 // never reaches the batch. Other deletions than those of whole instances go into
 // the batch at once, and so before what finish adds.
+//
+// finish writes space by space, in order of numbers: Pebble inserts a key that
+// follows the last one without looking for its place.
 type writer struct {
 	hub     *Hub
 	batch   *pebble.Batch
-	changes map[history.Number]*change
-	order   []*change // of first mention
+	places  map[history.Number]int // where an instance is in changes
+	changes []change
 	sent    map[engine.MessageKey][]byte
 	erased  map[history.Number]erased // stored before the batch
 	cleared span                      // of those that are removed by ranges; its end is 0 for none
-	counts  engine.Counts             // what the batch adds to the hub's
+	counts  counts                    // what the batch adds to the hub's; once it is finished what they are then
 	stored  *pebble.Iterator          // over the records before the batch; nil until it is needed
-	buf     []byte                    // for one encoded value at a time
+	key     key                       // for one key at a time
+	value   []byte                    // for one encoded value at a time
 	err     error                     // the first one; the batch is of no use then
 }
 
@@ -122,12 +141,32 @@ type change struct {
 // created reports whether nothing of the instance is stored before the batch.
 func (c *change) created() bool { return c.row != nil && c.oldStatus == history.Unknown }
 
+// manyChanges is how many changes a writer has room for while it waits for its
+// next batch.
+const manyChanges = 4096
+
 func newWriter(h *Hub) *writer {
 	return &writer{
-		hub: h, batch: h.db.pebble.NewBatch(),
-		changes: make(map[history.Number]*change), sent: make(map[engine.MessageKey][]byte),
-		erased: make(map[history.Number]erased), counts: engine.Counts{},
+		hub: h, places: make(map[history.Number]int), sent: make(map[engine.MessageKey][]byte), erased: make(map[history.Number]erased),
+		key: make(key, 0, 64),
 	}
+}
+
+// reset forgets a batch, and keeps the room it took if that is not much.
+func (w *writer) reset() {
+	if len(w.changes) > manyChanges || len(w.erased) > manyChanges || len(w.sent) > manyChanges {
+		*w = *newWriter(w.hub)
+		return
+	}
+	for i := range w.changes {
+		c := &w.changes[i]
+		clear(c.records)
+		*c = change{records: c.records[:0]}
+	}
+	clear(w.places)
+	clear(w.sent)
+	clear(w.erased)
+	*w = writer{hub: w.hub, places: w.places, changes: w.changes[:0], sent: w.sent, erased: w.erased, key: w.key, value: w.value}
 }
 
 func (w *writer) add(d *engine.Delta) {
@@ -143,18 +182,19 @@ func (w *writer) add(d *engine.Delta) {
 		if _, ok := w.sent[key]; ok {
 			delete(w.sent, key)
 		} else {
-			w.delete(w.hub.messageKey(key))
+			w.delete(w.space(spaceInbox).message(key))
 		}
 	}
 	for i := range d.Sent {
 		w.sent[d.Sent[i].MessageKey] = d.Sent[i].Bytes
 	}
 	for i := range d.ClearTimers {
-		w.delete(w.hub.timerKey(d.Partition, d.ClearTimers[i]))
+		w.delete(w.space(spaceTimers).timer(d.Partition, &d.ClearTimers[i]))
 	}
 	for i := range d.SetTimers {
 		t := &d.SetTimers[i]
-		w.set(w.hub.timerKey(d.Partition, *t), []byte(t.Instance))
+		w.value = append(w.value[:0], t.Instance...)
+		w.set(w.space(spaceTimers).timer(d.Partition, t), w.value)
 	}
 }
 
@@ -162,12 +202,7 @@ func (w *writer) change(d *engine.Delta) {
 	if d.Row == nil && d.Record == nil && d.Work == engine.Keep {
 		return
 	}
-	c := w.changes[d.Number]
-	if c == nil {
-		c = &change{number: d.Number}
-		w.changes[d.Number] = c
-		w.order = append(w.order, c)
-	}
+	c := w.changeOf(d.Number)
 	c.partition, c.id = d.Partition, d.ID
 	if d.Row != nil {
 		if c.row == nil {
@@ -183,13 +218,30 @@ func (w *writer) change(d *engine.Delta) {
 	}
 }
 
+// changeOf returns what the batch adds to instance n, nothing at first.
+func (w *writer) changeOf(n history.Number) *change {
+	at, ok := w.places[n]
+	if !ok {
+		at = len(w.changes)
+		w.places[n] = at
+		if at < cap(w.changes) {
+			w.changes = w.changes[:at+1] // with room for records
+		} else {
+			w.changes = append(w.changes, change{})
+		}
+		w.changes[at].number = n
+	}
+	return &w.changes[at]
+}
+
 func (w *writer) erase(d *engine.Delta) {
 	e := d.Erase
 	if d.Row == nil || d.ID != e.ID {
-		w.delete(w.hub.idKey(e.ID))
+		w.delete(append(w.space(spaceIDs), e.ID...))
 	}
 	oldStatus := e.Status
-	if c := w.changes[e.Number]; c != nil {
+	if at, ok := w.places[e.Number]; ok {
+		c := &w.changes[at]
 		created := c.created()
 		if c.row != nil {
 			oldStatus = c.oldStatus
@@ -204,7 +256,8 @@ func (w *writer) erase(d *engine.Delta) {
 
 func (w *writer) dropRecords(d *engine.Delta) {
 	first, end := d.DropRecords.First, d.DropRecords.End
-	if c := w.changes[d.Number]; c != nil {
+	if at, ok := w.places[d.Number]; ok {
+		c := &w.changes[at]
 		c.records = slices.DeleteFunc(c.records, func(r *engine.Record) bool { return first <= r.Seq && r.Seq < end })
 		if c.created() {
 			return
@@ -213,52 +266,99 @@ func (w *writer) dropRecords(d *engine.Delta) {
 	w.deleteRecords(w.hub.recordKey(d.Number, first), w.hub.recordKey(d.Number, end))
 }
 
-// finish adds what has waited and returns the batch, and what the hub's counts
-// are after it.
-func (w *writer) finish() (*pebble.Batch, engine.Counts, error) {
+// finish adds what has waited.
+func (w *writer) finish() error {
 	w.writeErased()
-	for _, c := range w.order {
-		w.writeRow(c)
-		for _, r := range c.records {
-			w.writeRecord(c.number, r)
-		}
-		switch {
-		case c.work == engine.Set:
-			w.set(w.hub.workKey(c.partition, c.number), []byte(c.id))
-		case c.work == engine.Clear && !c.created():
-			w.delete(w.hub.workKey(c.partition, c.number))
-		}
-	}
+	slices.SortFunc(w.changes, func(a, b change) int { return cmp.Compare(a.number, b.number) })
+	w.writeRows()
+	w.writeRecords()
+	w.writeStatuses()
+	w.writeNew()
+	w.writeWork()
 	for key, bytes := range w.sent {
-		w.set(w.hub.messageKey(key), bytes)
+		w.set(w.space(spaceInbox).message(key), bytes)
 	}
 	if w.stored != nil {
 		w.fail(w.stored.Close())
 	}
-	counts := w.writeCounts()
-	return w.batch, counts, w.err
+	w.writeCounts()
+	return w.err
 }
 
-func (w *writer) writeRow(c *change) {
-	if c.row == nil {
-		return
-	}
-	w.buf = history.AppendInstance(w.buf[:0], c.row)
-	w.set(w.hub.rowKey(c.number), w.buf)
-	if c.created() {
-		w.buf = binary.BigEndian.AppendUint64(w.buf[:0], uint64(c.number))
-		w.set(w.hub.idKey(c.id), w.buf)
-		w.count(c.id, c.row.Status, 1)
-		for _, beginning := range w.hub.stretches(c.row, c.row.Status) {
-			w.set(beginning.number(c.number), nil)
+func (w *writer) writeRows() {
+	for i := range w.changes {
+		if c := &w.changes[i]; c.row != nil {
+			w.value = history.AppendInstance(w.value[:0], c.row)
+			w.set(w.space(spaceRows).number(c.number), w.value)
 		}
-		return
 	}
-	if c.oldStatus != c.row.Status && indexed(c.id) {
-		w.count(c.id, c.oldStatus, -1)
-		w.count(c.id, c.row.Status, 1)
-		w.delete(w.hub.statusStretch(c.oldStatus).number(c.number))
-		w.set(w.hub.statusStretch(c.row.Status).number(c.number), nil)
+}
+
+func (w *writer) writeRecords() {
+	for i := range w.changes {
+		c := &w.changes[i]
+		for _, r := range c.records {
+			w.writeRecord(c.number, r)
+		}
+	}
+}
+
+// writeStatuses moves instances from status to status, in the index and in the
+// counts.
+func (w *writer) writeStatuses() {
+	for _, status := range statuses {
+		for i := range w.changes {
+			c := &w.changes[i]
+			if c.row == nil || !indexed(c.id) || c.row.Status == c.oldStatus {
+				continue
+			}
+			switch status {
+			case c.row.Status:
+				w.set(w.space(spaceStatuses).uint8(uint8(status)).number(c.number), nil)
+				w.counts[uint8(status)]++
+			case c.oldStatus:
+				if !c.created() {
+					w.delete(w.space(spaceStatuses).uint8(uint8(status)).number(c.number))
+					w.counts[uint8(status)]--
+				}
+			}
+		}
+	}
+}
+
+// statuses is all that are stored, also those that this build cannot read.
+var statuses = append(history.Statuses(), history.Unknown)
+
+// writeNew writes what an instance has from its creation on.
+func (w *writer) writeNew() {
+	for i := range w.changes {
+		if c := &w.changes[i]; c.created() {
+			w.value = binary.BigEndian.AppendUint64(w.value[:0], uint64(c.number))
+			w.set(append(w.space(spaceIDs), c.id...), w.value)
+		}
+	}
+	for i := range w.changes {
+		c := &w.changes[i]
+		if !c.created() || !indexed(c.id) {
+			continue
+		}
+		w.set(w.space(spaceNames).folded(c.row.Name).number(c.number), nil)
+		for name, value := range c.row.Tags {
+			w.set(w.space(spaceTags).text(name).text(value).number(c.number), nil)
+		}
+	}
+}
+
+func (w *writer) writeWork() {
+	for i := range w.changes {
+		c := &w.changes[i]
+		switch {
+		case c.work == engine.Set:
+			w.value = append(w.value[:0], c.id...)
+			w.set(w.space(spaceWork).partition(c.partition).number(c.number), w.value)
+		case c.work == engine.Clear && !c.created():
+			w.delete(w.space(spaceWork).partition(c.partition).number(c.number))
+		}
 	}
 }
 
@@ -270,4 +370,10 @@ func (w *writer) fail(err error) {
 	if w.err == nil {
 		w.err = err
 	}
+}
+
+// space begins a key, in place of the one before.
+func (w *writer) space(space byte) key {
+	w.key = w.key[:0].uint16(w.hub.id).uint8(space)
+	return w.key
 }

@@ -1,7 +1,9 @@
 package embedded
 
 import (
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -47,6 +49,8 @@ func TestBatchIsCoalesced(t *testing.T) {
 	erase := &engine.Delta{Erase: &history.Instance{Number: 5, ID: "i", Status: history.Completed}}
 	again := &engine.Delta{Number: 5, ID: "i", Record: &engine.Record{Seq: 4}}
 	again.DropRecords.First, again.DropRecords.End = 1, 4
+	hub, _ := openHub(t, "store", Options{FS: vfs.NewMem()})
+	w := newWriter(hub)
 	for _, tt := range []struct {
 		name   string
 		deltas []*engine.Delta
@@ -65,39 +69,151 @@ func TestBatchIsCoalesced(t *testing.T) {
 		{"consume", []*engine.Delta{consume}, 1},
 		{"send and consume", []*engine.Delta{send, consume}, 0},
 	} {
-		hub, _ := openHub(t, "store", Options{FS: vfs.NewMem()})
-		w := newWriter(hub)
+		w.hub.counts = new(counts)
+		w.batch = w.hub.db.pebble.NewBatch()
 		for _, d := range tt.deltas {
 			w.add(d)
 		}
-		batch, _, err := w.finish()
-		if err != nil || batch.Count() != tt.want {
-			t.Errorf("batch of %s has %d operations, error %v, want %d", tt.name, batch.Count(), err, tt.want)
+		if err := w.finish(); err != nil || w.batch.Count() != tt.want {
+			t.Errorf("batch of %s has %d operations, error %v, want %d", tt.name, w.batch.Count(), err, tt.want)
+		}
+		w.reset() // it is used again
+	}
+}
+
+// BenchmarkCommit stores hellos, a hundred instances at a time: all that becomes
+// of them in one commit, or a commit for each step.
+func BenchmarkCommit(b *testing.B) {
+	b.Run("whole", func(b *testing.B) {
+		benchmarkCommit(b, func(hellos [][]*engine.Delta) [][]*engine.Delta { return [][]*engine.Delta{slices.Concat(hellos...)} })
+	})
+	b.Run("steps", func(b *testing.B) { benchmarkCommit(b, bySteps) })
+}
+
+func benchmarkCommit(b *testing.B, commits func(hellos [][]*engine.Delta) [][]*engine.Delta) {
+	hub, epoch := openHub(b, b.TempDir(), Options{})
+	const crowd = 100
+	micros := time.Now().UnixMicro()
+	b.ReportAllocs()
+	for b.Loop() {
+		b.StopTimer()
+		hellos := make([][]*engine.Delta, crowd)
+		for i := range hellos {
+			micros++
+			hellos[i] = helloDeltas(micros, epoch)
+		}
+		all := commits(hellos)
+		b.StartTimer()
+		for _, deltas := range all {
+			if err := hub.Commit(b.Context(), deltas); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportMetric(float64(crowd*b.N)/b.Elapsed().Seconds(), "hellos/s")
+}
+
+// bySteps returns the first deltas of all, then the second ones, and so on.
+func bySteps(hellos [][]*engine.Delta) [][]*engine.Delta {
+	steps := make([][]*engine.Delta, len(hellos[0]))
+	for _, life := range hellos {
+		for i, d := range life {
+			steps[i] = append(steps[i], d)
+		}
+	}
+	return steps
+}
+
+// helloDeltas returns what an engine commits of an orchestration of three
+// activities: its start and four turns.
+func helloDeltas(micros int64, epoch engine.Epoch) []*engine.Delta {
+	number, id, execution := history.NewNumber(micros, 0), history.NewInstanceID(), history.NewExecutionID()
+	old := history.Unknown
+	delta := func(status history.RuntimeStatus, work engine.Flag, seq uint32) *engine.Delta {
+		d := &engine.Delta{Epoch: epoch, Number: number, ID: id, OldStatus: old, Work: work, Record: &engine.Record{Seq: seq, Bytes: make([]byte, 70)}}
+		if status != old {
+			at := number.CreatedAt()
+			d.Row = &history.Instance{Number: number, ID: id, ExecutionID: execution, Name: "Hello", Status: status, CreatedAt: at, UpdatedAt: at}
+			old = status
+		}
+		return d
+	}
+	return []*engine.Delta{
+		delta(history.Pending, engine.Set, 1), delta(history.Running, engine.Keep, 2), delta(history.Running, engine.Keep, 3),
+		delta(history.Running, engine.Keep, 4), delta(history.Completed, engine.Clear, 5),
+	}
+}
+
+// BenchmarkFindInstance reads the rows of some of 10,000 instances, and looks
+// for ids that do not exist.
+func BenchmarkFindInstance(b *testing.B) {
+	hub, ids := manyHellos(b)
+	for name, found := range map[string]bool{"found": true, "missing": false} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				id := ids[i*7919%len(ids)]
+				if !found {
+					id += "x"
+				}
+				if _, ok, err := hub.FindInstance(b.Context(), id); ok != found || err != nil {
+					b.Fatalf("FindInstance(%s) = %t, %v", id, ok, err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkLastRecord reads the last turn of some of 10,000 instances.
+func BenchmarkLastRecord(b *testing.B) {
+	hub, ids := manyHellos(b)
+	numbers := make([]history.Number, len(ids))
+	for i, id := range ids {
+		row, _, err := hub.FindInstance(b.Context(), id)
+		if err != nil {
+			b.Fatal(err)
+		}
+		numbers[i] = row.Number
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if _, ok, err := hub.LastRecord(b.Context(), numbers[i*7919%len(ids)]); !ok || err != nil {
+			b.Fatalf("LastRecord = %t, %v", ok, err)
 		}
 	}
 }
 
-func BenchmarkCommit(b *testing.B) {
-	hub, epoch := openHub(b, b.TempDir(), Options{})
-	const turns = 100
-	payload := make([]byte, 70)
-	micros := int64(0)
+// BenchmarkListInstances reads pages of 100, with a filter, of 10,000 instances.
+func BenchmarkListInstances(b *testing.B) {
+	hub, _ := manyHellos(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		deltas := make([]*engine.Delta, turns)
-		for i := range deltas {
-			micros++
-			number := history.NewNumber(micros, 0)
-			id := history.NewInstanceID()
-			deltas[i] = &engine.Delta{
-				Epoch: epoch, Number: number, ID: id, OldStatus: history.Unknown,
-				Row:    &history.Instance{Number: number, ID: id, Name: "Hello", Status: history.Completed},
-				Record: &engine.Record{Seq: 1, Bytes: payload},
-			}
+		page, err := hub.ListInstances(b.Context(), engine.Query{Statuses: []history.RuntimeStatus{history.Completed}})
+		if err != nil || len(page.Rows) != 100 {
+			b.Fatalf("ListInstances = %d rows, %v", len(page.Rows), err)
+		}
+	}
+}
+
+// manyHellos stores 10,000 instances, half of them out of memory.
+func manyHellos(b *testing.B) (*Hub, []history.InstanceID) {
+	hub, epoch := openHub(b, b.TempDir(), Options{})
+	var ids []history.InstanceID
+	for i := range 100 {
+		var deltas []*engine.Delta
+		for k := range 100 {
+			life := helloDeltas(int64(1+i*100+k), epoch)
+			ids = append(ids, life[0].ID)
+			deltas = append(deltas, life...)
 		}
 		if err := hub.Commit(b.Context(), deltas); err != nil {
 			b.Fatal(err)
 		}
+		if i == 50 {
+			if err := hub.db.pebble.Flush(); err != nil {
+				b.Fatal(err)
+			}
+		}
 	}
-	b.ReportMetric(float64(turns*b.N)/b.Elapsed().Seconds(), "turns/s")
+	return hub, ids
 }

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -187,66 +186,4 @@ func describe(t *testing.T, store engine.Store) string {
 	last, lastErr := store.LastNumber(t.Context())
 	fmt.Fprintln(&b, "last", last, err, timersErr, lastErr)
 	return b.String()
-}
-
-// A read does not show what a crash could still take back.
-func TestReadWaitsForSync(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var gate chan struct{} // the disk's syncs wait for it to close; nil: they do not wait
-		var mu sync.Mutex      // guards gate
-		setGate := func(to chan struct{}) {
-			mu.Lock()
-			defer mu.Unlock()
-			gate = to
-		}
-		disk := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
-			if op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData || op.Kind == errorfs.OpFileSyncTo {
-				mu.Lock()
-				wait := gate
-				mu.Unlock()
-				if wait != nil {
-					<-wait
-				}
-			}
-			return nil
-		}))
-		hub, epoch := openHub(t, "store", Options{FS: disk, CacheBytes: 1 << 20})
-		open := make(chan struct{})
-		setGate(open)
-		var group sync.WaitGroup
-		group.Go(func() {
-			d := &engine.Delta{Epoch: epoch, Number: 1, ID: "i", Row: &history.Instance{Number: 1, ID: "i"}, OldStatus: history.Unknown}
-			if err := hub.Commit(t.Context(), []*engine.Delta{d}); err != nil {
-				t.Errorf("Commit: %v", err)
-			}
-		})
-		synctest.Wait()
-		if _, _, err := hub.db.value(hub.rowKey(1)); err != nil {
-			t.Errorf("value: %v", err)
-		}
-		var found, listed bool
-		group.Go(func() {
-			var err error
-			if _, found, err = hub.FindInstance(t.Context(), "i"); err != nil {
-				t.Errorf("FindInstance(i): %v", err)
-			}
-		})
-		group.Go(func() {
-			page, err := hub.ListInstances(t.Context(), engine.Query{})
-			if listed = len(page.Rows) == 1; err != nil {
-				t.Errorf("ListInstances: %v", err)
-			}
-		})
-		synctest.Wait()
-		if found || listed {
-			t.Errorf("before the sync: FindInstance(i) = %t, ListInstances shows it: %t, want both to wait", found, listed)
-		}
-		setGate(nil)
-		close(open)
-		group.Wait()
-		if !found || !listed {
-			t.Errorf("after the sync: FindInstance(i) = %t, ListInstances shows it: %t", found, listed)
-		}
-	})
 }

@@ -54,9 +54,8 @@ type DB struct {
 
 	mu     sync.Mutex // guards all below
 	closed bool
-	users  sync.WaitGroup             // calls under way; Close waits for them
-	hubs   map[string]*Hub            // by name in lower case
-	syncs  map[chan struct{}]struct{} // one for each commit under way; closed when it is durable
+	users  sync.WaitGroup  // calls under way; Close waits for them
+	hubs   map[string]*Hub // by name in lower case
 }
 
 // Open opens the store in the folder dir, and creates it with mode 0700 if it
@@ -75,10 +74,7 @@ func Open(dir string, opts Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{
-		dir: dir, lock: lock, breaker: newBreaker(log.With("dir", dir)),
-		hubs: make(map[string]*Hub), syncs: make(map[chan struct{}]struct{}),
-	}
+	db := &DB{dir: dir, lock: lock, breaker: newBreaker(log.With("dir", dir)), hubs: make(map[string]*Hub)}
 	db.reclaimer = newReclaimer(db)
 	db.space.min, db.space.free = cmp.Or(opts.MinFreeBytes, 64<<20), opts.FreeBytes
 	if db.space.free == nil {
@@ -126,14 +122,18 @@ func (db *DB) open(disk vfs.FS, cacheBytes int64) error {
 	return nil
 }
 
+// memTableBytes is the size of a memtable. Mostly there are two: one that is
+// written to, and one that is being flushed or waits to be used again.
+const memTableBytes = 64 << 20
+
 func (db *DB) pebbleOptions(disk vfs.FS, cacheBytes int64) *pebble.Options {
 	opts := &pebble.Options{
 		FS:                 manifestFirst{disk},
 		Logger:             db.breaker,
 		EventListener:      db.listener(),
 		FormatMajorVersion: pebble.FormatTableFormatV6, // part of FormatVersion: never lower it
-		CacheSize:          cacheBytes,
-		MemTableSize:       64 << 20,
+		CacheSize:          cacheBytes + 2*memTableBytes, // Pebble takes the memtables' memory out of it
+		MemTableSize:       memTableBytes,
 		// Writes wait when so many memtables, or level-0 layers, wait for the disk.
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       4,
@@ -205,33 +205,8 @@ func (db *DB) apply(batch *pebble.Batch) error {
 
 // write is apply without a look at the space that there is.
 func (db *DB) write(batch *pebble.Batch) error {
-	synced := make(chan struct{})
-	db.mu.Lock()
-	db.syncs[synced] = struct{}{}
-	db.mu.Unlock()
-	err := db.do(func() error { return db.pebble.Apply(batch, pebble.Sync) })
-	db.mu.Lock()
-	delete(db.syncs, synced)
-	db.mu.Unlock()
-	close(synced)
-	if err != nil {
+	if err := db.do(func() error { return db.pebble.Apply(batch, pebble.Sync) }); err != nil {
 		return err
 	}
 	return batch.Close() // it can be used again
-}
-
-// settle waits until all that can be read now is durable: Pebble shows a batch
-// to readers before it has synced it. It is called after a read, or after the
-// iterator that fixes what is read, and before anything of it is handed out.
-func (db *DB) settle() error {
-	db.mu.Lock()
-	syncs := make([]chan struct{}, 0, len(db.syncs))
-	for synced := range db.syncs {
-		syncs = append(syncs, synced)
-	}
-	db.mu.Unlock()
-	for _, synced := range syncs {
-		<-synced
-	}
-	return db.err()
 }

@@ -56,7 +56,7 @@ func (w *writer) runs(numbers []history.Number) [][]history.Number {
 	var runs [][]history.Number
 	first, there := 0, false
 	for i, n := range numbers {
-		k := w.hub.rowKey(n)
+		k := w.space(spaceRows).number(n)
 		if next := there && it.Next() && bytes.Equal(it.Key(), k); next {
 			continue
 		}
@@ -72,9 +72,9 @@ func (w *writer) runs(numbers []history.Number) [][]history.Number {
 
 func (w *writer) eraseOne(n history.Number) {
 	e := w.erased[n]
-	w.delete(w.hub.rowKey(n))
-	w.delete(w.hub.workKey(e.partition, n))
-	for _, beginning := range w.hub.stretches(e.row, e.status) {
+	w.delete(w.space(spaceRows).number(n))
+	w.delete(w.space(spaceWork).partition(e.partition).number(n))
+	for beginning := range w.stretches(e.row, e.status) {
 		w.delete(beginning.number(n))
 	}
 	first := w.hub.recordKey(n, 0)
@@ -88,21 +88,26 @@ func (w *writer) eraseRun(run []history.Number) {
 	for _, space := range []byte{spaceRows, spaceRecords, spaceBig} {
 		w.deleteRange(newKey(w.hub.id, space), first, end)
 	}
-	stretches := make(map[string][]history.Number)
+	stretches := make(map[string]*[]history.Number)
 	partitions := make(map[int]bool)
 	for _, n := range run {
 		e := w.erased[n]
 		partitions[e.partition] = true
-		for _, beginning := range w.hub.stretches(e.row, e.status) {
-			stretches[string(beginning)] = append(stretches[string(beginning)], n)
+		for beginning := range w.stretches(e.row, e.status) {
+			numbers, ok := stretches[string(beginning)]
+			if !ok {
+				numbers = new([]history.Number)
+				stretches[string(beginning)] = numbers
+			}
+			*numbers = append(*numbers, n)
 		}
 	}
 	for beginning, numbers := range stretches {
-		if len(numbers) >= manyErased {
+		if len(*numbers) >= manyErased {
 			w.deleteRange(key(beginning), first, end)
 			continue
 		}
-		for _, n := range numbers {
+		for _, n := range *numbers {
 			w.delete(key(beginning).number(n))
 		}
 	}

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/cockroachdb/pebble/v2"
+
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 )
@@ -36,13 +38,15 @@ type Hub struct {
 	name       string
 	partitions int
 	deleted    atomic.Bool
+	view       view
 
 	// writing is held by a commit, so that it adds to the counts of the one
 	// before, and by Acquire, so that no commit of an old owner becomes durable
 	// after the new epoch. It guards what follows.
 	writing sync.Mutex
 	epochs  []engine.Epoch
-	counts  engine.Counts // as they are stored; nil when that is not known
+	counts  *counts // as they are stored; nil when that is not known
+	writer  *writer // of the next commit; nil before the first one
 }
 
 var _ engine.Store = (*Hub)(nil)
@@ -93,6 +97,8 @@ func (db *DB) Hubs() []string {
 	return names
 }
 
+func newHub(db *DB, id uint16) *Hub { return &Hub{db: db, id: id, view: view{pebble: db.pebble}} }
+
 func (db *DB) findHub(name string) (*Hub, bool) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -107,7 +113,8 @@ func (db *DB) createHub(name string, partitions int) (*Hub, error) {
 	if db.lastHub == math.MaxUint16 {
 		return nil, fmt.Errorf("hub %q: the store in %s has had %d hubs, there is no room for more", name, db.dir, math.MaxUint16)
 	}
-	h := &Hub{db: db, id: db.lastHub + 1, name: name, partitions: partitions, epochs: make([]engine.Epoch, partitions)}
+	h := newHub(db, db.lastHub+1)
+	h.name, h.partitions, h.epochs = name, partitions, make([]engine.Epoch, partitions)
 	record, err := json.Marshal(hubRecord{Name: name, Partitions: partitions})
 	if err != nil {
 		return nil, fmt.Errorf("hub %q: %w", name, err)
@@ -135,7 +142,7 @@ func (db *DB) loadHubs() error {
 	defer it.Close()
 	for it.First(); it.Valid(); it.Next() {
 		last := fixed(it.Key())
-		h := &Hub{db: db, id: last.uint16()}
+		h := newHub(db, last.uint16())
 		var record hubRecord
 		if err := json.Unmarshal(it.Value(), &record); err != nil {
 			return fmt.Errorf("hub %d: %w", h.id, err)
@@ -228,11 +235,14 @@ func (h *Hub) checkPartition(partition int) error {
 	return nil
 }
 
-// settle waits until all that can be read now is durable; see [DB.settle]. If
-// the hub was deleted meanwhile, what was read may lack what was deleted.
-func (h *Hub) settle() error {
-	if err := h.db.settle(); err != nil {
-		return err
+// iterator returns an iterator of what is durable now.
+func (h *Hub) iterator(bounds *pebble.IterOptions) (*pebble.Iterator, error) {
+	it, err := h.view.iterator(bounds)
+	if err != nil {
+		return nil, err
 	}
-	return h.err()
+	if err := h.err(); err != nil { // it may lack what was deleted
+		return nil, errors.Join(err, it.Close())
+	}
+	return it, nil
 }

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"encoding/binary"
+	"iter"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -15,19 +16,20 @@ import (
 // entities are not.
 func indexed(id history.InstanceID) bool { return !strings.HasPrefix(string(id), "@") }
 
-// stretches returns the beginnings of the index keys of a row whose stored
+// stretches yields the beginnings of the index keys of a row whose stored
 // status is status; each key ends with the row's number. The name and the tags
 // of an instance never change.
-func (h *Hub) stretches(row *history.Instance, status history.RuntimeStatus) []key {
-	if !indexed(row.ID) {
-		return nil
+func (w *writer) stretches(row *history.Instance, status history.RuntimeStatus) iter.Seq[key] {
+	return func(yield func(key) bool) {
+		if !indexed(row.ID) || !yield(w.space(spaceStatuses).uint8(uint8(status))) || !yield(w.space(spaceNames).folded(row.Name)) {
+			return
+		}
+		for name, value := range row.Tags {
+			if !yield(w.space(spaceTags).text(name).text(value)) {
+				return
+			}
+		}
 	}
-	keys := make([]key, 0, 2+len(row.Tags))
-	keys = append(keys, h.statusStretch(status), h.nameStretch(row.Name))
-	for name, value := range row.Tags {
-		keys = append(keys, h.tagStretch(name, value))
-	}
-	return keys
 }
 
 func (h *Hub) statusStretch(status history.RuntimeStatus) key {
@@ -35,7 +37,7 @@ func (h *Hub) statusStretch(status history.RuntimeStatus) key {
 }
 
 func (h *Hub) nameStretch(name string) key {
-	return newKey(h.id, spaceNames).text(fold(name))
+	return newKey(h.id, spaceNames).folded(name)
 }
 
 func (h *Hub) tagStretch(name, value string) key {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"time"
+	"unicode/utf8"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -46,6 +47,20 @@ func (k key) int64(n int64) key   { return k.uint64(uint64(n) ^ 1<<63) }
 
 // text appends its length too, so that no text is the beginning of another.
 func (k key) text(s string) key { return append(binary.AppendUvarint(k, uint64(len(s))), s...) }
+
+// folded appends a text with its letters in one case.
+func (k key) folded(s string) key {
+	at := len(k)
+	k = k.text(s)
+	letters := k[len(k)-len(s):]
+	for i, c := range letters {
+		if c >= utf8.RuneSelf {
+			return k[:at].text(fold(s))
+		}
+		letters[i] = byte(foldRune(rune(c)))
+	}
+	return k
+}
 
 func (k key) number(n history.Number) key { return k.uint64(uint64(n)) }
 func (k key) partition(p int) key         { return k.uint16(uint16(p)) }
@@ -103,20 +118,12 @@ func (h *Hub) recordKey(n history.Number, seq uint32) key {
 	return newKey(h.id, spaceRecords).number(n).uint32(seq)
 }
 
-func (h *Hub) bigKey(n history.Number, seq uint32) key {
-	return newKey(h.id, spaceBig).number(n).uint32(seq)
+func (k key) message(m engine.MessageKey) key {
+	return k.partition(m.Partition).partition(m.From).uint64(m.Seq)
 }
 
-func (h *Hub) workKey(partition int, n history.Number) key {
-	return newKey(h.id, spaceWork).partition(partition).number(n)
-}
-
-func (h *Hub) messageKey(m engine.MessageKey) key {
-	return newKey(h.id, spaceInbox).partition(m.Partition).partition(m.From).uint64(m.Seq)
-}
-
-func (h *Hub) timerKey(partition int, t engine.Timer) key {
-	return newKey(h.id, spaceTimers).partition(partition).int64(t.Due.UnixMicro()).number(t.Number).int32(t.ID)
+func (k key) timer(partition int, t *engine.Timer) key {
+	return k.partition(partition).int64(t.Due.UnixMicro()).number(t.Number).int32(t.ID)
 }
 
 // microsUp returns t in microseconds since 1970, rounded up.

@@ -7,6 +7,8 @@ import (
 	"math"
 	"slices"
 
+	"github.com/cockroachdb/pebble/v2"
+
 	"github.com/perdure/perdure/engine"
 )
 
@@ -125,14 +127,19 @@ func (h *Hub) countMatching(ctx context.Context, q engine.Query) (engine.Counts,
 
 // countKept reads the counts that are kept.
 func (h *Hub) countKept(_ context.Context, q engine.Query) (engine.Counts, error) {
-	counts, err := h.readCounts()
-	if err != nil {
+	var kept *counts
+	err := h.view.read(func(r pebble.Reader) (err error) {
+		kept, err = h.readCounts(r)
+		return err
+	})
+	if err := cmp.Or(h.err(), err); err != nil { // what was read may lack what was deleted
 		return nil, err
 	}
+	counts := kept.byStatus()
 	for status := range counts {
 		if len(q.Statuses) > 0 && !slices.Contains(q.Statuses, status) {
 			delete(counts, status)
 		}
 	}
-	return counts, h.settle()
+	return counts, nil
 }

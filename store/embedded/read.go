@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -25,16 +26,12 @@ func (h *Hub) scan(ctx context.Context, bounds *pebble.IterOptions, first, next 
 			return
 		}
 		defer h.db.leave()
-		it, err := h.db.pebble.NewIter(bounds)
+		it, err := h.iterator(bounds)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
 		defer it.Close() // its error is that of it.Error
-		if err := h.settle(); err != nil {
-			yield(nil, err)
-			return
-		}
 		for ok := first(it); ok; ok = next(it) {
 			if err := ctx.Err(); err != nil {
 				yield(nil, err)
@@ -64,63 +61,57 @@ func (h *Hub) findInstance(ctx context.Context, id history.InstanceID) (row hist
 		return row, false, err
 	}
 	defer h.db.leave()
-	for {
-		number, found, err := h.numberOf(id)
-		if err != nil {
-			return row, false, err
-		}
-		if !found {
-			return row, false, h.settle()
-		}
-		row, ok, err = h.row(number)
-		if err != nil {
-			return row, false, err
-		}
-		if ok {
-			return row, true, h.settle()
-		}
-		// Between the two reads the instance was erased, or its id taken over.
-		// A mapping without a row that stays so is damage.
-		again, found, err := h.numberOf(id)
-		if err != nil {
-			return row, false, err
-		}
-		if found && again == number {
-			return row, false, fmt.Errorf("row %d is missing: the store is damaged", number)
-		}
+	var encoded []byte
+	err = h.view.read(func(r pebble.Reader) (err error) {
+		encoded, err = h.findRow(r, id)
+		return err
+	})
+	err = cmp.Or(h.err(), err) // what was read may lack what was deleted
+	if err != nil || encoded == nil {
+		return row, false, err
 	}
-}
-
-func (h *Hub) numberOf(id history.InstanceID) (history.Number, bool, error) {
-	value, ok, err := h.db.value(h.idKey(id))
-	if err != nil || !ok {
-		return 0, false, err
-	}
-	if len(value) != 8 {
-		return 0, false, fmt.Errorf("number of %d bytes is damaged", len(value))
-	}
-	return history.Number(binary.BigEndian.Uint64(value)), true, nil
-}
-
-func (h *Hub) row(number history.Number) (history.Instance, bool, error) {
-	value, ok, err := h.db.value(h.rowKey(number))
-	if err != nil || !ok {
-		return history.Instance{}, false, err
-	}
-	row, err := history.DecodeInstance(value)
+	row, err = history.DecodeInstance(encoded)
 	return row, err == nil, err
 }
 
-// value returns a copy of the value of k.
-func (db *DB) value(k key) (_ []byte, ok bool, err error) {
-	value, closer, err := db.pebble.Get(k)
+// findRow returns a copy of the row of the instance that has id, nil for none.
+func (h *Hub) findRow(r pebble.Reader, id history.InstanceID) (row []byte, err error) {
+	var number history.Number
+	ok, err := get(r, h.idKey(id), func(value []byte) error {
+		number, err = decodeNumber(value)
+		return err
+	})
+	if err != nil || !ok {
+		return nil, err
+	}
+	ok, err = get(r, h.rowKey(number), func(value []byte) error {
+		row = slices.Clone(value)
+		return nil
+	})
+	if err == nil && !ok {
+		err = fmt.Errorf("row %d is missing: the store is damaged", number)
+	}
+	return row, err
+}
+
+func decodeNumber(value []byte) (history.Number, error) {
+	if len(value) != 8 {
+		return 0, fmt.Errorf("number of %d bytes is damaged", len(value))
+	}
+	return history.Number(binary.BigEndian.Uint64(value)), nil
+}
+
+// get calls found with the value of k, if there is one; the value is good until
+// found returns.
+func get(r pebble.Reader, k key, found func(value []byte) error) (ok bool, err error) {
+	value, closer, err := r.Get(k)
 	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, false, nil
+		return false, nil
 	}
 	if err != nil {
-		return nil, false, err
+		return false, err
 	}
-	return slices.Clone(value), true, closer.Close()
+	return true, errors.Join(found(value), closer.Close())
 }
 
 // LastNumber implements [engine.Reader].
@@ -187,7 +178,7 @@ func (h *Hub) Timers(ctx context.Context, partition int, after engine.Timer, unt
 	prefix := newKey(h.id, spaceTimers).partition(partition)
 	bounds := &pebble.IterOptions{LowerBound: prefix, UpperBound: slices.Clone(prefix).int64(microsUp(until))}
 	if after != (engine.Timer{}) {
-		bounds.LowerBound = append(h.timerKey(partition, after), 0)
+		bounds.LowerBound = append(newKey(h.id, spaceTimers).timer(partition, &after), 0)
 	}
 	var timers []engine.Timer
 	for it, err := range h.scan(ctx, bounds, (*pebble.Iterator).First, (*pebble.Iterator).Next) {

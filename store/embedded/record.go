@@ -30,12 +30,13 @@ const manyRecords = 64
 
 func (w *writer) writeRecord(n history.Number, r *engine.Record) {
 	if len(r.Bytes) >= bigRecord {
-		w.set(w.hub.recordKey(n, r.Seq), []byte{apart})
-		w.set(w.hub.bigKey(n, r.Seq), r.Bytes)
+		w.value = append(w.value[:0], apart)
+		w.set(w.space(spaceRecords).number(n).uint32(r.Seq), w.value)
+		w.set(w.space(spaceBig).number(n).uint32(r.Seq), r.Bytes)
 		return
 	}
-	w.buf = append(append(w.buf[:0], inline), r.Bytes...)
-	w.set(w.hub.recordKey(n, r.Seq), w.buf)
+	w.value = append(append(w.value[:0], inline), r.Bytes...)
+	w.set(w.space(spaceRecords).number(n).uint32(r.Seq), w.value)
 }
 
 // deleteRecords deletes the stored records from first to before end, both keys

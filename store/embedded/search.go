@@ -79,9 +79,6 @@ func (h *Hub) newSearch(ctx context.Context, q engine.Query, p plan) (_ *search,
 	if s.rows, err = s.open(newKey(h.id, spaceRows)); err != nil {
 		return nil, false, err
 	}
-	if err := h.settle(); err != nil {
-		return nil, false, err
-	}
 	if err := s.choose(ctx, p); err != nil {
 		return nil, false, err
 	}
@@ -155,7 +152,7 @@ func (s *search) open(beginning key) (*stretch, error) {
 // iterator returns an iterator of the search's snapshot.
 func (s *search) iterator(bounds *pebble.IterOptions) (it *pebble.Iterator, err error) {
 	if len(s.its) == 0 {
-		it, err = s.hub.db.pebble.NewIter(bounds)
+		it, err = s.hub.iterator(bounds)
 	} else {
 		it, err = s.its[0].Clone(pebble.CloneOptions{IterOptions: bounds})
 	}
