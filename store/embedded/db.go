@@ -131,7 +131,7 @@ func (db *DB) pebbleOptions(disk vfs.FS, cacheBytes int64) *pebble.Options {
 		FS:                 manifestFirst{disk},
 		Logger:             db.breaker,
 		EventListener:      db.listener(),
-		FormatMajorVersion: pebble.FormatTableFormatV6, // part of FormatVersion: never lower it
+		FormatMajorVersion: pebble.FormatTableFormatV6,   // part of FormatVersion: never lower it
 		CacheSize:          cacheBytes + 2*memTableBytes, // Pebble takes the memtables' memory out of it
 		MemTableSize:       memTableBytes,
 		// Writes wait when so many memtables, or level-0 layers, wait for the disk.
