@@ -8,7 +8,7 @@ SHELL := /bin/bash
 # only slow their processes, or see nothing of them.
 LONG := ./test/... ./examples/... ./cmd/...
 
-.PHONY: test race long lint fmt vet staticcheck bench bench-hot build needs
+.PHONY: test race long lint fmt vet staticcheck bench bench-hot bench-peers build needs needs-peers
 
 ## test: everything that must hold before a change lands
 test: lint race long
@@ -49,6 +49,10 @@ staticcheck:
 bench:
 	@cd bench && $(GO) run .
 
+## bench-peers: Perdure, the floor and other systems in turn, and a table of them
+bench-peers: needs-peers
+	@cd bench/peers && $(GO) run ./compare
+
 ## bench-hot: Go benchmarks of the hot paths, with allocations
 bench-hot:
 	$(GO) test -run '^$$' -bench . $$(git grep -l 'func Benchmark' -- '*_test.go' ':!bench' | xargs -n1 dirname | sort -u | sed 's,^,./,')
@@ -69,3 +73,15 @@ needs:
 	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq $$missing; \
 	fi
+
+# PostgreSQL for DBOS, and the server of Restate, which npm keeps in its own folder.
+needs-peers:
+	@missing=; \
+	command -v node >/dev/null && command -v npm >/dev/null || missing="nodejs npm"; \
+	command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
+	if [ -n "$$missing" ]; then \
+	  echo "installing $$missing" >&2; \
+	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  $$sudo apt-get update -qq >&2 && $$sudo apt-get install -y -qq $$missing >&2; \
+	fi
+	@npm ci --prefix bench/peers/restate --no-audit --no-fund --ignore-scripts >&2

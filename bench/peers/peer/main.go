@@ -37,13 +37,14 @@ func Main(p Program) {
 // Result is a line of output: a number, in the form of Perdure's own benchmark,
 // or a fact about the system.
 type Result struct {
-	System   string  `json:"system"`
-	Workload string  `json:"workload,omitempty"`
-	Metric   string  `json:"metric,omitempty"`
-	Value    float64 `json:"value,omitempty"`
-	Unit     string  `json:"unit,omitempty"`
-	Fact     string  `json:"fact,omitempty"`
-	Text     string  `json:"text,omitempty"`
+	System   string    `json:"system"`
+	Workload string    `json:"workload,omitempty"`
+	Metric   string    `json:"metric,omitempty"`
+	Value    float64   `json:"value,omitempty"`
+	Unit     string    `json:"unit,omitempty"`
+	Runs     []float64 `json:"runs,omitempty"` // all values, if Value is their median
+	Fact     string    `json:"fact,omitempty"`
+	Text     string    `json:"text,omitempty"`
 }
 
 // Run measures each workload once, each with a system of its own on an empty
