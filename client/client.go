@@ -82,7 +82,8 @@ type StartOptions struct {
 // StartNew schedules an instance of the orchestrator name and returns its id
 // once that is durable. It does not wait for the orchestrator to run.
 //
-// Errors: [ErrInvalidArgument], [ErrUnknownOrchestrator], [ErrAlreadyExists].
+// Errors: [ErrInvalidArgument], [ErrUnknownOrchestrator], [ErrAlreadyExists],
+// [ErrResourceExhausted].
 func (c *Client) StartNew(ctx context.Context, name string, input any, o StartOptions) (string, error) {
 	payload, err := encode(input)
 	if err == nil && name == "" {
@@ -133,7 +134,8 @@ func WithIdempotencyKey(key string) RaiseOption {
 // RaiseEvent hands an external event to an instance; it is kept until the
 // orchestrator waits for that name. Names match ignoring letter case.
 //
-// Errors: [ErrInvalidArgument], [ErrNotFound], [ErrTerminal].
+// Errors: [ErrInvalidArgument], [ErrNotFound], [ErrTerminal],
+// [ErrResourceExhausted].
 func (c *Client) RaiseEvent(ctx context.Context, id, name string, data any, options ...RaiseOption) error {
 	payload, err := encode(data)
 	if err == nil && name == "" {

@@ -98,7 +98,7 @@ type RestartOptions struct {
 // returns the id of the new run. The old instance may be in any state unless
 // its id is used again.
 //
-// Errors: [ErrNotFound], [ErrAlreadyExists].
+// Errors: [ErrNotFound], [ErrAlreadyExists], [ErrResourceExhausted].
 func (c *Client) Restart(ctx context.Context, id string, o RestartOptions) (string, error) {
 	started, err := c.hub.Restart(ctx, history.InstanceID(id), engine.RestartRequest{SameID: o.SameID})
 	if err != nil {

@@ -18,6 +18,9 @@ var (
 	ErrTerminal            = engine.ErrTerminal    // comes with ErrInvalidState
 	ErrUnsupported         = engine.ErrUnsupported // by what serves the hub
 	ErrUnavailable         = engine.ErrUnavailable // what became of the call is unknown
+	// ErrResourceExhausted: the hub has more work at hand than it may have. Nothing
+	// was stored, and the same call may succeed in a moment.
+	ErrResourceExhausted = engine.ErrResourceExhausted
 
 	ErrHubNotFound     = errors.New("task hub not found")
 	ErrUnauthenticated = errors.New("key missing or wrong")

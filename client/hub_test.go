@@ -56,6 +56,7 @@ type hub struct {
 	*client.Client
 	transport string
 	idle      bool
+	options   engine.Options
 	store     engine.Store
 	engine    *engine.Engine
 	web       http.RoundTripper // to the hub's HTTP API, whatever the transport
@@ -87,7 +88,7 @@ func (h *hub) start() {
 		}
 		exec, closeWorker = w, w.Close
 	}
-	e := engine.New(h.store, exec, engine.Options{})
+	e := engine.New(h.store, exec, h.options)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- e.Run(ctx) }() // stop waits for it
@@ -328,7 +329,7 @@ func (h *hub) row(id string) history.Instance {
 // kinds are the sentinels of which every error matches one.
 var kinds = []error{
 	client.ErrInvalidArgument, client.ErrAlreadyExists, client.ErrNotFound, client.ErrInvalidState, client.ErrUnsupported,
-	client.ErrHubNotFound, client.ErrUnauthenticated, client.ErrUnavailable,
+	client.ErrHubNotFound, client.ErrUnauthenticated, client.ErrUnavailable, client.ErrResourceExhausted,
 }
 
 // refused checks that err is an *Error that matches want and no other kind.

@@ -73,6 +73,7 @@ func TestForeignRefusalsAreUnderstood(t *testing.T) {
 		{"start", 401, ``, client.ErrUnauthenticated},
 		{"start", 409, `{"Message":"in use"}`, client.ErrAlreadyExists},
 		{"start", 500, `{"ExceptionMessage":"An Orchestration instance with the status Running already exists."}`, client.ErrAlreadyExists},
+		{"start", 429, ``, client.ErrResourceExhausted},
 		{"start", 503, ``, client.ErrUnavailable},
 		{"suspend", 404, ``, client.ErrNotFound},
 		{"suspend", 410, ``, client.ErrTerminal},

@@ -32,6 +32,7 @@ type Config struct {
 	MaxActivities     int    // at a time in this process; 0: 10 per core
 	MaxOrchestrations int    // at a time in this process; 0: 10 per core
 	MaxActions        int    // of one orchestration
+	MaxBacklogBytes   int    // of work at hand; 0: 128 MiB
 	ReplaceAnyState   bool   // a start may replace an instance that has not ended
 	RaiseChecks       bool   // raising an event to a missing or ended instance is an error
 	DefaultVersion    string // of instances started without one

@@ -82,9 +82,9 @@ func TestConfig_02to05_Places(t *testing.T) {
 }
 
 func TestConfig_06_NumbersMayBeStrings(t *testing.T) {
-	c := load(t, Source{Dir: app(t, "host.json", durable(`"storageProvider":{"partitionCount":"8"},"maxOrchestrationActions":7`))})
-	if c.Partitions != 8 || c.MaxActions != 7 {
-		t.Errorf("Partitions, MaxActions = %d, %d; want 8, 7", c.Partitions, c.MaxActions)
+	c := load(t, Source{Dir: app(t, "host.json", durable(`"storageProvider":{"partitionCount":"8"},"maxOrchestrationActions":7,"maxBacklogBytes":9`))})
+	if c.Partitions != 8 || c.MaxActions != 7 || c.MaxBacklogBytes != 9 {
+		t.Errorf("Partitions, MaxActions, MaxBacklogBytes = %d, %d, %d; want 8, 7, 9", c.Partitions, c.MaxActions, c.MaxBacklogBytes)
 	}
 }
 
@@ -302,7 +302,7 @@ func TestEverySettingHasASource(t *testing.T) {
 		"maxOrchestrationActions":        filepath.Join(dir, "host.json") + ": extensions.durableTask.maxOrchestrationActions",
 		"maxConcurrentActivityFunctions": "default", "maxConcurrentOrchestratorFunctions": "default",
 		"httpSettings.useForwardedHost": "default", "management.requireKey": "default", "management.publicUrl": "default",
-		"management.maxBodyBytes": "default", "localRpcEndpointEnabled": "default",
+		"maxBacklogBytes": "default", "management.maxBodyBytes": "default", "localRpcEndpointEnabled": "default",
 		"management.allowedHosts": "default", "management.links.scope": "default", "management.links.lifetime": "default",
 		"retention.completed": "default", "retention.failed": "default", "retention.terminated": "default", "retention.interval": "default",
 		"overridableExistingInstanceStates": "default", "throwStatusExceptionsOnRaiseEvent": "default", "defaultVersion": "default",

@@ -29,6 +29,9 @@ var rules = []rule{
 	{"maxOrchestrationActions",
 		func(c *Config, s string) error { return parseInt(&c.MaxActions, s, 1, 1<<30) },
 		func(c *Config) string { return strconv.Itoa(c.MaxActions) }},
+	{"maxBacklogBytes",
+		func(c *Config, s string) error { return parseInt(&c.MaxBacklogBytes, s, 1, math.MaxInt) },
+		func(c *Config) string { return orElse(c.MaxBacklogBytes, "128 MiB") }},
 	{"overridableExistingInstanceStates",
 		func(c *Config, s string) error { return parseOverridable(&c.ReplaceAnyState, s) },
 		func(c *Config) string {

@@ -20,6 +20,9 @@ type activity struct {
 	cancel   context.CancelFunc
 }
 
+// bytes is what an activity costs until its result is there.
+func (a *activity) bytes() int64 { return activityBytes + int64(len(a.task.Input)) }
+
 // activities runs activities, at most max at a time, in the order of their
 // dispatch. Goroutines are started as they are needed and then kept, with the
 // stacks they have grown.
@@ -126,6 +129,7 @@ func (t *tenure) schedule(inst *instance, events []*history.Event) {
 			inst.tasks = make(map[int32]*activity)
 		}
 		inst.tasks[ev.ID] = a
+		inst.taskBytes += a.bytes()
 		t.activities.dispatch(a)
 	}
 }
@@ -135,7 +139,7 @@ func (inst *instance) abandon() {
 	for _, a := range inst.tasks {
 		a.cancel()
 	}
-	inst.tasks = nil
+	inst.tasks, inst.taskBytes = nil, 0
 }
 
 // perform runs a to its end and hands the result to its instance. The result is
@@ -158,7 +162,7 @@ func (t *tenure) perform(a *activity) {
 	if !a.settle() {
 		return
 	}
-	a.instance.inbox = append(a.instance.inbox, message{execution: a.task.ExecutionID, event: ev})
+	a.instance.receive(message{execution: a.task.ExecutionID, event: ev})
 	p.wake(a.instance)
 }
 
@@ -171,6 +175,7 @@ func (a *activity) settle() bool {
 	}
 	a.cancel()
 	delete(inst.tasks, a.task.ID)
+	inst.taskBytes -= a.bytes()
 	return true
 }
 

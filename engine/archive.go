@@ -43,7 +43,8 @@ func (e *Engine) Export(ctx context.Context, id history.InstanceID) (Archive, er
 
 // Import stores an archive as an instance of this hub and returns its id. When
 // it returns nil the instance is durable. Errors: ErrInvalidArgument, naming the
-// turn and the event that make no sense; ErrAlreadyExists, ErrUnavailable.
+// turn and the event that make no sense; ErrAlreadyExists, ErrResourceExhausted,
+// ErrUnavailable.
 //
 // The instance is listed, and found by its creation time, where it was imported;
 // its row shows the times of the original. One that has ended is stored as it
@@ -61,6 +62,11 @@ func (e *Engine) Import(ctx context.Context, req ImportRequest) (history.Instanc
 	if err != nil {
 		return "", err
 	}
+	bytes := moved.bytes()
+	if err := t.admission.admit(ctx, bytes); err != nil {
+		return "", err
+	}
+	defer t.admission.release(bytes)
 	return moved.row.ID, t.receive(ctx, moved, req.Reuse)
 }
 
@@ -70,6 +76,13 @@ type arrival struct {
 	state   *history.State
 	last    *history.Turn
 	earlier []Record // before last
+}
+
+func (a *arrival) bytes() (bytes int) {
+	for i := range a.earlier {
+		bytes += len(a.earlier[i].Bytes)
+	}
+	return bytes
 }
 
 // receive stores an arrival.

@@ -16,7 +16,8 @@ const (
 // batch gathers while the last one syncs (natural batching). It is where
 // decisions become durable, and the only place from which effects leave.
 type commits struct {
-	store Committer
+	store     Committer
+	admission *admission
 
 	mu     sync.Mutex // guards queue and closed
 	more   sync.Cond  // signalled when queue or closed changes
@@ -33,8 +34,8 @@ type commit struct {
 	done  func(err error)
 }
 
-func newCommits(store Committer) *commits {
-	c := &commits{store: store}
+func newCommits(store Committer, admission *admission) *commits {
+	c := &commits{store: store, admission: admission}
 	c.more.L = &c.mu
 	return c
 }
@@ -76,7 +77,15 @@ func (c *commits) enqueue(done func(error), batch ...commit) {
 	}
 	c.queue = append(c.queue, batch...)
 	c.mu.Unlock()
+	c.admission.add(batchBytes(batch))
 	c.more.Signal()
+}
+
+func batchBytes(batch []commit) (bytes int64) {
+	for i := range batch {
+		bytes += int64(batch[i].bytes)
+	}
+	return bytes
 }
 
 func deltaBytes(delta *Delta) (bytes int) {
@@ -111,6 +120,7 @@ func (c *commits) run(ctx context.Context, failed func(error)) {
 			for i := range o.batch {
 				o.batch[i].done(o.err)
 			}
+			c.admission.add(-batchBytes(o.batch))
 		}
 	})
 	defer effects.Wait()

@@ -144,8 +144,12 @@ func (w *world) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(io.Discard, nil))
 }
 
-// stop ends the process in good order.
+// stop ends the process in good order, once nothing happens any more.
 func (w *world) stop() {
+	w.settle()
+	if wrong := w.engine.Unbalanced(); wrong != "" && !w.store.dead.Load() {
+		w.Errorf("the work at hand is miscounted: %s", wrong)
+	}
 	w.end()
 	if w.worker != nil {
 		w.worker.Close()

@@ -18,6 +18,7 @@ func (t *tenure) turn(inst *instance) {
 	p.mu.Lock()
 	inst.queued = false
 	if p.dead || !inst.ready(t.now()) {
+		p.weigh(inst)
 		p.mu.Unlock()
 		return
 	}
@@ -208,6 +209,7 @@ func (t *tenure) load(inst *instance) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	inst.known, inst.row, inst.state = true, row, state
+	inst.startBytes = startBytes(state)
 	if state == nil {
 		return nil
 	}
@@ -341,6 +343,7 @@ func (t *tenure) fill(delta *Delta, inst *instance, d *decision) []routed {
 		}
 	}
 	inst.known, inst.row, inst.state = true, d.row, d.state
+	inst.startBytes = startBytes(d.state)
 	if d.abandon {
 		inst.abandon()
 	}

@@ -17,8 +17,10 @@ type Options struct {
 	MaxActivities    int              // activities running at a time; 0: 10 for each core
 	MaxOrchestrators int              // turns running at a time; 0: 10 for each core
 	CacheBytes       int              // memory for instances that are loaded but idle; 0: 64 MiB; negative: none
+	MaxBacklogBytes  int              // work at hand beyond which new work waits or is refused; 0: 128 MiB; negative: no limit
 	DrainTimeout     time.Duration    // how long stopping waits for what runs; 0: 10 s
 	DefaultVersion   string           // version of starts that name none
+	Hub              string           // its name, for errors
 }
 
 func (o *Options) setDefaults() {
@@ -39,6 +41,9 @@ func (o *Options) setDefaults() {
 		o.CacheBytes = 64 << 20
 	case o.CacheBytes < 0:
 		o.CacheBytes = 0
+	}
+	if o.MaxBacklogBytes == 0 {
+		o.MaxBacklogBytes = 128 << 20
 	}
 	if o.DrainTimeout == 0 {
 		o.DrainTimeout = 10 * time.Second
@@ -104,9 +109,10 @@ func sleep(ctx context.Context, d time.Duration) {
 
 // own runs one tenure.
 func (e *Engine) own(ctx context.Context) error {
+	admission := newAdmission(e.options.Hub, e.options.MaxBacklogBytes, e.exec == nil)
 	t := &tenure{
 		store: e.store, exec: e.exec, options: e.options, log: e.options.Logger,
-		commits: newCommits(e.store), runs: newRuns(), alarms: newAlarms(e.options.Now),
+		admission: admission, commits: newCommits(e.store, admission), runs: newRuns(), alarms: newAlarms(e.options.Now),
 		cache: newCache(e.exec, e.options.CacheBytes), waiters: &e.waiters,
 		felling: make(chan struct{}, 1),
 	}

@@ -34,6 +34,11 @@ type instance struct {
 	deltas   int   // commits under way
 	held     *Hold // after a turn that could not be run
 
+	tally      tally // of inbox; while running, of taken too
+	startBytes int64 // payloads of the start record that waits
+	taskBytes  int64 // cost of tasks
+	weight     int64 // all of it, as counted by weigh
+
 	idle chan struct{} // closed when running is cleared; nil unless someone waits for that
 }
 
@@ -56,7 +61,7 @@ func (i *instance) ready(now time.Time) bool {
 	if i.held != nil && now.Before(i.held.RetryAt) && !i.terminating() {
 		return false
 	}
-	if i.early(now) && !i.unread && !i.terminating() && find(i.inbox, history.ExecutionStarted) < 0 {
+	if i.early(now) && !i.unread && !i.terminating() && i.tally.starts == 0 {
 		return false // what is in the inbox is for the first turn
 	}
 	return len(i.inbox) > 0 || i.unread || i.waiting(now)
@@ -69,9 +74,7 @@ func (i *instance) early(now time.Time) bool {
 
 // terminating reports whether a termination has arrived: it needs no user code,
 // so nothing can hold it.
-func (i *instance) terminating() bool {
-	return slices.ContainsFunc(i.inbox, func(m message) bool { return m.event.Kind == history.ExecutionTerminated })
-}
+func (i *instance) terminating() bool { return i.tally.terminations > 0 }
 
 // waiting reports whether the execution's first turn is due.
 func (i *instance) waiting(now time.Time) bool {

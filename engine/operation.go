@@ -15,7 +15,7 @@ const maxNameLength = 300
 
 // Start creates an instance. When it returns nil the instance is durable and
 // will run. Errors: ErrInvalidArgument, ErrUnknownOrchestrator,
-// ErrAlreadyExists, ErrUnavailable (spec/runtime.md 5.1).
+// ErrAlreadyExists, ErrResourceExhausted, ErrUnavailable (spec/runtime.md 5.1).
 func (e *Engine) Start(ctx context.Context, req StartRequest) (history.InstanceID, error) {
 	if err := e.checkStart(&req); err != nil {
 		return "", err
@@ -24,6 +24,10 @@ func (e *Engine) Start(ctx context.Context, req StartRequest) (history.InstanceI
 	if err != nil {
 		return "", err
 	}
+	if err := t.admission.admit(ctx, len(req.Input)); err != nil {
+		return "", err
+	}
+	defer t.admission.release(len(req.Input))
 	fresh := req.ID == ""
 	if fresh {
 		req.ID = history.NewInstanceID()
@@ -162,7 +166,7 @@ func (t *tenure) create(inst *instance, req *StartRequest, done func(error)) []r
 
 // Raise hands an event to an instance. When it returns nil the event is durable
 // and will be delivered. Errors: ErrInvalidArgument, ErrNotFound, ErrTerminal,
-// ErrUnavailable (spec/runtime.md 5.6).
+// ErrResourceExhausted, ErrUnavailable (spec/runtime.md 5.6).
 func (e *Engine) Raise(ctx context.Context, id history.InstanceID, req RaiseRequest) error {
 	if err := checkName("event", req.Name); err != nil {
 		return err
@@ -170,7 +174,15 @@ func (e *Engine) Raise(ctx context.Context, id history.InstanceID, req RaiseRequ
 	if err := checkPayload("event payload", req.Payload); err != nil {
 		return err
 	}
-	return e.tell(ctx, id, history.Event{Kind: history.EventRaised, Name: req.Name, Payload: req.Payload, Key: req.Key}, nil)
+	t, err := e.owner(ctx)
+	if err != nil {
+		return err
+	}
+	if err := t.admission.admit(ctx, len(req.Payload)); err != nil {
+		return err
+	}
+	defer t.admission.release(len(req.Payload))
+	return e.tell(ctx, id, history.Event{Kind: history.EventRaised, Name: req.Name, Payload: req.Payload, Key: req.Key}, t.admission.refuseInbox)
 }
 
 // Terminate ends an instance. When it returns nil the request is durable; it takes effect before any
@@ -242,7 +254,7 @@ func (e *Engine) tell(ctx context.Context, id history.InstanceID, ev history.Eve
 			p.stored(inst)
 			stored.give(err)
 		})
-		inst.inbox = append(inst.inbox, m)
+		inst.receive(m)
 		p.wake(inst)
 	})
 	if err != nil {

@@ -37,6 +37,7 @@ func (p *partition) instance(id history.InstanceID) *instance {
 
 // release drops what need not be held of inst. mu is held.
 func (p *partition) release(inst *instance) {
+	p.weigh(inst)
 	if inst.needless() && inst.state == nil && p.instances[inst.id] == inst {
 		delete(p.instances, inst.id)
 	}
@@ -111,6 +112,7 @@ func (p *partition) know(ctx context.Context, inst *instance) error {
 func (p *partition) yield(inst *instance) {
 	inst.running = false
 	inst.taken = nil
+	inst.recount()
 	if inst.idle != nil {
 		close(inst.idle)
 		inst.idle = nil
@@ -162,14 +164,16 @@ func (p *partition) deliver(id history.InstanceID, m message) {
 		return // the next owner reads it from the store
 	}
 	inst := p.instance(id)
-	inst.inbox = append(inst.inbox, m)
+	inst.receive(m)
 	p.wake(inst)
 }
 
-// wake queues inst if there is something to decide. mu is held.
+// wake queues inst if there is something to decide, and counts what it costs. mu
+// is held.
 func (p *partition) wake(inst *instance) {
 	if p.tenure.exec != nil && inst.ready(p.tenure.now()) {
 		inst.queued = true
 		p.tenure.runs.push(inst)
 	}
+	p.weigh(inst)
 }

@@ -19,6 +19,9 @@ var (
 	ErrTerminal            = errors.New("instance has ended")   // comes with ErrInvalidState
 	ErrUnsupported         = errors.New("not supported")        // by what serves the hub
 	ErrUnavailable         = errors.New("hub is not available") // not started, shutting down, or its store fails; what became of the call is unknown
+	// ErrResourceExhausted: more work is at hand than there may be. Nothing was
+	// stored, and the same call may succeed in a moment.
+	ErrResourceExhausted = errors.New("resource exhausted")
 )
 
 // Reuse says what a start does when its instance id exists already

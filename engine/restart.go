@@ -14,7 +14,7 @@ import (
 // returns the id of what it started: a new one, or with SameID the same, in place of the
 // instance, which must have ended. When it returns nil that is durable. Errors:
 // ErrInvalidArgument, ErrNotFound, ErrAlreadyExists, ErrUnknownOrchestrator,
-// ErrUnavailable (spec/runtime.md 5.8).
+// ErrResourceExhausted, ErrUnavailable (spec/runtime.md 5.8).
 func (e *Engine) Restart(ctx context.Context, id history.InstanceID, req RestartRequest) (history.InstanceID, error) {
 	switch {
 	case id == "":
@@ -26,6 +26,10 @@ func (e *Engine) Restart(ctx context.Context, id history.InstanceID, req Restart
 	if err != nil {
 		return "", err
 	}
+	if err := t.admission.admit(ctx, 0); err != nil {
+		return "", err
+	}
+	defer t.admission.release(0)
 	if req.SameID {
 		return id, e.restartInPlace(ctx, t, id)
 	}

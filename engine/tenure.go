@@ -30,6 +30,7 @@ type tenure struct {
 	ctx context.Context         // ends with the tenure; activities run under it
 	end context.CancelCauseFunc // the cause is why
 
+	admission  *admission
 	partitions []*partition
 	commits    *commits
 	runs       *runs

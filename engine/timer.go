@@ -157,7 +157,7 @@ func (p *partition) fire(t Timer) {
 	if t.ID == history.NoID {
 		inst.unread = true // its start record waits to be looked at
 	} else {
-		inst.inbox = append(inst.inbox, message{event: history.Event{
+		inst.receive(message{event: history.Event{
 			Kind: history.TimerFired, ID: history.NoID, At: history.Truncate(p.tenure.now()), TaskID: t.ID, FireAt: t.Due,
 		}})
 	}

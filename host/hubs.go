@@ -76,7 +76,9 @@ func (r *running) start(store *embedded.Hub) error {
 		}
 		exec, closeExec = w, w.Close
 	}
-	e := engine.New(store, exec, r.hubs.options)
+	options := r.hubs.options
+	options.Hub = r.name
+	e := engine.New(store, exec, options)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { // stop ends it and waits for it

@@ -55,14 +55,22 @@ var errorCodes = []errorRow{
 	{engine.ErrInvalidState, http.StatusConflict, "InvalidState", full},
 	{engine.ErrUnsupported, http.StatusNotImplemented, "Unsupported", full},
 	{ErrHubNotFound, http.StatusNotFound, "HubNotFound", full},
+	{engine.ErrResourceExhausted, http.StatusTooManyRequests, "ResourceExhausted", full},
 	{engine.ErrNoSpace, http.StatusInsufficientStorage, "NoSpace", full}, // comes with ErrUnavailable
 	{engine.ErrUnavailable, http.StatusServiceUnavailable, "Unavailable", full},
 	{context.Canceled, http.StatusServiceUnavailable, "Unavailable", full},
 	{context.DeadlineExceeded, http.StatusServiceUnavailable, "Unavailable", full},
 }
 
+// overloadPause is when to try again after 429, in seconds. The engine has let the
+// caller wait for a second already, unless too many wait.
+const overloadPause = 1
+
 func (row errorRow) response(err error) response {
 	res := response{code: row.code}
+	if row.code == http.StatusTooManyRequests {
+		res.retryAfter = overloadPause
+	}
 	switch row.form {
 	case full:
 		res.body = errorBody(row.kind, err.Error())

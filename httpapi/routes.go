@@ -19,6 +19,7 @@ var routes = []route{
 			{200, "It has ended: the bare output if it completed, else its status.", anyJSON},
 			{400, "Malformed input, an id that is not allowed, or an orchestrator that nobody has.", errorForm},
 			{409, "The id belongs to an instance that may not be replaced.", errorForm},
+			{429, "Too much work is at hand. Nothing was stored; Retry-After tells when to try again.", errorForm},
 		},
 	},
 	{
@@ -86,6 +87,7 @@ var routes = []route{
 			{400, "The body is not JSON.", errorForm},
 			{404, "There is no such instance.", nil},
 			{410, "It has ended.", nil},
+			{429, "Too much work is at hand. Nothing was stored; Retry-After tells when to try again.", errorForm},
 		},
 	},
 	{
@@ -152,6 +154,7 @@ var routes = []route{
 			{200, "It has ended: the bare output if it completed, else its status.", anyJSON},
 			{400, "There is no such instance.", errorForm},
 			{409, "It has not ended and was to keep its id.", errorForm},
+			{429, "Too much work is at hand. Nothing was stored; Retry-After tells when to try again.", errorForm},
 		},
 	},
 	{
@@ -186,6 +189,7 @@ var routes = []route{
 			{201, "It is stored.", links.Links{}},
 			{400, "That is no archive, or an id that is not allowed.", errorForm},
 			{409, "The id belongs to an instance that may not be replaced.", errorForm},
+			{429, "Too much work is at hand. Nothing was stored; Retry-After tells when to try again.", errorForm},
 		},
 	},
 	{

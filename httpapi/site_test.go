@@ -48,6 +48,11 @@ func withIdleSite(t *testing.T, o httpapi.Options, test func(s *site)) {
 
 func runSite(t *testing.T, app *perdure.App, o httpapi.Options, test func(s *site)) {
 	t.Helper()
+	runSiteOn(t, app, engine.Options{}, o, test)
+}
+
+func runSiteOn(t *testing.T, app *perdure.App, hub engine.Options, o httpapi.Options, test func(s *site)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		var exec engine.Executor
 		if app != nil {
@@ -58,7 +63,7 @@ func runSite(t *testing.T, app *perdure.App, o httpapi.Options, test func(s *sit
 			defer w.Close()
 			exec = w
 		}
-		e := engine.New(memory.New(4), exec, engine.Options{})
+		e := engine.New(memory.New(4), exec, hub)
 		ctx, cancel := context.WithCancel(context.Background())
 		ended := make(chan error, 1)
 		go func() { ended <- e.Run(ctx) }() // the deferred function waits for it

@@ -56,6 +56,7 @@ var exitCodes = []struct {
 	{client.ErrInvalidState, 4, "InvalidState"},
 	{client.ErrUnknownOrchestrator, 2, "UnknownOrchestrator"},
 	{client.ErrInvalidArgument, 2, "InvalidArgument"},
+	{client.ErrResourceExhausted, 5, "ResourceExhausted"},
 	{client.ErrUnavailable, 5, "Unavailable"},
 	{client.ErrUnauthenticated, 5, "Unauthenticated"},
 	{context.DeadlineExceeded, 5, "Unavailable"},
