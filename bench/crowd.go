@@ -157,8 +157,10 @@ func (m *member) at(t time.Time) time.Time {
 // storedAtOnce is how many instances one commit stores while a store is filled.
 const storedAtOnce = 10_000
 
-// fill stores n instances that have lived the same life, and returns when the
-// last one was created. No engine may run on the store.
+// fill stores n instances that have lived l, and returns when the last one was
+// created. No engine may run on the store. All of a life is in one commit, so
+// the store is spared what real instances only have for a while; once compacted, 20,000
+// of them take as much disk as 20,000 that ran, but for 2 %.
 func (f *folder) fill(ctx context.Context, l life, n int) (time.Time, error) {
 	epochs, err := f.acquire(ctx)
 	if err != nil {
@@ -167,7 +169,7 @@ func (f *folder) fill(ctx context.Context, l life, n int) (time.Time, error) {
 	crowd := newCrowd(epochs)
 	crowd.micros -= int64(n) // the past: numbers to come belong to an engine
 	for stored := 0; stored < n; stored += storedAtOnce {
-		for _, deltas := range crowd.commits(min(storedAtOnce, n-stored), l.stepwise()) {
+		for _, deltas := range crowd.commits(min(storedAtOnce, n-stored), l.whole()) {
 			if err := f.hub.Commit(ctx, deltas); err != nil {
 				return time.Time{}, fmt.Errorf("store %d deltas: %w", len(deltas), err)
 			}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/store/embedded"
@@ -43,15 +44,18 @@ func (f *folder) open(partitions int) (err error) {
 	return nil
 }
 
-// reopen closes the store and opens it again.
-func (f *folder) reopen() error {
-	if err := f.db.Close(); err != nil {
-		return err
+// serve opens the store again, which was closed, and starts a hub on it. It
+// returns the hub and how many seconds it took until the first hello has completed.
+func (f *folder) serve(ctx context.Context) (*process, float64, error) {
+	began := time.Now()
+	if err := f.open(0); err != nil {
+		return nil, 0, err
 	}
-	return f.open(0)
+	p, err := startProcess(ctx, f)
+	return p, time.Since(began).Seconds(), err
 }
 
-// close closes the store and removes it.
+// close closes the store, unless that was done, and removes it.
 func (f *folder) close() error { return errors.Join(f.db.Close(), os.RemoveAll(f.dir)) }
 
 // withFolder calls f with an empty store.
@@ -76,9 +80,10 @@ func (f *folder) acquire(ctx context.Context) ([]engine.Epoch, error) {
 	return epochs, nil
 }
 
-// bytes returns how much disk the store takes.
-func (f *folder) bytes() (sum int64, err error) {
-	err = filepath.WalkDir(f.dir, func(_ string, entry fs.DirEntry, err error) error {
+// bytes returns how much disk the store takes in all, and how much of that is
+// tables: the rest is mostly logs, of which Pebble keeps some to write into again.
+func (f *folder) bytes() (all, tables int64, err error) {
+	err = filepath.WalkDir(f.dir, func(file string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
@@ -86,10 +91,34 @@ func (f *folder) bytes() (sum int64, err error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil // the store just removed it
 		}
-		if err == nil {
-			sum += info.Size()
+		if err != nil {
+			return err
 		}
-		return err
+		all += info.Size()
+		if filepath.Ext(file) == ".sst" {
+			tables += info.Size()
+		}
+		return nil
 	})
-	return sum, err
+	return all, tables, err
+}
+
+// quietBytes returns how much disk the tables take when the store does nothing
+// any more by itself, or after a minute: when that has not changed for a while.
+func (f *folder) quietBytes(ctx context.Context, while time.Duration) (int64, error) {
+	_, before, err := f.bytes()
+	for range 60 {
+		if err != nil {
+			return 0, err
+		}
+		if err := rest(ctx, while); err != nil {
+			return 0, err
+		}
+		var now int64
+		if _, now, err = f.bytes(); now == before {
+			break
+		}
+		before = now
+	}
+	return before, err
 }

@@ -103,6 +103,8 @@ var workloads = []workload{
 	{"perdure", "chain", runChain},
 	{"perdure", "events", runEvents},
 	{"perdure", "memory", runMemory},
+	{"perdure", "stored", runStored},
+	{"perdure", "waiting", runWaiting},
 	{"perdure", "list", runList},
 	{"perdure", "purge", runPurge},
 	{"floor", "floor", runFloor},

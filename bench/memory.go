@@ -3,33 +3,12 @@ package main
 import (
 	"context"
 	"runtime"
-
-	"github.com/perdure/perdure/client"
 )
 
-// runMemory measures what instances that wait cost, and whether those that have
-// ended leave anything behind. The numbers are of the whole process, with the
-// caches of engine and store.
+// runMemory measures whether instances that have ended leave anything behind.
+// The numbers are of the whole process, with the caches of engine and store.
 func runMemory(ctx context.Context, site site) ([]metric, error) {
-	waiting, err := with(ctx, site, func(p *process) ([]metric, error) {
-		n := site.size.waiting
-		baseline := memoryInUse()
-		err := each(callers, n, func(int) error {
-			_, err := p.StartNew(ctx, "AwaitGo", nil, client.StartOptions{})
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		if err := p.begun(ctx); err != nil {
-			return nil, err
-		}
-		return []metric{{"waiting_instance", (memoryInUse() - baseline) / float64(n), "B"}}, nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	ended, err := with(ctx, site, func(p *process) ([]metric, error) {
+	return with(ctx, site, func(p *process) ([]metric, error) {
 		n := site.size.ended
 		if err := each(callers, n/10, func(int) error { return p.complete(ctx, "Hello", nil) }); err != nil {
 			return nil, err
@@ -45,7 +24,6 @@ func runMemory(ctx context.Context, site site) ([]metric, error) {
 			{"after_all_to_a_tenth", late / early, "ratio"},
 		}, nil
 	})
-	return append(waiting, ended...), err
 }
 
 // memoryInUse returns the bytes of heap and stacks in use after a collection.

@@ -35,7 +35,7 @@ func runPurge(ctx context.Context, site site) (metrics []metric, err error) {
 	if err != nil {
 		return nil, err
 	}
-	full, err := f.bytes()
+	full, _, err := f.bytes()
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func runPurge(ctx context.Context, site site) (metrics []metric, err error) {
 	if err := f.db.Reclaim(ctx); err != nil {
 		return nil, err
 	}
-	left, err := f.bytes()
+	left, _, err := f.bytes()
 	return []metric{
 		{"duration", took.Seconds(), "s"},
 		{"throughput", float64(result.Deleted) / took.Seconds(), "instances/s"},

@@ -1,31 +1,35 @@
 package main
 
+import "time"
+
 // size is how much each workload does.
 type size struct {
-	hellos     int // orchestrations for throughput
-	starts     int // starts that are only accepted
-	latencies  int // orchestrations one at a time
-	fanOut     int // activities side by side
-	chain      int // activities one after another
-	shortChain int // a divisor of chain: the same for a short history, to show what length costs
-	events     int // instances that wait for an event
-	waiting    int // instances that wait while memory is measured
-	ended      int // instances that end while memory is measured
-	listed     int // instances stored while pages are read
-	pages      int // queries, each followed for some pages
-	purged     int // instances that are purged
-	floor      int // orchestrations' worth of bytes for the floor
-	syncs      int // appends for the disk's own rate
+	hellos     int           // orchestrations for throughput
+	starts     int           // starts that are only accepted
+	latencies  int           // orchestrations one at a time
+	fanOut     int           // activities side by side
+	chain      int           // activities one after another
+	shortChain int           // a divisor of chain: the same for a short history, to show what length costs
+	events     int           // instances that wait for an event
+	stored     int           // completed instances in the store
+	waiting    int           // instances that wait for an event
+	idle       time.Duration // for which nothing happens
+	ended      int           // instances that end while memory is measured
+	listed     int           // instances stored while pages are read
+	pages      int           // queries, each followed for some pages
+	purged     int           // instances that are purged
+	floor      int           // orchestrations' worth of bytes for the floor
+	syncs      int           // appends for the disk's own rate
 }
 
 var (
 	full = size{
 		hellos: 20_000, starts: 100_000, latencies: 500, fanOut: 5_000, chain: 1_000, shortChain: 200, events: 500,
-		waiting: 100_000, ended: 100_000, listed: 1_000_000, pages: 2_000, purged: 1_000_000, floor: 20_000, syncs: 2_000,
+		stored: 1_000_000, waiting: 1_000_000, idle: 5 * time.Second, ended: 100_000, listed: 1_000_000, pages: 2_000, purged: 1_000_000, floor: 20_000, syncs: 2_000,
 	}
 	small = size{
 		hellos: 50, starts: 50, latencies: 5, fanOut: 20, chain: 20, shortChain: 5, events: 10,
-		waiting: 200, ended: 100, listed: 20_000, pages: 50, purged: 2_000, floor: 200, syncs: 10,
+		stored: 1_000, waiting: 200, idle: 10 * time.Millisecond, ended: 100, listed: 20_000, pages: 50, purged: 2_000, floor: 200, syncs: 10,
 	}
 )
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -97,6 +98,20 @@ func (db *DB) Reclaim(ctx context.Context) error {
 	defer db.leave()
 	if err := db.reclaimer.reclaimAll(ctx, 0); err != nil {
 		return fmt.Errorf("reclaim disk space: %w", err)
+	}
+	return nil
+}
+
+// Compact rewrites all hubs to as few bytes as they take, and returns when that
+// is done. Pebble does so by itself too, bit by bit as more is written; what
+// nobody writes to any more would stay as it is.
+func (db *DB) Compact(ctx context.Context) error {
+	if err := db.enter(); err != nil {
+		return err
+	}
+	defer db.leave()
+	if err := db.reclaimer.compact(ctx, newHubKey(0), newHubKey(math.MaxUint16).uint8(0xff)); err != nil {
+		return fmt.Errorf("compact the store: %w", err)
 	}
 	return nil
 }

@@ -135,3 +135,33 @@ func TestReclaimHub(t *testing.T) {
 		t.Errorf("the tables take %d KiB after the only hub, of %d KiB, was deleted", left>>10, full>>10)
 	}
 }
+
+// What was erased long ago may lie below what came since; Compact leaves only
+// what is there.
+func TestCompact(t *testing.T) {
+	t.Parallel()
+	disk := vfs.NewMem()
+	hub, epoch := openHub(t, "store", Options{FS: disk, CacheBytes: 1 << 20})
+	db := hub.db
+	all := endedInstances(t, hub, epoch, 2_000)
+	if err := db.pebble.Flush(); err != nil {
+		t.Fatalf("Flush: %v", err)
+	}
+	full := tableBytes(t, disk)
+	for _, d := range all[len(all)/2:] {
+		d := &engine.Delta{Epoch: epoch, Erase: d.Row}
+		if err := hub.Commit(t.Context(), []*engine.Delta{d}); err != nil {
+			t.Fatalf("Commit(%+v): %v", d, err)
+		}
+	}
+	if err := db.Compact(t.Context()); err != nil {
+		t.Fatalf("Compact: %v", err)
+	}
+	total := db.pebble.Metrics().Total()
+	if left := int64(total.AggregateSize()); left < full*9/20 || left > full*11/20 {
+		t.Errorf("the tables take %d KiB after half of %d KiB was erased", left>>10, full>>10)
+	}
+	if counts, err := hub.CountInstances(t.Context(), engine.Query{}); err != nil || counts.Total() != int64(len(all)/2) {
+		t.Errorf("CountInstances = %v, %v, want %d", counts, err, len(all)/2)
+	}
+}
