@@ -13,7 +13,8 @@
 // Two commands are not left to bash. "go run ./examples/NAME" starts the built
 // program on a free port and ends the one before, as a reader does with Ctrl-C.
 // "make TARGET" only has to name a target, and "cd bench && go ..." is taken as
-// it is: CI runs the one, and bench tests itself.
+// it is, as is "cd bench/peers && go ...": CI runs the one, and bench and
+// bench/peers test themselves.
 //
 // Anything else fails the test: no snippet can hide. Code that is indented instead
 // of fenced may be these two commands and JSON only. Printed JSON is compared

@@ -23,7 +23,7 @@ var (
 	indent = regexp.MustCompile("^(?: {4}|\t)[ \t]*[^ \t*+-]")
 	fence  = regexp.MustCompile("^[ \t]*(```+|~~~+)[ \t]*([^ \t`]*)[ \t]*([^`]*?)[ \t]*$")
 	// checked is a command that is not run here; see package docs.
-	checked = regexp.MustCompile(`^(?:make ([a-z-]+)|cd bench && go (?:run|test) [^#]*?)(?: +#.*)?\n?$`)
+	checked = regexp.MustCompile(`^(?:make ([a-z-]+)|cd bench(?:/peers)? && go (?:run|test) [^#]*?)(?: +#.*)?\n?$`)
 	program = regexp.MustCompile(`^examples/([a-z]+)/main\.go$`)
 )
 
@@ -114,7 +114,7 @@ func TestBlocks(t *testing.T) {
 		{"unknown language", "```bash\ntrue\n```\n", `f:1: nobody runs a fence "bash"`},
 		{"no language", "```\ntrue\n```\n", `f:1: nobody runs a fence ""`},
 		{"program without a name", "```go\npackage main\n```\n", "f:1: a whole program needs a name"},
-		{"indented code", "text\n\n    make test  # all of it\n    {\"a\":1}\n    cd bench && go run . -quick\n", "sh sh"},
+		{"indented code", "text\n\n    make test  # all of it\n    {\"a\":1}\n    cd bench && go run . -quick\n    cd bench/peers && go run ./compare\n", "sh sh sh"},
 		{"indented code that nobody runs", "text\n\n    make test\n    rm -r x\n", "f:4: this is shown as code"},
 		{"indented list", "* item\n  goes on\n\n    * item\n", ""},
 		{"open", "```sh\ntrue\n", "f:1: the fence is not closed"},

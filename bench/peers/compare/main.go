@@ -68,6 +68,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		fmt.Fprintln(stderr, "-quick: the figures mean nothing")
 	}
 	measured, err := plan.run(ctx, *dir, *quick, stderr)
+	if len(measured) == 0 {
+		return err
+	}
 	results := medians(measured)
 	lines := json.NewEncoder(stdout)
 	for _, r := range results {
