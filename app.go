@@ -57,7 +57,8 @@ func (a *App) AddOrchestrator(name string, fn any, opts ...OrchestratorOption) {
 //
 // An activity may run more than once for one call, for example when the program
 // dies before the result is stored; [ActivityInfo.IdempotencyToken] is the same
-// each time.
+// each time. Activities run on goroutines that are used again: what locks its
+// thread unlocks it before it returns.
 func (a *App) AddActivity(name string, fn any) {
 	first := reflect.TypeFor[context.Context]()
 	add(&a.functions.Activities, "Activity", name, fn, first, func(code *registry.Callable) registry.Activity {

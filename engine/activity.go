@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"sync"
 	"sync/atomic"
 
@@ -63,9 +64,16 @@ func (as *activities) dispatch(a *activity) {
 }
 
 func (as *activities) work() {
+	exited := true // as user code can
+	defer func() {
+		if exited {
+			go as.work() // takes its place
+		}
+	}()
 	for a := as.next(); a != nil; a = as.next() {
 		as.run(a)
 	}
+	exited = false
 }
 
 // next waits for an activity to run; nil after stop.
@@ -142,16 +150,22 @@ func (inst *instance) abandon() {
 	inst.tasks, inst.taskBytes = nil, 0
 }
 
-// perform runs a to its end and hands the result to its instance. The result is
-// not stored by itself: it becomes durable with the turn that takes it in.
+// perform runs a to its end. The result is not stored by itself: it becomes
+// durable with the turn that takes it in.
 func (t *tenure) perform(a *activity) {
 	a.running.Store(true)
-	result, failure, err := t.exec.RunActivity(a.ctx, a.task)
-	a.running.Store(false)
-	if err != nil {
-		t.performLater(a, err)
-		return
-	}
+	t.exec.RunActivity(a.ctx, a.task, func(result json.RawMessage, failure *history.Failure, err error) {
+		a.running.Store(false)
+		if err != nil {
+			t.performLater(a, err)
+		} else {
+			t.performed(a, result, failure)
+		}
+	})
+}
+
+// performed hands the result of a to its instance.
+func (t *tenure) performed(a *activity, result json.RawMessage, failure *history.Failure) {
 	ev := history.Event{Kind: history.TaskCompleted, ID: history.NoID, At: history.Truncate(t.now()), TaskID: a.task.ID, Payload: result}
 	if failure != nil {
 		ev.Kind, ev.Payload, ev.Failure = history.TaskFailed, nil, failure

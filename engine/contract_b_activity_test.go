@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -265,6 +266,31 @@ func TestB23_UnhandledFailureKeepsTypeMessageAndCauses(t *testing.T) {
 			if got, want := string(s.Output), `"*engine_test.layeredError: order not placed"`; got != want {
 				w.Errorf("output of %s = %s, want %s", name, got, want)
 			}
+		}
+	})
+}
+
+func TestB22_ActivityThatExitsItsGoroutineFailsAndCostsNoOther(t *testing.T) {
+	const exits = 200 // many times more than run at a time
+	contract(t, func(_ *world, app *perdure.App) {
+		app.AddActivity("Exit", func(context.Context, int) (int, error) { runtime.Goexit(); return 0, nil })
+		app.AddActivity("Echo", func(_ context.Context, in int) (int, error) { return in, nil })
+		app.AddOrchestrator("Exits", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
+			failed := 0
+			var tasks []*perdure.Task[int]
+			for range exits {
+				tasks = append(tasks, perdure.ActivityRef[int, int]("Exit").Call(ctx, 0))
+			}
+			for _, task := range tasks {
+				if _, err := task.Await(); err != nil && strings.Contains(err.Error(), "Goexit") {
+					failed++
+				}
+			}
+			return perdure.ActivityRef[int, int]("Echo").Call(ctx, failed).Await()
+		})
+	}, func(w *world) {
+		if got := w.run("Exits", 0); got != fmt.Sprint(exits) {
+			w.Errorf("output = %s, want %d failures that name Goexit", got, exits)
 		}
 	})
 }

@@ -25,10 +25,12 @@ type Executor interface {
 	// rebuilt from its history. It returns when no code of the instance runs.
 	Forget(number history.Number)
 
-	// RunActivity runs an activity. Exactly one of the three results tells the
-	// end: a failure of user code, an error as with Orchestrate, or else the
-	// result. ctx ends when the result is no longer wanted.
-	RunActivity(ctx context.Context, t history.Task) (json.RawMessage, *history.Failure, error)
+	// RunActivity runs an activity and calls done once, before it returns. Exactly
+	// one of the three arguments tells the end: a failure of user code, an error as
+	// with Orchestrate, or else the result. ctx ends when the result is no longer
+	// wanted. User code may exit the goroutine ([runtime.Goexit]): done is called all
+	// the same.
+	RunActivity(ctx context.Context, t history.Task, done func(json.RawMessage, *history.Failure, error))
 }
 
 // Inspector is what an [Executor] may be besides: one that can tell what code

@@ -14,9 +14,9 @@ type Stacks struct {
 	closed bool
 }
 
-// maxIdleStacks bounds what is kept: some for each core are enough, since a stack
-// comes back as soon as the code on it has ended.
-const maxIdleStacks = 64
+// maxIdleStacks bounds what is kept, at some 8 KB each. Few are idle under load: a
+// stack comes back when the code on it has ended, and is taken by the next start.
+const maxIdleStacks = 256
 
 // stack is a goroutine that runs the code of one coroutine after another.
 type stack struct {

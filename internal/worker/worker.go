@@ -209,17 +209,21 @@ func (p *place) vacate() {
 	}
 }
 
-// RunActivity runs an activity; see [Worker.Orchestrate] for the error of an
-// unknown one. If the activity fails after ctx has ended, that is not taken for
-// its own failure: the error is then the cause of ctx.
-func (w *Worker) RunActivity(ctx context.Context, t history.Task) (json.RawMessage, *history.Failure, error) {
+// RunActivity runs an activity and calls done, once, when it has ended; see
+// [Worker.Orchestrate] for the error of an unknown one. If the activity fails after
+// ctx has ended, that is not taken for its own failure: the error is then the
+// cause of ctx. An activity that exits its goroutine exits the caller's.
+func (w *Worker) RunActivity(ctx context.Context, t history.Task, done func(json.RawMessage, *history.Failure, error)) {
 	fn, ok := w.functions.Activities.Find(t.Name)
 	if !ok {
-		return nil, nil, unregistered("activity", t.Name, w.functions.Activities.Names())
+		done(nil, nil, unregistered("activity", t.Name, w.functions.Activities.Names()))
+		return
 	}
-	payload, failure := contain(func() (json.RawMessage, *history.Failure) { return fn.Do.Run(ctx, t) })
-	if failure != nil && ctx.Err() != nil {
-		return nil, nil, fmt.Errorf("activity %s: %w", t.Name, context.Cause(ctx))
-	}
-	return payload, failure, nil
+	contain(func() (json.RawMessage, *history.Failure) { return fn.Do.Run(ctx, t) }, func(payload json.RawMessage, failure *history.Failure) {
+		if failure != nil && ctx.Err() != nil {
+			done(nil, nil, fmt.Errorf("activity %s: %w", t.Name, context.Cause(ctx)))
+		} else {
+			done(payload, failure, nil)
+		}
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"iter"
 	"runtime"
 	"strings"
@@ -77,7 +78,7 @@ func TestUnregistered(t *testing.T) {
 	if !errors.Is(err, history.ErrUnregistered) || !strings.Contains(err.Error(), `"main"`) || !strings.Contains(err.Error(), "Known") {
 		t.Errorf("Orchestrate(main) = %v; want ErrUnregistered that names main and Known", err)
 	}
-	_, _, err = w.RunActivity(t.Context(), history.Task{Name: "Far"})
+	_, _, err = runActivity(t.Context(), w, history.Task{Name: "Far"})
 	if !errors.Is(err, history.ErrUnregistered) || !strings.Contains(err.Error(), `"Far"`) {
 		t.Errorf("RunActivity(Far) = %v; want ErrUnregistered that names Far", err)
 	}
@@ -192,6 +193,25 @@ func TestForgetWhileTurnsRun(t *testing.T) {
 	group.Wait()
 }
 
+// runActivity runs an activity on a goroutine that it may exit.
+func runActivity(ctx context.Context, w *worker.Worker, task history.Task) (result json.RawMessage, failure *history.Failure, err error) {
+	var end sync.WaitGroup
+	end.Go(func() {
+		calls := 0
+		defer func() {
+			if calls != 1 {
+				err = fmt.Errorf("done was called %d times, want once; %w", calls, err)
+			}
+		}()
+		w.RunActivity(ctx, task, func(r json.RawMessage, f *history.Failure, e error) {
+			calls++
+			result, failure, err = r, f, e
+		})
+	})
+	end.Wait()
+	return result, failure, err
+}
+
 func TestRunActivity(t *testing.T) {
 	boom := errors.New("boom")
 	w := open(t, func(app *perdure.App) {
@@ -218,7 +238,7 @@ func TestRunActivity(t *testing.T) {
 		{"Info", "", `{"InstanceID":"abc","ExecutionID":"e0","TaskID":3,"Name":"Info","Attempt":2,"IdempotencyToken":"abc/e0/3"}`, "", ""},
 	} {
 		task := history.Task{Instance: "abc", ExecutionID: "e0", ID: 3, Name: test.name, Input: json.RawMessage(test.input), Attempt: 2}
-		result, failure, err := w.RunActivity(t.Context(), task)
+		result, failure, err := runActivity(t.Context(), w, task)
 		switch {
 		case err != nil || string(result) != test.result:
 			t.Errorf("RunActivity(%s, %s) = %s, %v, %v; want %s", test.name, test.input, result, failure, err, test.result)
@@ -243,10 +263,10 @@ func TestActivityThatFailsAfterItsContextEnded(t *testing.T) {
 	})
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(leaving)
-	if _, failure, err := w.RunActivity(ctx, history.Task{Name: "Wait"}); !errors.Is(err, leaving) || failure != nil {
+	if _, failure, err := runActivity(ctx, w, history.Task{Name: "Wait"}); !errors.Is(err, leaving) || failure != nil {
 		t.Errorf("RunActivity(ended, fails) = %v, %v; want the cause, %v", failure, err, leaving)
 	}
-	if result, failure, err := w.RunActivity(ctx, history.Task{Name: "Wait", Input: json.RawMessage("7")}); string(result) != "7" || failure != nil || err != nil {
+	if result, failure, err := runActivity(ctx, w, history.Task{Name: "Wait", Input: json.RawMessage("7")}); string(result) != "7" || failure != nil || err != nil {
 		t.Errorf("RunActivity(ended, succeeds) = %s, %v, %v; want 7", result, failure, err)
 	}
 }
