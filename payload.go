@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"strconv"
 )
 
 // ConversionError says that a payload does not have the shape that the code
@@ -23,11 +24,18 @@ func (e *ConversionError) Unwrap() error { return e.Err }
 
 // encode returns v as JSON. Raw JSON passes as it is.
 func encode(v any) (json.RawMessage, error) {
-	if raw, ok := v.(json.RawMessage); ok {
-		if len(raw) > 0 && !json.Valid(raw) {
-			return nil, &ConversionError{What: "raw payload", Type: "json.RawMessage", Err: fmt.Errorf("%.64q is not valid JSON", raw)}
+	switch v := v.(type) {
+	case json.RawMessage:
+		if len(v) > 0 && !json.Valid(v) {
+			return nil, &ConversionError{What: "raw payload", Type: "json.RawMessage", Err: fmt.Errorf("%.64q is not valid JSON", v)}
 		}
-		return bytes.Clone(raw), nil
+		return bytes.Clone(v), nil
+	case string:
+		if isPlain(v) {
+			return append(append(append(make([]byte, 0, len(v)+2), '"'), v...), '"'), nil
+		}
+	case int:
+		return strconv.AppendInt(nil, int64(v), 10), nil
 	}
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
@@ -41,9 +49,15 @@ func encode(v any) (json.RawMessage, error) {
 // decodeInto reads payload, of what, into the value that into points to. Null
 // and an absent payload leave the zero value.
 func decodeInto(payload json.RawMessage, into any, what string) error {
-	if raw, ok := into.(*json.RawMessage); ok {
-		*raw = bytes.Clone(payload)
+	switch into := into.(type) {
+	case *json.RawMessage:
+		*into = bytes.Clone(payload)
 		return nil
+	case *string:
+		if n := len(payload); n >= 2 && payload[0] == '"' && payload[n-1] == '"' && isPlain(payload[1:n-1]) {
+			*into = string(payload[1 : n-1])
+			return nil
+		}
 	}
 	if len(payload) == 0 {
 		return nil
@@ -52,4 +66,15 @@ func decodeInto(payload json.RawMessage, into any, what string) error {
 		return &ConversionError{What: what, Type: reflect.TypeOf(into).Elem().String(), Err: err}
 	}
 	return nil
+}
+
+// isPlain reports whether text is the same within the quotes of a JSON string:
+// most strings are, and need no encoder.
+func isPlain[T string | json.RawMessage](text T) bool {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }

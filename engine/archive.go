@@ -134,7 +134,7 @@ func (t *tenure) adopt(inst *instance, a *arrival, done func(error)) []routed {
 			t.exec.Forget(inst.row.Number)
 		}
 	}
-	delta := &Delta{Partition: p.index, Epoch: p.epoch, Consumed: consumed}
+	delta := &written{Delta: Delta{Partition: p.index, Epoch: p.epoch, Consumed: consumed}}
 	sent := t.fill(delta, inst, d)
 	unit := make([]*Delta, 0, len(a.earlier)+1)
 	for i := range a.earlier {
@@ -142,12 +142,12 @@ func (t *tenure) adopt(inst *instance, a *arrival, done func(error)) []routed {
 	}
 	inst.deltas++
 	inst.inFlight = true // its code is rebuilt from records that must be there
-	t.commits.addUnit(append(unit, delta), func(err error) {
+	t.commits.addUnit(append(unit, &delta.Delta), func(err error) {
 		if err == nil {
 			p.mu.Lock()
 			inst.inFlight = false
 			p.mu.Unlock()
-			t.committed(inst, d, delta)
+			t.committed(inst, d)
 		}
 		done(err)
 	})

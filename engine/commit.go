@@ -22,6 +22,7 @@ type commits struct {
 	mu     sync.Mutex // guards queue and closed
 	more   sync.Cond  // signalled when queue or closed changes
 	queue  []commit
+	spare  []commit // room for the next queue
 	closed bool
 }
 
@@ -121,6 +122,7 @@ func (c *commits) run(ctx context.Context, failed func(error)) {
 				o.batch[i].done(o.err)
 			}
 			c.admission.add(-batchBytes(o.batch))
+			c.reuse(o.batch)
 		}
 	})
 	defer effects.Wait()
@@ -169,7 +171,17 @@ func (c *commits) next() []commit {
 	}
 	batch := c.queue[:n:n]
 	if c.queue = c.queue[n:]; len(c.queue) == 0 {
-		c.queue = nil
+		c.queue, c.spare = c.spare, nil
 	}
 	return batch
+}
+
+// reuse takes back the room of a batch that is done with.
+func (c *commits) reuse(batch []commit) {
+	clear(batch)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if cap(batch) > cap(c.spare) {
+		c.spare = batch[:0]
+	}
 }

@@ -184,6 +184,11 @@ func (t *tenure) load(inst *instance) error {
 	if inst.state != nil {
 		return nil
 	}
+	return t.read(inst)
+}
+
+// read is load for one that is not in memory.
+func (t *tenure) read(inst *instance) error {
 	row := inst.row
 	if !inst.known {
 		var err error
@@ -299,15 +304,15 @@ func (t *tenure) commit(inst *instance, d *decision, consumed []MessageKey, done
 		return nil
 	}
 	p := inst.partition
-	delta := &Delta{Partition: p.index, Epoch: p.epoch, Consumed: consumed}
+	w := &written{Delta: Delta{Partition: p.index, Epoch: p.epoch, Consumed: consumed}}
 	var sent []routed
 	if d != nil {
-		sent = t.fill(delta, inst, d)
+		sent = t.fill(w, inst, d)
 	}
 	inst.deltas++
-	t.commits.add(delta, func(err error) {
+	t.commits.add(&w.Delta, func(err error) {
 		if err == nil {
-			t.committed(inst, d, delta)
+			t.committed(inst, d)
 		}
 		if done != nil {
 			done(err)
@@ -316,17 +321,25 @@ func (t *tenure) commit(inst *instance, d *decision, consumed []MessageKey, done
 	return sent
 }
 
+// written is a delta with what it points to.
+type written struct {
+	Delta
+	row    history.Instance
+	record Record
+}
+
 // fill writes the decision into the delta and into the instance.
-func (t *tenure) fill(delta *Delta, inst *instance, d *decision) []routed {
+func (t *tenure) fill(delta *written, inst *instance, d *decision) []routed {
 	p := inst.partition
 	delta.Number, delta.ID = d.row.Number, d.row.ID
 	if !d.rowKept {
-		row := d.row
-		delta.Row, delta.OldStatus = &row, d.oldStatus
+		delta.row = d.row
+		delta.Row, delta.OldStatus = &delta.row, d.oldStatus
 	}
 	if d.record != nil {
-		delta.Record = &Record{Seq: d.record.Seq, Bytes: history.AppendTurn(make([]byte, 0, recordBytes), d.record)}
-		inst.inFlight = d.turn() // a new instance may run ahead: its start is no turn
+		delta.record = Record{Seq: d.record.Seq, Bytes: history.AppendTurn(make([]byte, 0, recordBytes), d.record)}
+		delta.Record = &delta.record
+		inst.inFlight = d.isTurn() // a new instance may run ahead: its start is no turn
 	}
 	delta.DropRecords.First, delta.DropRecords.End = d.drop.first, d.drop.end
 	delta.Erase = d.erase
@@ -373,7 +386,7 @@ func (t *tenure) route(sent []routed) {
 }
 
 // committed lets the effects of a durable decision leave.
-func (t *tenure) committed(inst *instance, d *decision, delta *Delta) {
+func (t *tenure) committed(inst *instance, d *decision) {
 	p := inst.partition
 	p.mu.Lock()
 	inst.deltas--
@@ -383,7 +396,7 @@ func (t *tenure) committed(inst *instance, d *decision, delta *Delta) {
 	}
 	if d != nil {
 		if inst.row.ExecutionID == d.row.ExecutionID { // else it was replaced meanwhile
-			inst.inFlight = inst.inFlight && !d.turn()
+			inst.inFlight = inst.inFlight && !d.isTurn()
 			t.schedule(inst, d.schedule)
 		}
 		for i := range d.clear {

@@ -18,11 +18,12 @@ const maxTurnEvents = 10_000
 
 // decision is what is to change about one instance, as one unit.
 type decision struct {
-	row       history.Instance            // the status row afterwards
-	oldStatus history.RuntimeStatus       // of the row before; history.Unknown when there was none
-	rowKept   bool                        // row needs no rewriting
-	erase     *history.Instance           // the instance that row.ID named before
-	record    *history.Turn               // to append
+	row       history.Instance      // the status row afterwards
+	oldStatus history.RuntimeStatus // of the row before; history.Unknown when there was none
+	rowKept   bool                  // row needs no rewriting
+	erase     *history.Instance     // the instance that row.ID named before
+	record    *history.Turn         // to append; most are the turn below
+	turn      history.Turn
 	drop      struct{ first, end uint32 } // records to erase, as in Delta.DropRecords
 	state     *history.State              // the fold afterwards
 
@@ -34,8 +35,8 @@ type decision struct {
 	ended    bool             // the execution is over and no other follows
 }
 
-// turn reports whether the decision is a turn of its instance.
-func (d *decision) turn() bool {
+// isTurn reports whether the decision is a turn of its instance.
+func (d *decision) isTurn() bool {
 	return d.record != nil && (!d.record.Start() || d.drop.end > 0)
 }
 
@@ -58,9 +59,10 @@ func begin(ev history.Event, id history.InstanceID, number history.Number, execu
 			Parent: started.Parent, Tags: started.Tags, Generation: started.Generation,
 		},
 		oldStatus: history.Unknown,
-		record:    &history.Turn{Seq: 1, Events: []history.Event{ev}},
+		turn:      history.Turn{Seq: 1, Events: []history.Event{ev}},
 		state:     &history.State{},
 	}
+	d.record = &d.turn
 	if prev.Number != 0 {
 		d.erase = &prev
 	}
@@ -104,8 +106,11 @@ type intake struct {
 // answers nothing that is open, or repeats what was applied.
 func take(row *history.Instance, st *history.State, inbox []message, now time.Time) intake {
 	in := intake{turn: history.Turn{Seq: st.Seq + 1, At: turnTime(st.At, now)}}
+	if n := min(len(inbox), maxTurnEvents); n > 0 {
+		in.turn.Events = make([]history.Event, 0, n+1) // mostly one thing follows
+	}
 	suspended := st.Suspended
-	var answered map[int32]bool
+	var answered map[int32]bool // when there is more than one message
 	var keys map[string]bool
 	for i := range inbox {
 		if i >= maxTurnEvents {
@@ -124,10 +129,12 @@ func take(row *history.Instance, st *history.State, inbox []message, now time.Ti
 			if !ok || answered[ev.TaskID] || !answers(&ev, open) {
 				continue
 			}
-			if answered == nil {
+			if answered == nil && len(inbox) > 1 {
 				answered = make(map[int32]bool)
 			}
-			answered[ev.TaskID] = true
+			if answered != nil {
+				answered[ev.TaskID] = true
+			}
 		case history.EventRaised:
 			if ev.Key != "" {
 				if keys[ev.Key] || slices.Contains(st.Keys, ev.Key) {
@@ -199,8 +206,10 @@ func turnTime(last, now time.Time) time.Time {
 // finish decides a turn in which user code ran, or which suspension kept it
 // from running. version is the default for children that ask for none;
 // execution names the next execution, should there be one.
-func finish(row history.Instance, st *history.State, turn history.Turn, out history.Outcome, version string, execution history.ExecutionID) *decision {
-	d := &decision{row: row, oldStatus: row.Status, state: st}
+func finish(row history.Instance, st *history.State, incoming history.Turn, out history.Outcome, version string, execution history.ExecutionID) *decision {
+	d := &decision{row: row, oldStatus: row.Status, state: st, turn: incoming}
+	turn := &d.turn
+	d.record = turn
 	firstTurn := st.Turns == 0
 	for i := range turn.Events {
 		if turn.Events[i].Kind == history.TimerFired {
@@ -209,7 +218,7 @@ func finish(row history.Instance, st *history.State, turn history.Turn, out hist
 	}
 	var end *history.Action
 	for i := range out.Actions {
-		d.act(&out.Actions[i], &turn, version)
+		d.act(&out.Actions[i], turn, version)
 		if out.Actions[i].Kind == history.CompleteExecution {
 			end = &out.Actions[i]
 		}
@@ -221,14 +230,13 @@ func finish(row history.Instance, st *history.State, turn history.Turn, out hist
 		d.row.CustomStatus = *out.CustomStatus
 	}
 
-	d.record = &turn
-	st.Apply(&turn)
+	st.Apply(turn)
 	switch {
 	case end == nil:
 		d.live(turn.Events)
 		d.scheduleTasks(turn.Events)
 	case end.Status == history.ContinuedAsNew:
-		d.continueAsNew(end, turn, execution)
+		d.continueAsNew(end, execution)
 	default:
 		d.end(end.Status, end.Payload, end.Failure)
 	}
@@ -239,8 +247,8 @@ func finish(row history.Instance, st *history.State, turn history.Turn, out hist
 // terminate decides a turn that ends the instance without running its code
 // (spec/runtime.md 5.4).
 func terminate(row history.Instance, st *history.State, in intake) *decision {
-	d := &decision{row: row, oldStatus: row.Status, state: st}
-	turn, reason := in.turn, in.terminated.Payload
+	d := &decision{row: row, oldStatus: row.Status, state: st, turn: in.turn}
+	turn, reason := &d.turn, in.terminated.Payload
 	if st.Turns == 0 && !row.ScheduledAt.IsZero() {
 		d.clear = append(d.clear, wakeTimer(&row))
 	}
@@ -252,8 +260,8 @@ func terminate(row history.Instance, st *history.State, in intake) *decision {
 			d.clear = append(d.clear, timerOf(&row, st.Open[ev.TaskID]))
 		}
 	}
-	d.record = &turn
-	st.Apply(&turn)
+	d.record = turn
+	st.Apply(turn)
 	d.end(history.Terminated, reason, nil)
 	if in.recursive {
 		d.endChildren(reason)
@@ -404,7 +412,7 @@ func (d *decision) abandonOpen() {
 
 // continueAsNew replaces the history by the start record of the next execution
 // (spec/runtime.md 2.8).
-func (d *decision) continueAsNew(end *history.Action, turn history.Turn, execution history.ExecutionID) {
+func (d *decision) continueAsNew(end *history.Action, execution history.ExecutionID) {
 	d.abandonOpen()
 	old := d.state
 	started := *old.Started.Started
@@ -421,15 +429,15 @@ func (d *decision) continueAsNew(end *history.Action, turn history.Turn, executi
 		d.row.Version = end.Version
 	}
 	events := []history.Event{{
-		Kind: history.ExecutionStarted, ID: history.NoID, At: turn.At,
+		Kind: history.ExecutionStarted, ID: history.NoID, At: d.turn.At,
 		Name: d.row.Name, Version: d.row.Version, Payload: end.Payload, Started: &started,
 	}}
 	for _, ev := range end.Carry {
 		ev.Key = "" // its key is in started.Keys already
 		events = append(events, ev)
 	}
-	d.record = &history.Turn{Seq: turn.Seq, Events: events}
-	d.drop.first, d.drop.end = old.First, turn.Seq
+	d.record = &history.Turn{Seq: d.turn.Seq, Events: events}
+	d.drop.first, d.drop.end = old.First, d.turn.Seq
 	d.state = &history.State{}
 	d.state.Apply(d.record)
 }

@@ -9,7 +9,8 @@ import (
 
 // Set holds the functions of one kind. Its zero value is empty.
 type Set[F any] struct {
-	byName   map[string]*Function[F]
+	byName   map[string]*Function[F] // folded
+	exact    map[string]*Function[F] // as registered
 	byCode   map[uintptr][]*Function[F]
 	problems []error
 }
@@ -34,10 +35,10 @@ func (s *Set[F]) Add(kind string, f Function[F], code uintptr) {
 		return
 	}
 	if s.byName == nil {
-		s.byName = make(map[string]*Function[F])
+		s.byName, s.exact = make(map[string]*Function[F]), make(map[string]*Function[F])
 		s.byCode = make(map[uintptr][]*Function[F])
 	}
-	s.byName[key] = &f
+	s.byName[key], s.exact[f.Name] = &f, &f
 	s.byCode[code] = append(s.byCode[code], &f)
 }
 
@@ -48,7 +49,10 @@ func (s *Set[F]) Reject(kind, name, goName, site string, why error) {
 
 // Find returns the function of that name.
 func (s *Set[F]) Find(name string) (*Function[F], bool) {
-	f, ok := s.byName[fold(name)]
+	f, ok := s.exact[name] // almost always
+	if !ok {
+		f, ok = s.byName[fold(name)]
+	}
 	return f, ok
 }
 

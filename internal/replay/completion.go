@@ -10,7 +10,7 @@ func (s *Session) complete() history.Action {
 	}
 	if failure != nil {
 		if s.following != nil {
-			s.log.Warn("continue-as-new dropped: the orchestrator failed after it", "error", failure.String())
+			s.logger().Warn("continue-as-new dropped: the orchestrator failed after it", "error", failure.String())
 		}
 		end := s.fail(failure)
 		end.Tasks = s.causes

@@ -32,12 +32,18 @@ func (h quietHandler) WithGroup(name string) slog.Handler {
 	return quietHandler{h.Handler.WithGroup(name), h.quiet}
 }
 
-func (s *Session) newLogger() *slog.Logger {
+// logger makes the session's logger when it is first asked for: most sessions
+// log nothing.
+func (s *Session) logger() *slog.Logger {
+	if log := s.log.Load(); log != nil {
+		return log
+	}
 	in := &s.config.Instance
 	h := quietHandler{s.config.Logger.Handler(), &s.quiet}
-	return slog.New(h).With("instance", string(in.ID), "execution", string(in.ExecutionID))
+	s.log.CompareAndSwap(nil, slog.New(h).With("instance", string(in.ID), "execution", string(in.ExecutionID)))
+	return s.log.Load()
 }
 
 // Logger returns a logger that is silent during replay. It may be used from any
 // goroutine.
-func (c *Context) Logger() *slog.Logger { return c.s.log }
+func (c *Context) Logger() *slog.Logger { return c.s.logger() }

@@ -35,7 +35,7 @@ type Config struct {
 type Session struct {
 	config Config
 	run    Func
-	log    *slog.Logger
+	log    atomic.Pointer[slog.Logger] // nil until something is logged
 	co     coroutine
 
 	// Read by any goroutine, written while the driver has control.
@@ -81,7 +81,6 @@ func New(run Func, config Config) *Session {
 		s.co.stacks = &Stacks{closed: true}
 	}
 	s.co.guard.Store(gone)
-	s.log = s.newLogger()
 	s.now.Store(&time.Time{})
 	return s
 }
@@ -143,7 +142,7 @@ func (s *Session) Stop() {
 // suspension stood.
 func (s *Session) turn(t *history.Turn, replaying bool) {
 	s.turns++
-	s.now.Store(&t.At)
+	s.now.Store(new(t.At)) // not a part of t, which would then not be the caller's alone
 	s.replaying.Store(replaying)
 	s.quiet.Store(replaying)
 	s.canceled, s.customStatus = nil, nil
@@ -166,7 +165,8 @@ func (s *Session) turn(t *history.Turn, replaying bool) {
 				return
 			}
 		}
-		s.held = nil
+		clear(s.held)
+		s.held = s.held[:0]
 	}
 	if replaying {
 		s.match(t)
@@ -228,7 +228,7 @@ func (s *Session) raise(ev *history.Event) {
 func (s *Session) answer(ev *history.Event, kind history.ActionKind) {
 	t := s.open[ev.TaskID]
 	if t == nil || t.kind != kind {
-		s.log.Debug("completion ignored: no such task is open", "event", ev.Kind.String(), "task", ev.TaskID)
+		s.logger().Debug("completion ignored: no such task is open", "event", ev.Kind.String(), "task", ev.TaskID)
 		return
 	}
 	delete(s.open, ev.TaskID)

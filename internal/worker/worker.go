@@ -31,6 +31,7 @@ type Options struct {
 // that one instance has one turn at a time.
 type Worker struct {
 	functions *registry.Table
+	names     []string // of the orchestrators
 	options   Options
 	stacks    replay.Stacks
 
@@ -52,11 +53,12 @@ func New(app *perdure.App, options Options) (*Worker, error) {
 	if err := app.Validate(); err != nil {
 		return nil, err
 	}
-	return &Worker{functions: app.Functions(), options: options, places: make(map[history.Number]*place)}, nil
+	functions := app.Functions()
+	return &Worker{functions: functions, names: functions.Orchestrators.Names(), options: options, places: make(map[history.Number]*place)}, nil
 }
 
 // Orchestrators returns the names of the orchestrators that can run here.
-func (w *Worker) Orchestrators() []string { return w.functions.Orchestrators.Names() }
+func (w *Worker) Orchestrators() []string { return w.names }
 
 // ErrClosed answers turns asked of a worker after [Worker.Close].
 var ErrClosed = errors.New("worker is closed")
