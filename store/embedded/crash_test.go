@@ -50,6 +50,20 @@ func (c *crasher) MaybeError(op errorfs.Op) error {
 
 func (c *crasher) String() string { return "crasher" }
 
+// fs returns the disk with the crashes taken.
+func (c *crasher) fs() vfs.FS { return errorfs.Wrap(renaming{c.disk}, c) }
+
+// renaming reuses a file in two steps: in one, a MemFS takes the same lock for
+// reading twice, and waits for ever if it is cloned in between.
+type renaming struct{ *vfs.MemFS }
+
+func (r renaming) ReuseForWrite(from, to string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if err := r.Rename(from, to); err != nil {
+		return nil, err
+	}
+	return r.OpenReadWrite(to, category)
+}
+
 func (c *crasher) ack(epoch engine.Epoch) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -64,7 +78,7 @@ func TestCrash(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	c := &crasher{disk: vfs.NewCrashableMem(), rng: rand.New(rand.NewPCG(seed, 0))}
-	hub, epoch := openHub(t, "store", Options{FS: errorfs.Wrap(c.disk, c), CacheBytes: 1 << 20})
+	hub, epoch := openHub(t, "store", Options{FS: c.fs(), CacheBytes: 1 << 20})
 	c.ack(epoch)
 
 	plain := memory.New(1)

@@ -210,3 +210,22 @@ func (db *DB) write(batch *pebble.Batch) error {
 	}
 	return batch.Close() // it can be used again
 }
+
+// submit puts a batch behind all that were written before it. It is durable, and
+// may be used again, after await.
+func (db *DB) submit(batch *pebble.Batch) error {
+	return db.do(func() error { return db.pebble.ApplyNoSyncWait(batch, pebble.Sync) })
+}
+
+func (db *DB) await(batch *pebble.Batch) error {
+	err := db.do(func() error {
+		if err := batch.SyncWait(); err != nil {
+			db.Fatalf("sync of the log: %v", err) // as Apply does
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return batch.Close()
+}

@@ -41,8 +41,8 @@ type Hub struct {
 	view       view
 
 	// writing is held by a commit, so that it adds to the counts of the one
-	// before, and by Acquire, so that no commit of an old owner becomes durable
-	// after the new epoch. It guards what follows.
+	// before, and by Acquire until the new epoch is in the log, so that no commit of
+	// an old owner comes after it. It guards what follows.
 	writing sync.Mutex
 	epochs  []engine.Epoch
 	counts  *counts // as they are stored; nil when that is not known
@@ -188,24 +188,40 @@ func (h *Hub) Name() string { return h.name }
 func (h *Hub) Partitions() int { return h.partitions }
 
 // Acquire implements [engine.Ownership]. Besides the errors of [DB] it returns
-// [engine.ErrNoSpace].
+// [engine.ErrNoSpace]. Calls at one time share a sync.
 func (h *Hub) Acquire(ctx context.Context, partition int) (engine.Epoch, error) {
 	if err := h.begin(ctx, partition); err != nil {
 		return 0, err
 	}
 	defer h.db.leave()
+	batch := h.db.pebble.NewBatch()
+	epoch, err := h.raise(partition, batch)
+	if err == nil {
+		err = h.db.await(batch)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("acquire partition %d: %w", partition, err)
+	}
+	return epoch, nil
+}
+
+// raise gives partition its next epoch. From then on commits with an older one
+// are refused; those before it are durable. The epoch is when the batch is.
+func (h *Hub) raise(partition int, batch *pebble.Batch) (engine.Epoch, error) {
 	h.writing.Lock()
 	defer h.writing.Unlock()
 	if err := h.err(); err != nil {
 		return 0, err
 	}
 	epoch := h.epochs[partition] + 1
-	batch := h.db.pebble.NewBatch()
 	if err := batch.Set(h.epochKey(partition), binary.BigEndian.AppendUint64(nil, uint64(epoch)), nil); err != nil {
 		return 0, err
 	}
-	if err := h.db.apply(batch); err != nil {
-		return 0, fmt.Errorf("acquire partition %d: %w", partition, err)
+	if err := h.db.space.take(batch.Len()); err != nil {
+		return 0, err
+	}
+	if err := h.db.submit(batch); err != nil {
+		return 0, err
 	}
 	h.epochs[partition] = epoch
 	return epoch, nil

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
@@ -145,7 +144,7 @@ func TestDeleteHubCrash(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	c := &crasher{disk: vfs.NewCrashableMem(), rng: rand.New(rand.NewPCG(seed, 0))}
-	db, err := Open("store", Options{FS: errorfs.Wrap(c.disk, c), CacheBytes: 1 << 20})
+	db, err := Open("store", Options{FS: c.fs(), CacheBytes: 1 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}

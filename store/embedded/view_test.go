@@ -17,8 +17,9 @@ import (
 
 // gate makes the syncs of a disk wait while it is shut.
 type gate struct {
-	mu   sync.Mutex    // guards open
-	open chan struct{} // closed when the gate opens; nil: it is open
+	mu    sync.Mutex    // guards all below
+	open  chan struct{} // closed when the gate opens; nil: it is open
+	syncs int           // that came
 }
 
 func (g *gate) shut() {
@@ -37,6 +38,7 @@ func (g *gate) release() {
 func (g *gate) MaybeError(op errorfs.Op) error {
 	if op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData || op.Kind == errorfs.OpFileSyncTo {
 		g.mu.Lock()
+		g.syncs++
 		open := g.open
 		g.mu.Unlock()
 		if open != nil {
@@ -130,4 +132,45 @@ func TestReadShowsAcknowledged(t *testing.T) {
 		old = history.Running
 	}
 	readers.Wait()
+}
+
+// Partitions that are acquired at one time become durable together, and not
+// before their sync.
+func TestAcquiresShareSync(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate{}
+		db, err := Open("store", Options{FS: errorfs.Wrap(vfs.NewMem(), g), CacheBytes: 1 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		hub, err := db.Hub("h", HubOptions{Create: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.shut()
+		g.syncs = 0
+		var acquired atomic.Int32
+		var group sync.WaitGroup
+		for partition := range hub.Partitions() {
+			group.Go(func() {
+				if epoch, err := hub.Acquire(t.Context(), partition); err != nil || epoch != 1 {
+					t.Errorf("Acquire(%d) = %d, %v, want 1", partition, epoch, err)
+				}
+				acquired.Add(1)
+			})
+		}
+		synctest.Wait()
+		if n := acquired.Load(); n != 0 {
+			t.Errorf("%d partitions were acquired before a sync", n)
+		}
+		g.release()
+		group.Wait()
+		if g.syncs > 2 { // the first one's, and one for those that came during it
+			t.Errorf("%d syncs for %d partitions, want at most 2", g.syncs, hub.Partitions())
+		}
+		if err := db.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
 }
