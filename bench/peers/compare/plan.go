@@ -150,10 +150,11 @@ const limit = 10 * time.Minute
 func (s system) measure(ctx context.Context, program, workload, dir string, quick bool) ([]peer.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	args := append([]string{"-workload", workload, "-dir", dir}, s.args...)
+	own := workload
 	if s.name == "floor" {
-		args[1] = "floor"
+		own = "floor" // its only one
 	}
+	args := append([]string{"-workload", own, "-dir", dir}, s.args...)
 	if quick {
 		args = append(args, "-quick")
 	}

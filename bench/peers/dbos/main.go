@@ -64,7 +64,7 @@ type system struct {
 func launch(ctx context.Context, st *store, waiting func()) (*system, error) {
 	st.config.AppName = "peer"
 	st.config.Logger = slog.New(slog.DiscardHandler)
-	c, err := dbos.NewContext(context.WithoutCancel(ctx), st.config)
+	c, err := dbos.NewContext(ctx, st.config)
 	if err != nil {
 		return nil, errors.Join(err, st.close())
 	}

@@ -41,6 +41,7 @@ func openPostgres(ctx context.Context, dir string) (*store, error) {
 	data := filepath.Join(dir, "data")
 	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", data, "-U", "peer", "-A", "trust", "-E", "UTF8", "--no-locale")
 	initdb.Dir, initdb.SysProcAttr = dir, owner
+	initdb.Cancel = func() error { return initdb.Process.Signal(os.Interrupt) } // it ends its own processes
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w; it said:\n%s", err, out)
 	}

@@ -59,7 +59,7 @@ func hello(ctx context.Context, s System, callers, n int) ([]metric, error) {
 		return nil, err
 	}
 	began := time.Now()
-	if err := each(callers, n, func(int) error { return greet(ctx, s) }); err != nil {
+	if err := each(ctx, callers, n, func(int) error { return greet(ctx, s) }); err != nil {
 		return nil, err
 	}
 	took := time.Since(began)
@@ -140,7 +140,7 @@ func events(ctx context.Context, s *site) ([]metric, error) {
 	}
 	time.Sleep(settling)
 	began := time.Now()
-	if err := each(100, n, func(i int) error { return s.Raise(ctx, id(i), i) }); err != nil {
+	if err := each(ctx, 100, n, func(i int) error { return s.Raise(ctx, id(i), i) }); err != nil {
 		return nil, err
 	}
 	for range n {
@@ -161,8 +161,8 @@ func greet(ctx context.Context, s System) error {
 }
 
 // each calls do for 0 to n-1, by as many callers at a time as told. After an
-// error it begins no more calls and returns the first one.
-func each(callers, n int, do func(i int) error) error {
+// error, or when ctx is done, it begins no more calls and returns the first error.
+func each(ctx context.Context, callers, n int, do func(i int) error) error {
 	var (
 		calls   sync.WaitGroup
 		begun   atomic.Int64
@@ -172,7 +172,11 @@ func each(callers, n int, do func(i int) error) error {
 	for range min(callers, n) {
 		calls.Go(func() { // ends when all is begun or failed; waited for below
 			for i := begun.Add(1) - 1; i < int64(n); i = begun.Add(1) - 1 {
-				if err := do(int(i)); err != nil {
+				err := ctx.Err()
+				if err == nil {
+					err = do(int(i))
+				}
+				if err != nil {
 					once.Do(func() { failure = fmt.Errorf("call %d of %d: %w", i+1, n, err) })
 					begun.Store(int64(n))
 				}
