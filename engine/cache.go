@@ -6,11 +6,16 @@ import (
 )
 
 // What a loaded instance is taken to cost: its parked coroutine and the fold,
-// and each event the fold keeps.
+// and each event the fold keeps. Its input counts twice: both have it.
 const (
 	loadedBytes = 16 << 10
 	openBytes   = 512
 )
+
+// maxTries is how many instances are looked at to make room for one. Those that are
+// at work stay: looking at all of them each time would take ever longer, the more
+// there are.
+const maxTries = 8
 
 // cache bounds what loaded instances cost in memory: beyond max bytes, those
 // that were looked at longest ago lose their coroutine and their fold. They are read
@@ -46,7 +51,7 @@ func (c *cache) touch(inst *instance) {
 		return
 	}
 	if !inst.running {
-		bytes += openBytes * len(inst.state.Open)
+		bytes += openBytes*len(inst.state.Open) + 2*len(inst.state.Started.Payload)
 	}
 	p.mu.Unlock()
 
@@ -61,7 +66,7 @@ func (c *cache) touch(inst *instance) {
 	item := e.Value.(*cached)
 	c.bytes += bytes - item.bytes
 	item.bytes = bytes
-	tries := c.order.Len()
+	tries := min(c.order.Len(), maxTries)
 	c.mu.Unlock()
 
 	for ; tries > 0; tries-- {

@@ -1,0 +1,47 @@
+package engine
+
+import (
+	"testing"
+
+	"github.com/perdure/perdure/history"
+)
+
+// Instances at work cannot be evicted; looking for one that can must not cost
+// more the more of them there are, and what is too much goes once they rest.
+func TestCacheWithMoreAtWorkThanItHolds(t *testing.T) {
+	const n, held = 200, 20
+	c := newCache(nil, held*loadedBytes)
+	p := &partition{tenure: &tenure{admission: newAdmission("", 0, false)}, instances: make(map[history.InstanceID]*instance)}
+	instances := make([]*instance, n)
+	for i := range instances {
+		instances[i] = &instance{partition: p, state: &history.State{Started: &history.Event{}}, queued: true}
+		c.touch(instances[i])
+	}
+	before := c.oldest()
+	c.touch(instances[n-1])
+	moved := 0
+	for e := c.order.Front(); e.Value.(*cached).instance != instances[n-1]; e = e.Next() {
+		moved++
+	}
+	if moved != maxTries || before == c.oldest() {
+		t.Errorf("touch looked at %d instances at work, want the %d that were looked at longest ago", moved, maxTries)
+	}
+	for _, inst := range instances {
+		inst.queued = false
+		c.touch(inst)
+	}
+	if c.order.Len() != held || c.bytes != held*loadedBytes {
+		t.Errorf("the cache holds %d instances of %d bytes when all rest, want %d", c.order.Len(), c.bytes, held)
+	}
+}
+
+func TestCacheCountsInputs(t *testing.T) {
+	c := newCache(nil, 10*loadedBytes)
+	p := &partition{tenure: &tenure{admission: newAdmission("", 0, false)}, instances: make(map[history.InstanceID]*instance)}
+	for range 5 {
+		c.touch(&instance{partition: p, state: &history.State{Started: &history.Event{Payload: make([]byte, 2*loadedBytes)}}})
+	}
+	if got := c.order.Len(); got != 2 {
+		t.Errorf("the cache holds %d instances that cost 5 times the usual, want 2 in the place of 10", got)
+	}
+}
