@@ -48,14 +48,15 @@ type applicant struct {
 const (
 	messageBytes  = 512
 	activityBytes = 1 << 10
-	workBytes     = 2 << 10 // an instance that something is being decided about
+	workBytes     = loadedBytes // an instance that is about to be decided
 )
 
 // Limits of those who wait to be admitted. Their bytes may be as many as those
-// at hand.
+// at hand. A closed loop of a thousand callers gets in, one after the other, while
+// the hub does 500 of what they ask for in a second.
 const (
 	maxApplicants = 4096
-	patience      = time.Second
+	patience      = 2 * time.Second
 )
 
 // inboxShare is the part of the limit, as a divisor, that the inbox of one

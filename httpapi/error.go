@@ -63,7 +63,7 @@ var errorCodes = []errorRow{
 }
 
 // overloadPause is when to try again after 429, in seconds. The engine has let the
-// caller wait for a second already, unless too many wait.
+// caller wait for a while already, unless too many wait.
 const overloadPause = 1
 
 func (row errorRow) response(err error) response {
