@@ -8,7 +8,7 @@ SHELL := /bin/bash
 # only slow their processes, or see nothing of them.
 LONG := ./test/... ./examples/... ./cmd/...
 
-.PHONY: test race long lint fmt vet staticcheck bench bench-hot bench-peers build needs needs-peers
+.PHONY: test race long lint fmt vet staticcheck bench bench-growth bench-hot bench-peers build needs needs-peers
 
 ## test: everything that must hold before a change lands
 test: lint race long
@@ -52,6 +52,10 @@ bench:
 ## bench-peers: Perdure, the floor and other systems in turn, and a table of them
 bench-peers: needs-peers
 	@cd bench/peers && $(GO) run ./compare
+
+## bench-growth: curves against what grows, as JSON lines and as pictures in docs/images
+bench-growth:
+	@cd bench && $(GO) run . -runs 1 -growth ../docs/images
 
 ## bench-hot: Go benchmarks of the hot paths, with allocations
 bench-hot:

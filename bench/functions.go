@@ -15,7 +15,11 @@ func newApp() *perdure.App {
 	app.AddOrchestrator("FanOut", fanOut)
 	app.AddOrchestrator("Chain", chain)
 	app.AddOrchestrator("AwaitGo", awaitGo)
+	app.AddOrchestrator("ChainThenGo", chainThenGo)
+	app.AddOrchestrator("Echo", echo)
+	app.AddOrchestrator("Loop", loop)
 	app.AddActivity("SayHello", sayHello)
+	app.AddActivity("Same", same)
 	app.AddActivity("Next", next)
 	return app
 }
@@ -64,6 +68,29 @@ func chain(ctx *perdure.OrchestrationContext, n int) (int, error) {
 }
 
 func next(_ context.Context, n int) (int, error) { return n + 1, nil }
+
+// chainThenGo is chain, and then awaitGo; its custom status tells when.
+func chainThenGo(ctx *perdure.OrchestrationContext, n int) (int, error) {
+	if _, err := chain(ctx, n); err != nil {
+		return 0, err
+	}
+	if err := ctx.SetCustomStatus("waits"); err != nil {
+		return 0, err
+	}
+	return awaitGo(ctx, nil)
+}
+
+// echo hands its input through an activity and returns it.
+func echo(ctx *perdure.OrchestrationContext, input string) (string, error) {
+	return perdure.CallActivity(ctx, same, input).Await()
+}
+
+// loop never ends.
+func loop(ctx *perdure.OrchestrationContext, _ any) (any, error) {
+	return nil, ctx.ContinueAsNew(nil)
+}
+
+func same(_ context.Context, s string) (string, error) { return s, nil }
 
 // awaitGo waits for the event "Go" and returns what it brings.
 func awaitGo(ctx *perdure.OrchestrationContext, _ any) (int, error) {

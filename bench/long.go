@@ -8,7 +8,7 @@ import (
 // runFanOut measures one instance with many activities side by side.
 func runFanOut(ctx context.Context, site site) ([]metric, error) {
 	return with(ctx, site, func(p *process) ([]metric, error) {
-		took, err := p.timed(ctx, "FanOut", site.size.fanOut)
+		took, err := p.run(ctx, "FanOut", site.size.fanOut)
 		return []metric{{"duration", took.Seconds(), "s"}}, err
 	})
 }
@@ -20,13 +20,13 @@ func runChain(ctx context.Context, site site) ([]metric, error) {
 	return with(ctx, site, func(p *process) ([]metric, error) {
 		var short time.Duration
 		for range site.size.chain / site.size.shortChain {
-			took, err := p.timed(ctx, "Chain", site.size.shortChain)
+			took, err := p.run(ctx, "Chain", site.size.shortChain)
 			if err != nil {
 				return nil, err
 			}
 			short += took
 		}
-		long, err := p.timed(ctx, "Chain", site.size.chain)
+		long, err := p.run(ctx, "Chain", site.size.chain)
 		return []metric{
 			{"duration", long.Seconds(), "s"},
 			{"steps", float64(site.size.chain) / long.Seconds(), "steps/s"},
@@ -35,8 +35,8 @@ func runChain(ctx context.Context, site site) ([]metric, error) {
 	})
 }
 
-// timed runs an instance and returns how long that took.
-func (p *process) timed(ctx context.Context, name string, input any) (time.Duration, error) {
+// run runs an instance and returns how long that took.
+func (p *process) run(ctx context.Context, name string, input any) (time.Duration, error) {
 	began := time.Now()
 	err := p.complete(ctx, name, input)
 	return time.Since(began), err

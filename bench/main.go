@@ -4,11 +4,15 @@
 // is given the same bytes and nothing else happens.
 //
 //	go run . [-workload hello,latency] [-runs 3] [-quick] [-dir folder] [-cpuprofile file]
+//	go run . -growth folder [-workload growth-stored] ...
 //
 // Standard output has one JSON object a line for each result, the median of the
 // runs, and nothing else:
 //
 //	{"system":"perdure","workload":"hello","metric":"throughput","value":1900,"unit":"orchestrations/s"}
+//
+// With -growth it measures curves: lines have the x that they are about too, and
+// a picture of each curve is drawn into the folder.
 //
 // What people want to know besides goes to standard error. What the workloads
 // are and how to read them is in docs/performance.md.
@@ -42,10 +46,11 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	names := flags.String("workload", "", "comma-separated `list` of "+strings.Join(workloadNames(), ", ")+"; empty: all")
+	names := flags.String("workload", "", "comma-separated `list` of "+strings.Join(namesOf(workloads, workloadName), ", ")+"; empty: all")
 	runs := flags.Int("runs", 3, "how often each workload runs; medians are printed")
 	quick := flags.Bool("quick", false, "tiny sizes: shows that everything works, measures nothing")
 	dir := flags.String("dir", "", "`folder` on the disk to measure; empty: the system's folder for temporary files")
+	pictures := flags.String("growth", "", "measure growth curves instead, and draw them into this `folder`")
 	profile := flags.String("cpuprofile", "", "write a CPU profile of all runs to `file`")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -53,23 +58,39 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		return 2
 	}
-	chosen, err := choose(*names)
-	if err == nil && *runs < 1 {
-		err = fmt.Errorf("-runs is %d, must be at least 1", *runs)
-	}
-	if err != nil {
-		fmt.Fprintln(stderr, "bench:", err)
-		return 2
-	}
 	site := site{dir: *dir, size: full}
 	if *quick {
 		site.size = small
 	}
-	if err := profiled(*profile, func() error { return measure(ctx, chosen, *runs, site, stdout, stderr) }); err != nil {
+	todo, err := plan(*names, *pictures, *runs, site)
+	if err != nil {
+		fmt.Fprintln(stderr, "bench:", err)
+		return 2
+	}
+	fmt.Fprintf(stderr, "%s %s/%s, %d cores, medians of %d\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), *runs)
+	if err := profiled(*profile, func() error { return todo(ctx, stdout, stderr) }); err != nil {
 		fmt.Fprintln(stderr, "bench:", err)
 		return 1
 	}
 	return 0
+}
+
+// plan returns what the flags ask for: workloads, or curves if there is a folder
+// for their pictures.
+func plan(names, pictures string, runs int, site site) (todo func(ctx context.Context, stdout, stderr io.Writer) error, err error) {
+	if runs < 1 {
+		return nil, fmt.Errorf("-runs is %d, must be at least 1", runs)
+	}
+	if pictures != "" {
+		chosen, err := choose(names, curves, curveName)
+		return func(ctx context.Context, stdout, stderr io.Writer) error {
+			return grow(ctx, chosen, runs, site, pictures, stdout, stderr)
+		}, err
+	}
+	chosen, err := choose(names, workloads, workloadName)
+	return func(ctx context.Context, stdout, stderr io.Writer) error {
+		return measure(ctx, chosen, runs, site, stdout, stderr)
+	}, err
 }
 
 // site is where and how big to measure.
@@ -107,29 +128,35 @@ var workloads = []workload{
 	{"perdure", "waiting", runWaiting},
 	{"perdure", "list", runList},
 	{"perdure", "purge", runPurge},
+	{"perdure", "noisy-neighbour", runNoisyNeighbour},
+	{"perdure", "overload", runOverload},
 	{"floor", "floor", runFloor},
 }
 
-func workloadNames() []string {
-	names := make([]string, len(workloads))
-	for i, w := range workloads {
-		names[i] = w.name
+func workloadName(w workload) string { return w.name }
+
+// namesOf returns the names of all there are.
+func namesOf[T any](all []T, name func(T) string) []string {
+	names := make([]string, len(all))
+	for i := range all {
+		names[i] = name(all[i])
 	}
 	return names
 }
 
-// choose returns the workloads of a comma-separated list, all if it is empty.
-func choose(list string) ([]workload, error) {
+// choose returns those of a comma-separated list of names, all if it is empty.
+func choose[T any](list string, all []T, name func(T) string) ([]T, error) {
 	if list == "" {
-		return workloads, nil
+		return all, nil
 	}
-	var chosen []workload
-	for name := range strings.SplitSeq(list, ",") {
-		i := slices.Index(workloadNames(), strings.TrimSpace(name))
+	names := namesOf(all, name)
+	var chosen []T
+	for asked := range strings.SplitSeq(list, ",") {
+		i := slices.Index(names, strings.TrimSpace(asked))
 		if i < 0 {
-			return nil, fmt.Errorf("workload %q is unknown; known are %s", name, strings.Join(workloadNames(), ", "))
+			return nil, fmt.Errorf("workload %q is unknown; known are %s", asked, strings.Join(names, ", "))
 		}
-		chosen = append(chosen, workloads[i])
+		chosen = append(chosen, all[i])
 	}
 	return chosen, nil
 }
@@ -145,7 +172,6 @@ type result struct {
 
 // measure runs each workload and writes the medians to stdout.
 func measure(ctx context.Context, chosen []workload, runs int, site site, stdout, stderr io.Writer) error {
-	fmt.Fprintf(stderr, "%s %s/%s, %d cores, medians of %d\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runs)
 	lines := json.NewEncoder(stdout)
 	for _, w := range chosen {
 		var all [][]metric
@@ -158,13 +184,13 @@ func measure(ctx context.Context, chosen []workload, runs int, site site, stdout
 			all = append(all, metrics)
 		}
 		fmt.Fprintf(stderr, "%s, %s:\n", w.name, time.Since(began).Round(100*time.Millisecond))
-		for i, m := range all[0] {
+		for i, m := range medianOf(all) {
 			values := make([]float64, runs)
 			for k := range all {
 				values[k] = all[k][i].value
 			}
 			fmt.Fprintf(stderr, "  %-28s %.4g %s\n", m.name, values, m.unit)
-			if err := lines.Encode(result{w.system, w.name, m.name, quantile(values, 0.5), m.unit}); err != nil {
+			if err := lines.Encode(result{w.system, w.name, m.name, m.value, m.unit}); err != nil {
 				return fmt.Errorf("write results: %w", err)
 			}
 		}

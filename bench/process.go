@@ -95,11 +95,18 @@ func (p *process) completed(ctx context.Context, id string) error {
 // begun returns when no instance waits for its first turn any more. There is no
 // signal for that, so it asks now and then.
 func (p *process) begun(ctx context.Context) error {
+	return until(ctx, func() (bool, error) {
+		pending, err := p.engine.List(ctx, engine.Query{Statuses: []history.RuntimeStatus{history.Pending}, Limit: 1}, engine.StatusOptions{})
+		return err == nil && len(pending.Items) == 0, err
+	})
+}
+
+// until asks now and then, and returns when it is so.
+func until(ctx context.Context, so func() (bool, error)) error {
 	ticks := time.NewTicker(time.Millisecond)
 	defer ticks.Stop()
 	for {
-		pending, err := p.engine.List(ctx, engine.Query{Statuses: []history.RuntimeStatus{history.Pending}, Limit: 1}, engine.StatusOptions{})
-		if err != nil || len(pending.Items) == 0 {
+		if is, err := so(); is || err != nil {
 			return err
 		}
 		select {
