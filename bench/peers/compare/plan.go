@@ -187,7 +187,7 @@ func summary(measured []peer.Result, err error) string {
 	var text strings.Builder
 	for _, r := range measured {
 		if r.Fact == "" {
-			fmt.Fprintf(&text, "; %s %.4g %s", r.Metric, r.Value, r.Unit)
+			fmt.Fprintf(&text, "; %s %s %s", r.Metric, short(r.Value), r.Unit)
 		}
 	}
 	return text.String()

@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/perdure/perdure/bench/peers/peer"
 )
@@ -95,7 +94,9 @@ func startNode(ctx context.Context, binary, dir string) (*node, error) {
 	return n, nil
 }
 
-func (n *node) stop() error { return n.server.Stop(syscall.SIGTERM) }
+// stop kills the server: asked to end it would drain its queues for up to a
+// minute, into a store that nobody needs any more.
+func (n *node) stop() error { return n.server.Stop(os.Kill) }
 
 // describe asks the server's program what it takes from its configuration.
 func describe(ctx context.Context, binary, file string) (about peer.About, err error) {
