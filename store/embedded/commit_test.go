@@ -217,3 +217,31 @@ func manyHellos(b *testing.B) (*Hub, []history.InstanceID) {
 	}
 	return hub, ids
 }
+
+// BenchmarkErase erases 100,000 hellos, a thousand at a time.
+func BenchmarkErase(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		b.StopTimer()
+		hub, epoch := openHub(b, b.TempDir(), Options{})
+		var pages [][]*engine.Delta
+		for page := range 100 {
+			var stored, erased []*engine.Delta
+			for i := range 1000 {
+				life := helloDeltas(int64(1+page*1000+i), epoch)
+				stored = append(stored, life...)
+				erased = append(erased, &engine.Delta{Epoch: epoch, Erase: life[4].Row})
+			}
+			if err := hub.Commit(b.Context(), stored); err != nil {
+				b.Fatal(err)
+			}
+			pages = append(pages, erased)
+		}
+		b.StartTimer()
+		for _, deltas := range slices.Backward(pages) {
+			if err := hub.Commit(b.Context(), deltas); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}

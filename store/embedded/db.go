@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -143,15 +144,16 @@ func (db *DB) pebbleOptions(disk vfs.FS, cacheBytes int64) *pebble.Options {
 		CompactionConcurrencyRange: func() (int, int) { return 1, 2 },
 	}
 	for i := range opts.Levels {
-		// Finding an id that does not exist is what every start does: the
-		// filters answer it without reading a block.
+		// Finding an id that does not exist is what many starts do: the filters
+		// spare a look into most levels.
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 		// One index block a table, that stays in memory: in two levels of them each
 		// seek of a list would read two.
 		opts.Levels[i].IndexBlockSize = 256 << 10
+		// Keys are short of what repeats already, and payloads are small.
+		opts.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
 	}
-	// Level 0 is rewritten soon, often before anything has read it.
-	opts.Levels[0].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
+	opts.Levels[len(opts.Levels)-1].FilterPolicy = pebble.NoFilterPolicy // Pebble does not ask it
 	return opts
 }
 
@@ -172,10 +174,31 @@ func (db *DB) Close() error {
 	if err := db.err(); err != nil {
 		return err
 	}
-	if err := db.do(db.pebble.Close); err != nil {
+	if err := db.do(db.closePebble); err != nil {
 		return fmt.Errorf("close store folder %s: %w", db.dir, err)
 	}
 	return db.lock.Close()
+}
+
+// What only the log has is moved into tables by Close, if it is more than
+// smallLog and takes no longer than flushGrace: a full disk may never take it.
+const (
+	smallLog   = 1 << 20
+	flushGrace = 5 * time.Second
+)
+
+// closePebble flushes before it closes: the next Open would spend a second on a
+// log of 20 MiB.
+func (db *DB) closePebble() error {
+	if db.pebble.Metrics().WAL.Size > smallLog {
+		if flushed, err := db.pebble.AsyncFlush(); err == nil {
+			select {
+			case <-flushed:
+			case <-time.After(flushGrace):
+			}
+		}
+	}
+	return db.pebble.Close()
 }
 
 // enter begins a call, unless the DB is closed or broken. Each ends with leave.

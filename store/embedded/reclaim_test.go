@@ -165,3 +165,32 @@ func TestCompact(t *testing.T) {
 		t.Errorf("CountInstances = %v, %v, want %d", counts, err, len(all)/2)
 	}
 }
+
+// Close leaves no more than a small log for the next Open to read.
+func TestCloseFlushes(t *testing.T) {
+	t.Parallel()
+	disk := vfs.NewMem()
+	hub, epoch := openHub(t, "store", Options{FS: disk, CacheBytes: 1 << 20})
+	endedInstances(t, hub, epoch, 1_000)
+	if full := hub.db.pebble.Metrics().WAL.Size; full < 4<<20 {
+		t.Fatalf("the log has %d KiB, want more than 4 MiB", full>>10)
+	}
+	if err := hub.db.Close(); err != nil {
+		t.Fatalf("Close: %v", err)
+	}
+	db, err := Open("store", Options{FS: disk, CacheBytes: 1 << 20})
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	defer db.Close()
+	if read := db.pebble.Metrics().Levels[0].TableBytesFlushed; read != 0 { // Open flushes what it finds in a log
+		t.Errorf("Open read %d KiB of logs, want none", read>>10)
+	}
+	again, err := db.Hub("h", HubOptions{})
+	if err != nil {
+		t.Fatalf("Hub(h): %v", err)
+	}
+	if counts, err := again.CountInstances(t.Context(), engine.Query{}); err != nil || counts.Total() != 1_000 {
+		t.Errorf("CountInstances = %v, error %v, want 1,000", counts, err)
+	}
+}
