@@ -3,7 +3,10 @@ package engine
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // Limits of one commit. A larger backlog is stored by several.
@@ -18,6 +21,7 @@ const (
 type commits struct {
 	store     Committer
 	admission *admission
+	turns     *runs
 
 	mu     sync.Mutex // guards queue and closed
 	more   sync.Cond  // signalled when queue or closed changes
@@ -35,8 +39,8 @@ type commit struct {
 	done  func(err error)
 }
 
-func newCommits(store Committer, admission *admission) *commits {
-	c := &commits{store: store, admission: admission}
+func newCommits(store Committer, admission *admission, turns *runs) *commits {
+	c := &commits{store: store, admission: admission, turns: turns}
 	c.more.L = &c.mu
 	return c
 }
@@ -112,17 +116,16 @@ func (c *commits) close() {
 
 // run stores what is added until close. After a commit that does not succeed it
 // calls failed once, stores nothing more, and everything is done with that
-// error. What is done happens in order, while the next commit syncs.
+// error. What is done happens in order, while the next commit syncs; after a small
+// commit it happens here, since handing it over would take longer.
 func (c *commits) run(ctx context.Context, failed func(error)) {
 	stored := make(chan outcome, 1)
+	var handedOver atomic.Int32 // outcomes that are not done
 	var effects sync.WaitGroup
 	effects.Go(func() {
 		for o := range stored {
-			for i := range o.batch {
-				o.batch[i].done(o.err)
-			}
-			c.admission.add(-batchBytes(o.batch))
-			c.reuse(o.batch)
+			c.finish(o)
+			handedOver.Add(-1)
 		}
 	})
 	defer effects.Wait()
@@ -144,8 +147,26 @@ func (c *commits) run(ctx context.Context, failed func(error)) {
 				err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 			}
 		}
-		stored <- outcome{batch, err}
+		if o := (outcome{batch, err}); len(batch) <= smallCommit && handedOver.Load() == 0 {
+			c.finish(o)
+		} else {
+			handedOver.Add(1)
+			stored <- o
+		}
 	}
+}
+
+// smallCommit is how many deltas are done with sooner than another goroutine is
+// awake.
+const smallCommit = 4
+
+// finish does what is to be done when a batch is durable, or never will be.
+func (c *commits) finish(o outcome) {
+	for i := range o.batch {
+		o.batch[i].done(o.err)
+	}
+	c.admission.add(-batchBytes(o.batch))
+	c.reuse(o.batch)
 }
 
 // outcome is what became of a batch.
@@ -161,6 +182,7 @@ func (c *commits) next() []commit {
 	for len(c.queue) == 0 && !c.closed {
 		c.more.Wait()
 	}
+	c.gather()
 	n, bytes := 0, 0
 	for n < len(c.queue) && n < maxCommitDeltas && (n == 0 || bytes+c.queue[n].bytes <= maxCommitBytes) {
 		bytes += c.queue[n].bytes
@@ -175,6 +197,27 @@ func (c *commits) next() []commit {
 	}
 	return batch
 }
+
+// gather lets turns that are being decided become part of the next commit. A start
+// and its first turn are then stored by one sync, not by two. mu is held.
+func (c *commits) gather() {
+	if c.turns.isEmpty() {
+		return
+	}
+	c.mu.Unlock()
+	began := time.Now()
+	for yields := 0; yields < maxYields && !c.turns.isEmpty() && time.Since(began) < maxGathering; yields++ {
+		runtime.Gosched()
+	}
+	c.mu.Lock()
+}
+
+// How long a commit may wait for turns: a fraction of a sync. Where time stands
+// still, in tests, yields are counted.
+const (
+	maxGathering = 50 * time.Microsecond
+	maxYields    = 1000
+)
 
 // reuse takes back the room of a batch that is done with.
 func (c *commits) reuse(batch []commit) {

@@ -109,10 +109,10 @@ func sleep(ctx context.Context, d time.Duration) {
 
 // own runs one tenure.
 func (e *Engine) own(ctx context.Context) error {
-	admission := newAdmission(e.options.Hub, e.options.MaxBacklogBytes, e.exec == nil)
+	turns, admission := newRuns(), newAdmission(e.options.Hub, e.options.MaxBacklogBytes, e.exec == nil)
 	t := &tenure{
 		store: e.store, exec: e.exec, options: e.options, log: e.options.Logger,
-		admission: admission, commits: newCommits(e.store, admission), runs: newRuns(), alarms: newAlarms(e.options.Now),
+		admission: admission, commits: newCommits(e.store, admission, turns), runs: turns, alarms: newAlarms(e.options.Now),
 		cache: newCache(e.exec, e.options.CacheBytes), waiters: &e.waiters,
 		felling: make(chan struct{}, 1),
 	}
