@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,6 +35,45 @@ func TestFaults(t *testing.T) {
 // TestFaultsOfPurges does so with what removes instances.
 func TestFaultsOfPurges(t *testing.T) {
 	testFaults(t, faults{register: addFamily, play: playPurges, check: checkPurges})
+}
+
+// TestFaultsOfOverload does so while callers wait to be admitted: what is refused was
+// not stored, whatever fails.
+func TestFaultsOfOverload(t *testing.T) {
+	testFaults(t, faults{register: addBlocked, limit: 8 << 10, play: playOverload, check: func(*world) {}})
+}
+
+func playOverload(w *world) {
+	const callers = 12
+	errs := make([]error, callers)
+	var calls sync.WaitGroup
+	for i := range callers {
+		calls.Go(func() {
+			_, errs[i] = w.StartNew(context.Background(), "Block", nil, client.StartOptions{ID: fmt.Sprint("s", i)})
+		})
+	}
+	calls.Wait()
+	for i, err := range errs {
+		id := fmt.Sprint("s", i)
+		switch {
+		case err == nil:
+			w.completed(id)
+		case errors.Is(err, client.ErrResourceExhausted):
+			if _, err := w.GetStatus(context.Background(), id, client.GetOptions{}); !errors.Is(err, client.ErrNotFound) {
+				w.Errorf("GetStatus of %s, which was refused: error = %v, want ErrNotFound", id, err)
+			}
+		case !errors.Is(err, client.ErrUnavailable):
+			w.Errorf("StartNew(%s) = %v", id, err)
+		}
+	}
+	err := engine.ErrUnavailable // when the last commit is the one that fails
+	for errors.Is(err, engine.ErrUnavailable) {
+		time.Sleep(time.Second)
+		_, err = w.StartNew(context.Background(), "Echo", "x", client.StartOptions{})
+	}
+	if err != nil {
+		w.Errorf("StartNew when nothing is at hand = %v", err)
+	}
 }
 
 func testFaults(t *testing.T, f faults) {
@@ -66,6 +106,7 @@ type faults struct {
 	register func(*world, *perdure.App)
 	play     func(*world)
 	check    func(*world)
+	limit    int // of bytes at hand; 0: the usual one
 
 	open       func(t *testing.T) engine.Store
 	cacheBytes int
@@ -100,7 +141,7 @@ func (f faults) run(t *testing.T, n int, mode storetest.FaultMode) (commits int)
 	synctest.Test(t, func(t *testing.T) {
 		faulty := storetest.Faulty(f.open(t))
 		faulty.FailCommit(n, mode)
-		w := &world{T: t, register: f.register, inner: faulty, options: engine.Options{CacheBytes: f.cacheBytes}}
+		w := &world{T: t, register: f.register, inner: faulty, options: engine.Options{CacheBytes: f.cacheBytes, MaxBacklogBytes: f.limit}}
 		if f.single {
 			w.inner = singly{faulty}
 		}
