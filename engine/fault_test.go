@@ -115,8 +115,12 @@ type faults struct {
 
 func (f faults) test(t *testing.T) {
 	commits := f.run(t, 0, storetest.NotStored) // no commit has the number 0
-	if commits < 10 {
-		t.Fatalf("the script makes %d commits, want 10 or more", commits)
+	least := 10
+	if !f.single { // how deltas gather to commits differs from run to run
+		least = 2
+	}
+	if commits < least {
+		t.Fatalf("the script makes %d commits, want %d or more", commits, least)
 	}
 	failed := 0
 	for n := 1; n <= commits; n++ {
@@ -128,10 +132,11 @@ func (f faults) test(t *testing.T) {
 			})
 		}
 	}
-	// How deltas gather to commits differs from run to run, so the last numbers
-	// may not be reached.
-	if failed < commits {
-		t.Errorf("%d commits failed, want most of %d", failed, 2*commits)
+	if f.single { // else the last numbers may not be reached
+		least = commits
+	}
+	if failed < least {
+		t.Errorf("%d commits failed, want %d or more of %d", failed, least, 2*commits)
 	}
 }
 
