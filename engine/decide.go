@@ -423,10 +423,10 @@ func (t *tenure) committed(inst *instance, d *decision) {
 	}
 }
 
-// final is the status that an instance has after the turn that ended it; nil
-// when it went without a trace.
+// final is the status that an instance has after the turn that ended it; nil when
+// this was no such turn: the instance went without a trace, or had ended before.
 func (d *decision) final() *Status {
-	if d.record == nil {
+	if d.state == nil || d.state.Completed == nil {
 		return nil
 	}
 	status := &Status{Instance: d.row, Input: d.state.Started.Payload}

@@ -489,3 +489,25 @@ func TestTerminationOfSomebodyElsesChild(t *testing.T) {
 		}
 	}
 }
+
+// An event that is kept for an instance that has failed changes its last record,
+// and tells those who wait nothing: the store does.
+func TestFinalIsOfTheTurnThatEndedTheInstance(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	row := history.Instance{Number: history.NewNumber(at.UnixMicro(), 0), ID: "a", ExecutionID: "e", Name: "Fails", Status: history.Failed}
+	started := history.Event{Kind: history.ExecutionStarted, ID: history.NoID, At: at, Name: "Fails", Started: &history.Started{ExecutionID: "e"}}
+	ended := history.Event{Kind: history.ExecutionCompleted, ID: history.NoID, At: at, Status: history.Failed, Failure: &history.Failure{Message: "boom"}}
+	records := []history.Turn{{Seq: 1, Events: []history.Event{started}}, {Seq: 2, At: at, Events: []history.Event{ended}}}
+	late := []message{{event: history.Event{Kind: history.EventRaised, ID: history.NoID, At: at, Name: "Go"}}}
+
+	kept := retain(row, records, late)
+	if kept == nil {
+		t.Fatal("retain() kept nothing")
+	}
+	if got := kept.final(); got != nil {
+		t.Errorf("final() of an event that is kept = %+v, want nil", got)
+	}
+	if got := erase(row, nil).final(); got != nil {
+		t.Errorf("final() of an erasure = %+v, want nil", got)
+	}
+}

@@ -123,6 +123,9 @@ func TestAKeyIsNeededWhereTheConfigurationDemandsOne(t *testing.T) {
 	if _, err := c.StartNew(t.Context(), "Echo", nil, client.StartOptions{ID: "x"}); err != nil {
 		t.Errorf("StartNew with the endpoint's key error: %v", err)
 	}
+	if _, err := c.WaitForCompletion(t.Context(), "x"); err != nil {
+		t.Errorf("WaitForCompletion with the endpoint's key error: %v", err)
+	}
 	if changes := log.changes(t); len(changes) != 1 || changes[0]["who"] != "command line" {
 		t.Errorf("audit = %v, want one start by the command line", changes)
 	}
