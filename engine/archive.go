@@ -98,6 +98,9 @@ func (t *tenure) receive(ctx context.Context, a *arrival, reuse Reuse) error {
 	if refused == nil && !kept && inst.exists() && !inst.row.Status.Terminal() {
 		err = t.load(inst) // its timers and its parent must learn of the end
 	}
+	leave, late := t.lane.enter(ctx, a.bytes())
+	defer leave()
+	err = cmp.Or(err, late)
 	p.mu.Lock()
 	var sent []routed
 	switch {

@@ -12,7 +12,7 @@ import (
 // Limits of one commit. A larger backlog is stored by several.
 const (
 	maxCommitDeltas = 4096
-	maxCommitBytes  = 8 << 20
+	maxCommitBytes  = 2 << 20
 )
 
 // commits gathers deltas and stores them, in order, one commit at a time: the next
@@ -23,10 +23,11 @@ type commits struct {
 	admission *admission
 	turns     *runs
 
-	mu     sync.Mutex // guards queue and closed
+	mu     sync.Mutex // guards the rest
 	more   sync.Cond  // signalled when queue or closed changes
 	queue  []commit
 	spare  []commit // room for the next queue
+	smalls int      // deltas that were ever queued, without the large ones
 	closed bool
 }
 
@@ -81,9 +82,21 @@ func (c *commits) enqueue(done func(error), batch ...commit) {
 		return
 	}
 	c.queue = append(c.queue, batch...)
+	for i := range batch {
+		if batch[i].delta != nil && batch[i].bytes < largeBytes {
+			c.smalls++
+		}
+	}
 	c.mu.Unlock()
 	c.admission.add(batchBytes(batch))
 	c.more.Signal()
+}
+
+// small returns how many deltas were queued so far that do not go through the lane.
+func (c *commits) small() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.smalls
 }
 
 func batchBytes(batch []commit) (bytes int64) {

@@ -28,21 +28,50 @@ func (t *tenure) turn(inst *instance) {
 	p.mu.Unlock()
 
 	d, consumed, left, err := t.decide(inst, batch)
+	if err != nil {
+		t.setAside(inst, left, last, err)
+		return
+	}
+	bytes := d.payloads()
+	if bytes < largeBytes {
+		t.conclude(inst, d, consumed, left, nil)
+		return
+	}
+	ended := make(chan struct{})
+	t.lane.add(&large{bytes, func() {
+		t.conclude(inst, d, consumed, left, func(error) { close(ended) })
+	}, ended})
+}
 
+// setAside ends a turn that could not be decided: it comes again later.
+func (t *tenure) setAside(inst *instance, left []message, last *Hold, cause error) {
+	p := inst.partition
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.dead {
+		inst.inbox = append(left, inst.inbox...)
+		inst.unread = true
+		inst.held = t.hold(last, inst.id, history.NoID, cause)
+		t.alarms.set(inst.held.RetryAt, func() { p.look(inst) })
+	}
+	p.yield(inst)
+}
+
+// conclude commits what a turn led to and ends it. done, if any, is called when
+// the commit is durable or has failed; the decision is then not nil.
+func (t *tenure) conclude(inst *instance, d *decision, consumed []MessageKey, left []message, done func(error)) {
+	p := inst.partition
 	p.mu.Lock()
 	var sent []routed
 	loaded := false
-	if !p.dead {
+	switch {
+	case !p.dead:
 		inst.inbox = append(left, inst.inbox...)
 		inst.held = nil
-		if err != nil {
-			inst.unread = true
-			inst.held = t.hold(last, inst.id, history.NoID, err)
-			t.alarms.set(inst.held.RetryAt, func() { p.look(inst) })
-		} else {
-			sent = t.commit(inst, d, consumed, nil)
-			loaded = inst.state != nil && inst.deltas == 0 // else it is touched when it is durable
-		}
+		sent = t.commit(inst, d, consumed, done)
+		loaded = inst.state != nil && inst.deltas == 0 // else it is touched when it is durable
+	case done != nil:
+		done(ErrUnavailable)
 	}
 	if len(sent) > 0 { // before anybody else decides about it: what it sends stays in order
 		p.mu.Unlock()

@@ -117,6 +117,7 @@ func (e *Engine) own(ctx context.Context) error {
 		felling: make(chan struct{}, 1),
 	}
 	t.ctx, t.end = context.WithCancelCause(context.WithoutCancel(ctx))
+	t.lane = newLane(t.ctx, t.commits)
 	t.activities = newActivities(e.options.MaxActivities, t.perform)
 	if err := t.begin(ctx); err != nil {
 		t.end(err)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -90,6 +91,11 @@ func (t *tenure) start(ctx context.Context, req *StartRequest, fresh bool) error
 	p := t.partition(req.ID)
 	stored := newAnswer()
 	if fresh { // nobody else can know the id
+		leave, err := t.lane.enter(ctx, len(req.Input))
+		defer leave()
+		if err != nil {
+			return err
+		}
 		p.mu.Lock()
 		if p.dead {
 			p.mu.Unlock()
@@ -110,6 +116,9 @@ func (t *tenure) start(ctx context.Context, req *StartRequest, fresh bool) error
 	if refused == nil && inst.exists() && !inst.row.Status.Terminal() && req.Reuse == ReplaceAny {
 		err = t.load(inst) // its timers and its parent must learn of the end
 	}
+	leave, late := t.lane.enter(ctx, len(req.Input))
+	defer leave()
+	err = cmp.Or(err, late)
 	p.mu.Lock()
 	var sent []routed
 	switch {
@@ -238,7 +247,7 @@ func (e *Engine) tell(ctx context.Context, id history.InstanceID, ev history.Eve
 	ev.ID, ev.At = history.NoID, history.Truncate(t.now())
 	stored := newAnswer()
 	p := t.partition(id)
-	err = p.resolve(ctx, id, func(inst *instance) {
+	leave, err := p.resolve(ctx, id, len(ev.Payload), func(inst *instance) {
 		refused := refuseMessage(inst)
 		if refused == nil && allowed != nil {
 			refused = allowed(inst)
@@ -257,6 +266,7 @@ func (e *Engine) tell(ctx context.Context, id history.InstanceID, ev history.Eve
 		inst.receive(m)
 		p.wake(inst)
 	})
+	defer leave()
 	if err != nil {
 		return err
 	}

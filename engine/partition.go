@@ -43,28 +43,33 @@ func (p *partition) release(inst *instance) {
 	}
 }
 
-// resolve calls f with the entry for id, its row known, under the mutex.
-func (p *partition) resolve(ctx context.Context, id history.InstanceID, f func(*instance)) error {
+// resolve calls f with the entry for id, its row known, under the mutex. f may
+// commit so many bytes; leave must follow when that is durable, or came to nothing.
+func (p *partition) resolve(ctx context.Context, id history.InstanceID, bytes int, f func(*instance)) (leave func(), err error) {
 	p.mu.Lock()
-	if inst, ok := p.instances[id]; ok && inst.known && !p.dead {
+	if inst, ok := p.instances[id]; ok && inst.known && !p.dead && bytes < largeBytes {
 		defer p.mu.Unlock()
 		f(inst)
 		p.release(inst)
-		return nil
+		return func() {}, nil
 	}
 	p.mu.Unlock()
 	inst, err := p.claim(ctx, id)
 	if err != nil {
-		return err
+		return func() {}, err
 	}
+	leave, err = p.tenure.lane.enter(ctx, bytes)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.dead {
-		return ErrUnavailable
+	switch {
+	case err != nil:
+	case p.dead:
+		err = ErrUnavailable
+	default:
+		f(inst)
 	}
-	f(inst)
 	p.yield(inst)
-	return nil
+	return leave, err
 }
 
 // claim makes the caller the one who decides about id, and its row known. It

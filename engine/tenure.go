@@ -33,6 +33,7 @@ type tenure struct {
 	admission  *admission
 	partitions []*partition
 	commits    *commits
+	lane       *lane
 	runs       *runs
 	alarms     *alarms
 	activities *activities
@@ -100,6 +101,7 @@ func (p *partition) acquire(ctx context.Context) error {
 func (t *tenure) run(ctx context.Context, draining func()) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { t.alarms.run(t.ctx) })
+	wg.Go(t.lane.run)
 	var committing sync.WaitGroup
 	committing.Go(func() {
 		t.commits.run(context.WithoutCancel(t.ctx), t.fail)
@@ -162,9 +164,12 @@ func (t *tenure) drain() {
 	// A turn may be waiting for a commit, and a commit may lead to a turn.
 	for ctx.Err() == nil {
 		t.runs.quiet(ctx)
+		if leave, err := t.lane.pass(ctx, 0); err == nil {
+			leave()
+		}
 		stored := make(chan struct{})
 		t.commits.add(nil, func(error) { close(stored) })
-		if wait(ctx, stored) != nil || t.runs.isEmpty() {
+		if wait(ctx, stored) != nil || t.runs.isEmpty() && t.lane.isEmpty() {
 			return
 		}
 	}

@@ -285,6 +285,22 @@ func (d *decision) endChildren(reason json.RawMessage) {
 	}
 }
 
+// payloads returns how many bytes of payloads the decision stores, about.
+func (d *decision) payloads() (bytes int) {
+	if d == nil {
+		return 0
+	}
+	if d.record != nil {
+		for i := range d.record.Events {
+			bytes += len(d.record.Events[i].Payload)
+		}
+	}
+	for i := range d.sent {
+		bytes += len(d.sent[i].Event.Payload)
+	}
+	return bytes
+}
+
 // act records an action in the turn and notes its effects.
 func (d *decision) act(a *history.Action, turn *history.Turn, version string) {
 	if a.Kind == history.CancelTimer {
