@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -575,6 +576,67 @@ func TestN167_PurgeRacesWithReuse(t *testing.T) {
 			w.Errorf("left are %d rows, %+v; want none", len(rows), rows[0])
 		}
 		w.crash()
+		w.idle()
+	})
+}
+
+// lateNews is a store whose commits take a moment, and whose lists arrive some moments
+// after they were read.
+type lateNews struct{ *disk }
+
+func (s lateNews) ListInstances(ctx context.Context, q engine.Query) (engine.Page, error) {
+	page, err := s.disk.ListInstances(ctx, q)
+	time.Sleep(time.Duration(rand.IntN(1000)) * time.Microsecond)
+	return page, err
+}
+
+// Purges by filter, by id and restarts in place at one time: what ended goes once, what was
+// started again stays.
+func TestN162_PurgesAtOnceDeleteEachInstanceOnce(t *testing.T) {
+	const n, again = 1200, 20 // two pages
+	contract(t, addBasics, func(w *world) {
+		w.stop()
+		w.inner = lateNews{&disk{Store: w.inner}}
+		w.start()
+		ctx := context.Background()
+		var wg sync.WaitGroup
+		for caller := range 40 {
+			wg.Go(func() {
+				for i := range n / 40 {
+					w.completed(w.mustStart("Echo", 1, client.StartOptions{ID: fmt.Sprintf("id %d", caller+40*i)}))
+				}
+			})
+		}
+		wg.Wait()
+		var deleted, restarted atomic.Int64
+		for purger := range 3 {
+			wg.Go(func() {
+				time.Sleep(time.Duration(purger) * 300 * time.Microsecond)
+				deleted.Add(int64(w.purgeBy(engine.PurgeFilter{}).Deleted))
+			})
+		}
+		wg.Go(func() {
+			for i := range again {
+				deleted.Add(int64(w.purge(fmt.Sprintf("id %d", 7*i), client.PurgeOptions{})))
+			}
+		})
+		wg.Go(func() {
+			for i := range again {
+				switch _, err := w.Restart(ctx, fmt.Sprintf("id %d", 11*i), client.RestartOptions{SameID: true}); {
+				case err == nil:
+					restarted.Add(1)
+				case !errors.Is(err, client.ErrNotFound):
+					w.Errorf("Restart = %v", err)
+				}
+			}
+		})
+		wg.Wait()
+		left := int64(len(w.rows()))
+		// A restarted one replaces the one that had ended, and may be purged like any other.
+		if got := deleted.Load() + left; got != n {
+			w.Errorf("%d were deleted and %d are left, of %d of which %d were restarted", deleted.Load(), left, n, restarted.Load())
+		}
+		w.purgeBy(engine.PurgeFilter{})
 		w.idle()
 	})
 }

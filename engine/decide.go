@@ -418,6 +418,9 @@ func (t *tenure) route(sent []routed) {
 func (t *tenure) committed(inst *instance, d *decision) {
 	p := inst.partition
 	p.mu.Lock()
+	if d != nil && (d.erase != nil || d.oldStatus.Terminal()) {
+		t.revised.Add(1) // before a sweep can find the instance free
+	}
 	inst.deltas--
 	if p.dead {
 		p.mu.Unlock()

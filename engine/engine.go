@@ -57,6 +57,7 @@ type Engine struct {
 	exec    Executor
 	options Options
 	waiters waiters
+	sweeps  sweeps
 
 	mu      sync.Mutex    // guards the rest
 	tenure  *tenure       // nil while there is none

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/perdure/perdure/history"
@@ -25,7 +26,9 @@ func (e *Engine) PurgeBy(ctx context.Context, filter PurgeFilter) (PurgeResult, 
 	}
 	filter.Statuses, filter.Before = statuses, 0
 	s := sweep{engine: e, filter: filter}
+	e.sweeps.begin()
 	err = s.run(ctx)
+	e.sweeps.end()
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
@@ -58,6 +61,42 @@ type sweep struct {
 	result PurgeResult
 }
 
+// sweeps counts those of an engine. The zero value counts none.
+type sweeps struct {
+	running  atomic.Int64
+	turnover atomic.Int64 // how often one began or ended
+}
+
+func (s *sweeps) begin() {
+	s.running.Add(1)
+	s.turnover.Add(1)
+}
+
+func (s *sweeps) end() {
+	s.turnover.Add(1) // first: who finds itself alone sees that there was another
+	s.running.Add(-1)
+}
+
+// glance is a moment at which a sweep looks at instances that have ended.
+type glance struct {
+	tenure            *tenure // nil: none
+	revised, turnover int64
+}
+
+func (e *Engine) glance() glance {
+	g := glance{tenure: e.current(), turnover: e.sweeps.turnover.Load()}
+	if g.tenure != nil {
+		g.revised = g.tenure.revised.Load()
+	}
+	return g
+}
+
+// holds reports whether what was seen at g still is so for the instances that
+// were claimed since, by the only sweep there is.
+func (g glance) holds(e *Engine, t *tenure) bool {
+	return g.tenure == t && e.sweeps.running.Load() == 1 && e.sweeps.turnover.Load() == g.turnover && t.revised.Load() == g.revised
+}
+
 // swath is what became of one page.
 type swath struct {
 	deleted, events, skipped int
@@ -79,11 +118,12 @@ func (s *sweep) run(ctx context.Context) error {
 		if s.filter.Max > 0 {
 			q.Limit = min(q.Limit, s.filter.Max-s.taken)
 		}
+		seen := s.engine.glance()
 		page, err := s.engine.store.ListInstances(ctx, q)
 		if err != nil {
 			return cmp.Or(s.reap(storing), err)
 		}
-		cut, err := s.cut(ctx, q, page.Rows)
+		cut, err := s.cut(ctx, q, page.Rows, seen)
 		err = cmp.Or(s.reap(storing), err)
 		storing = cut
 		if err != nil {
@@ -123,8 +163,8 @@ func (s *sweep) reap(w *swath) error {
 	return nil
 }
 
-// cut erases the instances of a page.
-func (s *sweep) cut(ctx context.Context, q Query, rows []history.Instance) (*swath, error) {
+// cut erases the instances of a page, as they were seen.
+func (s *sweep) cut(ctx context.Context, q Query, rows []history.Instance, seen glance) (*swath, error) {
 	w := &swath{stored: newAnswer()}
 	if s.filter.DryRun {
 		for i := range rows {
@@ -140,7 +180,13 @@ func (s *sweep) cut(ctx context.Context, q Query, rows []history.Instance) (*swa
 	}
 	free, busy := t.claimFree(rows)
 	if len(free) > 0 {
-		err = t.eraseFree(ctx, pageAgain(q, rows), free, w)
+		if !seen.holds(s.engine, t) {
+			rows, err = t.pageAgain(ctx, q, rows)
+		}
+		t.eraseFree(rows, free, w)
+		if err == nil { // else it is not known what became of the others
+			w.skipped += len(free)
+		}
 	}
 	for i := range busy {
 		if err == nil {
@@ -152,11 +198,19 @@ func (s *sweep) cut(ctx context.Context, q Query, rows []history.Instance) (*swa
 	return w, err
 }
 
-// pageAgain asks for what has become of the rows of a page.
-func pageAgain(q Query, rows []history.Instance) Query {
+// pageAgain reads what has become of the rows of a page.
+func (t *tenure) pageAgain(ctx context.Context, q Query, rows []history.Instance) (again []history.Instance, err error) {
 	q.Before = rows[0].Number + 1
 	q.CreatedFrom = time.UnixMicro(rows[len(rows)-1].Number.Micros())
-	return q
+	for more := true; more; more = q.Before != 0 {
+		page, err := t.store.ListInstances(ctx, q)
+		if err != nil {
+			return again, err
+		}
+		again = append(again, page.Rows...)
+		q.Before = page.Next
+	}
+	return again, nil
 }
 
 // claimFree claims those of rows that nothing is known of in memory: all about
@@ -180,33 +234,22 @@ func (t *tenure) claimFree(rows []history.Instance) (free map[history.Number]*in
 	return free, busy
 }
 
-// eraseFree commits the end of the free instances that q still finds, as one,
-// and ends the claims.
-func (t *tenure) eraseFree(ctx context.Context, q Query, free map[history.Number]*instance, w *swath) error {
-	var deltas []*Delta
-	var erased []*instance
-	var err error
-	for more := true; more && err == nil; more = q.Before != 0 {
-		var page Page
-		page, err = t.store.ListInstances(ctx, q)
-		for i := range page.Rows {
-			row := &page.Rows[i]
-			inst, ok := free[row.Number]
-			if !ok {
-				continue
-			}
-			delete(free, row.Number)
-			p := inst.partition
-			deltas = append(deltas, &Delta{Partition: p.index, Epoch: p.epoch, Erase: row})
-			erased = append(erased, inst)
-			w.take(row)
+// eraseFree commits the end of those of rows that are free, as one, and ends all
+// claims. What stays in free was not among rows.
+func (t *tenure) eraseFree(rows []history.Instance, free map[history.Number]*instance, w *swath) {
+	deltas := make([]*Delta, 0, len(free))
+	erased := make([]*instance, 0, len(free))
+	for i := range rows {
+		row := &rows[i]
+		inst, ok := free[row.Number]
+		if !ok {
+			continue
 		}
-		q.Before = page.Next
-	}
-	// What was not found again has changed between listing and claim; if
-	// reading did not get so far, it is none of this sweep's business.
-	if err == nil {
-		w.skipped += len(free)
+		delete(free, row.Number)
+		p := inst.partition
+		deltas = append(deltas, &Delta{Partition: p.index, Epoch: p.epoch, Erase: row})
+		erased = append(erased, inst)
+		w.take(row)
 	}
 	t.commits.addAll(deltas, func(error) {
 		for _, inst := range erased {
@@ -227,7 +270,6 @@ func (t *tenure) eraseFree(ctx context.Context, q Query, free map[history.Number
 		p.yield(inst)
 		p.mu.Unlock()
 	}
-	return err
 }
 
 // eraseBusy erases an instance that something is known of in memory, if it is

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/perdure/perdure/history"
@@ -40,6 +41,7 @@ type tenure struct {
 	cache      *cache
 	waiters    *waiters
 	felling    chan struct{} // holds a token while a tree of instances is being purged
+	revised    atomic.Int64  // durable decisions about instances that had ended
 }
 
 func (t *tenure) now() time.Time { return t.options.Now() }
