@@ -2,12 +2,10 @@ package perdure
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/registry"
-	"github.com/perdure/perdure/internal/replay"
 )
 
 // CallActivity runs a registered activity and returns the task of its result.
@@ -36,15 +34,11 @@ func (r ActivityRef[In, Out]) Call(ctx *OrchestrationContext, in In, opts ...Cal
 	if o.id != "" || o.tags != nil {
 		return failed[Out](ctx, name, fmt.Errorf("call activity %s: WithInstanceID and WithTags apply to sub-orchestrations only", name))
 	}
-	version := ctx.Version()
+	a := history.Action{Kind: history.ScheduleTask, Name: name, Version: ctx.Version()}
 	if o.version != nil {
-		version = *o.version
+		a.Version = *o.version
 	}
-	return call[Out](ctx, name, "activity", in, func(input json.RawMessage) *replay.Task {
-		return o.retry.run(ctx.core, name, func(attempt int32) *replay.Task {
-			return ctx.core.ScheduleTask(name, version, input, attempt)
-		})
-	})
+	return call[Out](ctx, "result of activity", a, in, o.retry)
 }
 
 // nameOf returns the durable name of a registered function.
@@ -78,7 +72,7 @@ type activityInfoKey struct{}
 // ActivityInfoFrom returns what ctx, the context of an activity, knows of the
 // call. ok is false outside activities.
 func ActivityInfoFrom(ctx context.Context) (info ActivityInfo, ok bool) {
-	task, ok := ctx.Value(activityInfoKey{}).(history.Task)
+	task, ok := ctx.Value(activityInfoKey{}).(*history.Task)
 	if !ok {
 		return ActivityInfo{}, false
 	}
@@ -92,6 +86,15 @@ func ActivityInfoFrom(ctx context.Context) (info ActivityInfo, ok bool) {
 	}, true
 }
 
-func withActivityInfo(ctx context.Context, t history.Task) context.Context {
-	return context.WithValue(ctx, activityInfoKey{}, t)
+// activityContext is the context of an activity, which knows the call.
+type activityContext struct {
+	context.Context
+	task history.Task
+}
+
+func (c *activityContext) Value(key any) any {
+	if key == (activityInfoKey{}) {
+		return &c.task
+	}
+	return c.Context.Value(key)
 }

@@ -40,7 +40,7 @@ func (a *App) AddOrchestrator(name string, fn any, opts ...OrchestratorOption) {
 	add(&a.functions.Orchestrators, "Orchestrator", name, fn, first, func(code *registry.Callable) registry.Orchestrator {
 		o := registry.Orchestrator{Run: func(c *replay.Context, input json.RawMessage) (json.RawMessage, *history.Failure) {
 			ctx := &OrchestrationContext{core: c, app: a}
-			payload, err := run(code, reflect.ValueOf(ctx), input, "input of orchestrator "+name)
+			payload, err := run(code, reflect.ValueOf(ctx), input, origin{"input of orchestrator", name})
 			c.Blame(causes(err))
 			return payload, failureOf(err)
 		}}
@@ -63,7 +63,8 @@ func (a *App) AddActivity(name string, fn any) {
 	first := reflect.TypeFor[context.Context]()
 	add(&a.functions.Activities, "Activity", name, fn, first, func(code *registry.Callable) registry.Activity {
 		return registry.Activity{Run: func(ctx context.Context, t history.Task) (json.RawMessage, *history.Failure) {
-			payload, err := run(code, reflect.ValueOf(withActivityInfo(ctx, t)), t.Input, "input of activity "+name)
+			first := reflect.ValueOf(&activityContext{ctx, t})
+			payload, err := run(code, first, t.Input, origin{"input of activity", name})
 			return payload, failureOf(err)
 		}}
 	})
@@ -83,8 +84,8 @@ func add[F any](set *registry.Set[F], kind, name string, fn any, first reflect.T
 }
 
 // run calls a user's function on encoded values.
-func run(code *registry.Callable, first reflect.Value, input json.RawMessage, what string) (json.RawMessage, error) {
-	out, err := code.Call(first, func(into any) error { return decodeInto(input, into, what) })
+func run(code *registry.Callable, first reflect.Value, input json.RawMessage, from origin) (json.RawMessage, error) {
+	out, err := code.Call(first, func(into any) error { return decodeInto(input, into, from) })
 	if err != nil {
 		return nil, err
 	}

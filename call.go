@@ -13,6 +13,9 @@ type callOptions struct {
 }
 
 func newCallOptions(opts []CallOption) callOptions {
+	if len(opts) == 0 {
+		return callOptions{} // without a place in the heap
+	}
 	var o callOptions
 	for _, opt := range opts {
 		opt(&o)

@@ -50,7 +50,7 @@ func WaitForExternalEvent[T any](ctx *OrchestrationContext, name string, opts ..
 	case o.hasDefault && o.timeout == nil:
 		return failed[T](ctx, name, fmt.Errorf("wait for event %s: WithDefault needs WithTimeout", name))
 	}
-	task := &Task[T]{ctx: ctx.core, core: ctx.core.WaitForEvent(name), what: "event " + name}
+	task := &Task[T]{ctx: ctx.core, core: ctx.core.WaitForEvent(name), from: origin{"event", name}}
 	if o.timeout == nil || task.Done() {
 		return task
 	}

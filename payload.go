@@ -46,9 +46,14 @@ func encode(v any) (json.RawMessage, error) {
 	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
 }
 
-// decodeInto reads payload, of what, into the value that into points to. Null
+// origin names a payload: what it is, and of which function or event.
+type origin struct{ what, name string }
+
+func (o origin) String() string { return o.what + " " + o.name }
+
+// decodeInto reads payload, which is from, into the value that into points to. Null
 // and an absent payload leave the zero value.
-func decodeInto(payload json.RawMessage, into any, what string) error {
+func decodeInto(payload json.RawMessage, into any, from origin) error {
 	switch into := into.(type) {
 	case *json.RawMessage:
 		*into = bytes.Clone(payload)
@@ -63,7 +68,7 @@ func decodeInto(payload json.RawMessage, into any, what string) error {
 		return nil
 	}
 	if err := json.Unmarshal(payload, into); err != nil {
-		return &ConversionError{What: what, Type: reflect.TypeOf(into).Elem().String(), Err: err}
+		return &ConversionError{What: from.String(), Type: reflect.TypeOf(into).Elem().String(), Err: err}
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ func FuzzPlainPayloads(f *testing.F) {
 		for _, payload := range []string{text, `"` + text + `"`} {
 			var got, want string
 			wantErr := json.Unmarshal([]byte(payload), &want)
-			err := decodeInto(json.RawMessage(payload), &got, "payload")
+			err := decodeInto(json.RawMessage(payload), &got, origin{"payload", ""})
 			if payload == "" { // absent
 				wantErr = nil
 			}

@@ -68,17 +68,13 @@ func (p *RetryPolicy) accepts(err error) (again bool) {
 	return p.Handle(err)
 }
 
-// run makes attempts under the policy and returns the task of the last. A nil
-// policy makes one.
+// run makes attempts under the policy and returns the task of the last.
 //
 // It is driven by completions alone, so that calls under a policy run in
 // parallel like others. The reference ends an exhausted retry with one more
 // timer that is due at once; that exists for the sake of its old histories and
 // is left out here.
 func (p *RetryPolicy) run(c *replay.Context, name string, attempt func(n int32) *replay.Task) *replay.Task {
-	if p == nil {
-		return attempt(1)
-	}
 	if err := p.validate(); err != nil {
 		return c.Failed(name, fmt.Errorf("call %s: %w", name, err))
 	}

@@ -1,12 +1,10 @@
 package perdure
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
 	"github.com/perdure/perdure/history"
-	"github.com/perdure/perdure/internal/replay"
 )
 
 // CallSubOrchestrator starts a registered orchestrator as a child and returns
@@ -44,13 +42,7 @@ func (r OrchestratorRef[In, Out]) Call(ctx *OrchestrationContext, in In, opts ..
 	if name == "" {
 		return failed[Out](ctx, name, fmt.Errorf("call a sub-orchestrator: its name is empty"))
 	}
-	return call[Out](ctx, name, "sub-orchestration", in, func(input json.RawMessage) *replay.Task {
-		return o.retry.run(ctx.core, name, func(attempt int32) *replay.Task {
-			a := o.child(name, input)
-			a.Attempt = attempt
-			return ctx.core.StartSubOrchestration(a)
-		})
-	})
+	return call[Out](ctx, "result of sub-orchestration", o.child(name), in, o.retry)
 }
 
 // Start starts the orchestrator of that name, like [StartOrchestration].
@@ -70,14 +62,16 @@ func (r OrchestratorRef[In, Out]) Start(ctx *OrchestrationContext, in In, opts .
 	if o.id == "" {
 		o.id = InstanceID(strings.ReplaceAll(ctx.NewGUID(), "-", ""))
 	}
-	if err := ctx.core.StartOrchestration(o.child(name, input)); err != nil {
+	a := o.child(name)
+	a.Payload = input
+	if err := ctx.core.StartOrchestration(a); err != nil {
 		return "", fmt.Errorf("start orchestration %s: %w", name, err)
 	}
 	return o.id, nil
 }
 
-func (o *callOptions) child(name string, input json.RawMessage) history.Action {
-	a := history.Action{Name: name, Payload: input, Instance: o.id, Tags: o.tags}
+func (o *callOptions) child(name string) history.Action {
+	a := history.Action{Kind: history.StartSubOrchestration, Name: name, Instance: o.id, Tags: o.tags}
 	if o.version != nil {
 		a.Version = *o.version
 	}

@@ -1,8 +1,7 @@
 package perdure
 
 import (
-	"encoding/json"
-
+	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/replay"
 )
 
@@ -12,7 +11,7 @@ type Task[T any] struct {
 	ctx   *replay.Context
 	core  *replay.Task
 	value func() (T, error) // what it led to, once core has ended well; nil: its payload
-	what  string            // names the payload
+	from  origin            // of the payload
 }
 
 // Awaitable is any [Task], whatever its type.
@@ -50,7 +49,7 @@ func (t *Task[T]) result() (T, error) {
 	if t.value != nil {
 		return t.value()
 	}
-	return out, decodeInto(t.core.Payload(), &out, t.what)
+	return out, decodeInto(t.core.Payload(), &out, t.from)
 }
 
 // taskError returns why a task that has ended did not succeed.
@@ -65,11 +64,28 @@ func failed[T any](ctx *OrchestrationContext, name string, err error) *Task[T] {
 	return &Task[T]{ctx: ctx.core, core: ctx.core.Failed(name, err)}
 }
 
-// call encodes in and makes a task of what start returns.
-func call[Out any](ctx *OrchestrationContext, name, kind string, in any, start func(json.RawMessage) *replay.Task) *Task[Out] {
-	payload, err := encode(in)
-	if err != nil {
-		return failed[Out](ctx, name, err)
+// call makes a task of a call with the argument in, which is tried again as retry
+// says. what names the result.
+func call[Out any](ctx *OrchestrationContext, what string, a history.Action, in any, retry *RetryPolicy) *Task[Out] {
+	var err error
+	if a.Payload, err = encode(in); err != nil {
+		return failed[Out](ctx, a.Name, err)
 	}
-	return &Task[Out]{ctx: ctx.core, core: start(payload), what: "result of " + kind + " " + name}
+	task := &Task[Out]{ctx: ctx.core, from: origin{what, a.Name}}
+	if retry == nil {
+		task.core = attempt(ctx.core, a, 1)
+	} else {
+		a := a // it outlives this call
+		task.core = retry.run(ctx.core, a.Name, func(n int32) *replay.Task { return attempt(ctx.core, a, n) })
+	}
+	return task
+}
+
+// attempt makes the n-th attempt of a call.
+func attempt(core *replay.Context, a history.Action, n int32) *replay.Task {
+	a.Attempt = n
+	if a.Kind == history.StartSubOrchestration {
+		return core.StartSubOrchestration(a)
+	}
+	return core.ScheduleTask(a)
 }

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"encoding/json"
 	"sync"
 	"sync/atomic"
@@ -15,10 +14,9 @@ import (
 type activity struct {
 	instance *instance
 	task     history.Task
-	held     *Hold           // after a run that ended in "not now"
-	running  atomic.Bool     // its code runs right now
-	ctx      context.Context // ends when the result is no longer wanted
-	cancel   context.CancelFunc
+	held     *Hold       // after a run that ended in "not now"
+	running  atomic.Bool // its code runs right now
+	wanted   wanted      // ends when the result is no longer wanted
 }
 
 // bytes is what an activity costs until its result is there.
@@ -92,7 +90,7 @@ func (as *activities) next() *activity {
 		if as.queue = as.queue[1:]; len(as.queue) == 0 {
 			as.queue = nil
 		}
-		if a.ctx.Err() == nil { // else it is not wanted any more: it never starts
+		if a.wanted.Err() == nil { // else it is not wanted any more: it never starts
 			return a
 		}
 	}
@@ -132,7 +130,7 @@ func (t *tenure) schedule(inst *instance, events []*history.Event) {
 		if a.task.Version == "" {
 			a.task.Version = inst.row.Version
 		}
-		a.ctx, a.cancel = context.WithCancel(t.ctx)
+		a.wanted.parent = t.ctx
 		if inst.tasks == nil {
 			inst.tasks = make(map[int32]*activity)
 		}
@@ -145,7 +143,7 @@ func (t *tenure) schedule(inst *instance, events []*history.Event) {
 // abandon gives up all activities of inst. mu of the partition is held.
 func (inst *instance) abandon() {
 	for _, a := range inst.tasks {
-		a.cancel()
+		a.wanted.cancel()
 	}
 	inst.tasks, inst.taskBytes = nil, 0
 }
@@ -154,7 +152,7 @@ func (inst *instance) abandon() {
 // durable with the turn that takes it in.
 func (t *tenure) perform(a *activity) {
 	a.running.Store(true)
-	t.exec.RunActivity(a.ctx, a.task, func(result json.RawMessage, failure *history.Failure, err error) {
+	t.exec.RunActivity(&a.wanted, a.task, func(result json.RawMessage, failure *history.Failure, err error) {
 		a.running.Store(false)
 		if err != nil {
 			t.performLater(a, err)
@@ -187,7 +185,7 @@ func (a *activity) settle() bool {
 	if inst.partition.dead || inst.tasks[a.task.ID] != a {
 		return false
 	}
-	a.cancel()
+	a.wanted.cancel()
 	delete(inst.tasks, a.task.ID)
 	inst.taskBytes -= a.bytes()
 	return true
@@ -195,7 +193,7 @@ func (a *activity) settle() bool {
 
 // performLater holds an activity that could not run here and now.
 func (t *tenure) performLater(a *activity, err error) {
-	if a.ctx.Err() != nil {
+	if a.wanted.Err() != nil {
 		return
 	}
 	p := a.instance.partition

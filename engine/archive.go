@@ -137,15 +137,15 @@ func (t *tenure) adopt(inst *instance, a *arrival, done func(error)) []routed {
 			t.exec.Forget(inst.row.Number)
 		}
 	}
-	delta := &written{Delta: Delta{Partition: p.index, Epoch: p.epoch, Consumed: consumed}}
-	sent := t.fill(delta, inst, d)
+	d.delta = Delta{Partition: p.index, Epoch: p.epoch, Consumed: consumed}
+	sent := t.fill(inst, d)
 	unit := make([]*Delta, 0, len(a.earlier)+1)
 	for i := range a.earlier {
 		unit = append(unit, &Delta{Partition: p.index, Epoch: p.epoch, Number: d.row.Number, ID: d.row.ID, Record: &a.earlier[i]})
 	}
 	inst.deltas++
 	inst.inFlight = true // its code is rebuilt from records that must be there
-	t.commits.addUnit(append(unit, &delta.Delta), func(err error) {
+	t.commits.addUnit(append(unit, &d.delta), func(err error) {
 		if err == nil {
 			p.mu.Lock()
 			inst.inFlight = false

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -650,5 +651,53 @@ func TestB31_PurgeRemovesALargeResult(t *testing.T) {
 		w.gone(id, number)
 		w.crash()
 		w.gone(id, number)
+	})
+}
+
+// The context of an activity ends with the need for its result, whichever way the
+// activity looks, and tells which call it serves.
+func TestActivityContextEndsWhenTheResultIsNotWanted(t *testing.T) {
+	var contexts sync.Map // of the activities that run, by world
+	contract(t, func(w *world, app *perdure.App) {
+		app.AddActivity("Keep", func(ctx context.Context, derive bool) (string, error) {
+			contexts.Store(w, ctx)
+			if derive {
+				derived, cancel := context.WithTimeout(ctx, 1_000*time.Hour)
+				defer cancel()
+				<-derived.Done()
+			}
+			for ctx.Err() == nil {
+				time.Sleep(time.Second)
+			}
+			w.mark("seen")
+			return "", nil
+		})
+		app.AddOrchestrator("Main", func(ctx *perdure.OrchestrationContext, derive bool) (string, error) {
+			return perdure.ActivityRef[bool, string]("Keep").Call(ctx, derive).Await()
+		})
+	}, func(w *world) {
+		for _, derive := range []bool{false, true} {
+			id := w.mustStart("Main", derive, client.StartOptions{})
+			w.settle()
+			value, _ := contexts.Load(w)
+			ctx := value.(context.Context)
+			if info, ok := perdure.ActivityInfoFrom(ctx); !ok || info.Name != "Keep" || info.InstanceID != perdure.InstanceID(id) {
+				w.Errorf("ActivityInfoFrom(derive %t) = %+v, %t", derive, info, ok)
+			}
+			if err := ctx.Err(); err != nil {
+				w.Errorf("Err of a context that is wanted = %v", err)
+			}
+			if err := w.Terminate(context.Background(), id, client.TerminateOptions{Wait: true}); err != nil {
+				w.Fatalf("Terminate = %v", err)
+			}
+			<-ctx.Done()
+			if err, cause := ctx.Err(), context.Cause(ctx); !errors.Is(err, context.Canceled) || !errors.Is(cause, context.Canceled) {
+				w.Errorf("context(derive %t) ended with %v, %v; want %v", derive, err, cause, context.Canceled)
+			}
+		}
+		time.Sleep(time.Minute)
+		if n := w.marked("seen"); n != 2 {
+			w.Errorf("%d of 2 activities saw their end", n)
+		}
 	})
 }

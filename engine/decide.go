@@ -333,13 +333,17 @@ func (t *tenure) commit(inst *instance, d *decision, consumed []MessageKey, done
 		return nil
 	}
 	p := inst.partition
-	w := &written{Delta: Delta{Partition: p.index, Epoch: p.epoch, Consumed: consumed}}
+	var delta *Delta
 	var sent []routed
 	if d != nil {
-		sent = t.fill(w, inst, d)
+		delta = &d.delta
+		sent = t.fill(inst, d)
+	} else {
+		delta = new(Delta)
 	}
+	delta.Partition, delta.Epoch, delta.Consumed = p.index, p.epoch, consumed
 	inst.deltas++
-	t.commits.add(&w.Delta, func(err error) {
+	t.commits.add(delta, func(err error) {
 		if err == nil {
 			t.committed(inst, d)
 		}
@@ -350,24 +354,17 @@ func (t *tenure) commit(inst *instance, d *decision, consumed []MessageKey, done
 	return sent
 }
 
-// written is a delta with what it points to.
-type written struct {
-	Delta
-	row    history.Instance
-	record Record
-}
-
-// fill writes the decision into the delta and into the instance.
-func (t *tenure) fill(delta *written, inst *instance, d *decision) []routed {
+// fill writes the decision into its delta and into the instance.
+func (t *tenure) fill(inst *instance, d *decision) []routed {
 	p := inst.partition
+	delta := &d.delta
 	delta.Number, delta.ID = d.row.Number, d.row.ID
 	if !d.rowKept {
-		delta.row = d.row
-		delta.Row, delta.OldStatus = &delta.row, d.oldStatus
+		delta.Row, delta.OldStatus = &d.row, d.oldStatus
 	}
 	if d.record != nil {
-		delta.record = Record{Seq: d.record.Seq, Bytes: history.AppendTurn(make([]byte, 0, recordBytes), d.record)}
-		delta.Record = &delta.record
+		d.encoded = Record{Seq: d.record.Seq, Bytes: history.AppendTurn(make([]byte, 0, recordBytes), d.record)}
+		delta.Record = &d.encoded
 		inst.inFlight = d.isTurn() // a new instance may run ahead: its start is no turn
 	}
 	delta.DropRecords.First, delta.DropRecords.End = d.drop.first, d.drop.end

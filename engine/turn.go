@@ -33,6 +33,9 @@ type decision struct {
 	schedule []*history.Event // activities to run once this is durable
 	abandon  bool             // no result of a running activity is wanted any more
 	ended    bool             // the execution is over and no other follows
+
+	delta   Delta // what is stored of all that; empty until it is committed
+	encoded Record
 }
 
 // isTurn reports whether the decision is a turn of its instance.

@@ -25,8 +25,9 @@ func (c *Context) Now() time.Time { return *c.s.now.Load() }
 func (c *Context) Replaying() bool { return c.s.replaying.Load() }
 
 // ScheduleTask asks for an activity.
-func (c *Context) ScheduleTask(name, version string, input json.RawMessage, attempt int32) *Task {
-	return c.emit(history.Action{Kind: history.ScheduleTask, Name: name, Version: version, Payload: input, Attempt: attempt})
+func (c *Context) ScheduleTask(a history.Action) *Task {
+	a.Kind = history.ScheduleTask
+	return c.emit(a)
 }
 
 // StartSubOrchestration asks for a child that the code waits for. An empty id

@@ -38,7 +38,7 @@ func wait(c *Context, t *Task) string {
 }
 
 func call(c *Context, name, input string) *Task {
-	return c.ScheduleTask(name, "", raw(input), 1)
+	return c.ScheduleTask(history.Action{Name: name, Payload: raw(input), Attempt: 1})
 }
 
 var programs = map[string]program{

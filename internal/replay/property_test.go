@@ -36,7 +36,7 @@ func interpret(steps []step) Func {
 		for _, s := range steps {
 			switch s.Op {
 			case "call":
-				tasks = append(tasks, c.ScheduleTask(fmt.Sprintf("A%d", s.Arg), "", raw(fmt.Sprintf("%q", seen)), 1))
+				tasks = append(tasks, c.ScheduleTask(history.Action{Name: fmt.Sprintf("A%d", s.Arg), Payload: raw(fmt.Sprintf("%q", seen)), Attempt: 1}))
 			case "timer":
 				tasks = append(tasks, c.CreateTimer(c.Now().Add(time.Duration(s.Arg)*time.Second)))
 			case "cancel":

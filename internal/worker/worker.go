@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 	"sync"
 
@@ -214,18 +215,32 @@ func (p *place) vacate() {
 // RunActivity runs an activity and calls done, once, when it has ended; see
 // [Worker.Orchestrate] for the error of an unknown one. If the activity fails after
 // ctx has ended, that is not taken for its own failure: the error is then the
-// cause of ctx. An activity that exits its goroutine exits the caller's.
+// cause of ctx. No panic reaches the caller; an activity that exits its goroutine exits
+// the caller's.
 func (w *Worker) RunActivity(ctx context.Context, t history.Task, done func(json.RawMessage, *history.Failure, error)) {
 	fn, ok := w.functions.Activities.Find(t.Name)
 	if !ok {
 		done(nil, nil, unregistered("activity", t.Name, w.functions.Activities.Names()))
 		return
 	}
-	contain(func() (json.RawMessage, *history.Failure) { return fn.Do.Run(ctx, t) }, func(payload json.RawMessage, failure *history.Failure) {
+	var payload json.RawMessage
+	var failure *history.Failure
+	returned := false
+	defer func() {
 		if failure != nil && ctx.Err() != nil {
 			done(nil, nil, fmt.Errorf("activity %s: %w", t.Name, context.Cause(ctx)))
 		} else {
 			done(payload, failure, nil)
 		}
-	})
+	}()
+	defer func() { // nothing stops runtime.Goexit, which t.FailNow calls, for instance
+		switch problem := recover(); {
+		case problem != nil:
+			failure = &history.Failure{Type: history.FailurePanic, Message: fmt.Sprint(problem), Stack: string(debug.Stack())}
+		case !returned:
+			failure = &history.Failure{Type: history.FailurePanic, Message: "the activity called runtime.Goexit; return an error instead"}
+		}
+	}()
+	payload, failure = fn.Do.Run(ctx, t)
+	returned = true
 }
