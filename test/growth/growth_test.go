@@ -157,10 +157,8 @@ func (s *forgetful) Commit(ctx context.Context, deltas []*engine.Delta) error {
 	defer s.mu.Unlock()
 	for _, d := range deltas {
 		if d.Row != nil && d.Row.Status.Terminal() {
-			s.ended = append(s.ended, &engine.Delta{
-				Partition: d.Partition, Epoch: d.Epoch,
-				Erase: d.Row,
-			})
+			row := *d.Row // else the engine's own would stay in memory with it
+			s.ended = append(s.ended, &engine.Delta{Partition: d.Partition, Epoch: d.Epoch, Erase: &row})
 		}
 	}
 	if len(s.ended) < 5000 {
