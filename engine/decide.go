@@ -17,7 +17,7 @@ func (t *tenure) turn(inst *instance) {
 	p := inst.partition
 	p.mu.Lock()
 	inst.queued = false
-	if p.dead || !inst.ready(t.now()) {
+	if p.dead || !inst.ready(t.options.Now) {
 		p.weigh(inst)
 		p.mu.Unlock()
 		return
@@ -124,7 +124,7 @@ func (t *tenure) decide(inst *instance, batch []message) (d *decision, consumed 
 	switch {
 	case !inst.exists(), inst.row.Status.Terminal():
 		return t.afterEnd(inst, batch)
-	case inst.early(t.now()):
+	case inst.early(t.options.Now):
 		// Only a termination is worth waking a start that is not due.
 		terminations, rest := partTerminations(batch)
 		in := take(&inst.row, inst.state, terminations, t.now())

@@ -53,12 +53,13 @@ type message struct {
 // exists reports whether there is such an instance.
 func (i *instance) exists() bool { return i.row.Number != 0 }
 
-// ready reports whether a turn can be decided now and there is reason to.
-func (i *instance) ready(now time.Time) bool {
+// ready reports whether a turn can be decided now and there is reason to. It and
+// what it asks look at the clock only if they must: most instances are not scheduled.
+func (i *instance) ready(now func() time.Time) bool {
 	if i.queued || i.running || i.inFlight {
 		return false
 	}
-	if i.held != nil && now.Before(i.held.RetryAt) && !i.terminating() {
+	if i.held != nil && now().Before(i.held.RetryAt) && !i.terminating() {
 		return false
 	}
 	if i.early(now) && !i.unread && !i.terminating() && i.tally.starts == 0 {
@@ -68,8 +69,8 @@ func (i *instance) ready(now time.Time) bool {
 }
 
 // early reports whether the instance is a scheduled start that is not due.
-func (i *instance) early(now time.Time) bool {
-	return i.row.Status == history.Pending && now.Before(i.row.ScheduledAt)
+func (i *instance) early(now func() time.Time) bool {
+	return i.row.Status == history.Pending && !i.row.ScheduledAt.IsZero() && now().Before(i.row.ScheduledAt)
 }
 
 // terminating reports whether a termination has arrived: it needs no user code,
@@ -77,8 +78,8 @@ func (i *instance) early(now time.Time) bool {
 func (i *instance) terminating() bool { return i.tally.terminations > 0 }
 
 // waiting reports whether the execution's first turn is due.
-func (i *instance) waiting(now time.Time) bool {
-	return i.state != nil && len(i.state.Waiting) > 0 && !now.Before(i.row.ScheduledAt)
+func (i *instance) waiting(now func() time.Time) bool {
+	return i.state != nil && len(i.state.Waiting) > 0 && (i.row.ScheduledAt.IsZero() || !now().Before(i.row.ScheduledAt))
 }
 
 // needless reports whether nothing is lost when the instance is dropped from

@@ -176,7 +176,7 @@ func (p *partition) deliver(id history.InstanceID, m message) {
 // wake queues inst if there is something to decide, and counts what it costs. mu
 // is held.
 func (p *partition) wake(inst *instance) {
-	if p.tenure.exec != nil && inst.ready(p.tenure.now()) {
+	if p.tenure.exec != nil && inst.ready(p.tenure.options.Now) {
 		inst.queued = true
 		p.tenure.runs.push(inst)
 	}
