@@ -142,7 +142,10 @@ func (l *lane) take() []*large {
 		n++
 	}
 	batch := l.queue[:n:n]
-	l.queue, l.busy = l.queue[n:], n
+	if l.queue = l.queue[n:]; len(l.queue) == 0 {
+		l.queue = nil // nothing of a megabyte stays behind
+	}
+	l.busy = n
 	return batch
 }
 

@@ -112,6 +112,9 @@ func (p plan) run(ctx context.Context, dir string, quick bool, progress io.Write
 					continue
 				}
 				fmt.Fprintf(progress, "%s, run %d of %d: %s", workload, round+1, p.runs, s.name)
+				if !quick {
+					settle(ctx)
+				}
 				measured, err := s.measure(ctx, programs[s.source], workload, dir, quick)
 				if ctx.Err() != nil {
 					return results, errors.Join(append(failed, context.Cause(ctx))...)
@@ -141,6 +144,18 @@ func (p plan) build(ctx context.Context, bin string) (map[string]string, error) 
 		}
 	}
 	return programs, nil
+}
+
+// settle lets the disk finish what the run before has left to it: pages to write,
+// blocks of deleted files to give back. So no system pays for another.
+func settle(ctx context.Context) {
+	_ = exec.CommandContext(ctx, "sync").Run() // where there is none, resting must do
+	rest := time.NewTimer(3 * time.Second)
+	defer rest.Stop()
+	select {
+	case <-rest.C:
+	case <-ctx.Done():
+	}
 }
 
 // limit is how long a run may take before it counts as failed.
