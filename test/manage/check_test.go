@@ -14,10 +14,10 @@ type operation struct {
 	reason string // of a termination
 	answer string
 
-	called, answered time.Duration // since the test began; answered is never for an unknown answer
+	// Since the test began. An operation without an answer has happened before
+	// answered, when its program was gone, or it never has.
+	called, answered time.Duration
 }
-
-const never = time.Duration(1<<63 - 1)
 
 func (o *operation) String() string {
 	return fmt.Sprintf("%12v %-12s %s -> %s", o.called, o.kind, o.reason, o.answer)
@@ -48,10 +48,7 @@ func explain(ops []operation) string {
 	}
 	var edges []edge
 	for i, op := range ops {
-		edges = append(edges, edge{op.called, true, i})
-		if op.answered != never {
-			edges = append(edges, edge{op.answered, false, i})
-		}
+		edges = append(edges, edge{op.called, true, i}, edge{op.answered, false, i})
 	}
 	slices.SortStableFunc(edges, func(a, b edge) int {
 		switch {
@@ -79,9 +76,12 @@ func explain(ops []operation) string {
 		delete(open, e.op)
 		var left []world
 		for _, w := range worlds {
-			if w.done[e.op] {
+			switch {
+			case w.done[e.op]:
 				w.done = maps.Clone(w.done)
 				delete(w.done, e.op)
+				left = append(left, w)
+			case ops[e.op].answer == unknown: // it never happened
 				left = append(left, w)
 			}
 		}

@@ -32,7 +32,7 @@ func TestConcurrentManagement(t *testing.T) {
 		life := duration / (kills + 1)
 		log.drive(p, time.Now().Add(life-rand.N(life/4)))
 		p.Kill()
-		log.answers.Wait()
+		log.close()
 	}
 	p := process.Begin(t, program, folder)
 	for i := range instances {
@@ -74,7 +74,9 @@ func TestCheckerFindsLies(t *testing.T) {
 		"one of two starts":             {[]operation{op(start, "", ok, 0, 3*ms), op(start, "", conflict, 0, 3*ms)}, true},
 		"an event is lost":              {[]operation{op(start, "", ok, 0, ms), op(done, "", ok, 2*ms, 3*ms), op(settled, "", live, 4*ms, 5*ms)}, false},
 		"an event arrives":              {[]operation{op(start, "", ok, 0, ms), op(done, "", ok, 2*ms, 3*ms), op(settled, "", completed, 4*ms, 5*ms)}, true},
-		"an event that may be lost":     {[]operation{op(start, "", ok, 0, ms), op(done, "", unknown, 2*ms, never), op(settled, "", live, 4*ms, 5*ms)}, true},
+		"an event that may be lost":     {[]operation{op(start, "", ok, 0, ms), op(done, "", unknown, 2*ms, 3*ms), op(settled, "", live, 4*ms, 5*ms)}, true},
+		"an event that may arrive":      {[]operation{op(start, "", ok, 0, ms), op(done, "", unknown, 2*ms, 3*ms), op(settled, "", completed, 4*ms, 5*ms)}, true},
+		"an event of a dead program":    {[]operation{op(start, "", ok, 0, ms), op(done, "", unknown, 2*ms, 3*ms), op(settled, "", live, 4*ms, 5*ms), op(settled, "", completed, 6*ms, 7*ms)}, false},
 		"a purge did not remove it":     {[]operation{op(start, "", ok, 0, ms), op(done, "", ok, 2*ms, 3*ms), op(purge, "", ok, 4*ms, 5*ms), op(status, "", completed, 6*ms, 7*ms)}, false},
 		"the first reason counts":       {[]operation{op(start, "", ok, 0, ms), op(terminate, "a", ok, 2*ms, 3*ms), op(terminate, "b", ok, 4*ms, 5*ms), op(settled, "", "Terminated b", 6*ms, 7*ms)}, false},
 		"a suspended instance goes on":  {[]operation{op(start, "", ok, 0, ms), op(suspend, "", ok, 2*ms, 3*ms), op(done, "", ok, 4*ms, 5*ms), op(settled, "", completed, 6*ms, 7*ms)}, false},
@@ -118,9 +120,25 @@ func wish() kind {
 	return often[rand.N(len(often))]
 }
 
+// close waits for the clients of a program that is gone: what has no answer by
+// now has happened, or it never will.
+func (l *log) close() {
+	l.answers.Wait()
+	for _, ops := range l.operations {
+		for i := range ops {
+			if ops[i].answered == pending {
+				ops[i].answered = time.Since(l.began)
+			}
+		}
+	}
+}
+
+// pending stands for the time of an answer until there is one.
+const pending = time.Duration(-1)
+
 // ask does one operation and notes it.
 func (l *log) ask(p *process.Process, i int, k kind) {
-	op := operation{kind: k, called: time.Since(l.began), answered: never}
+	op := operation{kind: k, called: time.Since(l.began), answered: pending}
 	if k == terminate {
 		op.reason = fmt.Sprint("r", op.called)
 	}

@@ -115,6 +115,8 @@ func (s state) apply(op kind, reason string) (string, state) {
 		return wrong, s
 	case op == terminate:
 		return accept(string(terminate) + " " + reason)
+	case (op == done || op == fail) && (slices.Contains(s.queue, string(done)) || slices.Contains(s.events, string(done))):
+		return ok, s // the code ends at the first done and never takes what comes after it
 	default:
 		return accept(string(op))
 	}
