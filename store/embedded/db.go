@@ -143,6 +143,7 @@ func (db *DB) pebbleOptions(disk vfs.FS, cacheBytes int64) *pebble.Options {
 		// A second compaction runs while one by hand keeps the layers of level 0 waiting.
 		CompactionConcurrencyRange: func() (int, int) { return 1, 2 },
 	}
+	opts.Experimental.CompactionScheduler = newScheduler()
 	for i := range opts.Levels {
 		// Finding an id that does not exist is what many starts do: the filters
 		// spare a look into most levels.
