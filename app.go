@@ -63,8 +63,9 @@ func (a *App) AddActivity(name string, fn any) {
 	first := reflect.TypeFor[context.Context]()
 	add(&a.functions.Activities, "Activity", name, fn, first, func(code *registry.Callable) registry.Activity {
 		return registry.Activity{Run: func(ctx context.Context, t history.Task) (json.RawMessage, *history.Failure) {
-			first := reflect.ValueOf(&activityContext{ctx, t})
-			payload, err := run(code, first, t.Input, origin{"input of activity", name})
+			var first context.Context = &activityContext{ctx, t}
+			// Of the parameter's own type, so that the call has nothing to convert.
+			payload, err := run(code, reflect.ValueOf(&first).Elem(), t.Input, origin{"input of activity", name})
 			return payload, failureOf(err)
 		}}
 	})

@@ -282,7 +282,7 @@ func TestImportFollowsTheReusePolicy(t *testing.T) {
 
 func TestImportOfALargeHistoryIsOneCommit(t *testing.T) {
 	contract(t, addCollector, func(w *world) {
-		const n = 12
+		const n = 4 // together more than a commit takes otherwise
 		id := w.mustStart("Collector", n, client.StartOptions{})
 		w.raise(id, "Go", nil)
 		for range n - 1 {
