@@ -52,15 +52,16 @@ func runWaiting(ctx context.Context, site site) ([]metric, error) {
 
 // idleCPU returns how much CPU time the process uses in a second in which
 // nothing is asked of it, measured for d, once what happened before has died
-// away: collections, and compactions of the store.
+// away: collections, and compactions of the store. That is when it has used next to
+// nothing for as long.
 func idleCPU(ctx context.Context, d time.Duration) (float64, error) {
-	for range 60 {
+	for quiet, tries := 0, 60; quiet < 5 && tries > 0; tries-- {
 		used, err := cpuFor(ctx, d/5)
 		if err != nil {
 			return 0, err
 		}
-		if used < d/5/1_000 {
-			break
+		if quiet++; used > d/5/1_000 {
+			quiet = 0
 		}
 	}
 	used, err := cpuFor(ctx, d)
