@@ -122,6 +122,7 @@ type metric struct {
 var workloads = []workload{
 	{"perdure", "hello", helloBy(callers)},
 	{"perdure", "hello1000", helloBy(manyCallers)},
+	{"floor", "floor", runFloor},
 	{"perdure", "start-only", runStartOnly},
 	{"perdure", "latency", runLatency},
 	{"perdure", "fanout", runFanOut},
@@ -134,7 +135,6 @@ var workloads = []workload{
 	{"perdure", "purge", runPurge},
 	{"perdure", "noisy-neighbour", runNoisyNeighbour},
 	{"perdure", "overload", runOverload},
-	{"floor", "floor", runFloor},
 }
 
 func workloadName(w workload) string { return w.name }
