@@ -176,7 +176,11 @@ func (f *folder) restarted(ctx context.Context, size size, more func(p *process)
 	if err != nil {
 		return nil, err
 	}
-	metrics, err := p.pulse(ctx, size)
+	err = settle(ctx, size.idle) // after the crowd was stored, and moved into tables by Close
+	var metrics []metric
+	if err == nil {
+		metrics, err = p.pulse(ctx, size)
+	}
 	if err == nil && more != nil {
 		var m metric
 		m, err = more(p)

@@ -51,21 +51,30 @@ func runWaiting(ctx context.Context, site site) ([]metric, error) {
 }
 
 // idleCPU returns how much CPU time the process uses in a second in which
-// nothing is asked of it, measured for d, once what happened before has died
-// away: collections, and compactions of the store. That is when it has used next to
-// nothing for as long.
+// nothing is asked of it, measured for d.
 func idleCPU(ctx context.Context, d time.Duration) (float64, error) {
-	for quiet, tries := 0, 60; quiet < 5 && tries > 0; tries-- {
-		used, err := cpuFor(ctx, d/5)
-		if err != nil {
-			return 0, err
-		}
-		if quiet++; used > d/5/1_000 {
-			quiet = 0
-		}
+	if err := settle(ctx, d); err != nil {
+		return 0, err
 	}
 	used, err := cpuFor(ctx, d)
 	return milliseconds(used) / d.Seconds(), err
+}
+
+// settle returns when what happened before has died away, collections and
+// compactions of the store: the process has used next to no CPU time for d. It does not wait for
+// ever.
+func settle(ctx context.Context, d time.Duration) error {
+	const parts = 5
+	for quiet, tries := 0, 12*parts; quiet < parts && tries > 0; tries-- {
+		used, err := cpuFor(ctx, d/parts)
+		if err != nil {
+			return err
+		}
+		if quiet++; used > d/parts/1_000 {
+			quiet = 0
+		}
+	}
+	return nil
 }
 
 // cpuFor returns the CPU time that the process uses for the next d.
