@@ -134,6 +134,7 @@ type wireInstance struct {
 	Tags             wireTags        `json:"tags,omitzero"`
 	Generation       int32           `json:"generation,omitzero"`
 	Events           int32           `json:"events,omitzero"`
+	Labels           []text          `json:"labels,omitzero"`
 }
 
 type wireTurn struct {
@@ -170,14 +171,16 @@ type wireStarted struct {
 	ScheduledAt time.Time   `json:"scheduledAt,omitzero"`
 	Generation  int32       `json:"generation,omitzero"`
 	Keys        []text      `json:"keys,omitzero"`
+	KeyTimes    []time.Time `json:"keyTimes,omitzero"`
 }
 
 type wireParent struct {
-	InstanceID  text  `json:"instanceId"`
-	ExecutionID text  `json:"executionId,omitzero"`
-	Name        text  `json:"name,omitzero"`
-	Version     text  `json:"version,omitzero"`
-	TaskID      int32 `json:"taskId"`
+	InstanceID  text   `json:"instanceId"`
+	ExecutionID text   `json:"executionId,omitzero"`
+	Name        text   `json:"name,omitzero"`
+	Version     text   `json:"version,omitzero"`
+	TaskID      int32  `json:"taskId"`
+	Number      Number `json:"number,string,omitzero"`
 }
 
 type wireFailure struct {
@@ -193,7 +196,7 @@ func wireInstanceOf(r *Instance) wireInstance {
 		Number: r.Number, ID: text(r.ID), ExecutionID: text(r.ExecutionID), Name: text(r.Name), Version: text(r.Version),
 		Status: r.Status.String(), CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(), CompletedAt: r.CompletedAt.UTC(),
 		ScheduledAt: r.ScheduledAt.UTC(), Parent: wireParentOf(r.Parent), Tags: wireTagsOf(r.Tags),
-		Generation: r.Generation, Events: r.Events,
+		Generation: r.Generation, Events: r.Events, Labels: convertList[text](r.Labels),
 	}
 	w.CustomStatus, w.CustomStatusText = splitPayload(r.CustomStatus)
 	w.Reason, w.ReasonText = splitPayload(r.Reason)
@@ -205,7 +208,7 @@ func (w *wireInstance) instance() (Instance, error) {
 		Number: w.Number, ID: InstanceID(w.ID), ExecutionID: ExecutionID(w.ExecutionID), Name: string(w.Name), Version: string(w.Version),
 		CreatedAt: w.CreatedAt.UTC(), UpdatedAt: w.UpdatedAt.UTC(), CompletedAt: w.CompletedAt.UTC(),
 		ScheduledAt: w.ScheduledAt.UTC(), Parent: w.Parent.parent(), Tags: w.Tags.tags(),
-		Generation: w.Generation, Events: w.Events,
+		Generation: w.Generation, Events: w.Events, Labels: convertList[string](w.Labels),
 	}
 	var err error
 	if r.Status, err = wireStatus(w.Status); err != nil {
@@ -297,7 +300,7 @@ func wireStartedOf(s *Started) *wireStarted {
 	}
 	return &wireStarted{
 		ExecutionID: text(s.ExecutionID), Parent: wireParentOf(s.Parent), Tags: wireTagsOf(s.Tags),
-		ScheduledAt: s.ScheduledAt.UTC(), Generation: s.Generation, Keys: convertList[text](s.Keys),
+		ScheduledAt: s.ScheduledAt.UTC(), Generation: s.Generation, Keys: convertList[text](s.Keys), KeyTimes: utc(s.KeyTimes),
 	}
 }
 
@@ -307,7 +310,7 @@ func (w *wireStarted) started() *Started {
 	}
 	return &Started{
 		ExecutionID: ExecutionID(w.ExecutionID), Parent: w.Parent.parent(), Tags: w.Tags.tags(),
-		ScheduledAt: w.ScheduledAt.UTC(), Generation: w.Generation, Keys: convertList[string](w.Keys),
+		ScheduledAt: w.ScheduledAt.UTC(), Generation: w.Generation, Keys: convertList[string](w.Keys), KeyTimes: utc(w.KeyTimes),
 	}
 }
 
@@ -316,7 +319,7 @@ func wireParentOf(p *Parent) *wireParent {
 		return nil
 	}
 	return &wireParent{
-		InstanceID: text(p.InstanceID), ExecutionID: text(p.ExecutionID), Name: text(p.Name), Version: text(p.Version), TaskID: p.TaskID,
+		InstanceID: text(p.InstanceID), ExecutionID: text(p.ExecutionID), Name: text(p.Name), Version: text(p.Version), TaskID: p.TaskID, Number: p.Number,
 	}
 }
 
@@ -325,7 +328,7 @@ func (w *wireParent) parent() *Parent {
 		return nil
 	}
 	return &Parent{
-		InstanceID: InstanceID(w.InstanceID), ExecutionID: ExecutionID(w.ExecutionID), Name: string(w.Name), Version: string(w.Version), TaskID: w.TaskID,
+		InstanceID: InstanceID(w.InstanceID), ExecutionID: ExecutionID(w.ExecutionID), Name: string(w.Name), Version: string(w.Version), TaskID: w.TaskID, Number: w.Number,
 	}
 }
 
@@ -379,6 +382,18 @@ func (w wireTags) MarshalJSON() ([]byte, error) {
 		}
 	}
 	return json.Marshal(map[string]text(w))
+}
+
+// utc keeps nil nil, and empty empty.
+func utc(times []time.Time) []time.Time {
+	if times == nil {
+		return nil
+	}
+	list := make([]time.Time, len(times))
+	for i, t := range times {
+		list[i] = t.UTC()
+	}
+	return list
 }
 
 // convertList keeps nil nil, and empty empty.

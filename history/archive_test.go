@@ -78,6 +78,7 @@ func TestArchiveRoundTripsWhateverItHolds(t *testing.T) {
 			CompletedAt: someTime(rt, "completed"), ScheduledAt: someTime(rt, "scheduled"),
 			CustomStatus: somePayload(rt, "custom status"), Reason: somePayload(rt, "reason"), Parent: someParent(rt), Tags: someTags(rt),
 			Generation: rapid.Int32().Draw(rt, "generation"), Events: rapid.Int32().Draw(rt, "events"),
+			Labels: rapid.SampledFrom([][]string{nil, {}, {"", "\xff"}}).Draw(rt, "labels"),
 		}}
 		for range rapid.IntRange(0, 3).Draw(rt, "turns") {
 			turn := Turn{Seq: rapid.Uint32().Draw(rt, "seq"), At: someTime(rt, "at")}
@@ -115,6 +116,7 @@ func someEvent(rt *rapid.T) Event {
 		ev.Started = &Started{
 			ExecutionID: ExecutionID(someText(rt, "execution")), Parent: someParent(rt), Tags: someTags(rt), ScheduledAt: someTime(rt, "not before"),
 			Generation: rapid.Int32().Draw(rt, "generation"), Keys: rapid.SampledFrom([][]string{nil, {}, {""}, {"a", "\xff"}}).Draw(rt, "keys"),
+			KeyTimes: rapid.SampledFrom([][]time.Time{nil, {}, {{}, noon}}).Draw(rt, "key times"),
 		}
 	}
 	return ev
@@ -154,6 +156,7 @@ func someParent(rt *rapid.T) *Parent {
 	return &Parent{
 		InstanceID: InstanceID(someText(rt, "parent")), ExecutionID: ExecutionID(someText(rt, "parent execution")),
 		Name: someText(rt, "parent name"), Version: someText(rt, "parent version"), TaskID: rapid.Int32().Draw(rt, "parent task"),
+		Number: Number(rapid.Uint64().Draw(rt, "parent number")),
 	}
 }
 

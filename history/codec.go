@@ -12,7 +12,7 @@ import (
 // CodecVersion is the version of the form on disk that this build writes; it
 // reads all up to it. history.proto describes the form and says when the number
 // has to grow.
-const CodecVersion = 1
+const CodecVersion = 2
 
 // The Append functions append the encoded form of a value to b, as append does.
 // They write times to 100 ns and in UTC, and empty lists as none; all else comes
@@ -87,7 +87,8 @@ func AppendInstance(b []byte, r *Instance) []byte {
 	b = appendParent(b, 15, r.Parent)
 	b = appendTags(b, 16, r.Tags)
 	b = appendInt(b, 17, int64(r.Generation))
-	return appendInt(b, 18, int64(r.Events))
+	b = appendInt(b, 18, int64(r.Events))
+	return appendStrings(b, 19, r.Labels)
 }
 
 // DecodeInstance reads what [AppendInstance] wrote. Payloads alias b.
@@ -135,6 +136,8 @@ func DecodeInstance(b []byte) (Instance, error) {
 			r.Generation = f.int32()
 		case 18:
 			r.Events = f.int32()
+		case 19:
+			r.Labels = append(r.Labels, f.string())
 		default:
 			f.unknown()
 		}
@@ -305,9 +308,8 @@ func appendStarted(b []byte, num protowire.Number, s *Started, base int64) []byt
 	b = appendTags(b, 4, s.Tags)
 	b = appendOptionalTime(b, 5, s.ScheduledAt, base)
 	b = appendInt(b, 6, int64(s.Generation))
-	for _, key := range s.Keys {
-		b = protowire.AppendString(protowire.AppendTag(b, 7, protowire.BytesType), key)
-	}
+	b = appendStrings(b, 7, s.Keys)
+	b = appendTimes(b, 8, s.KeyTimes, base)
 	return shut(b, start)
 }
 
@@ -330,6 +332,8 @@ func readStarted(outer *fields, base int64) *Started {
 			s.Generation = f.int32()
 		case 7:
 			s.Keys = append(s.Keys, f.string())
+		case 8:
+			s.KeyTimes = f.times(s.KeyTimes, base)
 		default:
 			f.unknown()
 		}
@@ -348,6 +352,7 @@ func appendParent(b []byte, num protowire.Number, p *Parent) []byte {
 	b = appendString(b, 4, p.Name)
 	b = appendString(b, 5, p.Version)
 	b = appendInt(b, 6, int64(p.TaskID))
+	b = appendFixed64(b, 7, uint64(p.Number))
 	return shut(b, start)
 }
 
@@ -368,6 +373,8 @@ func readParent(outer *fields) *Parent {
 			p.Version = f.string()
 		case 6:
 			p.TaskID = f.int32()
+		case 7:
+			p.Number = Number(f.fixed64())
 		default:
 			f.unknown()
 		}

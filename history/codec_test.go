@@ -26,8 +26,8 @@ func samples() []Event {
 	return []Event{
 		{Kind: ExecutionStarted, ID: NoID, At: before, Name: "Hello", Version: "1.2", Payload: json.RawMessage(`"Tokyo"`), Started: &Started{ExecutionID: someExecution}},
 		{Kind: ExecutionStarted, ID: NoID, At: before, Name: "Child", Started: &Started{
-			ExecutionID: "not-hex", ScheduledAt: noon.Add(time.Hour), Generation: 3, Keys: []string{"a", "", "b"},
-			Parent: &Parent{InstanceID: "parent", ExecutionID: someExecution, Name: "Hello", Version: "2", TaskID: 4},
+			ExecutionID: "not-hex", ScheduledAt: noon.Add(time.Hour), Generation: 3, Keys: []string{"a", "", "b"}, KeyTimes: []time.Time{before, {}, noon},
+			Parent: &Parent{InstanceID: "parent", ExecutionID: someExecution, Name: "Hello", Version: "2", TaskID: 4, Number: NewNumber(noon.UnixMicro(), 3)},
 			Tags:   map[string]string{"team": "blue", "": "empty key", "empty value": ""},
 		}},
 		{Kind: ExecutionStarted, ID: NoID, At: before, Name: "Empty", Started: &Started{Tags: map[string]string{}, Parent: &Parent{}}},
@@ -103,7 +103,7 @@ func TestInstanceRoundTrip(t *testing.T) {
 			Number: number, ID: "i", ExecutionID: "text", Name: "Hello", Version: "1", Status: Suspended,
 			CreatedAt: noon, UpdatedAt: noon.Add(time.Second), CompletedAt: noon.Add(time.Minute), ScheduledAt: noon.Add(time.Hour),
 			CustomStatus: json.RawMessage(`{"step":2}`), Reason: json.RawMessage(`"hold"`),
-			Parent: &Parent{InstanceID: "p", TaskID: NoID}, Tags: map[string]string{"a": "b"}, Generation: 2, Events: 70,
+			Parent: &Parent{InstanceID: "p", TaskID: NoID, Number: 1}, Tags: map[string]string{"a": "b"}, Generation: 2, Events: 70, Labels: []string{"", "parent:1"},
 		},
 		{Number: 1 << 63, Status: Unknown, CustomStatus: json.RawMessage{}, Reason: json.RawMessage{}, Parent: &Parent{}, Tags: map[string]string{}},
 		{CreatedAt: time.Unix(0, 0).UTC(), UpdatedAt: time.Unix(-1, 0).UTC(), Generation: -1},
@@ -204,7 +204,7 @@ func TestDecodeErrors(t *testing.T) {
 		{"empty", "", "turn of 0 bytes does not begin with a codec version: it is damaged"},
 		{"version 0", "\x08\x00", "turn of 2 bytes does not begin with a codec version: it is damaged"},
 		{"another field first", "\x10\x02", "turn of 2 bytes does not begin with a codec version: it is damaged"},
-		{"newer version", "\x08\x02", "turn has codec version 2, this build reads versions up to 1: use a newer build"},
+		{"newer version", "\x08\x03", "turn has codec version 3, this build reads versions up to 2: use a newer build"},
 		{"unknown field", "\x08\x01\x20\x01", "turn, field 4: unknown field"},
 		{"unknown field inside", "\x08\x01\x1a\x03\x90\x01\x01", "turn: event, field 18: unknown field"},
 		{"wrong type", "\x08\x01\x18\x01", "turn, field 3: wire type 0, not 2"},
@@ -223,7 +223,7 @@ func TestDecodeErrors(t *testing.T) {
 	if _, err := DecodeMessage([]byte("\x08\x01\x1a\x01x")); err == nil || err.Error() != "message, field 3: execution id of 1 bytes, not 16" {
 		t.Errorf("DecodeMessage(short execution id) = error %v", err)
 	}
-	if _, err := DecodeInstance([]byte("\x08\x09")); err == nil || err.Error() != "instance has codec version 9, this build reads versions up to 1: use a newer build" {
+	if _, err := DecodeInstance([]byte("\x08\x09")); err == nil || err.Error() != "instance has codec version 9, this build reads versions up to 2: use a newer build" {
 		t.Errorf("DecodeInstance(version 9) = error %v", err)
 	}
 }

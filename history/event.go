@@ -136,6 +136,7 @@ type Started struct {
 	ScheduledAt time.Time         // not before; zero when it may start at once
 	Generation  int32             // executions that this id had before
 	Keys        []string          // idempotency keys that earlier executions already took, oldest first
+	KeyTimes    []time.Time       // when, for each of Keys; nil: no later than this event
 }
 
 // Parent tells where a sub-orchestration reports its end.
@@ -144,5 +145,6 @@ type Parent struct {
 	ExecutionID ExecutionID
 	Name        string
 	Version     string
-	TaskID      int32 // ID of the SubOrchestrationInstanceCreated event
+	TaskID      int32  // ID of the SubOrchestrationInstanceCreated event
+	Number      Number // of the parent's instance; 0 when it is not known: a child started by a build before codec version 2
 }

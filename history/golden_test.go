@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,10 +16,10 @@ import (
 
 var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
 
-// The files in testdata/v1 are what version 1 of the codec writes. From the
+// The files in testdata/v2 are what version 2 of the codec writes. From the
 // first release on they never change: what one build wrote, all later ones read.
 // Beside each lies what it says by the schema, for people. A later version gets a
-// folder of its own, and this one is then only read.
+// folder of its own, and this one is then only read, as those before it are.
 func TestGolden(t *testing.T) {
 	started := samples()[0]
 	child := samples()[1]
@@ -37,7 +39,7 @@ func TestGolden(t *testing.T) {
 			Number: NewNumber(noon.UnixMicro(), 1023), ID: "abc", ExecutionID: "text", Name: "Hello", Version: "1", Status: Suspended,
 			CreatedAt: noon, UpdatedAt: noon.Add(time.Second), CompletedAt: noon.Add(time.Minute), ScheduledAt: noon.Add(time.Hour),
 			CustomStatus: json.RawMessage(`{"step":2}`), Reason: json.RawMessage(`"hold"`),
-			Parent: child.Started.Parent, Tags: child.Started.Tags, Generation: 2, Events: 70,
+			Parent: child.Started.Parent, Tags: child.Started.Tags, Generation: 2, Events: 70, Labels: []string{"a", "parent:7"},
 		},
 	}
 	for name, want := range instances {
@@ -55,7 +57,7 @@ func TestGolden(t *testing.T) {
 // what the file holds.
 func golden(t *testing.T, name string, message protoreflect.Name, encoded []byte) []byte {
 	t.Helper()
-	path := filepath.Join("testdata", "v1", name)
+	path := filepath.Join("testdata", fmt.Sprint("v", CodecVersion), name)
 	text := []byte(describe(parse(t, message, encoded)))
 	if *rewrite {
 		for suffix, content := range map[string][]byte{".bin": encoded, ".txt": text} {
@@ -79,4 +81,44 @@ func golden(t *testing.T, name string, message protoreflect.Name, encoded []byte
 		t.Errorf("%s: reads by the schema\n%s\nwant\n%s", name, text, wantText)
 	}
 	return b
+}
+
+// What earlier versions of the codec wrote reads as the schema says.
+func TestEarlierVersionsAreRead(t *testing.T) {
+	for version := 1; version < CodecVersion; version++ {
+		files, err := filepath.Glob(filepath.Join("testdata", fmt.Sprint("v", version), "*.bin"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("version %d has no files (%v)", version, err)
+		}
+		for _, path := range files {
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var m oracle
+			switch name := filepath.Base(path); {
+			case strings.HasPrefix(name, "turn"):
+				m = oracle{parse(t, "Turn", b)}
+				got, err := DecodeTurn(1, b)
+				want := m.turn()
+				want.Seq = 1
+				checkDecoded(t, path, b, want, got, err)
+			case strings.HasPrefix(name, "instance"):
+				m = oracle{parse(t, "Instance", b)}
+				got, err := DecodeInstance(b)
+				checkDecoded(t, path, b, m.instance(), got, err)
+			default:
+				m = oracle{parse(t, "Message", b)}
+				got, err := DecodeMessage(b)
+				checkDecoded(t, path, b, m.envelope(), got, err)
+			}
+			if v := m.uint("version"); v != uint64(version) {
+				t.Errorf("%s has version %d", path, v)
+			}
+			text, err := os.ReadFile(strings.TrimSuffix(path, ".bin") + ".txt")
+			if got := describe(m); err != nil || got != string(text) {
+				t.Errorf("%s reads by the schema\n%s\nwant\n%s (%v)", path, got, text, err)
+			}
+		}
+	}
 }

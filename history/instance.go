@@ -23,6 +23,7 @@ type Instance struct {
 	Reason       json.RawMessage // of the suspension, while Suspended
 	Parent       *Parent
 	Tags         map[string]string
-	Generation   int32 // executions that this id had before
-	Events       int32 // of the current execution's history, as of UpdatedAt
+	Generation   int32    // executions that this id had before
+	Events       int32    // of the current execution's history, as of UpdatedAt
+	Labels       []string // what the engine wants the instance to be found by, see [ParentLabel]; ascending
 }

@@ -49,14 +49,7 @@ func parse(t *testing.T, name protoreflect.Name, b []byte) protoreflect.Message 
 func TestTurnFollowsSchema(t *testing.T) {
 	for _, want := range []Turn{{}, {At: noon, Events: samples()}, {Events: samples()}} {
 		m := oracle{parse(t, "Turn", AppendTurn(nil, &want))}
-		got := Turn{At: m.time("at", 0)}
-		base := int64(0)
-		if m.has("at") {
-			base = m.int("at")
-		}
-		for _, ev := range m.list("events") {
-			got.Events = append(got.Events, ev.event(base))
-		}
+		got := m.turn()
 		checkDecoded(t, "by the schema: Turn", nil, want, got, m.checkVersion())
 	}
 }
@@ -68,17 +61,11 @@ func TestInstanceFollowsSchema(t *testing.T) {
 		{
 			Number: number, ID: "i", ExecutionID: "text", Name: "Hello", Version: "1", Status: Unknown,
 			CreatedAt: noon.Add(-time.Hour), UpdatedAt: noon, CompletedAt: noon.Add(time.Hour), ScheduledAt: time.Unix(0, 0).UTC(),
-			CustomStatus: []byte(`1`), Reason: []byte{}, Parent: &Parent{TaskID: -7}, Tags: map[string]string{"a": "b", "c": ""}, Generation: 9, Events: 300,
+			CustomStatus: []byte(`1`), Reason: []byte{}, Parent: &Parent{TaskID: -7}, Tags: map[string]string{"a": "b", "c": ""}, Generation: 9, Events: 300, Labels: []string{"x", "y"},
 		},
 	} {
 		m := oracle{parse(t, "Instance", AppendInstance(nil, &want))}
-		got := Instance{Number: Number(m.uint("number")), ID: InstanceID(m.text("id")), ExecutionID: m.execution()}
-		created := int64(got.Number>>10)*10 + m.int("created_at")
-		got.Name, got.Version, got.Status = m.text("name"), m.text("orchestrator_version"), RuntimeStatus(m.int("status"))
-		got.CreatedAt, got.UpdatedAt = at(created), m.time("updated_at", created)
-		got.CompletedAt, got.ScheduledAt = m.time("completed_at", created), m.time("scheduled_at", created)
-		got.CustomStatus, got.Reason = m.bytes("custom_status"), m.bytes("reason")
-		got.Parent, got.Tags, got.Generation, got.Events = m.parent(), m.tags(), int32(m.int("generation")), int32(m.int("events"))
+		got := m.instance()
 		checkDecoded(t, "by the schema: Instance", nil, want, got, m.checkVersion())
 	}
 }
@@ -87,7 +74,7 @@ func TestMessageFollowsSchema(t *testing.T) {
 	for _, ev := range samples() {
 		want := Message{To: "i", ExecutionID: someExecution, Event: ev}
 		m := oracle{parse(t, "Message", AppendMessage(nil, &want))}
-		got := Message{To: InstanceID(m.text("to")), ExecutionID: m.execution(), Event: m.message("event").event(0)}
+		got := m.envelope()
 		checkDecoded(t, "by the schema: Message", nil, want, got, m.checkVersion())
 	}
 }
@@ -119,6 +106,14 @@ func (o oracle) list(name protoreflect.Name) []oracle {
 	list := o.Get(o.field(name)).List()
 	for i := range list.Len() {
 		all = append(all, oracle{list.Get(i).Message()})
+	}
+	return all
+}
+
+func (o oracle) texts(name protoreflect.Name) (all []string) {
+	list := o.Get(o.field(name)).List()
+	for i := range list.Len() {
+		all = append(all, list.Get(i).String())
 	}
 	return all
 }
@@ -165,7 +160,35 @@ func (o oracle) parent() *Parent {
 		return nil
 	}
 	p := o.message("parent")
-	return &Parent{InstanceID: InstanceID(p.text("instance_id")), ExecutionID: p.execution(), Name: p.text("name"), Version: p.text("version"), TaskID: int32(p.int("task_id"))}
+	return &Parent{InstanceID: InstanceID(p.text("instance_id")), ExecutionID: p.execution(), Name: p.text("name"), Version: p.text("version"), TaskID: int32(p.int("task_id")), Number: Number(p.uint("number"))}
+}
+
+func (o oracle) turn() Turn {
+	turn := Turn{At: o.time("at", 0)}
+	base := int64(0)
+	if o.has("at") {
+		base = o.int("at")
+	}
+	for _, ev := range o.list("events") {
+		turn.Events = append(turn.Events, ev.event(base))
+	}
+	return turn
+}
+
+func (o oracle) instance() Instance {
+	got := Instance{Number: Number(o.uint("number")), ID: InstanceID(o.text("id")), ExecutionID: o.execution()}
+	created := int64(got.Number>>10)*10 + o.int("created_at")
+	got.Name, got.Version, got.Status = o.text("name"), o.text("orchestrator_version"), RuntimeStatus(o.int("status"))
+	got.CreatedAt, got.UpdatedAt = at(created), o.time("updated_at", created)
+	got.CompletedAt, got.ScheduledAt = o.time("completed_at", created), o.time("scheduled_at", created)
+	got.CustomStatus, got.Reason = o.bytes("custom_status"), o.bytes("reason")
+	got.Parent, got.Tags, got.Generation, got.Events = o.parent(), o.tags(), int32(o.int("generation")), int32(o.int("events"))
+	got.Labels = o.texts("labels")
+	return got
+}
+
+func (o oracle) envelope() Message {
+	return Message{To: InstanceID(o.text("to")), ExecutionID: o.execution(), Event: o.message("event").event(0)}
 }
 
 func (o oracle) event(base int64) Event {
@@ -187,9 +210,10 @@ func (o oracle) event(base int64) Event {
 	if o.has("started") {
 		s := o.message("started")
 		ev.Started = &Started{ExecutionID: s.execution(), Parent: s.parent(), Tags: s.tags(), ScheduledAt: s.time("scheduled_at", base), Generation: int32(s.int("generation"))}
-		keys := s.Get(s.field("keys")).List()
-		for i := range keys.Len() {
-			ev.Started.Keys = append(ev.Started.Keys, keys.Get(i).String())
+		ev.Started.Keys = s.texts("keys")
+		times := s.Get(s.field("key_times")).List()
+		for i := range times.Len() {
+			ev.Started.KeyTimes = append(ev.Started.KeyTimes, at(base+times.Get(i).Int()))
 		}
 	}
 	return ev

@@ -20,6 +20,13 @@ func appendString(b []byte, num protowire.Number, s string) []byte {
 	return protowire.AppendString(protowire.AppendTag(b, num, protowire.BytesType), s)
 }
 
+func appendStrings(b []byte, num protowire.Number, list []string) []byte {
+	for _, s := range list {
+		b = protowire.AppendString(protowire.AppendTag(b, num, protowire.BytesType), s)
+	}
+	return b
+}
+
 // appendOptionalBytes leaves out nil, but not an empty slice.
 func appendOptionalBytes(b []byte, num protowire.Number, v []byte) []byte {
 	if v == nil {
@@ -33,6 +40,13 @@ func appendUint(b []byte, num protowire.Number, v uint64) []byte {
 		return b
 	}
 	return protowire.AppendVarint(protowire.AppendTag(b, num, protowire.VarintType), v)
+}
+
+func appendFixed64(b []byte, num protowire.Number, v uint64) []byte {
+	if v == 0 {
+		return b
+	}
+	return protowire.AppendFixed64(protowire.AppendTag(b, num, protowire.Fixed64Type), v)
 }
 
 func appendBool(b []byte, num protowire.Number, v bool) []byte {
@@ -51,6 +65,18 @@ func appendInt32s(b []byte, num protowire.Number, list []int32) []byte {
 	b, start := open(b, num)
 	for _, v := range list {
 		b = protowire.AppendVarint(b, protowire.EncodeZigZag(int64(v)))
+	}
+	return shut(b, start)
+}
+
+// appendTimes writes a packed list; the zero time is one like any other.
+func appendTimes(b []byte, num protowire.Number, list []time.Time, base int64) []byte {
+	if len(list) == 0 {
+		return b
+	}
+	b, start := open(b, num)
+	for _, t := range list {
+		b = protowire.AppendVarint(b, protowire.EncodeZigZag(ticks(t)-base))
 	}
 	return shut(b, start)
 }
@@ -208,15 +234,33 @@ func (f *fields) narrow(v int64) int32 {
 	return int32(v)
 }
 
-// int32s appends a packed list to list.
-func (f *fields) int32s(list []int32) []int32 {
+// packed yields the numbers of a packed list.
+func (f *fields) packed(yield func(int64) bool) {
 	for rest := f.bytes(); len(rest) > 0; {
 		v, n := protowire.ConsumeVarint(rest)
 		if n < 0 {
 			f.broken(protowire.ParseError(n))
-			return list
+			return
 		}
-		list, rest = append(list, f.narrow(protowire.DecodeZigZag(v))), rest[n:]
+		if !yield(protowire.DecodeZigZag(v)) {
+			return
+		}
+		rest = rest[n:]
+	}
+}
+
+// int32s appends a packed list to list.
+func (f *fields) int32s(list []int32) []int32 {
+	for v := range f.packed {
+		list = append(list, f.narrow(v))
+	}
+	return list
+}
+
+// times appends a packed list to list.
+func (f *fields) times(list []time.Time, base int64) []time.Time {
+	for v := range f.packed {
+		list = append(list, fromTicks(base+v))
 	}
 	return list
 }
