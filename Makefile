@@ -66,12 +66,14 @@ build:
 	$(GO) build -o bin/perdure ./cmd/perdure
 
 # A C compiler for the race detector, curl for the docs' examples, Node.js and npm
-# for the JavaScript client.
+# for the JavaScript client, Python that can make environments for the Python one.
+# The tests fetch the clients themselves, pinned, into folders that git ignores.
 needs:
 	@missing=; \
 	command -v gcc >/dev/null || command -v clang >/dev/null || missing="gcc libc6-dev"; \
 	command -v curl >/dev/null || missing="$$missing curl ca-certificates"; \
 	command -v node >/dev/null && command -v npm >/dev/null || missing="$$missing nodejs npm"; \
+	python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3 python3-venv"; \
 	if [ -n "$$missing" ]; then \
 	  echo "installing $$missing"; \
 	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \

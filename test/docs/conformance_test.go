@@ -26,6 +26,7 @@ var contracts = []struct {
 }{
 	{"HTTP API", upTo(154), true},
 	{"What the npm client depends on", upTo(18), false},
+	{"What the Python client depends on", upTo(18), false},
 	{"Go client", upTo(80), true},
 	{"Command line", upTo(94), true},
 	{"Configuration", upTo(26), true},
@@ -181,7 +182,7 @@ func (r row) numbers() (numbers []string, err error) {
 
 func (r row) refused() bool { return strings.HasPrefix(r[len(r)-1], "not: ") }
 
-var quoted = regexp.MustCompile("`((?:Test|Fuzz)\\w*|[\\w/.]*\\w\\.(?:txt|go|mjs))`")
+var quoted = regexp.MustCompile("`((?:Test|Fuzz)\\w*|[\\w/.]*\\w\\.(?:txt|go|mjs|py))`")
 
 // tests returns what cells behind the first name as tests: functions, scripts of
 // the command line, and files by their paths.
