@@ -146,8 +146,8 @@ func (l *listing) query() engine.Query {
 		}
 	}
 	if filters&8 != 0 {
-		q.CreatedFrom, q.CreatedTo = l.moment(), l.moment()
-		if q.CreatedTo.Before(q.CreatedFrom) {
+		q.CreatedFrom, q.CreatedTo = new(l.moment()), new(l.moment())
+		if q.CreatedTo.Before(*q.CreatedFrom) {
 			q.CreatedFrom, q.CreatedTo = q.CreatedTo, q.CreatedFrom
 		}
 	}

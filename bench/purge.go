@@ -49,7 +49,7 @@ func runPurge(ctx context.Context, site site) (metrics []metric, err error) {
 	go func() { // waited for below
 		defer close(purged)
 		began := time.Now()
-		filter := engine.PurgeFilter{Query: engine.Query{CreatedTo: last, Statuses: []history.RuntimeStatus{history.Completed}}}
+		filter := engine.PurgeFilter{Query: engine.Query{CreatedTo: new(last), Statuses: []history.RuntimeStatus{history.Completed}}}
 		result, failed = p.engine.PurgeBy(ctx, filter)
 		took = time.Since(began)
 	}()

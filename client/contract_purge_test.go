@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -125,14 +126,14 @@ func TestClient_Purge(t *testing.T) {
 				f    client.PurgeFilter
 				want string // those that go
 			}{
-				{"name", client.PurgeFilter{Name: "wait"}, ""},
-				{"created", client.PurgeFilter{CreatedFrom: b1.CreatedAt, CreatedTo: b1.CreatedAt}, "b1"},
-				{"completed before", client.PurgeFilter{CompletedBefore: b1.CompletedAt}, "a1"},
-				{"completed just before", client.PurgeFilter{CompletedBefore: b1.CompletedAt.Add(time.Microsecond)}, "a1 b1"},
+				{"name", client.PurgeFilter{Name: new("wait")}, ""},
+				{"created", client.PurgeFilter{CreatedFrom: new(b1.CreatedAt), CreatedTo: new(b1.CreatedAt)}, "b1"},
+				{"completed before", client.PurgeFilter{CompletedBefore: new(b1.CompletedAt)}, "a1"},
+				{"completed just before", client.PurgeFilter{CompletedBefore: new(b1.CompletedAt.Add(time.Microsecond))}, "a1 b1"},
 				{"status", client.PurgeFilter{Statuses: []client.RuntimeStatus{history.Failed}}, "b1"},
-				{"prefix", client.PurgeFilter{IDPrefix: "b"}, "b1 b2 b3"},
+				{"prefix", client.PurgeFilter{IDPrefix: new("b")}, "b1 b2 b3"},
 				{"tag", client.PurgeFilter{Tags: map[string]string{"n": "3"}}, "b2"},
-				{"all", client.PurgeFilter{}, "a1 b1 b2 b3"},
+				{"all", client.PurgeFilter{All: true}, "a1 b1 b2 b3"},
 			} {
 				tt.f.DryRun = true
 				got, err := h.PurgeBy(h.Context(), tt.f)
@@ -140,12 +141,12 @@ func TestClient_Purge(t *testing.T) {
 					h.Errorf("PurgeBy %s would remove %+v, %v; want %d", tt.what, got, err, want)
 				}
 			}
-			got, err := h.PurgeBy(h.Context(), client.PurgeFilter{IDPrefix: "b", Limit: 1})
+			got, err := h.PurgeBy(h.Context(), client.PurgeFilter{IDPrefix: new("b"), Limit: 1})
 			if err != nil || got.Deleted != 1 || got.Complete {
 				h.Errorf("PurgeBy(Limit 1) = %+v, %v; want 1, not complete", got, err)
 			}
 			var told client.PurgeResult
-			got, err = h.PurgeBy(h.Context(), client.PurgeFilter{Progress: func(r client.PurgeResult) { told = r }})
+			got, err = h.PurgeBy(h.Context(), client.PurgeFilter{All: true, Progress: func(r client.PurgeResult) { told = r }})
 			if err != nil || got.Deleted != 3 || !got.Complete || told.Deleted != 3 {
 				h.Errorf("PurgeBy = %+v, %v, told %+v; want 3 and complete", got, err, told)
 			}
@@ -171,7 +172,7 @@ func TestClient_Purge(t *testing.T) {
 		{55, "DryRun removes nothing", false, func(h *hub) {
 			h.begin("Echo", "x", nil)
 			h.ended("x", history.Completed)
-			got, err := h.PurgeBy(h.Context(), client.PurgeFilter{DryRun: true})
+			got, err := h.PurgeBy(h.Context(), client.PurgeFilter{All: true, DryRun: true})
 			if err != nil || got.Deleted != 1 {
 				h.Errorf("PurgeBy(DryRun) = %+v, %v; want 1", got, err)
 			}
@@ -227,4 +228,37 @@ func TestClient_DeleteHub(t *testing.T) {
 		}
 		h.refused("DeleteHub of an engine", h.DeleteHub(h.Context(), client.DeleteHubOptions{}), client.ErrUnsupported)
 	}}})
+}
+
+func TestPurgeByRefusesEmptyConditions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub(t, "local", false)
+		defer func() { h.stop() }()
+		h.begin("Echo", "x", nil)
+		h.ended("x", client.Completed)
+		for what, f := range map[string]client.PurgeFilter{
+			"nothing":              {},
+			"nothing but a limit":  {Limit: 5, DryRun: true},
+			"no status":            {Statuses: []client.RuntimeStatus{}},
+			"an empty prefix":      {Statuses: []client.RuntimeStatus{client.Completed}, IDPrefix: new("")},
+			"an empty name":        {Name: new("")},
+			"no tag":               {Tags: map[string]string{}},
+			"a tag without a name": {Tags: map[string]string{"": "x"}},
+			"an empty tag":         {Tags: map[string]string{"tenant": ""}},
+			"all and a condition":  {All: true, Name: new("Echo")},
+		} {
+			if got, err := h.PurgeBy(t.Context(), f); !errors.Is(err, client.ErrInvalidArgument) {
+				t.Errorf("PurgeBy with %s = %+v, %v; want ErrInvalidArgument", what, got, err)
+			}
+		}
+		for what, f := range map[string]client.PurgeFilter{
+			"created before the zero time": {CreatedTo: new(time.Time{})},
+			"ended before the zero time":   {CompletedBefore: new(time.Time{})},
+		} {
+			if got, err := h.PurgeBy(t.Context(), f); err != nil || got.Deleted != 0 {
+				t.Errorf("PurgeBy with %s = %+v, %v; want none", what, got, err)
+			}
+		}
+		h.is("x", client.Completed)
+	})
 }

@@ -119,11 +119,11 @@ func TestClient_Query(t *testing.T) {
 				want string
 			}{
 				{"nothing", client.Query{}, "b2 b1 a2 a1"},
-				{"created from", client.Query{CreatedFrom: a2}, "b2 b1 a2"},
-				{"created after", client.Query{CreatedFrom: a2.Add(time.Microsecond)}, "b2 b1"},
-				{"created to", client.Query{CreatedTo: b1}, "b1 a2 a1"},
-				{"created before", client.Query{CreatedTo: b1.Add(-time.Microsecond)}, "a2 a1"},
-				{"completed", client.Query{CompletedTo: time.Now()}, "b2 b1 a1"},
+				{"created from", client.Query{CreatedFrom: new(a2)}, "b2 b1 a2"},
+				{"created after", client.Query{CreatedFrom: new(a2.Add(time.Microsecond))}, "b2 b1"},
+				{"created to", client.Query{CreatedTo: new(b1)}, "b1 a2 a1"},
+				{"created before", client.Query{CreatedTo: new(b1.Add(-time.Microsecond))}, "a2 a1"},
+				{"completed", client.Query{CompletedTo: new(time.Now())}, "b2 b1 a1"},
 				{"a status", client.Query{Statuses: []client.RuntimeStatus{history.Running}}, "a2"},
 				{"statuses", client.Query{Statuses: []client.RuntimeStatus{history.Running, history.Failed}}, "b1 a2"},
 				{"prefix", client.Query{IDPrefix: "b"}, "b2 b1"},
@@ -131,7 +131,7 @@ func TestClient_Query(t *testing.T) {
 				{"name", client.Query{Name: "ECHO"}, "b2 a1"},
 				{"tag", client.Query{Tags: map[string]string{"n": "1"}}, "b2 a2"},
 				{"tags", client.Query{Tags: map[string]string{"n": "1", "all": "x y"}}, "b2 a2"},
-				{"all of them", client.Query{CreatedFrom: a2, IDPrefix: "b", Name: "Echo", Statuses: []client.RuntimeStatus{history.Completed}}, "b2"},
+				{"all of them", client.Query{CreatedFrom: new(a2), IDPrefix: "b", Name: "Echo", Statuses: []client.RuntimeStatus{history.Completed}}, "b2"},
 			} {
 				if got := strings.Join(h.ids(tt.q), " "); got != tt.want {
 					h.Errorf("List by %s = %q, want %q", tt.what, got, tt.want)
@@ -224,9 +224,9 @@ func TestClient_Query(t *testing.T) {
 				want string
 			}{
 				{"nothing", client.IDQuery{}, "a b c long"},
-				{"from", client.IDQuery{CompletedFrom: from}, "b c long"},
-				{"to", client.IDQuery{CompletedTo: from}, "a b"},
-				{"status", client.IDQuery{CompletedFrom: from, Statuses: []client.RuntimeStatus{history.Terminated, history.Running}}, "long"},
+				{"from", client.IDQuery{CompletedFrom: new(from)}, "b c long"},
+				{"to", client.IDQuery{CompletedTo: new(from)}, "a b"},
+				{"status", client.IDQuery{CompletedFrom: new(from), Statuses: []client.RuntimeStatus{history.Terminated, history.Running}}, "long"},
 			} {
 				var got []string
 				for tt.q.PageSize = 1; ; {

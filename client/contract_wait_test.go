@@ -84,7 +84,7 @@ func TestClient_Use(t *testing.T) {
 			}
 			other.begin("Echo", "x", 2)
 			other.ended("x", history.Completed)
-			if got, err := other.PurgeBy(h.Context(), client.PurgeFilter{}); err != nil || got.Deleted != 1 {
+			if got, err := other.PurgeBy(h.Context(), client.PurgeFilter{All: true}); err != nil || got.Deleted != 1 {
 				h.Errorf("PurgeBy in the other hub = %+v, %v", got, err)
 			}
 			h.is("x", history.Running)

@@ -61,16 +61,22 @@ func (c *Client) PurgeMany(ctx context.Context, ids []string, o PurgeOptions) (P
 	return sum, err
 }
 
-// PurgeFilter says which ended instances to purge; all that is given must hold,
-// zero fields do not filter.
+// PurgeFilter says which ended instances to purge; all that is given must hold.
+// A condition that is nil is not given. One that is given and empty is a mistake:
+// a variable that was never set must not stand for all instances. The zero time
+// is a time, long ago. new(value) makes a condition of a value.
 type PurgeFilter struct {
-	CreatedFrom     time.Time       // inclusive
-	CreatedTo       time.Time       // inclusive
-	CompletedBefore time.Time       // exclusive
-	Statuses        []RuntimeStatus // none: all of ended instances; those of live ones are left aside
-	IDPrefix        string
-	Name            string // of the orchestrator, in any letter case
-	Tags            map[string]string
+	CreatedFrom     *time.Time        // inclusive
+	CreatedTo       *time.Time        // inclusive
+	CompletedBefore *time.Time        // exclusive
+	Statuses        []RuntimeStatus   // nil: all of ended instances; those of live ones are left aside
+	IDPrefix        *string           // letter case counts
+	Name            *string           // of the orchestrator, in any letter case
+	Tags            map[string]string // all of them with these values, none of which is empty
+
+	// All purges every instance that has ended. It must be said when there is no
+	// condition, and cannot be said with one.
+	All bool
 
 	Limit  int  // stop after so many; 0: no limit
 	DryRun bool // only count
@@ -81,7 +87,8 @@ type PurgeFilter struct {
 // PurgeBy removes the ended instances that f asks for, never a live one. With
 // an error it returns what it had removed until then.
 //
-// Errors: [ErrInvalidArgument] when only statuses of live instances are given,
+// Errors: [ErrInvalidArgument] when f has no condition and does not say All, when
+// a condition is empty, and when only statuses of live instances are given,
 // [ErrUnsupported] when a remote host would not heed all of f.
 func (c *Client) PurgeBy(ctx context.Context, f PurgeFilter) (PurgeResult, error) {
 	asked, err := f.engine()
@@ -96,17 +103,54 @@ func (f *PurgeFilter) engine() (engine.PurgeFilter, error) {
 	if f.Limit < 0 {
 		return engine.PurgeFilter{}, fmt.Errorf("%w: limit %d", ErrInvalidArgument, f.Limit)
 	}
+	if err := f.check(); err != nil {
+		return engine.PurgeFilter{}, err
+	}
 	statuses, err := terminal(f.Statuses)
 	if err != nil {
 		return engine.PurgeFilter{}, err
 	}
-	q := engine.Query{
-		CreatedFrom: f.CreatedFrom, CreatedTo: f.CreatedTo, Statuses: statuses, IDPrefix: f.IDPrefix, Name: f.Name, Tags: f.Tags,
+	q := engine.Query{CreatedFrom: f.CreatedFrom, CreatedTo: f.CreatedTo, Statuses: statuses, Tags: f.Tags}
+	if f.IDPrefix != nil {
+		q.IDPrefix = *f.IDPrefix
 	}
-	if !f.CompletedBefore.IsZero() {
-		q.CompletedTo = f.CompletedBefore.Add(-1) // the engine's bound is inclusive
+	if f.Name != nil {
+		q.Name = *f.Name
+	}
+	if f.CompletedBefore != nil {
+		q.CompletedTo = new(f.CompletedBefore.Add(-1)) // the engine's bound is inclusive
 	}
 	return engine.PurgeFilter{Query: q, Max: f.Limit, DryRun: f.DryRun, Progress: f.Progress}, nil
+}
+
+// check refuses conditions that are given and empty, and a filter that does not
+// say what it is about.
+func (f *PurgeFilter) check() error {
+	given := f.CreatedFrom != nil || f.CreatedTo != nil || f.CompletedBefore != nil ||
+		f.Statuses != nil || f.IDPrefix != nil || f.Name != nil || f.Tags != nil
+	empty := func(field string) error {
+		return fmt.Errorf("%w: %s of the purge filter is given and empty; leave it nil for no such condition", ErrInvalidArgument, field)
+	}
+	switch {
+	case f.Statuses != nil && len(f.Statuses) == 0:
+		return empty("Statuses")
+	case f.IDPrefix != nil && *f.IDPrefix == "":
+		return empty("IDPrefix")
+	case f.Name != nil && *f.Name == "":
+		return empty("Name")
+	case f.Tags != nil && len(f.Tags) == 0:
+		return empty("Tags")
+	case f.All && given:
+		return fmt.Errorf("%w: the purge filter says All and has a condition", ErrInvalidArgument)
+	case !f.All && !given:
+		return fmt.Errorf("%w: the purge filter has no condition; say All to purge every instance that has ended", ErrInvalidArgument)
+	}
+	for name, value := range f.Tags {
+		if name == "" || value == "" {
+			return empty(fmt.Sprintf("tag %q", name))
+		}
+	}
+	return nil
 }
 
 // hubDeleter is a [Hub] that can be deleted.

@@ -97,12 +97,13 @@ func forEach(ctx context.Context, ids []string, f func(context.Context, string) 
 }
 
 // Query says which instances a list holds; all that is given must hold, zero
-// fields do not filter. Entities are left out unless IDPrefix asks for them.
+// fields do not filter. Times are pointers since the zero time is a time too, long
+// ago: new(at) makes one. Entities are left out unless IDPrefix asks for them.
 type Query struct {
-	CreatedFrom   time.Time // inclusive, as the others
-	CreatedTo     time.Time
-	CompletedFrom time.Time // leaves out what has not ended
-	CompletedTo   time.Time // leaves out what has not ended
+	CreatedFrom   *time.Time // inclusive, as the others; nil: no bound
+	CreatedTo     *time.Time
+	CompletedFrom *time.Time // leaves out what has not ended
+	CompletedTo   *time.Time // leaves out what has not ended
 	Statuses      []RuntimeStatus
 	IDPrefix      string            // letter case counts
 	Name          string            // of the orchestrator, in any letter case
@@ -204,8 +205,8 @@ func (c *Client) Count(ctx context.Context, q Query) (Counts, error) {
 
 // IDQuery says which ended instances a list of ids holds.
 type IDQuery struct {
-	CompletedFrom time.Time       // inclusive; zero: no bound
-	CompletedTo   time.Time       // inclusive; zero: no bound
+	CompletedFrom *time.Time      // inclusive; nil: no bound
+	CompletedTo   *time.Time      // inclusive; nil: no bound
 	Statuses      []RuntimeStatus // none: all of ended ones
 
 	PageSize int    // 0: 100

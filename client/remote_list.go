@@ -18,11 +18,11 @@ import (
 // filter writes q as parameters.
 func filter(q *engine.Query) url.Values {
 	values := url.Values{}
-	for name, at := range map[string]time.Time{
+	for name, at := range map[string]*time.Time{
 		"createdTimeFrom": q.CreatedFrom, "createdTimeTo": sharp(q.CreatedTo),
-		"completedTimeFrom": q.CompletedFrom, "completedTimeTo": q.CompletedTo,
+		"completedTimeFrom": q.CompletedFrom, "completedTimeTo": sharp(q.CompletedTo),
 	} {
-		if !at.IsZero() {
+		if at != nil {
 			values.Set(name, at.UTC().Format(time.RFC3339Nano))
 		}
 	}
@@ -46,13 +46,13 @@ func filter(q *engine.Query) url.Values {
 }
 
 // sharp keeps an upper bound in whole seconds from standing for all of its last
-// second, as it does over HTTP. Creation counts in microseconds, so it stays the
-// same bound.
-func sharp(at time.Time) time.Time {
-	if at.IsZero() || at.Nanosecond() != 0 {
+// second, as it does over HTTP. Stored times are coarser than a nanosecond, so it
+// stays the same bound.
+func sharp(at *time.Time) *time.Time {
+	if at == nil || at.Nanosecond() != 0 {
 		return at
 	}
-	return at.Add(1)
+	return new(at.Add(1))
 }
 
 // List is [remote.page] for tokens of our hosts.

@@ -82,7 +82,7 @@ const purgeChunk = 20_000
 // PurgeBy asks again until nothing is left.
 func (r *remote) PurgeBy(ctx context.Context, f engine.PurgeFilter) (engine.PurgeResult, error) {
 	var sum engine.PurgeResult
-	if f.IDPrefix != "" || f.Name != "" || len(f.Tags) > 0 || !f.CompletedFrom.IsZero() || !f.CompletedTo.IsZero() || f.Max > 0 || f.DryRun {
+	if f.IDPrefix != "" || f.Name != "" || len(f.Tags) > 0 || f.CompletedFrom != nil || f.CompletedTo != nil || f.Max > 0 || f.DryRun {
 		if err := r.needOurs(ctx); err != nil {
 			return sum, err
 		}
@@ -117,7 +117,7 @@ func (r *remote) purge(ctx context.Context, f *engine.PurgeFilter, limit int) (e
 		return engine.PurgeResult{}, err
 	}
 	query := filter(&q)
-	if q.CreatedFrom.IsZero() {
+	if q.CreatedFrom == nil {
 		query.Set("createdTimeFrom", "0001-01-01T00:00:00Z")
 	}
 	if limit > 0 {

@@ -117,7 +117,7 @@ func TestForeignRestartOfAMissingInstance(t *testing.T) {
 // What a foreign host does not know it ignores, so it must not be asked.
 func TestForeignHostsAreNotAskedForMoreThanTheyKnow(t *testing.T) {
 	for what, f := range map[string]client.PurgeFilter{
-		"IDPrefix": {IDPrefix: "a"}, "Name": {Name: "F"}, "Tags": {Tags: map[string]string{"a": "b"}}, "Limit": {Limit: 1}, "DryRun": {DryRun: true},
+		"IDPrefix": {IDPrefix: new("a")}, "Name": {Name: new("F")}, "Tags": {Tags: map[string]string{"a": "b"}}, "Limit": {All: true, Limit: 1}, "DryRun": {All: true, DryRun: true},
 	} {
 		host := &foreign{replies: []reply{{code: 404}}}
 		_, err := host.client().PurgeBy(t.Context(), f)
@@ -130,7 +130,7 @@ func TestForeignHostsAreNotAskedForMoreThanTheyKnow(t *testing.T) {
 		t.Errorf("PlanRewind error = %v after %q, want ErrUnsupported after a question", err, host.requests)
 	}
 	host = &foreign{replies: []reply{{code: 200, body: `{"instancesDeleted":3}`}}}
-	got, err := host.client().PurgeBy(t.Context(), client.PurgeFilter{})
+	got, err := host.client().PurgeBy(t.Context(), client.PurgeFilter{All: true})
 	if err != nil || got.Deleted != 3 || !got.Complete {
 		t.Errorf("PurgeBy = %+v, %v; want 3", got, err)
 	}

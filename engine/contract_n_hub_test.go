@@ -194,7 +194,7 @@ func TestN169_SameIDInTwoHubsIsIndependent(t *testing.T) {
 			{"a suspension", func() error { first.settle(); return first.Suspend(ctx, "id", "") }},
 			{"a termination", func() error { return first.Terminate(ctx, "id", client.TerminateOptions{Wait: true}) }},
 			{"a purge", func() error { return ignored(first.Purge(ctx, "id", client.PurgeOptions{MustExist: true})) }},
-			{"a purge of all", func() error { return ignored(first.PurgeBy(ctx, client.PurgeFilter{})) }},
+			{"a purge of all", func() error { return ignored(first.PurgeBy(ctx, client.PurgeFilter{All: true})) }},
 			{"a new start", func() error {
 				return ignored(first.StartNew(ctx, "Echo", 1, client.StartOptions{ID: "id", Reuse: client.RefuseIfExists}))
 			}},

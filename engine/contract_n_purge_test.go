@@ -235,7 +235,7 @@ func TestN162_FilterPurgesExactlyWhatMatches(t *testing.T) {
 				return engine.Query{Statuses: []history.RuntimeStatus{history.Running, history.Completed, history.Pending, history.Terminated}}
 			}, func(k kind) bool { return k.status == history.Completed || k.status == history.Terminated }},
 			{"created", func() engine.Query {
-				return engine.Query{CreatedFrom: created["completed 1"], CreatedTo: created["terminated 1"]}
+				return engine.Query{CreatedFrom: new(created["completed 1"]), CreatedTo: new(created["terminated 1"])}
 			}, func(k kind) bool {
 				at := created[k.id]
 				return !at.Before(created["completed 1"]) && !at.After(created["terminated 1"])

@@ -53,14 +53,14 @@ func TestP183_FiltersReturnExactlyTheMatchingSetOverAllPages(t *testing.T) {
 			match func(*client.Status) bool
 		}{
 			{"all", client.Query{}, func(*client.Status) bool { return true }},
-			{"created, inclusive", client.Query{CreatedFrom: first, CreatedTo: last}, func(s *client.Status) bool {
+			{"created, inclusive", client.Query{CreatedFrom: new(first), CreatedTo: new(last)}, func(s *client.Status) bool {
 				return !s.CreatedAt.Before(first) && !s.CreatedAt.After(last)
 			}},
 			{"statuses", client.Query{Statuses: []client.RuntimeStatus{history.Failed, history.Running}}, func(s *client.Status) bool {
 				return s.Status == history.Failed || s.Status == history.Running
 			}},
 			{"prefix", client.Query{IDPrefix: "b"}, func(s *client.Status) bool { return strings.HasPrefix(s.ID, "b") }},
-			{"all of these", client.Query{CreatedFrom: first, Statuses: []client.RuntimeStatus{history.Completed}, IDPrefix: "a"}, func(s *client.Status) bool {
+			{"all of these", client.Query{CreatedFrom: new(first), Statuses: []client.RuntimeStatus{history.Completed}, IDPrefix: "a"}, func(s *client.Status) bool {
 				return !s.CreatedAt.Before(first) && s.Status == history.Completed && strings.HasPrefix(s.ID, "a")
 			}},
 			{"no status", client.Query{Statuses: []client.RuntimeStatus{history.Suspended}}, func(*client.Status) bool { return false }},

@@ -166,13 +166,13 @@ type Delta struct {
 }
 
 // Query filters status rows; all that is given must hold. Zero fields do not
-// filter, but instances whose id begins with '@' are left out unless IDPrefix asks for
+// filter, and neither does a time that is nil; the zero time is a time, long ago. But instances whose id begins with '@' are left out unless IDPrefix asks for
 // them: they belong to entities.
 type Query struct {
-	CreatedFrom   time.Time // inclusive, to the microsecond
-	CreatedTo     time.Time // inclusive
-	CompletedFrom time.Time // inclusive; leaves out what has not ended
-	CompletedTo   time.Time // inclusive; leaves out what has not ended
+	CreatedFrom   *time.Time // inclusive, to the microsecond
+	CreatedTo     *time.Time // inclusive
+	CompletedFrom *time.Time // inclusive; leaves out what has not ended
+	CompletedTo   *time.Time // inclusive; leaves out what has not ended
 	Statuses      []history.RuntimeStatus
 	IDPrefix      string            // letter case counts
 	Name          string            // of the orchestrator, in any letter case
@@ -206,10 +206,10 @@ func (q *Query) Matches(row *history.Instance) bool {
 	micros := row.Number.Micros()
 	switch {
 	case q.Before != 0 && row.Number >= q.Before:
-	case !q.CreatedFrom.IsZero() && micros < q.CreatedFrom.UnixMicro():
-	case !q.CreatedTo.IsZero() && micros > q.CreatedTo.UnixMicro():
-	case !q.CompletedFrom.IsZero() && (row.CompletedAt.IsZero() || row.CompletedAt.Before(q.CompletedFrom)):
-	case !q.CompletedTo.IsZero() && (row.CompletedAt.IsZero() || row.CompletedAt.After(q.CompletedTo)):
+	case q.CreatedFrom != nil && micros < q.CreatedFrom.UnixMicro():
+	case q.CreatedTo != nil && micros > q.CreatedTo.UnixMicro():
+	case q.CompletedFrom != nil && (row.CompletedAt.IsZero() || row.CompletedAt.Before(*q.CompletedFrom)):
+	case q.CompletedTo != nil && (row.CompletedAt.IsZero() || row.CompletedAt.After(*q.CompletedTo)):
 	case len(q.Statuses) > 0 && !slices.Contains(q.Statuses, row.Status):
 	case !strings.HasPrefix(string(row.ID), q.IDPrefix):
 	case strings.HasPrefix(string(row.ID), "@") && q.IDPrefix == "":

@@ -201,7 +201,7 @@ func (s *sweep) cut(ctx context.Context, q Query, rows []history.Instance, seen 
 // pageAgain reads what has become of the rows of a page.
 func (t *tenure) pageAgain(ctx context.Context, q Query, rows []history.Instance) (again []history.Instance, err error) {
 	q.Before = rows[0].Number + 1
-	q.CreatedFrom = time.UnixMicro(rows[len(rows)-1].Number.Micros())
+	q.CreatedFrom = new(time.UnixMicro(rows[len(rows)-1].Number.Micros()))
 	for more := true; more; more = q.Before != 0 {
 		page, err := t.store.ListInstances(ctx, q)
 		if err != nil {

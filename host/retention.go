@@ -23,7 +23,7 @@ func retain(ctx context.Context, hub client.Hub, r config.Retention) {
 	for pause := rand.N(min(r.Interval, time.Minute)); sleep(ctx, pause); pause = r.Interval {
 		for _, a := range ages {
 			// What goes wrong is logged by hub, and the next time makes up for it.
-			hub.PurgeBy(ctx, engine.PurgeFilter{Query: engine.Query{CompletedTo: time.Now().Add(-a.age), Statuses: a.statuses}})
+			hub.PurgeBy(ctx, engine.PurgeFilter{Query: engine.Query{CompletedTo: new(time.Now().Add(-a.age)), Statuses: a.statuses}})
 		}
 	}
 }

@@ -28,7 +28,7 @@ type purge struct {
 
 func (p *purges) PurgeBy(_ context.Context, f engine.PurgeFilter) (engine.PurgeResult, error) {
 	now := time.Now()
-	p.calls = append(p.calls, purge{now.Sub(p.began).Truncate(time.Minute), now.Sub(f.CompletedTo), f.Statuses})
+	p.calls = append(p.calls, purge{now.Sub(p.began).Truncate(time.Minute), now.Sub(*f.CompletedTo), f.Statuses})
 	return engine.PurgeResult{}, engine.ErrUnavailable // which must not end it
 }
 

@@ -128,8 +128,8 @@ func (q query) purgeFilter() (engine.PurgeFilter, error) {
 	}
 	if before, ok := q.instant("completedBefore"); ok {
 		before = history.Truncate(before.Add(-1)) // the last instant that a history can hold
-		if f.CompletedTo.IsZero() || before.Before(f.CompletedTo) {
-			f.CompletedTo = before
+		if f.CompletedTo == nil || before.Before(*f.CompletedTo) {
+			f.CompletedTo = &before
 		}
 	}
 	if text := q.last("limit"); text != "" {
@@ -152,15 +152,8 @@ func (q query) purgeFilter() (engine.PurgeFilter, error) {
 // unknown status is an error (spec/http-api.md 5.4).
 func (q query) filter() (engine.Query, error) {
 	out := engine.Query{IDPrefix: q.last("instanceIdPrefix"), Name: q.last("name"), Tags: q.tags()}
-	out.CreatedFrom, _ = q.instant("createdTimeFrom")
-	out.CreatedTo, _ = q.instant("createdTimeTo")
-	out.CompletedFrom, _ = q.instant("completedTimeFrom")
-	out.CompletedTo, _ = q.instant("completedTimeTo")
-	// Callers know the time of creation in whole seconds, cut off: this one must
-	// match what was created in the rest of it.
-	if to := out.CreatedTo; !to.IsZero() && to.Nanosecond() == 0 {
-		out.CreatedTo = to.Add(time.Second - time.Microsecond)
-	}
+	out.CreatedFrom, out.CreatedTo = q.from("createdTimeFrom"), q.to("createdTimeTo")
+	out.CompletedFrom, out.CompletedTo = q.from("completedTimeFrom"), q.to("completedTimeTo")
 	for _, text := range q[strings.ToLower("runtimeStatus")] {
 		for word := range strings.SplitSeq(text, ",") {
 			if word = strings.TrimSpace(word); word == "" {
@@ -174,6 +167,25 @@ func (q query) filter() (engine.Query, error) {
 		}
 	}
 	return out, nil
+}
+
+// from reads a lower bound; nil for one that is not given or cannot be read.
+func (q query) from(name string) *time.Time {
+	at, ok := q.instant(name)
+	if !ok {
+		return nil
+	}
+	return &at
+}
+
+// to reads an upper bound. Callers know times in whole seconds, cut off: such a
+// bound includes what happened in the rest of it.
+func (q query) to(name string) *time.Time {
+	at := q.from(name)
+	if at != nil && at.Nanosecond() == 0 {
+		return new(history.Truncate(at.Add(time.Second - 1)))
+	}
+	return at
 }
 
 // top reads the length of a page.

@@ -154,7 +154,11 @@ func TestHTTP_85to90_Filters(t *testing.T) {
 			{"createdTimeFrom=1-01-01T00:00:00.000000Z&createdTimeTo=1/1/2000%2012:00:00%20AM", []string{"done"}},
 			{"createdTimeFrom=yesterday&createdTimeTo=", []string{"pre-waits", "failed", "done"}},
 			{"completedTimeFrom=2000-01-01T00:00:01Z", []string{"failed"}},
-			{"completedTimeTo=2000-01-01T00:00:01Z", []string{"done"}},
+			{"completedTimeTo=2000-01-01T00:00:01Z", []string{"failed", "done"}}, // ended at :01.5
+			{"completedTimeTo=2000-01-01T00:00:01.4Z", []string{"done"}},
+			{"createdTimeTo=0001-01-01T00:00:00Z", nil},
+			{"completedTimeTo=0001-01-01T00:00:00Z", nil},
+			{"completedTimeFrom=0001-01-01T00:00:00Z", []string{"failed", "done"}},
 			{"instanceIdPrefix=pre", []string{"pre-waits"}},
 			{"instanceIdPrefix=PRE", nil},
 			{"name=eCHO", []string{"done"}},

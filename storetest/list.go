@@ -56,22 +56,25 @@ func testListFilters(r *room) {
 		want []history.InstanceID
 	}{
 		{"all", engine.Query{}, []history.InstanceID{"A1", "é", "b2", "b1", "a2", "a1"}},
-		{"from, inclusive", engine.Query{CreatedFrom: at(3)}, []history.InstanceID{"A1", "é", "b2"}},
-		{"from, between", engine.Query{CreatedFrom: at(3.5)}, []history.InstanceID{"A1", "é"}},
-		{"to, inclusive", engine.Query{CreatedTo: at(1)}, []history.InstanceID{"a2", "a1"}},
-		{"to, between", engine.Query{CreatedTo: at(0.5)}, []history.InstanceID{"a1"}},
-		{"from and to", engine.Query{CreatedFrom: at(1), CreatedTo: at(2)}, []history.InstanceID{"b1", "a2"}},
-		{"from after to", engine.Query{CreatedFrom: at(2), CreatedTo: at(1)}, nil},
-		{"before 1970", engine.Query{CreatedTo: time.Unix(-1, 0)}, nil},
-		{"from before 1970", engine.Query{CreatedFrom: time.Unix(-1, 0), Limit: 1}, []history.InstanceID{"A1"}},
-		{"to the end of time", engine.Query{CreatedTo: farFuture, Limit: 1}, []history.InstanceID{"A1"}},
-		{"from the end of time", engine.Query{CreatedFrom: farFuture}, nil},
-		{"in another zone", engine.Query{CreatedFrom: at(5).In(time.FixedZone("", 3600))}, []history.InstanceID{"A1"}},
+		{"from, inclusive", engine.Query{CreatedFrom: new(at(3))}, []history.InstanceID{"A1", "é", "b2"}},
+		{"from, between", engine.Query{CreatedFrom: new(at(3.5))}, []history.InstanceID{"A1", "é"}},
+		{"to, inclusive", engine.Query{CreatedTo: new(at(1))}, []history.InstanceID{"a2", "a1"}},
+		{"to, between", engine.Query{CreatedTo: new(at(0.5))}, []history.InstanceID{"a1"}},
+		{"from and to", engine.Query{CreatedFrom: new(at(1)), CreatedTo: new(at(2))}, []history.InstanceID{"b1", "a2"}},
+		{"from after to", engine.Query{CreatedFrom: new(at(2)), CreatedTo: new(at(1))}, nil},
+		{"to the zero time", engine.Query{CreatedTo: new(time.Time{})}, nil},
+		{"from the zero time", engine.Query{CreatedFrom: new(time.Time{}), Limit: 1}, []history.InstanceID{"A1"}},
+		{"ended before the zero time", engine.Query{CompletedTo: new(time.Time{})}, nil},
+		{"before 1970", engine.Query{CreatedTo: new(time.Unix(-1, 0))}, nil},
+		{"from before 1970", engine.Query{CreatedFrom: new(time.Unix(-1, 0)), Limit: 1}, []history.InstanceID{"A1"}},
+		{"to the end of time", engine.Query{CreatedTo: new(farFuture), Limit: 1}, []history.InstanceID{"A1"}},
+		{"from the end of time", engine.Query{CreatedFrom: new(farFuture)}, nil},
+		{"in another zone", engine.Query{CreatedFrom: new(at(5).In(time.FixedZone("", 3600)))}, []history.InstanceID{"A1"}},
 		{"one status", engine.Query{Statuses: []history.RuntimeStatus{history.Running}}, []history.InstanceID{"b1", "a1"}},
 		{"two statuses", engine.Query{Statuses: []history.RuntimeStatus{history.Running, history.Failed}}, []history.InstanceID{"b2", "b1", "a1"}},
 		{"a status twice", engine.Query{Statuses: []history.RuntimeStatus{history.Failed, history.Failed}}, []history.InstanceID{"b2"}},
 		{"a status nobody has", engine.Query{Statuses: []history.RuntimeStatus{history.Canceled}}, nil},
-		{"status and time", engine.Query{Statuses: []history.RuntimeStatus{history.Running}, CreatedFrom: at(1)}, []history.InstanceID{"b1"}},
+		{"status and time", engine.Query{Statuses: []history.RuntimeStatus{history.Running}, CreatedFrom: new(at(1))}, []history.InstanceID{"b1"}},
 		{"prefix", engine.Query{IDPrefix: "a"}, []history.InstanceID{"a2", "a1"}},
 		{"prefix that is an id", engine.Query{IDPrefix: "é"}, []history.InstanceID{"é"}},
 		{"prefix and limit", engine.Query{IDPrefix: "a", Limit: 1}, []history.InstanceID{"a2"}},
@@ -116,13 +119,13 @@ func testListCombined(r *room) {
 		{Tags: map[string]string{"regio": "n2"}},
 		{Tags: map[string]string{"": "empty name"}, Statuses: few},
 		{Name: "hello", Statuses: few, Tags: map[string]string{"region": "1"}},
-		{Name: "hello", Statuses: few, CreatedFrom: at(50), CreatedTo: at(250)},
-		{Name: "goodbye", IDPrefix: "b-", CreatedTo: at(250)},
+		{Name: "hello", Statuses: few, CreatedFrom: new(at(50)), CreatedTo: new(at(250))},
+		{Name: "goodbye", IDPrefix: "b-", CreatedTo: new(at(250))},
 		{IDPrefix: "c-1", Statuses: few, Tags: map[string]string{"region": "3"}},
-		{CompletedFrom: at(100)},
-		{CompletedTo: at(100), Name: "hello"},
-		{CompletedFrom: at(40), CompletedTo: at(200), IDPrefix: "a", Statuses: few},
-		{Statuses: []history.RuntimeStatus{history.Running}, CompletedFrom: at(0)},
+		{CompletedFrom: new(at(100))},
+		{CompletedTo: new(at(100)), Name: "hello"},
+		{CompletedFrom: new(at(40)), CompletedTo: new(at(200)), IDPrefix: "a", Statuses: few},
+		{Statuses: []history.RuntimeStatus{history.Running}, CompletedFrom: new(at(0))},
 	} {
 		want := slices.DeleteFunc(slices.Clone(all), func(row history.Instance) bool { return !q.Matches(&row) })
 		r.same(fmt.Sprintf("CountInstances(%+v)", q), r.count(q), tally(want))
@@ -145,7 +148,7 @@ func testListCombined(r *room) {
 func testListEntities(r *room) {
 	a, entity := start(1, "a", history.Completed), start(2, "@counter@a", history.Running)
 	r.commit(a, entity)
-	for _, q := range []engine.Query{{}, {Name: "Hello"}, {Statuses: []history.RuntimeStatus{history.Running, history.Completed}}, {CreatedFrom: time.Unix(0, 0)}} {
+	for _, q := range []engine.Query{{}, {Name: "Hello"}, {Statuses: []history.RuntimeStatus{history.Running, history.Completed}}, {CreatedFrom: new(time.Unix(0, 0))}} {
 		r.same(fmt.Sprintf("ListInstances(%+v)", q), r.list(q), []history.Instance{*a.Row})
 		r.same(fmt.Sprintf("CountInstances(%+v)", q), r.count(q), engine.Counts{history.Completed: 1})
 	}
@@ -237,7 +240,7 @@ func testListManyIDs(r *room) {
 	}
 	r.commit(deltas...)
 	slices.Reverse(want)
-	rare := engine.Query{IDPrefix: "many-", CompletedFrom: farFuture}
+	rare := engine.Query{IDPrefix: "many-", CompletedFrom: new(farFuture)}
 	r.same("ListInstances of a rare completion time", r.list(rare), want)
 	r.same("CountInstances of a rare completion time", r.count(rare), engine.Counts{history.Completed: 2})
 	r.same("CountInstances of a prefix", r.count(engine.Query{IDPrefix: "many-0"}), engine.Counts{history.Completed: count})

@@ -238,11 +238,14 @@ func (w *walk) setTimers(rt *rapid.T, d *engine.Delta) {
 }
 
 func (w *walk) queries(rt *rapid.T) []engine.Query {
-	drawTime := rapid.Custom(func(rt *rapid.T) time.Time {
-		if rapid.Bool().Draw(rt, "none") {
-			return time.Time{}
+	drawTime := rapid.Custom(func(rt *rapid.T) *time.Time {
+		switch rapid.IntRange(0, 5).Draw(rt, "kind") {
+		case 0, 1, 2:
+			return nil
+		case 3:
+			return new(time.Time{}) // is a time
 		}
-		return time.UnixMicro(rapid.Int64Range(-1, w.micros+1).Draw(rt, "at")).UTC()
+		return new(time.UnixMicro(rapid.Int64Range(-1, w.micros+1).Draw(rt, "at")).UTC())
 	})
 	q := engine.Query{
 		CreatedFrom: drawTime.Draw(rt, "from"), CreatedTo: drawTime.Draw(rt, "to"),

@@ -74,6 +74,24 @@ func (o *dateOption) instant() (time.Time, error) {
 	return at, nil
 }
 
+// bound is instant for an option that bounds a search: nil when it was not given.
+func (o *dateOption) bound() (*time.Time, error) {
+	at, err := o.instant()
+	if err != nil || o.text == "" {
+		return nil, err
+	}
+	return &at, nil
+}
+
+// secondsEnd is an upper bound that includes its last second: times are shown in
+// whole seconds.
+func secondsEnd(at *time.Time) *time.Time {
+	if at == nil || at.Nanosecond() != 0 {
+		return at
+	}
+	return new(at.Add(time.Second - time.Microsecond))
+}
+
 // durationOption is an option that takes a duration.
 type durationOption struct {
 	name, text string

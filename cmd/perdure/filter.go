@@ -19,17 +19,22 @@ type filterOptions struct {
 
 // filter is what filterOptions mean.
 type filter struct {
-	from, to     time.Time // inclusive; zero: no bound
+	from, to     *time.Time // inclusive; nil: no bound
 	statuses     []client.RuntimeStatus
 	tags         map[string]string
 	prefix, name string
+}
+
+// given reports whether there is any condition.
+func (f *filter) given() bool {
+	return f.from != nil || f.to != nil || f.statuses != nil || f.tags != nil || f.prefix != "" || f.name != ""
 }
 
 func (t *tool) filterOptions(cmd *cobra.Command) *filterOptions {
 	o := &filterOptions{after: dateOption{name: "created-after"}, before: dateOption{name: "created-before"}}
 	flags := cmd.Flags()
 	flags.StringVar(&o.after.text, "created-after", "", "only instances created then or later: a time (UTC), a date, or how long ago, such as 24h or 7d")
-	flags.StringVar(&o.before.text, "created-before", "", "only instances created then or earlier")
+	flags.StringVar(&o.before.text, "created-before", "", "only instances created then or earlier; a whole second counts to its end")
 	flags.StringArrayVar(&o.statuses, "runtime-status", nil, "only instances in one of these statuses: names with blanks or commas between them")
 	flags.StringVar(&o.prefix, "id-prefix", "", "only instances whose id begins so")
 	flags.StringVarP(&o.name, "function-name", "n", "", "only instances of this orchestrator")
@@ -42,8 +47,8 @@ func (t *tool) filterOptions(cmd *cobra.Command) *filterOptions {
 func (o *filterOptions) read() (filter, error) {
 	f := filter{prefix: o.prefix, name: o.name}
 	err := firstError(
-		func() (err error) { f.from, err = o.after.instant(); return },
-		func() (err error) { f.to, err = o.before.instant(); return },
+		func() (err error) { f.from, err = o.after.bound(); return },
+		func() (err error) { f.to, err = o.before.bound(); return },
 		func() (err error) { f.statuses, err = parseStatuses(o.statuses); return },
 		func() (err error) { f.tags, err = parseTags(o.tags); return },
 	)
@@ -55,7 +60,11 @@ func (o *filterOptions) read() (filter, error) {
 func parseStatuses(values []string) ([]client.RuntimeStatus, error) {
 	var out []client.RuntimeStatus
 	for _, value := range values {
-		for _, word := range strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ' ' }) {
+		words := strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ' ' })
+		if len(words) == 0 { // not all of them: a variable may not have been set
+			return nil, usage("--runtime-status needs a status, such as %s", history.Completed)
+		}
+		for _, word := range words {
 			status, err := history.ParseStatus(word)
 			if err != nil {
 				return nil, usage("--runtime-status: %w%s", err, didYouMean(word, statusNames()))

@@ -84,7 +84,7 @@ func (o *listOptions) query(options *filterOptions) (client.Query, int, error) {
 		o.token = ""
 	}
 	return client.Query{
-		CreatedFrom: f.from, CreatedTo: f.to, Statuses: f.statuses, IDPrefix: f.prefix, Name: f.name, Tags: f.tags,
+		CreatedFrom: f.from, CreatedTo: secondsEnd(f.to), Statuses: f.statuses, IDPrefix: f.prefix, Name: f.name, Tags: f.tags,
 		PageSize: top, Token: o.token,
 	}, limit, nil
 }

@@ -195,15 +195,15 @@ func TestParseStatuses(t *testing.T) {
 		in   []string
 		want []history.RuntimeStatus
 	}{
-		{nil, nil}, {[]string{""}, nil}, {[]string{"running completed"}, both}, {[]string{"RUNNING,Completed"}, both},
+		{nil, nil}, {[]string{"running completed"}, both}, {[]string{"RUNNING,Completed"}, both},
 		{[]string{"running", "completed"}, both}, {[]string{" 0 ,, 1"}, both}, {[]string{"suspended"}, []history.RuntimeStatus{history.Suspended}},
 	} {
 		if got, err := parseStatuses(tt.in); err != nil || !cmp.Equal(got, tt.want) {
 			t.Errorf("parseStatuses(%q) = %v, %v; want %v", tt.in, got, err, tt.want)
 		}
 	}
-	for _, word := range []string{"complete", "8", "-1", "running;completed"} {
-		if got, err := parseStatuses([]string{word}); exitCode(err) != 2 || !strings.Contains(err.Error(), word) {
+	for _, word := range []string{"complete", "8", "-1", "running;completed", "", " ,"} {
+		if got, err := parseStatuses([]string{word}); exitCode(err) != 2 || !strings.Contains(err.Error(), strings.Trim(word, " ,")) {
 			t.Errorf("parseStatuses(%q) = %v, %v; want a usage error that names it", word, got, err)
 		}
 	}

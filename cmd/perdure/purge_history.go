@@ -58,12 +58,17 @@ func (t *tool) purgeBy(ctx context.Context, f filter, o *purgeOptions) error {
 	if err != nil {
 		return err
 	}
-	asked := client.PurgeFilter{
-		CreatedFrom: f.from, CreatedTo: f.to, Statuses: f.statuses, IDPrefix: f.prefix, Name: f.name, Tags: f.tags, DryRun: o.dryRun,
+	asked := client.PurgeFilter{CreatedFrom: f.from, CreatedTo: secondsEnd(f.to), Statuses: f.statuses, Tags: f.tags, DryRun: o.dryRun}
+	if f.prefix != "" { // it cannot be given and empty
+		asked.IDPrefix = &f.prefix
+	}
+	if f.name != "" {
+		asked.Name = &f.name
 	}
 	if age > 0 {
-		asked.CompletedBefore = time.Now().Add(-age)
+		asked.CompletedBefore = new(time.Now().Add(-age))
 	}
+	asked.All = !f.given() && age == 0
 	if !o.dryRun && !t.coreTools && !o.yes && !t.terminal(t.stdin) {
 		return t.confirm(false, "") // refuses, before anything is looked at
 	}
@@ -120,11 +125,11 @@ func (t *tool) onlyEnded(f *filter) error {
 // purgedHead is the first line of the original's report.
 func purgedHead(f filter) string {
 	from, to := "0001-01-01T00:00:00Z", "9999-12-30T23:59:59Z"
-	if !f.from.IsZero() {
-		from = instant(f.from)
+	if f.from != nil {
+		from = instant(*f.from)
 	}
-	if !f.to.IsZero() {
-		to = instant(f.to)
+	if f.to != nil {
+		to = instant(*f.to)
 	}
 	text := fmt.Sprintf("Purged orchestration history for all instances created between '%s' and '%s'", from, to)
 	if len(f.statuses) > 0 {

@@ -35,7 +35,7 @@ func Greet(_ *perdure.OrchestrationContext, name string) (string, error) {
 // Purge removes the instances that completed 30 or more days before the tick.
 func Purge(ctx context.Context, c *client.Client, tick host.Tick) error {
 	result, err := c.PurgeBy(ctx, client.PurgeFilter{
-		CompletedBefore: tick.Due.AddDate(0, 0, -30),
+		CompletedBefore: new(tick.Due.AddDate(0, 0, -30)),
 		Statuses:        []client.RuntimeStatus{client.Completed},
 	})
 	if err != nil {

@@ -93,7 +93,7 @@ func (h *Hub) CountInstances(ctx context.Context, q engine.Query) (engine.Counts
 
 // onlyStatuses reports whether q filters by nothing but status.
 func onlyStatuses(q *engine.Query) bool {
-	return q.CreatedFrom.IsZero() && q.CreatedTo.IsZero() && q.CompletedFrom.IsZero() && q.CompletedTo.IsZero() &&
+	return q.CreatedFrom == nil && q.CreatedTo == nil && q.CompletedFrom == nil && q.CompletedTo == nil &&
 		q.IDPrefix == "" && q.Name == "" && len(q.Tags) == 0
 }
 

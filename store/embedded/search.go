@@ -32,14 +32,14 @@ type search struct {
 func searchNumbers(q *engine.Query) (from, before history.Number, ok bool) {
 	const lastMicros = math.MaxUint64 / history.MaxPartitions
 	before = math.MaxUint64
-	if !q.CreatedFrom.IsZero() {
+	if q.CreatedFrom != nil {
 		micros := q.CreatedFrom.UnixMicro()
 		if micros > lastMicros {
 			return 0, 0, false
 		}
 		from = history.NewNumber(max(micros, 0), 0)
 	}
-	if !q.CreatedTo.IsZero() {
+	if q.CreatedTo != nil {
 		micros := q.CreatedTo.UnixMicro()
 		if micros < 0 {
 			return 0, 0, false
@@ -241,5 +241,5 @@ func (s *search) decided() bool {
 	if _, byID := s.sets[0].(*listed); q.IDPrefix != "" && !byID {
 		return false
 	}
-	return !strings.HasPrefix(q.IDPrefix, "@") && s.statuses != nil && q.CompletedFrom.IsZero() && q.CompletedTo.IsZero()
+	return !strings.HasPrefix(q.IDPrefix, "@") && s.statuses != nil && q.CompletedFrom == nil && q.CompletedTo == nil
 }
