@@ -190,7 +190,7 @@ func TestSubOrchestrations(t *testing.T) {
 		want := []history.Action{
 			{Kind: history.StartSubOrchestration, ID: 0, Name: "Kid", Payload: raw("9"), Instance: detached, FireAndForget: true},
 			{Kind: history.SendEvent, ID: 1, Name: "Hello", Payload: raw(`"<b>"`), Instance: "friend"},
-			{Kind: history.StartSubOrchestration, ID: 2, Name: "Kid", Payload: raw("1"), Instance: "abc:0002", Attempt: 1},
+			{Kind: history.StartSubOrchestration, ID: 2, Name: "Kid", Payload: raw("1"), Instance: "abc:5c88e7a226e11ad1:0002", Attempt: 1},
 			{Kind: history.StartSubOrchestration, ID: 3, Name: "Kid", Payload: raw("2"), Instance: "kid", Version: "v9", Tags: map[string]string{"a": "b"}, Attempt: 1},
 		}
 		got := h.start("1")

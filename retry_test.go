@@ -132,7 +132,7 @@ func TestRetriesRunInParallel(t *testing.T) {
 func TestRetriedChildren(t *testing.T) {
 	for _, explicit := range []bool{false, true} {
 		opts := []perdure.CallOption{perdure.WithRetry(perdure.RetryPolicy{FirstInterval: time.Second, MaxAttempts: 2})}
-		want := "abc:0000 abc:0002"
+		want := "abc:5c88e7a226e11ad1:0000 abc:5c88e7a226e11ad1:0002"
 		if explicit {
 			opts = append(opts, perdure.WithInstanceID("kid"))
 			want = "kid kid"

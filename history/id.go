@@ -2,6 +2,7 @@ package history
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"strings"
@@ -47,7 +48,7 @@ func (id InstanceID) Validate() error {
 	case text[0] == '@':
 		return fmt.Errorf("instance id %q starts with '@', which is kept for entities", text)
 	}
-	if n := len(utf16.Encode([]rune(text))); n > MaxInstanceIDLength {
+	if n := id.length(); n > MaxInstanceIDLength {
 		return fmt.Errorf("instance id %.32q... has %d characters, at most %d are allowed", text, n, MaxInstanceIDLength)
 	}
 	if at := strings.IndexFunc(text, func(r rune) bool { return strings.ContainsRune(`/\#?`, r) || unicode.IsControl(r) }); at >= 0 {
@@ -55,6 +56,37 @@ func (id InstanceID) Validate() error {
 		return fmt.Errorf("instance id %q holds %q; '/', '\\', '#', '?' and control characters are not allowed", text, r)
 	}
 	return nil
+}
+
+// ChildID returns the id of the child of the call task of an execution, unless
+// the call names one (spec/runtime.md 2.4): <parent>:<16 hex digits of the
+// execution>:<sequence id as 4 hex digits>. What would be too long has the first 32
+// hex digits of the SHA-256 of the parent's id in its place. So no two calls have
+// the same: an execution id is never used again, and within one sequence ids are not.
+func ChildID(parent InstanceID, execution ExecutionID, task int32) InstanceID {
+	digits := string(execution)
+	if packed := [16]byte{}; !packExecutionID(&packed, execution) { // of another engine, perhaps
+		digits = hash(digits)
+	}
+	suffix := fmt.Sprintf(":%.16s:%04x", digits, task)
+	if id := parent + InstanceID(suffix); id.length() <= MaxInstanceIDLength {
+		return id
+	}
+	return InstanceID(hash(string(parent)) + suffix)
+}
+
+// hash returns 32 hex digits that stand for text.
+func hash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:16])
+}
+
+// length is in UTF-16 units.
+func (id InstanceID) length() (n int) {
+	for _, r := range string(id) {
+		n += utf16.RuneLen(r)
+	}
+	return n
 }
 
 // Number is an instance's place in the order of creation, unique in its hub:

@@ -49,6 +49,50 @@ func TestInstanceIDValidate(t *testing.T) {
 	}
 }
 
+// A default child id is unique for its call, and never too long.
+func TestChildID(t *testing.T) {
+	const execution ExecutionID = "00112233445566778899aabbccddeeff"
+	long, wide := InstanceID(strings.Repeat("x", 234)), InstanceID(strings.Repeat("😀", 117))
+	for _, tt := range []struct {
+		parent    InstanceID
+		execution ExecutionID
+		task      int32
+		want      InstanceID
+	}{
+		{"p", execution, 0, "p:0011223344556677:0000"},
+		{"p", execution, 0x1a, "p:0011223344556677:001a"},
+		{"p", execution, 0x12345, "p:0011223344556677:12345"},
+		{"p", "text", 1, "p:982d9e3eb996f559:0001"},           // SHA-256 of text
+		{long, execution, 1, long + ":0011223344556677:0001"}, // 256 units
+		{long, execution, 0x10000, "5e49947899449e853405aa8c52d35998:0011223344556677:10000"},
+		{wide, execution, 1, wide + ":0011223344556677:0001"},
+		{wide + "x", execution, 1, "f8834216f8b402bae13c6863075eab4d:0011223344556677:0001"},
+	} {
+		got := ChildID(tt.parent, tt.execution, tt.task)
+		if got != tt.want {
+			t.Errorf("ChildID(%.20s..., %s, %d) = %s, want %s", tt.parent, tt.execution, tt.task, got, tt.want)
+		}
+		if err := got.Validate(); err != nil {
+			t.Errorf("ChildID(%.20s..., %s, %d).Validate() = %v", tt.parent, tt.execution, tt.task, err)
+		}
+	}
+	if a, b := ChildID(long+"aaa", execution, 1), ChildID(long+"aab", execution, 1); a == b {
+		t.Errorf("children of two parents with long ids are both %s", a)
+	}
+}
+
+// However deep a tree of default ids is, they stay valid.
+func TestChildIDOfDeepTrees(t *testing.T) {
+	id, seen := InstanceID("root"), make(map[InstanceID]bool)
+	for level := range 300 {
+		id = ChildID(id, NewExecutionID(), 0)
+		if err := id.Validate(); err != nil || seen[id] {
+			t.Fatalf("level %d: %s: %v, seen before: %t", level, id, err, seen[id])
+		}
+		seen[id] = true
+	}
+}
+
 func TestNumber(t *testing.T) {
 	created := time.Date(2026, 3, 4, 12, 0, 0, 123_456_000, time.UTC)
 	for _, partition := range []int{0, 1, MaxPartitions - 1} {

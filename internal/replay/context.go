@@ -128,7 +128,7 @@ func (c *Context) emit(a history.Action) *Task {
 	s.nextID++
 	t.ID = a.ID
 	if a.Kind == history.StartSubOrchestration && a.Instance == "" {
-		a.Instance = s.childID(a.ID)
+		a.Instance = history.ChildID(s.config.Instance.ID, s.config.Instance.ExecutionID, a.ID)
 	}
 	s.pending = append(s.pending, a)
 	if a.Kind != history.SendEvent && !a.FireAndForget {
@@ -138,17 +138,6 @@ func (c *Context) emit(a history.Action) *Task {
 		s.open[a.ID] = t
 	}
 	return t
-}
-
-// childID is <parent>:<sequence id>, and the generation so that the children of
-// two executions of one id differ.
-func (s *Session) childID(id int32) history.InstanceID {
-	in := &s.config.Instance
-	child := fmt.Sprintf("%s:%04x", in.ID, id)
-	if in.Generation > 0 {
-		child += fmt.Sprintf(".%d", in.Generation)
-	}
-	return history.InstanceID(child)
 }
 
 // SetCustomStatus replaces the custom status; nil removes it.

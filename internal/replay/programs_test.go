@@ -86,9 +86,9 @@ var programs = map[string]program{
 		c.SetCustomStatus(nil)
 		return result
 	}), plain},
-	"second-generation-children": {code(func(c *Context, input string) string {
+	"children-of-another-execution": {code(func(c *Context, input string) string {
 		return wait(c, c.StartSubOrchestration(history.Action{Name: "Child"}))
-	}), func(config *Config) { config.Instance.Generation = 2 }},
+	}), func(config *Config) { config.Instance.ExecutionID = "00112233445566778899aabbccddeeff" }},
 	"timers": {code(func(c *Context, input string) string {
 		long := c.CreateTimer(c.Now().Add(400 * 24 * time.Hour))
 		short := c.CreateTimer(c.Now().Add(time.Minute))
