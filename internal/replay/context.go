@@ -128,7 +128,7 @@ func (c *Context) emit(a history.Action) *Task {
 	s.nextID++
 	t.ID = a.ID
 	if a.Kind == history.StartSubOrchestration && a.Instance == "" {
-		a.Instance = history.ChildID(s.config.Instance.ID, s.config.Instance.ExecutionID, a.ID)
+		a.Instance = history.ChildID(s.config.Instance.ID, s.execution, a.ID)
 	}
 	s.pending = append(s.pending, a)
 	if a.Kind != history.SendEvent && !a.FireAndForget {

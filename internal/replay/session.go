@@ -44,6 +44,7 @@ type Session struct {
 	quiet     atomic.Bool // nothing is logged
 
 	turns     int
+	execution history.ExecutionID // as of the turn: a rewind changes it, and what was called before keeps its ids
 	suspended bool
 	held      []*history.Event // of turns that left the instance suspended
 
@@ -76,7 +77,7 @@ func New(run Func, config Config) *Session {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Session{config: config, run: run, recorded: history.NoID}
+	s := &Session{config: config, run: run, execution: config.Instance.ExecutionID, recorded: history.NoID}
 	if s.co.stacks = config.Stacks; s.co.stacks == nil {
 		s.co.stacks = &Stacks{closed: true}
 	}
@@ -149,6 +150,9 @@ func (s *Session) turn(t *history.Turn, replaying bool) {
 
 	for i := range t.Events {
 		ev := &t.Events[i]
+		if (ev.Kind == history.ExecutionStarted || ev.Kind == history.ExecutionRewound) && ev.Started != nil && ev.Started.ExecutionID != "" {
+			s.execution = ev.Started.ExecutionID
+		}
 		switch {
 		case ev.Kind == history.ExecutionSuspended:
 			s.suspended = true
