@@ -210,7 +210,7 @@ func (p *program) cancel() {
 }
 
 func (p *program) note() {
-	p.learn(p.fmt.Sprint(len(ctx.NewGUID())), p.ctx.SetCustomStatus(p.rand.Uint64()))
+	p.learn(len(p.ctx.NewGUID()), p.ctx.SetCustomStatus(p.rand.Uint64()))
 	p.learn(p.ctx.Now().Format(time.RFC3339Nano), nil)
 }
 
