@@ -106,13 +106,18 @@ func (a *App) Validate() error { return a.functions.Problems() }
 type NonDeterminismPolicy int
 
 const (
-	Fail NonDeterminismPolicy = iota // the instance fails
-	Park                             // the instance waits until code that fits is deployed
+	// ParkInstance lets the instance wait until code that fits is deployed. What
+	// does not fit is told by the log, once, and by explain.
+	ParkInstance NonDeterminismPolicy = iota
+	// FailInstance fails the instance.
+	FailInstance
 )
 
 // OnNonDeterminism sets the policy for instances that the code no longer fits;
-// the default is [Fail].
-func (a *App) OnNonDeterminism(policy NonDeterminismPolicy) { a.functions.Park = policy == Park }
+// the default is [ParkInstance].
+func (a *App) OnNonDeterminism(policy NonDeterminismPolicy) {
+	a.functions.FailMisfits = policy == FailInstance
+}
 
 // Functions returns the table that workers run.
 func (a *App) Functions() *registry.Table { return &a.functions }

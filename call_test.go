@@ -47,8 +47,9 @@ func TestTaskFailure(t *testing.T) {
 	}), false)
 	h.start("1")
 	end := h.end(h.turn(taskFailed(0, original)))
-	if diff := cmp.Diff(&original, end.Failure); diff != "" {
-		t.Errorf("failure of the instance differs from the task's (-want +got):\n%s", diff)
+	want := &history.Failure{Type: original.Type, Message: "charge the card: " + seen.Error(), Inner: &original}
+	if diff := cmp.Diff(want, end.Failure); diff != "" {
+		t.Errorf("failure of the instance differs from the task's, and what is said around it (-want +got):\n%s", diff)
 	}
 	failed, ok := errors.AsType[*perdure.TaskFailedError](seen)
 	if !ok || failed.Name != "Work" || failed.TaskID != 0 || seen.Error() != "Task 'Work' (#0) failed with an unhandled exception: boom" {
@@ -91,6 +92,80 @@ func TestFailureOfAnError(t *testing.T) {
 	}
 	if err := perdure.NonRetriable(nil); err != nil {
 		t.Errorf("NonRetriable(nil) = %v; want nil", err)
+	}
+}
+
+// ownError says by itself that trying again is of no use.
+type ownError struct{ err error }
+
+func (e *ownError) Error() string      { return "mine: " + e.err.Error() }
+func (e *ownError) Unwrap() error      { return e.err }
+func (e *ownError) NonRetriable() bool { return true }
+
+// The mark survives whatever is put around it or it is put around, and what was said
+// is kept: texts holds what the message must hold.
+func TestNonRetriableSurvivesWrapping(t *testing.T) {
+	const around = "order x cannot be paid"
+	declined := history.Failure{Type: "*main.Declined", Message: "card declined"}
+	final := declined
+	final.NonRetriable = true
+	wrap := func(err error) error { return fmt.Errorf(around+": %w", err) }
+	deep := func(err error) error {
+		for range 40 {
+			err = fmt.Errorf("%w", err)
+		}
+		return err
+	}
+	other := errors.New("other")
+	for name, test := range map[string]struct {
+		task  history.Failure
+		make  func(task error) error
+		texts []string
+		mark  bool
+	}{
+		"none":                    {declined, func(err error) error { return err }, []string{"card declined"}, false},
+		"none, wrapped":           {declined, wrap, []string{around, "card declined"}, false},
+		"of the task":             {final, func(err error) error { return err }, []string{"card declined"}, true},
+		"of the task, wrapped":    {final, wrap, []string{around, "card declined"}, true},
+		"of the task, joined":     {final, func(err error) error { return errors.Join(other, err) }, []string{"other", "card declined"}, true},
+		"around the task":         {declined, perdure.NonRetriable, []string{"card declined"}, true},
+		"around the wrapped task": {declined, func(err error) error { return perdure.NonRetriable(wrap(err)) }, []string{around, "card declined"}, true},
+		"inside the wrapping":     {declined, func(err error) error { return wrap(perdure.NonRetriable(err)) }, []string{around, "card declined"}, true},
+		"twice":                   {declined, func(err error) error { return perdure.NonRetriable(perdure.NonRetriable(err)) }, []string{"card declined"}, true},
+		"deep inside":             {declined, func(err error) error { return wrap(deep(perdure.NonRetriable(err))) }, []string{around, "card declined"}, true},
+		"deep outside":            {declined, func(err error) error { return perdure.NonRetriable(wrap(deep(err))) }, []string{around, "card declined"}, true},
+		"of a neighbour":          {declined, func(err error) error { return errors.Join(err, perdure.NonRetriable(other)) }, []string{"card declined", "other"}, true},
+		"of the first of several": {declined, func(err error) error { return fmt.Errorf(around+": %w, %w", perdure.NonRetriable(other), err) }, []string{around, "other", "card declined"}, true},
+		"around joined ones":      {declined, func(err error) error { return perdure.NonRetriable(errors.Join(err, other)) }, []string{"card declined", "other"}, true},
+		"of a type of one's own":  {declined, func(err error) error { return &ownError{err} }, []string{"mine: ", "card declined"}, true},
+		"without a task":          {declined, func(error) error { return wrap(perdure.NonRetriable(other)) }, []string{around, "other"}, true},
+		"around a timeout":        {declined, func(error) error { return perdure.NonRetriable(&perdure.TimeoutError{Event: "Go"}) }, []string{"event Go"}, true},
+		"around a bad conversion": {declined, func(error) error { return wrap(perdure.NonRetriable(&perdure.ConversionError{What: "x", Err: other})) }, []string{around, "other"}, true},
+		"in an error that panics": {declined, func(err error) error { panic(wrap(perdure.NonRetriable(err))) }, []string{around, "card declined"}, true},
+		"of the task, in a panic": {final, func(err error) error { panic(err) }, []string{"card declined"}, true},
+		"none, in a panic":        {declined, func(err error) error { panic(err) }, []string{"card declined"}, false},
+	} {
+		h := openHub(t, appOf(func(ctx *perdure.OrchestrationContext, n int) (int, error) {
+			_, err := perdure.CallActivity(ctx, Work, n).Await()
+			return 0, test.make(err)
+		}), false)
+		h.start("1")
+		failure := h.end(h.turn(taskFailed(0, test.task))).Failure
+		if failure.NonRetriable != test.mark {
+			t.Errorf("%s: NonRetriable = %t, want %t", name, failure.NonRetriable, test.mark)
+		}
+		for _, text := range test.texts {
+			if !strings.Contains(failure.Message, text) {
+				t.Errorf("%s: the message is %q, want one that holds %q", name, failure.Message, text)
+			}
+		}
+		depth := 0
+		for f := failure; f != nil; f = f.Inner {
+			depth++
+		}
+		if depth > 16 {
+			t.Errorf("%s: the failure tells of %d errors, at most 16 are wanted", name, depth)
+		}
 	}
 }
 

@@ -24,7 +24,8 @@ var (
 )
 
 // TaskFailedError says that an activity or a sub-orchestration failed. An
-// orchestrator that returns it, wrapped or not, fails with the same Failure.
+// orchestrator that returns it fails with the same Failure; what the error that
+// it returns says around it becomes the message, and the Failure its Inner.
 type TaskFailedError struct {
 	Name    string // of the function
 	TaskID  int32  // sequence id of the call, of its last attempt when it was retried
@@ -37,6 +38,9 @@ func (e *TaskFailedError) Error() string {
 	return fmt.Sprintf("Task '%s' (#%d) failed with an unhandled exception: %s", e.Name, e.TaskID, e.Failure.Message)
 }
 
+// NonRetriable reports whether the function said that trying again is of no use.
+func (e *TaskFailedError) NonRetriable() bool { return e.Failure.NonRetriable }
+
 // TimeoutError says that an external event did not arrive in time.
 type TimeoutError struct {
 	Event string
@@ -48,7 +52,8 @@ func (e *TimeoutError) Error() string {
 }
 
 // NonRetriable marks err: retry policies give up at once when a function
-// returns it. NonRetriable(nil) is nil.
+// returns it, or an error that wraps or joins it at any depth. NonRetriable(nil)
+// is nil.
 func NonRetriable(err error) error {
 	if err == nil {
 		return nil
@@ -58,21 +63,19 @@ func NonRetriable(err error) error {
 
 type nonRetriableError struct{ err error }
 
-func (e *nonRetriableError) Error() string { return e.err.Error() }
-func (e *nonRetriableError) Unwrap() error { return e.err }
+func (e *nonRetriableError) Error() string      { return e.err.Error() }
+func (e *nonRetriableError) Unwrap() error      { return e.err }
+func (e *nonRetriableError) NonRetriable() bool { return true }
 
-// maxFailureDepth bounds how many wrapped errors a failure tells of.
+// maxFailureDepth bounds how many wrapped errors a failure tells of, those of
+// the tasks behind it included.
 const maxFailureDepth = 16
 
-// failureOf returns the stored form of what a function returned, nil for nil. A
-// task's failure stays what it was (spec/runtime.md 2.13).
+// failureOf returns the stored form of what a function returned, nil for nil
+// (spec/runtime.md 2.13).
 func failureOf(err error) *Failure {
 	if err == nil {
 		return nil
-	}
-	if task, ok := errors.AsType[*TaskFailedError](err); ok {
-		failure := task.Failure
-		return &failure
 	}
 	return describe(err, maxFailureDepth)
 }
@@ -95,36 +98,59 @@ func causes(err error) []int32 {
 	return slices.Compact(tasks)
 }
 
+// describe tells of err and of what it wraps, depth errors at most.
 func describe(err error, depth int) *Failure {
-	_, marked := errors.AsType[*nonRetriableError](err)
-	if own, ok := err.(*nonRetriableError); ok {
-		failure := describe(own.err, depth)
+	switch e := err.(type) {
+	case *nonRetriableError: // adds nothing but the mark
+		failure := describe(e.err, depth)
 		failure.NonRetriable = true
 		return failure
+	case *TaskFailedError: // is what the task reported
+		return cut(&e.Failure, depth)
 	}
-	failure := &Failure{Type: typeName(err), Message: err.Error(), NonRetriable: marked}
+	failure := &Failure{Type: typeName(err), Message: err.Error(), NonRetriable: history.NonRetriable(err)}
 	if inner := unwrap(err); inner != nil && depth > 1 {
 		failure.Inner = describe(inner, depth-1)
 	}
 	return failure
 }
 
-// unwrap returns what err wraps, the first where it wraps several.
+// cut copies the outermost depth of a failure and its causes.
+func cut(failure *Failure, depth int) *Failure {
+	if failure == nil || depth == 0 {
+		return nil
+	}
+	c := *failure
+	c.Inner = cut(failure.Inner, depth-1)
+	return &c
+}
+
+// unwrap returns what err wraps. Of several it is the first that tells of a
+// task's failure, else the first.
 func unwrap(err error) error {
-	if several, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, inner := range several.Unwrap() {
-			if inner != nil {
-				return inner
-			}
+	several, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return errors.Unwrap(err)
+	}
+	var first error
+	for _, inner := range several.Unwrap() {
+		if _, ok := errors.AsType[*TaskFailedError](inner); ok {
+			return inner
+		}
+		if first == nil {
+			first = inner
 		}
 	}
-	return errors.Unwrap(err)
+	return first
 }
 
 // typeName is the type of err, or of what it wraps where err itself only adds
 // text.
 func typeName(err error) string {
 	for {
+		if task, ok := err.(*TaskFailedError); ok {
+			return task.Failure.Type
+		}
 		name := fmt.Sprintf("%T", err)
 		inner := unwrap(err)
 		_, marker := err.(*nonRetriableError)

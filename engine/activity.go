@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -152,6 +153,9 @@ func (inst *instance) abandon() {
 // durable with the turn that takes it in.
 func (t *tenure) perform(a *activity) {
 	a.running.Store(true)
+	if t.logs(slog.LevelDebug) {
+		t.log.Debug("activity started", "instance", a.task.Instance, "execution", a.task.ExecutionID, "task", a.task.ID, "function", a.task.Name, "attempt", a.task.Attempt)
+	}
 	t.exec.RunActivity(&a.wanted, a.task, func(result json.RawMessage, failure *history.Failure, err error) {
 		a.running.Store(false)
 		if err != nil {
@@ -198,7 +202,7 @@ func (t *tenure) performLater(a *activity, err error) {
 	}
 	p := a.instance.partition
 	p.mu.Lock()
-	a.held = t.hold(a.held, a.instance.id, a.task.ID, err)
+	a.held = t.hold(a.held, a.instance.id, a.task.ID, a.task.Name, err)
 	retryAt := a.held.RetryAt
 	p.mu.Unlock()
 	t.alarms.set(retryAt, func() { t.activities.dispatch(a) })

@@ -209,17 +209,17 @@ func misfit(parts ...string) func(w *world, id string) {
 }
 
 func TestH93_CallOfAnotherActivityFails(t *testing.T) {
-	register, test := changed(perdure.Fail, first(callOf("A")), first(callOf("B")), misfit("#0", `"A"`, `"B"`))
+	register, test := changed(perdure.FailInstance, first(callOf("A")), first(callOf("B")), misfit("#0", `"A"`, `"B"`))
 	contract(t, register, test)
 }
 
 func TestH94_RemovedCallFails(t *testing.T) {
-	register, test := changed(perdure.Fail, first(callOf("A")), first(nothing), misfit("TaskScheduled #0", `"A"`, "nothing"))
+	register, test := changed(perdure.FailInstance, first(callOf("A")), first(nothing), misfit("TaskScheduled #0", `"A"`, "nothing"))
 	contract(t, register, test)
 }
 
 func TestH95_ActivityInsteadOfATimerFails(t *testing.T) {
-	register, test := changed(perdure.Fail, first(sleepFor(time.Second)), first(callOf("B")), misfit("TimerCreated #0", "ScheduleTask #0"))
+	register, test := changed(perdure.FailInstance, first(sleepFor(time.Second)), first(callOf("B")), misfit("TimerCreated #0", "ScheduleTask #0"))
 	contract(t, register, test)
 }
 
@@ -234,7 +234,7 @@ func proceeds(want string) func(w *world, id string) {
 }
 
 func TestH96_OtherCaseOfANameIsAccepted(t *testing.T) {
-	register, test := changed(perdure.Fail, first(callOf("A")), first(callOf("a")), proceeds(`"go"`))
+	register, test := changed(perdure.FailInstance, first(callOf("A")), first(callOf("a")), proceeds(`"go"`))
 	contract(t, register, test)
 }
 
@@ -264,7 +264,7 @@ func TestH97_OtherInputsTimesAndCallsAtTheEndAreAccepted(t *testing.T) {
 		"all of that together": {inputs("two", time.Hour, true), `"one and more"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			register, test := changed(perdure.Fail, inputs("one", time.Second, false), after.code, proceeds(after.want))
+			register, test := changed(perdure.FailInstance, inputs("one", time.Second, false), after.code, proceeds(after.want))
 			contract(t, register, test)
 		})
 	}
@@ -272,7 +272,7 @@ func TestH97_OtherInputsTimesAndCallsAtTheEndAreAccepted(t *testing.T) {
 
 func TestH98_ParkedInstanceWaitsForTheCodeThatFits(t *testing.T) {
 	before := first(callOf("A"))
-	register, test := changed(perdure.Park, before, first(callOf("B")), func(w *world, id string) {
+	register, test := changed(perdure.ParkInstance, before, first(callOf("B")), func(w *world, id string) {
 		time.Sleep(10 * time.Minute) // it is tried now and then
 		w.settle()
 		if s := w.status(id); s.Status != history.Running {
@@ -287,7 +287,7 @@ func TestH98_ParkedInstanceWaitsForTheCodeThatFits(t *testing.T) {
 			w.Errorf("activity B ran %d times, want never", n)
 		}
 		w.deploy(func(w *world, app *perdure.App) {
-			app.OnNonDeterminism(perdure.Park)
+			app.OnNonDeterminism(perdure.ParkInstance)
 			app.AddOrchestrator("Changing", before)
 		})
 		w.settle()

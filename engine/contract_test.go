@@ -89,6 +89,8 @@ type world struct {
 	actions  int          // worker.Options.MaxActions
 	skew     atomic.Int64 // added to the clock
 	lines    lines        // logged by functions
+	told     lines        // logged by the engine
+	level    slog.Level   // from which on it logs
 	marks    sync.Map     // name -> *atomic.Int64, see mark
 	// around, if any, wraps the worker of the processes started from now on.
 	around func(engine.Executor) engine.Executor
@@ -138,10 +140,11 @@ func (w *world) startWith(exec engine.Executor) {
 }
 
 func (w *world) logger() *slog.Logger {
+	var out io.Writer = &w.told
 	if testing.Verbose() {
-		return slog.New(slog.NewTextHandler(w.Output(), nil))
+		out = io.MultiWriter(out, w.Output())
 	}
-	return slog.New(slog.NewTextHandler(io.Discard, nil))
+	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: w.level}))
 }
 
 // stop ends the process in good order, once nothing happens any more.

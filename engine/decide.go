@@ -51,7 +51,7 @@ func (t *tenure) setAside(inst *instance, left []message, last *Hold, cause erro
 	if !p.dead {
 		inst.inbox = append(left, inst.inbox...)
 		inst.unread = true
-		inst.held = t.hold(last, inst.id, history.NoID, cause)
+		inst.held = t.hold(last, inst.id, history.NoID, inst.row.Name, cause)
 		t.alarms.set(inst.held.RetryAt, func() { p.look(inst) })
 	}
 	p.yield(inst)
@@ -136,10 +136,13 @@ func (t *tenure) decide(inst *instance, batch []message) (d *decision, consumed 
 
 	in := take(&inst.row, inst.state, batch, t.now())
 	used, left := batch[:in.accepted], batch[in.accepted:]
+	endings := t.endings(&inst.row, inst.state, in.turn.Events)
 	switch {
 	case in.terminated != nil:
 		t.exec.Forget(inst.row.Number)
-		return terminate(inst.row, inst.state, in), keys(used), left, nil
+		d = terminate(inst.row, inst.state, in)
+		d.told = endings
+		return d, keys(used), left, nil
 	case len(in.turn.Events) == 0 && len(inst.state.Waiting) == 0:
 		return nil, keys(used), left, nil
 	}
@@ -148,6 +151,7 @@ func (t *tenure) decide(inst *instance, batch []message) (d *decision, consumed 
 		return nil, nil, batch, err
 	}
 	d = finish(inst.row, inst.state, in.turn, out, t.options.DefaultVersion, nextExecution(&out))
+	d.told = endings
 	return d, keys(used), left, nil
 }
 
@@ -222,7 +226,7 @@ func (t *tenure) read(inst *instance) error {
 	if !inst.known {
 		var err error
 		if row, _, err = t.store.FindInstance(t.ctx, inst.id); err != nil {
-			return fmt.Errorf("find it: %w", err)
+			return err
 		}
 	}
 	var state *history.State
@@ -298,6 +302,8 @@ func (t *tenure) startChild(inst *instance, batch []message, at int) (*decision,
 					NonRetriable: true,
 				},
 			})
+		} else {
+			d.told = &told{start: "start dropped: its id belongs to an instance that has not ended", met: inst.row.Status}
 		}
 		return d, left
 	}
@@ -305,7 +311,11 @@ func (t *tenure) startChild(inst *instance, batch []message, at int) (*decision,
 	p.mu.Lock()
 	number := p.newNumber(t.now())
 	p.mu.Unlock()
-	return begin(ev, inst.id, number, history.NewExecutionID(), inst.row), left
+	d := begin(ev, inst.id, number, history.NewExecutionID(), inst.row)
+	if inst.exists() && ev.Started.Parent == nil {
+		d.told = &told{start: "start replaced an instance that had ended", met: inst.row.Status}
+	}
+	return d, left
 }
 
 // keys lists the rows of the stored messages among batch.
@@ -413,6 +423,9 @@ func (t *tenure) route(sent []routed) {
 
 // committed lets the effects of a durable decision leave.
 func (t *tenure) committed(inst *instance, d *decision) {
+	if d != nil {
+		t.tell(d)
+	}
 	p := inst.partition
 	p.mu.Lock()
 	if d != nil && (d.erase != nil || d.oldStatus.Terminal()) {

@@ -27,6 +27,9 @@ func (o *Options) setDefaults() {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.Hub != "" {
+		o.Logger = o.Logger.With("hub", o.Hub)
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}

@@ -74,8 +74,8 @@ func TestExplainLive(t *testing.T) {
 			w.Errorf("waits of the kid = %+v, want one timer", y.Waits)
 		}
 		w.ended("boss", history.Failed)
-		w.explained("kid", "rewind", "boss", `the activity "Fail" failed: *errors.errorString: out of stock. A rewind of "boss"`)
-		w.explained("boss", "rewind", "boss", `the activity "Fail" of "kid" failed: *errors.errorString: out of stock.`)
+		w.explained("kid", "rewind", "boss", `the activity "Fail" failed: out of stock. A rewind of "boss"`)
+		w.explained("boss", "rewind", "boss", `the activity "Fail" of "kid" failed: out of stock.`)
 
 		w.mustStart("Lost", "", client.StartOptions{ID: "lost"})
 		w.settle()
@@ -135,14 +135,14 @@ func TestExplainFailedChildOfAnotherFate(t *testing.T) {
 		ctx := context.Background()
 		w.mustStart("Boss", "", client.StartOptions{ID: "boss"})
 		w.settle()
-		w.explained("kid", "rewind", "kid", `: *errors.errorString: broken toy. A rewind is for itself alone: its parent, "boss" (Running), will not`)
+		w.explained("kid", "rewind", "kid", `: broken toy. A rewind is for itself alone: its parent, "boss" (Running), will not`)
 		w.raise("boss", "Go", nil)
 		w.ended("boss", history.Failed)
-		w.explained("boss", "rewind", "boss", `because the activity "Step" failed: *errors.errorString: S failed.`)
+		w.explained("boss", "rewind", "boss", `because the activity "Step" failed: S failed.`)
 		w.explained("kid", "rewind", "kid", `its parent, "boss" (Failed), will not`)
 		w.rewound("boss") // S succeeds now; what is left is the kid's failure
 		w.ended("boss", history.Failed)
-		w.explained("boss", "rewind", "boss", `because its child "kid" (Kid) failed: *errors.errorString: broken toy.`)
+		w.explained("boss", "rewind", "boss", `because its child "kid" (Kid) failed: broken toy.`)
 		w.explained("kid", "rewind", "boss", `A rewind of "boss" rewinds it too.`)
 		if _, err := w.Purge(ctx, "boss", client.PurgeOptions{MustExist: true}); err != nil {
 			w.Fatalf("Purge = %v", err)
@@ -159,7 +159,7 @@ func TestExplainFailuresInParallel(t *testing.T) {
 	}), func(w *world) {
 		id := w.mustStart("Main", "", client.StartOptions{})
 		w.ended(id, history.Failed)
-		w.explained(id, "rewind", id, `the activity "Step" failed (and 1 more): *errors.errorString: A failed.`)
+		w.explained(id, "rewind", id, `the activity "Step" failed (and 1 more): A failed.`)
 	})
 }
 
@@ -171,7 +171,7 @@ func TestExplainRetry(t *testing.T) {
 		id := w.mustStart("Main", "", client.StartOptions{})
 		for _, want := range []struct{ attempt, due string }{{"1", "2000-01-01T01:00:00Z"}, {"2", "2000-01-01T02:00:00Z"}} {
 			w.settle()
-			x := w.explained(id, "wait", id, "due at "+want.due+`, that was set when attempt `+want.attempt+` of the activity "Step" failed: *errors.errorString: R failed.`)
+			x := w.explained(id, "wait", id, "due at "+want.due+`, that was set when attempt `+want.attempt+` of the activity "Step" failed: R failed.`)
 			if len(x.Waits) != 1 || x.Waits[0].Kind != "timer" || x.Waits[0].Name != "Step" || !strings.Contains(x.Waits[0].Problem, "attempt "+want.attempt) {
 				w.Errorf("waits = %+v, want the timer and attempt %s", x.Waits, want.attempt)
 			}
@@ -263,13 +263,13 @@ func TestExplainUnknownOrchestrator(t *testing.T) {
 
 func TestExplainParkedCode(t *testing.T) {
 	before := first(callOf("A"))
-	register, test := changed(perdure.Park, before, first(callOf("B")), func(w *world, id string) {
+	register, test := changed(perdure.ParkInstance, before, first(callOf("B")), func(w *world, id string) {
 		x := w.explained(id, "deploy", id, "no longer fits its history")
 		if !strings.Contains(x.Summary, `"A"`) || !strings.Contains(x.Summary, `"B"`) {
 			w.Errorf("summary = %s, want that A became B", x.Summary)
 		}
 		w.deploy(func(w *world, app *perdure.App) {
-			app.OnNonDeterminism(perdure.Park)
+			app.OnNonDeterminism(perdure.ParkInstance)
 			app.AddOrchestrator("Changing", before)
 		})
 		w.completed(id)

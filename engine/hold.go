@@ -27,8 +27,9 @@ const (
 	lastRetry  = time.Minute
 )
 
-// hold returns the hold that follows last (nil: none) and says so in the log.
-func (t *tenure) hold(last *Hold, id history.InstanceID, task int32, err error) *Hold {
+// hold returns the hold that follows last (nil: none). The log tells of the first, and
+// when the reason changes.
+func (t *tenure) hold(last *Hold, id history.InstanceID, task int32, function string, err error) *Hold {
 	now := t.now()
 	h := &Hold{Instance: id, Task: task, Reason: err.Error(), Since: now, cause: err}
 	if last != nil {
@@ -40,7 +41,13 @@ func (t *tenure) hold(last *Hold, id history.InstanceID, task int32, err error) 
 	}
 	h.Attempts++
 	h.RetryAt = now.Add(delay)
-	t.log.Warn("held", "instance", id, "task", task, "reason", h.Reason, "attempts", h.Attempts, "retryIn", delay)
+	if last == nil || last.Reason != h.Reason {
+		attrs := []any{"instance", id, "function", function}
+		if task != history.NoID {
+			attrs = append(attrs, "task", task)
+		}
+		t.log.Warn("held", append(attrs, "reason", h.Reason, "retryIn", delay)...)
+	}
 	return h
 }
 

@@ -14,7 +14,7 @@ func (e *Engine) Status(ctx context.Context, id history.InstanceID, options Stat
 	for {
 		row, ok, err := e.store.FindInstance(ctx, id)
 		if err != nil {
-			return Status{}, fmt.Errorf("find instance %s: %w", id, err)
+			return Status{}, err
 		}
 		if !ok {
 			return Status{}, fmt.Errorf("%w: %q", ErrNotFound, id)
@@ -143,7 +143,7 @@ func (e *Engine) await(ctx context.Context, id history.InstanceID, coming news, 
 			row, ok, err := e.store.FindInstance(ctx, id)
 			switch {
 			case err != nil:
-				return nil, fmt.Errorf("find instance %s: %w", id, err)
+				return nil, err
 			case !ok:
 				return nil, fmt.Errorf("%w: %q", ErrNotFound, id)
 			case reached(row.Status):

@@ -33,6 +33,7 @@ type decision struct {
 	schedule []*history.Event // activities to run once this is durable
 	abandon  bool             // no result of a running activity is wanted any more
 	ended    bool             // the execution is over and no other follows
+	told     *told            // for the log, besides what is above; nil: nothing
 
 	delta   Delta // what is stored of all that; empty until it is committed
 	encoded Record

@@ -22,10 +22,46 @@ const (
 	FailureMisuse           = "ContextMisuse"                          // the context was used outside its coroutine
 )
 
-// String renders the failure as status output shows it: "Type: Message".
+// plainTypes are the types of errors that are nothing but their text.
+var plainTypes = map[string]bool{
+	"*errors.errorString": true, "*errors.joinError": true, "*fmt.wrapError": true, "*fmt.wrapErrors": true,
+}
+
+// String renders the failure as status output shows it: "Type: Message", and the
+// message alone where the type of the error tells nothing.
 func (f *Failure) String() string {
-	if f.Type == "" {
+	if f.Type == "" || plainTypes[f.Type] {
 		return f.Message
 	}
 	return f.Type + ": " + f.Message
+}
+
+// Trace returns the stack of the failure, or of the first of its causes that has
+// one; empty when none has.
+func (f *Failure) Trace() string {
+	for ; f != nil; f = f.Inner {
+		if f.Stack != "" {
+			return f.Stack
+		}
+	}
+	return ""
+}
+
+// NonRetriable reports whether err, or any error that it wraps or joins, says by a
+// method NonRetriable() bool that trying again is of no use.
+func NonRetriable(err error) bool {
+	if e, ok := err.(interface{ NonRetriable() bool }); ok && e.NonRetriable() {
+		return true
+	}
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		return NonRetriable(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, inner := range e.Unwrap() {
+			if NonRetriable(inner) {
+				return true
+			}
+		}
+	}
+	return false
 }

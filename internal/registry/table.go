@@ -19,7 +19,7 @@ import (
 type Table struct {
 	Orchestrators Set[Orchestrator]
 	Activities    Set[Activity]
-	Park          bool // code that no longer fits its history is waited for; otherwise the instance fails
+	FailMisfits   bool // an instance fails when the code no longer fits its history; otherwise it waits for code that does
 }
 
 // Orchestrator is how an orchestrator runs.

@@ -2,9 +2,7 @@ package replay
 
 import (
 	"errors"
-	"fmt"
 	"runtime"
-	"runtime/debug"
 	"sync/atomic"
 
 	"github.com/perdure/perdure/history"
@@ -113,7 +111,7 @@ func (c *coroutine) main() {
 		}
 		switch {
 		case problem != nil:
-			c.crash = panicFailure(problem, debug.Stack())
+			c.crash = PanicFailure(problem)
 		case !returned:
 			c.crash = &history.Failure{Type: history.FailurePanic, Message: "the orchestrator called runtime.Goexit; return an error instead"}
 		}
@@ -208,7 +206,3 @@ func (c *coroutine) leave() { c.guard.Store(running) }
 
 // own reports whether the caller runs on the coroutine.
 func (c *coroutine) own() bool { return c.goroutine.Load() == goroutine() }
-
-func panicFailure(problem any, stack []byte) *history.Failure {
-	return &history.Failure{Type: history.FailurePanic, Message: fmt.Sprint(problem), Stack: string(stack)}
-}

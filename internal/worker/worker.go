@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"strings"
 	"sync"
 
@@ -121,7 +120,7 @@ func (w *Worker) newSession(fn *registry.Function[registry.Orchestrator], instan
 	return replay.New(fn.Do.Run, replay.Config{
 		Instance:         instance,
 		AwaitOutstanding: fn.Do.AwaitOutstanding,
-		Park:             w.functions.Park,
+		Park:             !w.functions.FailMisfits,
 		MaxActions:       w.options.MaxActions,
 		Logger:           w.options.Logger,
 		Stacks:           &w.stacks,
@@ -236,7 +235,7 @@ func (w *Worker) RunActivity(ctx context.Context, t history.Task, done func(json
 	defer func() { // nothing stops runtime.Goexit, which t.FailNow calls, for instance
 		switch problem := recover(); {
 		case problem != nil:
-			failure = &history.Failure{Type: history.FailurePanic, Message: fmt.Sprint(problem), Stack: string(debug.Stack())}
+			failure = replay.PanicFailure(problem)
 		case !returned:
 			failure = &history.Failure{Type: history.FailurePanic, Message: "the activity called runtime.Goexit; return an error instead"}
 		}

@@ -121,7 +121,7 @@ func TestSessionIsUsedOnlyWhereItFits(t *testing.T) {
 }
 
 func TestFinishedAndBrokenSessionsAreDropped(t *testing.T) {
-	for _, policy := range []perdure.NonDeterminismPolicy{perdure.Fail, perdure.Park} {
+	for _, policy := range []perdure.NonDeterminismPolicy{perdure.FailInstance, perdure.ParkInstance} {
 		w := open(t, func(app *perdure.App) {
 			app.OnNonDeterminism(policy)
 			app.AddOrchestrator("Main", func(ctx *perdure.OrchestrationContext, n int) (int, error) { return n, nil })
@@ -133,9 +133,9 @@ func TestFinishedAndBrokenSessionsAreDropped(t *testing.T) {
 			}
 			out, err = w.Orchestrate(t.Context(), work(1, []history.Turn{turn(started, asked)}, turn(answered)))
 			switch {
-			case policy == perdure.Park && !errors.Is(err, history.ErrParked):
+			case policy == perdure.ParkInstance && !errors.Is(err, history.ErrParked):
 				t.Errorf("Orchestrate(misfit) = %+v, %v; want ErrParked", out, err)
-			case policy == perdure.Fail && (err != nil || out.Actions[0].Failure.Type != history.FailureNonDeterministic):
+			case policy == perdure.FailInstance && (err != nil || out.Actions[0].Failure.Type != history.FailureNonDeterministic):
 				t.Errorf("Orchestrate(misfit) = %+v, %v; want %s", out, err, history.FailureNonDeterministic)
 			}
 		}
