@@ -3,40 +3,53 @@ package perdure
 import (
 	"errors"
 	"fmt"
+	"slices"
+
+	"github.com/perdure/perdure/internal/replay"
 )
 
-// WhenAll returns a task that ends when all tasks have. It leads to their
-// results in the order of the arguments; if some failed, to the error of the one
-// that failed first.
+// WhenAll returns a task that ends when all tasks can. It leads to their results in
+// the order of the arguments; if some failed, to the error of the one that failed
+// first. Waits for events among them take theirs all at once, each one of its own,
+// and none before.
 func WhenAll[T any](ctx *OrchestrationContext, tasks ...*Task[T]) *Task[[]T] {
-	all := &Task[[]T]{ctx: ctx.core, core: ctx.core.NewTask("WhenAll")}
-	results := make([]T, len(tasks))
-	all.value = func() ([]T, error) { return results, nil }
+	members := make([]*replay.Task, len(tasks))
 	for i, t := range tasks {
 		if t == nil {
 			return failed[[]T](ctx, "WhenAll", fmt.Errorf("WhenAll: task %d is nil", i))
 		}
+		members[i] = t.core
 	}
-	open, failedAt := len(tasks), -1
+	unread := slices.Clone(tasks) // the caller's slice may change
+	results := make([]T, len(tasks))
+	var err error
+	return &Task[[]T]{ctx: ctx.core, core: ctx.core.All(members), value: func() ([]T, error) {
+		if unread != nil {
+			err = collect(results, unread)
+			unread = nil
+		}
+		return results, err
+	}}
+}
+
+// collect fills results with what tasks that have ended led to. If some failed, it
+// returns the error of the one that failed first.
+func collect[T any](results []T, tasks []*Task[T]) error {
 	var failure error
 	var failures []error
-	if open == 0 {
-		ctx.core.Settle(all.core, nil, nil)
-	}
+	failedAt := 0
 	for i, t := range tasks {
-		ctx.core.OnDone(t.core, func() {
-			result, err := t.result()
-			results[i] = result
-			if order := t.core.Order(); err != nil && (failure == nil || order < failedAt) {
-				failure, failedAt = err, order
-			}
-			failures = append(failures, err)
-			if open--; open == 0 {
-				ctx.core.Settle(all.core, nil, together(failure, failures))
-			}
-		})
+		result, err := t.result()
+		results[i] = result
+		if err == nil {
+			continue
+		}
+		if place := t.core.Place(); failure == nil || place < failedAt {
+			failure, failedAt = err, place
+		}
+		failures = append(failures, err)
 	}
-	return all
+	return together(failure, failures)
 }
 
 // together returns first, which remembers the tasks behind all failures: a
@@ -52,42 +65,20 @@ func together(first error, failures []error) error {
 }
 
 // WhenAny returns a task that leads to the index of the first of tasks to end,
-// well or not, as history has it. The others go on.
+// well or not, as history has it; the first argument wins if one event could end
+// several. The others go on; waits for events among them have taken nothing. A
+// call costs as much as it has arguments.
 func WhenAny(ctx *OrchestrationContext, tasks ...Awaitable) *Task[int] {
 	if len(tasks) == 0 {
 		return failed[int](ctx, "WhenAny", fmt.Errorf("WhenAny: there is no task to wait for"))
 	}
+	members := make([]*replay.Task, len(tasks))
 	for i, t := range tasks {
 		if t == nil || t.task() == nil {
 			return failed[int](ctx, "WhenAny", fmt.Errorf("WhenAny: task %d is nil", i))
 		}
+		members[i] = t.task()
 	}
-	winner := -1
-	first := ctx.core.NewTask("WhenAny")
-	decide := func(i int) func() {
-		return func() {
-			if winner < 0 {
-				winner = i
-				ctx.core.Settle(first, nil, nil)
-			}
-		}
-	}
-	if i, ok := earliest(ctx, tasks); ok {
-		decide(i)()
-	} else {
-		for i, t := range tasks {
-			ctx.core.OnDone(t.task(), decide(i))
-		}
-	}
-	return &Task[int]{ctx: ctx.core, core: first, value: func() (int, error) { return winner, nil }}
-}
-
-// earliest returns the index of the task that ended first, if any has.
-func earliest(ctx *OrchestrationContext, tasks []Awaitable) (index int, ok bool) {
-	for i, t := range tasks {
-		if ctx.core.Done(t.task()) && (!ok || t.task().Order() < tasks[index].task().Order()) {
-			index, ok = i, true
-		}
-	}
-	return index, ok
+	first := ctx.core.Any(members)
+	return &Task[int]{ctx: ctx.core, core: first, value: func() (int, error) { return first.Winner(), nil }}
 }

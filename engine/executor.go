@@ -37,7 +37,8 @@ type Executor interface {
 // waits for that no history shows.
 type Inspector interface {
 	// Awaits returns the external events that the code waits for after the past
-	// turns of w, by name. It changes nothing, and does not wait for a turn that
-	// runs. Errors are those of Orchestrate, or that the code runs right now.
-	Awaits(ctx context.Context, w history.Work) ([]history.Await, error)
+	// turns of w, and those that are kept though it does not wait for their names,
+	// each by name. It changes nothing, and does not wait for a turn that runs.
+	// Errors are those of Orchestrate, or that the code runs right now.
+	Awaits(ctx context.Context, w history.Work) ([]history.Await, []history.Kept, error)
 }

@@ -56,7 +56,7 @@ func (e *Engine) explain(ctx context.Context, id history.InstanceID, budget *int
 	}
 	if inspector, ok := e.exec.(Inspector); ok && s.hosted && s.state.Turns > 0 && len(s.state.Waiting) == 0 {
 		turns := a.Turns
-		s.awaits, s.unknown = inspector.Awaits(ctx, history.Work{
+		s.awaits, s.kept, s.unknown = inspector.Awaits(ctx, history.Work{
 			Instance: s.row, PastTurns: s.state.Turns,
 			Past: func(context.Context) iter.Seq2[history.Turn, error] {
 				return history.Turns(func(yield func(history.Turn, error) bool) {
@@ -152,7 +152,8 @@ type situation struct {
 	slots    int // activities that run at a time
 	children map[history.InstanceID]child
 	awaits   []history.Await
-	unknown  error // why awaits is not known
+	kept     []history.Kept
+	unknown  error // why awaits and kept are not known
 
 	// Of a Failed instance:
 	fault *fault           // the call behind its failure; nil: its own code
@@ -180,7 +181,7 @@ func (c *child) stuck() bool {
 
 // explain tells about a live instance.
 func (s *situation) explain() Explanation {
-	x := Explanation{Instance: s.row.ID, Status: s.row.Status, Target: s.row.ID, Waits: s.waits()}
+	x := Explanation{Instance: s.row.ID, Status: s.row.Status, Target: s.row.ID, Waits: s.waits(), Kept: s.keeps()}
 	say := func(action, summary, advice string) Explanation {
 		x.Action, x.Summary, x.Advice = action, summary, advice
 		return x
@@ -305,7 +306,7 @@ func (s *situation) waits() []Wait {
 	}
 	deadlines, after := make(map[int32]bool), setbacks(s.turns)
 	for _, await := range s.awaits {
-		waits = append(waits, Wait{Kind: "event", Name: await.Event, Task: history.NoID, Since: s.state.At, Due: await.Until})
+		waits = append(waits, Wait{Kind: "event", Name: await.Event, Task: history.NoID, Since: await.Since, Due: await.Until})
 		deadlines[await.Timer] = true
 	}
 	for _, ev := range inOrder(s.state.Open) {
@@ -335,6 +336,15 @@ func (s *situation) waits() []Wait {
 	return waits
 }
 
+// keeps lists the events that have come and that nobody waits for.
+func (s *situation) keeps() []Kept {
+	kept := make([]Kept, len(s.kept))
+	for i, k := range s.kept {
+		kept[i] = Kept{Event: k.Event, Count: k.Count, Since: k.Since}
+	}
+	return kept
+}
+
 // task fills in where an activity stands.
 func (s *situation) task(w *Wait, ev *history.Event) {
 	a, known := s.tasks[ev.ID]
@@ -361,7 +371,7 @@ func (s *situation) suspendedAt() time.Time {
 
 // ended tells about an instance that has ended.
 func (s *situation) ended() Explanation {
-	x := Explanation{Instance: s.row.ID, Status: s.row.Status, Target: s.row.ID, Waits: []Wait{}}
+	x := Explanation{Instance: s.row.ID, Status: s.row.Status, Target: s.row.ID, Waits: []Wait{}, Kept: []Kept{}}
 	id, at := quoteID(s.row.ID), stamp(s.row.CompletedAt)
 	switch end := s.state.Completed; {
 	case s.row.Status == history.Completed:

@@ -85,6 +85,53 @@ func TestExplainLive(t *testing.T) {
 	})
 }
 
+// A wait has been waiting since the turn that made it, whatever came meanwhile, and
+// events that nobody waits for are named.
+func TestExplainTellsSinceWhenAndWhatIsKept(t *testing.T) {
+	contract(t, func(w *world, app *perdure.App) {
+		app.AddOrchestrator("Careful", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
+			perdure.WaitForExternalEvent[string](ctx, "Unwatched")
+			any := perdure.WhenAny(ctx,
+				perdure.WaitForExternalEvent[string](ctx, "Approval", perdure.WithTimeout(24*time.Hour)),
+				perdure.WaitForExternalEvent[string](ctx, "Stop"))
+			_, err := any.Await()
+			return "", err
+		})
+	}, func(w *world) {
+		id := w.mustStart("Careful", "", client.StartOptions{})
+		w.settle()
+		made := w.history(id)[0].At
+		time.Sleep(time.Minute)
+		w.raise(id, "Aproval", "x")
+		w.settle()
+		oldest := w.history(id)[len(w.history(id))-2].At
+		time.Sleep(time.Minute)
+		w.raise(id, "APROVAL", "x")
+		w.raise(id, "Unwatched", "x")
+		w.settle()
+		for _, rebuilt := range []bool{false, true} {
+			x := w.explained(id, "raise-event", id, `"Approval" until`)
+			if len(x.Waits) != 2 || x.Waits[0].Name != "Approval" || x.Waits[1].Name != "Stop" {
+				t.Fatalf("rebuilt %t: waits = %+v, want Approval and Stop", rebuilt, x.Waits)
+			}
+			for _, wait := range x.Waits {
+				if !wait.Since.Equal(made) {
+					w.Errorf("rebuilt %t: it waits for %s since %s, want %s", rebuilt, wait.Name, wait.Since, made)
+				}
+			}
+			if due := x.Waits[0].Due; !due.Equal(made.Add(24*time.Hour)) || !x.Waits[1].Due.IsZero() {
+				w.Errorf("rebuilt %t: waits = %+v, want the limit of Approval and none of Stop", rebuilt, x.Waits)
+			}
+			if len(x.Kept) != 2 || x.Kept[0].Event != "Aproval" || x.Kept[0].Count != 2 || !x.Kept[0].Since.Equal(oldest) ||
+				x.Kept[1].Event != "Unwatched" || x.Kept[1].Count != 1 {
+				w.Errorf("rebuilt %t: kept = %+v, want two of Aproval since %s and one of Unwatched", rebuilt, x.Kept, oldest)
+			}
+			w.crash()
+			w.settle()
+		}
+	})
+}
+
 // The deepest failure is told of every instance of a failed tree, and what is
 // advised moves all of it.
 func TestExplainFailedTree(t *testing.T) {

@@ -133,6 +133,7 @@ type Explanation struct {
 	Status   history.RuntimeStatus `json:"runtimeStatus"`
 	Summary  string                `json:"summary"` // one sentence
 	Waits    []Wait                `json:"waits"`   // what it waits for, oldest first; none when it has ended
+	Kept     []Kept                `json:"kept"`    // events that have come and that it does not wait for, by name; none when it has ended
 	Action   string                `json:"action"`  // the one action that would move it: an operation such as "raise-event", "resume", "rewind", "restart"; "wait", "start" (the app) or "deploy" when no operation does; "none" when it has ended well
 	Target   history.InstanceID    `json:"target"`  // the instance to act upon: this one, or one that it waits for
 	Advice   string                `json:"advice"`  // what to do, in a sentence
@@ -144,11 +145,19 @@ type Wait struct {
 	Name     string             `json:"name,omitempty"`       // of the function or the event
 	Task     int32              `json:"task"`                 // sequence id; history.NoID when there is none
 	Instance history.InstanceID `json:"instanceId,omitempty"` // the child
-	Since    time.Time          `json:"since"`
-	Due      time.Time          `json:"due,omitzero"`      // of timers, scheduled starts and attempts to come
-	Attempts int                `json:"attempts"`          // that did not get through
-	Running  bool               `json:"running"`           // an activity that runs right now
-	Problem  string             `json:"problem,omitempty"` // why it does not get on; empty when all is well
+	Since    time.Time          `json:"since"`                // of an event: the turn in which the code made the wait
+	Due      time.Time          `json:"due,omitzero"`         // of timers, scheduled starts and attempts to come
+	Attempts int                `json:"attempts"`             // that did not get through
+	Running  bool               `json:"running"`              // an activity that runs right now
+	Problem  string             `json:"problem,omitempty"`    // why it does not get on; empty when all is well
+}
+
+// Kept are events of one name that have come and that an instance does not wait
+// for. They are there for a wait to come.
+type Kept struct {
+	Event string    `json:"name"` // as the oldest has it; matching ignores case
+	Count int       `json:"count"`
+	Since time.Time `json:"since"` // when the oldest came
 }
 
 // Archive is one instance with the history of its current execution, as it can

@@ -55,6 +55,15 @@ type Task struct {
 // Await is an external event that the code of an orchestrator waits for.
 type Await struct {
 	Event string
+	Since time.Time // of the turn in which the wait was made
 	Until time.Time // when the wait ends without it; zero when never
 	Timer int32     // sequence id of the timer that ends it; NoID when none
+}
+
+// Kept are external events of one name that have come and that the code of an
+// orchestrator does not wait for.
+type Kept struct {
+	Event string // the name as the oldest has it; others may differ in case
+	Count int
+	Since time.Time // when the oldest came
 }

@@ -44,6 +44,11 @@ func explanation(e *client.Explanation) result {
 		rows = append(rows, row{w.Kind, name, second(w.Since), due, fmt.Sprint(w.Attempts), w.Problem})
 		text = append(text, line)
 	}
+	for _, k := range e.Kept {
+		since := second(k.Since)
+		rows = append(rows, row{"(kept)", k.Event, since, "", "", fmt.Sprintf("not waited for: %d", k.Count)})
+		text = append(text, fmt.Sprintf("Keeps events %s, which it does not wait for: %d, the oldest since %s", k.Event, k.Count, since))
+	}
 	text = append(text, fmt.Sprintf("Next: %s. %s", e.Action, e.Advice))
 	return result{document: e, rows: rows, legacy: lines(text), usual: "legacy"}
 }

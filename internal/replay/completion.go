@@ -20,7 +20,7 @@ func (s *Session) complete() history.Action {
 	if next := s.following; next != nil {
 		a.Status, a.Payload, a.Version = history.ContinuedAsNew, next.Input, next.Version
 		if !next.DiscardEvents {
-			a.Carry = s.inbox.rest()
+			a.Carry = s.rest()
 		}
 		// Events that came after the code had ended were not the code's to
 		// discard (spec/runtime.md 2.8).

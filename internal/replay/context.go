@@ -90,14 +90,19 @@ func (c *Context) CancelTimer(t *Task) {
 		s.co.leave()
 		return
 	}
+	s.cancel(t)
+	s.co.leave()
+	s.proceed(t)
+}
+
+// cancel ends a timer that has not. The caller has control.
+func (s *Session) cancel(t *Task) {
 	delete(s.open, t.ID)
 	if !s.replaying.Load() {
 		s.canceled = append(s.canceled, t.ID)
 	}
-	s.end(t)
 	t.err = ErrCanceled
-	s.co.leave()
-	s.proceed(t)
+	s.end(t, s.nextPlace())
 }
 
 // emit gives the action the next sequence id. It returns the task that ends

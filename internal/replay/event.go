@@ -1,9 +1,6 @@
 package replay
 
 import (
-	"cmp"
-	"context"
-	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -11,14 +8,12 @@ import (
 	"github.com/perdure/perdure/history"
 )
 
-// inbox matches external events with the code that waits for them, by name
-// ignoring case. Events nobody waits for are kept in order of arrival; of
-// several waiters the newest gets the event (spec/runtime.md 2.6), so that a
-// waiter abandoned in a loop does not swallow the next one.
-type inbox struct {
-	buffered map[string][]arrival
-	waiters  map[string][]*Task
-	arrivals int
+// queue holds the external events of one name, in any letter case, that no look
+// has taken, in order of arrival.
+type queue struct {
+	events  []arrival
+	head    int    // of events; those before it are taken
+	watches *watch // of those that are told of arrivals
 }
 
 type arrival struct {
@@ -26,70 +21,80 @@ type arrival struct {
 	event *history.Event
 }
 
+// len returns how many events can be taken.
+func (q *queue) len() int {
+	if q == nil {
+		return 0
+	}
+	return len(q.events) - q.head
+}
+
+// at returns the event that is taken after n others.
+func (q *queue) at(n int) *arrival { return &q.events[q.head+n] }
+
 func fold(name string) string { return strings.ToLower(name) }
 
-// take removes the oldest buffered event of that name.
-func (in *inbox) take(name string) (*history.Event, bool) {
-	key := fold(name)
-	list := in.buffered[key]
-	if len(list) == 0 {
-		return nil, false
+// queue returns the queue of a folded name.
+func (s *Session) queue(key string) *queue {
+	q := s.queues[key]
+	if q == nil {
+		if s.queues == nil {
+			s.queues = make(map[string]*queue)
+		}
+		q = &queue{}
+		s.queues[key] = q
 	}
-	ev := list[0].event
-	if len(list) == 1 {
-		delete(in.buffered, key)
-	} else {
-		in.buffered[key] = list[1:]
-	}
-	return ev, true
+	return q
 }
 
-func (in *inbox) wait(t *Task) {
-	if in.waiters == nil {
-		in.waiters = make(map[string][]*Task)
-	}
-	key := fold(t.Name)
-	in.waiters[key] = append(in.waiters[key], t)
-}
-
-// leave takes a waiter out that nobody waits for any more.
-func (in *inbox) leave(t *Task) {
-	key := fold(t.Name)
-	in.keep(key, slices.DeleteFunc(in.waiters[key], func(w *Task) bool { return w == t }))
-}
-
-func (in *inbox) keep(key string, waiters []*Task) {
-	if len(waiters) == 0 {
-		delete(in.waiters, key)
+// tidy forgets what is taken of a queue, and the queue if that was all.
+func (s *Session) tidy(key string) {
+	q := s.queues[key]
+	if q == nil || q.len() > 0 {
 		return
 	}
-	in.waiters[key] = waiters
+	q.events, q.head = nil, 0
+	if q.watches == nil {
+		delete(s.queues, key)
+	}
 }
 
-// add returns the waiter that gets ev; without one it buffers ev.
-func (in *inbox) add(ev *history.Event) (*Task, bool) {
+// raise adds an event to its queue and lets the code run if it waits for it.
+func (s *Session) raise(ev *history.Event) {
+	if s.co.ended {
+		s.late = append(s.late, *ev)
+		return
+	}
 	key := fold(ev.Name)
-	if waiters := in.waiters[key]; len(waiters) > 0 {
-		last := len(waiters) - 1
-		t := waiters[last]
-		in.keep(key, waiters[:last])
-		return t, true
+	q, place := s.queue(key), s.nextPlace()
+	if q.head > len(q.events)/2 {
+		q.events = slices.Delete(q.events, 0, q.head)
+		q.head = 0
 	}
-	if in.buffered == nil {
-		in.buffered = make(map[string][]arrival)
+	q.events = append(q.events, arrival{place, ev})
+	for w := q.watches; w != nil; {
+		next := w.next
+		if q.len() >= int(w.need) {
+			w.remove()
+			w.tell()
+		}
+		w = next
 	}
-	in.buffered[key] = append(in.buffered[key], arrival{in.arrivals, ev})
-	in.arrivals++
-	return nil, false
+	s.wake(nil)
+	if n := q.len(); n > 0 && q.at(n-1).place == place {
+		own := *ev // the turn that brought it may be large
+		q.at(n - 1).event = &own
+	}
 }
 
-// rest returns the buffered events in order of arrival.
-func (in *inbox) rest() []history.Event {
+// rest returns the events that no look has taken, in order of arrival over all
+// names.
+func (s *Session) rest() []history.Event {
 	var all []arrival
-	for _, list := range in.buffered {
-		all = append(all, list...)
+	for _, q := range s.queues {
+		all = append(all, q.events[q.head:]...)
 	}
-	slices.SortFunc(all, func(a, b arrival) int { return cmp.Compare(a.place, b.place) })
+	slices.SortFunc(all, func(a, b arrival) int { return a.place - b.place })
 	var events []history.Event
 	for _, a := range all {
 		events = append(events, *a.event)
@@ -97,62 +102,49 @@ func (in *inbox) rest() []history.Event {
 	return events
 }
 
-// WaitForEvent returns a task that ends with the next event of that name which
-// nobody else gets.
-func (c *Context) WaitForEvent(name string) *Task {
+// eventWait is what makes a task a wait for an event.
+type eventWait struct {
+	key      string     // of its queue
+	since    *time.Time // of the turn that made it
+	limit    *Task      // the timer that ends it; nil: none
+	until    time.Time  // when limit is due
+	timedOut bool       // limit ended it
+}
+
+// WaitForEvent returns a task that a look ends with the oldest event of that
+// name in the queue. With a limit it ends without one when that time comes
+// first: see [Task.TimedOut]. It takes nothing by itself.
+func (c *Context) WaitForEvent(name string, limit time.Time) *Task {
 	t := c.NewTask(name)
+	w := &eventWait{key: fold(name), since: c.s.now.Load(), until: limit}
+	if !limit.IsZero() {
+		if w.limit = c.CreateTimer(limit); w.limit.err != nil {
+			return w.limit // there is no such timer
+		}
+	}
 	if err := c.s.co.enter(); err != nil {
 		return c.refused(t, err)
 	}
 	defer c.s.co.leave()
-	if ev, ok := c.s.inbox.take(name); ok {
-		c.s.end(t)
-		t.payload = ev.Payload
-		return t
-	}
-	c.s.inbox.wait(t)
+	t.wait = w
 	return t
 }
 
-// StopWaiting takes t, of [Context.WaitForEvent], out of those that wait.
-func (c *Context) StopWaiting(t *Task) {
-	if c.s.co.enter() != nil {
-		return
-	}
-	defer c.s.co.leave()
-	c.s.inbox.leave(t)
-}
+// TimedOut reports whether a wait has ended without an event.
+func (t *Task) TimedOut() bool { return t.wait != nil && t.wait.timedOut }
 
-// SetDeadline notes that timer, due at until, ends the wait t, of
-// [Context.WaitForEvent]. It is for those who look on; see [Session.Awaits].
-func (c *Context) SetDeadline(t, timer *Task, until time.Time) {
-	if c.s.co.enter() != nil {
-		return
-	}
-	defer c.s.co.leave()
-	t.until, t.timer = until, timer
-}
-
-// Awaits returns the events that the code waits for after w.Past, by name. A
-// session that is new replays it. The session must not be running.
-func (s *Session) Awaits(ctx context.Context, w history.Work) ([]history.Await, error) {
-	if s.turns == 0 && w.PastTurns > 0 {
-		if err := s.replay(ctx, w); err != nil {
-			return nil, err
+// next returns what ends the wait after n earlier events of its queue are taken
+// by others: an event, or, when it is nil, the limit at the returned place. ok is
+// false when nothing ends it yet.
+func (w *eventWait) next(q *queue, n int) (a *arrival, place int, ok bool) {
+	fired := w.limit != nil && w.limit.done && w.limit.err == nil
+	if q.len() > n {
+		if a := q.at(n); !fired || a.place < w.limit.place {
+			return a, a.place, true
 		}
 	}
-	if s.fatal != nil {
-		return nil, errors.New(s.fatal.Message)
+	if fired {
+		return nil, w.limit.place, true
 	}
-	var awaits []history.Await
-	for _, waiters := range s.inbox.waiters {
-		t := waiters[len(waiters)-1] // the one that gets the event
-		await := history.Await{Event: t.Name, Timer: history.NoID}
-		if t.timer != nil {
-			await.Until, await.Timer = t.until, t.timer.ID
-		}
-		awaits = append(awaits, await)
-	}
-	slices.SortFunc(awaits, func(a, b history.Await) int { return cmp.Compare(a.Event, b.Event) })
-	return awaits, nil
+	return nil, 0, false
 }

@@ -61,7 +61,7 @@ var programs = map[string]program{
 		return wait(c, c.CreateTimer(c.Now()))
 	}), plain},
 	"removed": {code(func(c *Context, input string) string {
-		return wait(c, c.WaitForEvent("never"))
+		return wait(c, c.WaitForEvent("never", time.Time{}))
 	}), plain},
 	"renamed-parked": {code(func(c *Context, input string) string {
 		return wait(c, call(c, "Other", input))
@@ -103,21 +103,20 @@ var programs = map[string]program{
 	}), plain},
 	"events": {code(func(c *Context, input string) string {
 		wait(c, call(c, "A", ""))
-		older, newer := c.WaitForEvent("go"), c.WaitForEvent("GO")
-		abandoned := c.WaitForEvent("go")
-		c.StopWaiting(abandoned)
+		older, newer, abandoned := c.WaitForEvent("go", time.Time{}), c.WaitForEvent("GO", time.Time{}), c.WaitForEvent("go", time.Time{})
 		first := wait(c, newer)
-		return first + wait(c, older) + wait(c, c.WaitForEvent("Go"))
+		second := wait(c, c.Any([]*Task{older, abandoned}))
+		return first + second + wait(c, older) + wait(c, c.WaitForEvent("Go", time.Time{}))
 	}), plain},
 	"continue": {code(func(c *Context, input string) string {
 		c.ContinueAsNew(Next{Input: raw("1")})
 		c.ContinueAsNew(Next{Input: raw("2"), Version: "v2"})
-		wait(c, c.WaitForEvent("end"))
+		wait(c, c.WaitForEvent("end", time.Time{}))
 		call(c, "Last", "")
 		return "ignored"
 	}), plain},
 	"continue-discarding": {code(func(c *Context, input string) string {
-		wait(c, c.WaitForEvent("end"))
+		wait(c, c.WaitForEvent("end", time.Time{}))
 		c.ContinueAsNew(Next{DiscardEvents: true})
 		return ""
 	}), plain},

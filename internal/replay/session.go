@@ -50,11 +50,12 @@ type Session struct {
 
 	// The rest belongs to whoever has control.
 	started      bool
-	waiting      *Task           // what the parked code waits for
-	settled      *Task           // what the newest event ended
-	open         map[int32]*Task // tasks of actions that nothing has answered
-	inbox        inbox
-	ends         int
+	parked       parkedLook        // the look in which the code is parked
+	settled      *Task             // what the newest event ended; nil: nothing
+	open         map[int32]*Task   // tasks of actions that nothing has answered
+	queues       map[string]*queue // events that no look has taken, by folded name
+	places       int               // arrivals of events and ends of tasks, in history's order: each has the number that it brought about
+	journal      []ending          // of the look under way
 	guids        int
 	nextID       int32
 	pending      []history.Action // asked for, not recorded; ascending id
@@ -216,17 +217,6 @@ func (s *Session) start(input json.RawMessage) {
 	s.co.start(func() { s.result, s.failure = s.run(c, input) })
 }
 
-func (s *Session) raise(ev *history.Event) {
-	if s.co.ended {
-		s.late = append(s.late, *ev)
-		return
-	}
-	if t, ok := s.inbox.add(ev); ok {
-		t.payload = ev.Payload
-		s.settle(t)
-	}
-}
-
 // answer ends the open task that a completion is about. Completions of tasks
 // that are not open are duplicates, or belong to a timer that was cancelled.
 func (s *Session) answer(ev *history.Event, kind history.ActionKind) {
@@ -245,16 +235,8 @@ func (s *Session) answer(ev *history.Event, kind history.ActionKind) {
 	default:
 		t.payload = ev.Payload
 	}
-	s.settle(t)
-}
-
-// settle ends t and lets the code run if that is of interest to it.
-func (s *Session) settle(t *Task) {
-	s.end(t)
-	if t == s.waiting || len(t.then) > 0 {
-		s.settled = t
-		s.co.resume()
-	}
+	s.end(t, s.nextPlace())
+	s.wake(t)
 }
 
 // checkFatal ends the code if it must not go on.

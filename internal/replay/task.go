@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"runtime"
-	"time"
 
 	"github.com/perdure/perdure/history"
 )
@@ -12,22 +11,25 @@ import (
 // ErrCanceled is how a timer ends that was cancelled.
 var ErrCanceled = errors.New("canceled")
 
-// Task is something the code can wait for. It belongs to the coroutine: what
-// it led to may be read after [Context.Await] returned nil for it, or in a
-// function given to [Context.OnDone].
+// Task is something the code can wait for: what answers an action, a wait for an
+// event ([Context.WaitForEvent]), or a combination of tasks ([Context.Any],
+// [Context.All]). It belongs to the coroutine: what it led to may be read after
+// [Context.Await] returned nil for it, or in a function given to
+// [Context.OnDone].
 type Task struct {
 	ID   int32  // of its action; [history.NoID] when it has none
 	Name string // of the function or the event
 
 	kind    history.ActionKind // of its action; 0 when it has none
 	done    bool
-	order   int // place among the tasks that are done
+	place   int // where it ended, see [Session]
 	payload json.RawMessage
 	failure *history.Failure
 	err     error
 	then    []func()
-	until   time.Time // of a wait for an event, when timer ends it
-	timer   *Task     // nil: none
+	watches *watch       // of those that are told when it ends
+	wait    *eventWait   // nil: it is no wait for an event
+	members *combination // nil: it is no combination
 }
 
 // Payload returns the result.
@@ -39,8 +41,11 @@ func (t *Task) Failure() *history.Failure { return t.failure }
 // Err returns why it ended without history having a part in it, nil if it did.
 func (t *Task) Err() error { return t.err }
 
-// Order returns its place in the order in which tasks ended.
-func (t *Task) Order() int { return t.order }
+// Place returns where in the order of all arrivals and ends it ended.
+func (t *Task) Place() int { return t.place }
+
+// plain reports whether history or a call ends t, and no look.
+func (t *Task) plain() bool { return t.wait == nil && t.members == nil }
 
 // refused returns t, a task that only the caller has, as the answer to a call
 // that may not happen: ended with err, or never ending while the code unwinds.
@@ -51,11 +56,25 @@ func (c *Context) refused(t *Task, err error) *Task {
 	return t
 }
 
-// end notes that t has ended. The caller has control.
-func (s *Session) end(t *Task) {
-	t.done = true
-	t.order = s.ends
-	s.ends++
+// nextPlace numbers what happens next.
+func (s *Session) nextPlace() int {
+	s.places++
+	return s.places
+}
+
+// end notes that t, a plain task, has ended at a place, and tells those who wait
+// for it. The caller has control.
+func (s *Session) end(t *Task, place int) {
+	t.done, t.place = true, place
+	if t == s.parked.task {
+		s.parked.hit = true
+	}
+	for w := t.watches; w != nil; {
+		next := w.next
+		w.remove()
+		w.tell()
+		w = next
+	}
 }
 
 // NewTask returns a task that ends when [Context.Settle] says so.
@@ -68,8 +87,8 @@ func (c *Context) Failed(name string, err error) *Task {
 	return t
 }
 
-// Settle ends a task that has no action: like the task as, or, without one, with
-// err.
+// Settle ends a task of [Context.NewTask]: like the task as, where that ended,
+// or, without one, here with err.
 func (c *Context) Settle(t, as *Task, err error) {
 	s := c.s
 	if problem := s.co.enter(); problem != nil {
@@ -80,10 +99,11 @@ func (c *Context) Settle(t, as *Task, err error) {
 		s.co.leave()
 		return
 	}
-	s.end(t)
-	t.err = err
-	if as != nil {
+	if t.err = err; as != nil {
 		t.ID, t.payload, t.failure, t.err = as.ID, as.payload, as.failure, as.err
+		s.end(t, as.place)
+	} else {
+		s.end(t, s.nextPlace())
 	}
 	s.co.leave()
 	s.proceed(t)
@@ -91,7 +111,7 @@ func (c *Context) Settle(t, as *Task, err error) {
 
 // proceed runs what continues t, on the coroutine.
 func (s *Session) proceed(t *Task) {
-	if s.co.enter() != nil {
+	if t == nil || len(t.then) == 0 || s.co.enter() != nil {
 		return
 	}
 	then := t.then
@@ -102,7 +122,8 @@ func (s *Session) proceed(t *Task) {
 	}
 }
 
-// OnDone calls f on the coroutine when t has ended, at once if it has already.
+// OnDone calls f on the coroutine when t, a plain task, has ended, at once if it
+// has already.
 func (c *Context) OnDone(t *Task, f func()) {
 	if c.s.co.enter() != nil {
 		return
@@ -117,19 +138,25 @@ func (c *Context) OnDone(t *Task, f func()) {
 	}
 }
 
-// Done reports whether t has ended.
+// Done reports whether t has ended. It is a look.
 func (c *Context) Done(t *Task) bool {
-	if c.s.co.enter() != nil {
+	s := c.s
+	if s.co.enter() != nil {
 		return false
 	}
-	defer c.s.co.leave()
-	return t.done
+	defer s.co.leave()
+	if !t.done && !t.plain() && !s.co.own() {
+		s.co.misused.Store(true)
+		return false
+	}
+	return s.look(t)
 }
 
-// Await blocks the code until t has ended. It fails with [ErrForeignGoroutine].
+// Await blocks the code until t has ended. It is a look. It fails with
+// [ErrForeignGoroutine].
 func (c *Context) Await(t *Task) error {
 	s := c.s
-	for checked := false; ; checked = true {
+	for parked := false; ; parked = true {
 		switch err := s.co.enter(); {
 		case err == errInert && s.co.own():
 			if t.done {
@@ -139,18 +166,20 @@ func (c *Context) Await(t *Task) error {
 		case err != nil:
 			return ErrForeignGoroutine
 		}
-		if t.done {
-			s.co.leave()
-			return nil
-		}
-		if !checked && !s.co.own() {
+		if !parked && !t.done && !s.co.own() {
 			s.co.misused.Store(true)
 			s.co.leave()
 			return ErrForeignGoroutine
 		}
-		s.waiting = t
+		if !parked || s.parked.hit {
+			s.unpark()
+			if s.look(t) {
+				s.co.leave()
+				return nil
+			}
+			s.park(t)
+		}
 		s.co.park()
-		s.waiting = nil
 		s.proceed(s.settled)
 	}
 }

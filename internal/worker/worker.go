@@ -90,20 +90,21 @@ func (w *Worker) Orchestrate(ctx context.Context, work history.Work) (history.Ou
 // errRunning answers those who look on while the code runs.
 var errRunning = errors.New("its code runs right now")
 
-// Awaits returns the external events that an instance's code waits for, from
-// its session or else from one that is built for the purpose and dropped. It
+// Awaits returns the external events that an instance's code waits for, and those
+// that are kept though it does not, from its session or else from one that is built
+// for the purpose and dropped. It
 // neither waits for a turn nor keeps one waiting for longer than it reads.
-func (w *Worker) Awaits(ctx context.Context, work history.Work) ([]history.Await, error) {
+func (w *Worker) Awaits(ctx context.Context, work history.Work) ([]history.Await, []history.Kept, error) {
 	fn, ok := w.functions.Orchestrators.Find(work.Instance.Name)
 	if !ok {
-		return nil, unregistered("orchestrator", work.Instance.Name, w.Orchestrators())
+		return nil, nil, unregistered("orchestrator", work.Instance.Name, w.Orchestrators())
 	}
 	w.mu.Lock()
 	p := w.places[work.Instance.Number]
 	w.mu.Unlock()
 	if p != nil {
 		if !p.mu.TryLock() {
-			return nil, errRunning
+			return nil, nil, errRunning
 		}
 		if s := p.session; s != nil && s.ExecutionID() == work.Instance.ExecutionID && s.Turns() == work.PastTurns {
 			defer p.mu.Unlock()
