@@ -18,6 +18,11 @@ type Source struct {
 	TaskHub    string // --task-hub-name
 	Connection string // --connection-string-setting: the name of a setting
 	DataDir    string // --data-dir, relative to Dir
+
+	// FindStore is for what manages an app and is not the app itself: where neither
+	// host.json nor local.settings.json tells the app's folder, the nearest folder from
+	// Dir upwards that has a store is it. Without one the store is in Dir, as for the app.
+	FindStore bool
 }
 
 // Config is a resolved and valid configuration. Nothing changes it after [Load].
@@ -70,7 +75,10 @@ func Load(src Source) (*Config, error) {
 	if err != nil {
 		return nil, &Error{[]Problem{{Source: src.Dir, Text: err.Error()}}}
 	}
-	c.Root = findRoot(dir)
+	root, rooted := findRoot(dir)
+	if c.Root = root; !rooted && src.FindStore {
+		c.Root, _ = ancestor(dir, func(at string) bool { return isDir(filepath.Join(at, defaultDataDir)) })
+	}
 	local := readLocalSettings(filepath.Join(c.Root, localSettingsFile), report)
 	app := newAppSettings(src.Environ, local)
 
@@ -100,20 +108,31 @@ func Load(src Source) (*Config, error) {
 }
 
 // findRoot returns the nearest ancestor of dir with a host.json, else with a
-// local.settings.json, else dir itself.
-func findRoot(dir string) string {
+// local.settings.json; else dir itself, which is not found.
+func findRoot(dir string) (root string, found bool) {
 	for _, name := range []string{hostFile, localSettingsFile} {
-		for at := dir; ; at = filepath.Dir(at) {
-			if info, err := os.Stat(filepath.Join(at, name)); err == nil && !info.IsDir() {
-				return at
-			}
-			if at == filepath.Dir(at) {
-				break
-			}
+		if root, found = ancestor(dir, func(at string) bool { return isFile(filepath.Join(at, name)) }); found {
+			return root, true
 		}
 	}
-	return dir
+	return dir, false
 }
+
+// ancestor returns the nearest of dir and the folders above it that has what is
+// wanted; dir itself if none has.
+func ancestor(dir string, wanted func(string) bool) (string, bool) {
+	for at := dir; ; at = filepath.Dir(at) {
+		if wanted(at) {
+			return at, true
+		}
+		if at == filepath.Dir(at) {
+			return dir, false
+		}
+	}
+}
+
+func isFile(path string) bool { info, err := os.Stat(path); return err == nil && !info.IsDir() }
+func isDir(path string) bool  { info, err := os.Stat(path); return err == nil && info.IsDir() }
 
 // hub resolves the hub's name: flag, override or host.json, default. No site
 // name or other ambient variable changes it.

@@ -11,15 +11,16 @@ import (
 // so that the command line finds the process that holds the store.
 type endpoint struct {
 	URL string `json:"url"`
-	PID int    `json:"pid"` // the same as in the store's lock: else the file is a stale one
-	Key string `json:"key"` // opens everything; another one after each start
+	PID int    `json:"pid"`     // the same as in the store's lock: else the file is a stale one
+	Hub string `json:"taskHub"` // whose functions run there; clients reach the others by the same address
+	Key string `json:"key"`     // opens everything; another one after each start
 }
 
 func endpointPath(dataDir string) string { return filepath.Join(dataDir, "endpoint") }
 
 // writeEndpoint leaves the endpoint; remove takes it away again.
-func writeEndpoint(dataDir, url, key string) (remove func(), err error) {
-	text, err := json.Marshal(endpoint{URL: url, PID: os.Getpid(), Key: key})
+func writeEndpoint(dataDir, url, hub, key string) (remove func(), err error) {
+	text, err := json.Marshal(endpoint{URL: url, PID: os.Getpid(), Hub: hub, Key: key})
 	if err != nil {
 		return nil, err
 	}

@@ -160,7 +160,7 @@ func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config,
 		go func() { served <- server.Serve(listeners[i]) }() // ended by Shutdown or Close, awaited below
 	}
 
-	removeEndpoint, err := writeEndpoint(cfg.DataDir, info.URL, endpointKey)
+	removeEndpoint, err := writeEndpoint(cfg.DataDir, info.URL, info.TaskHub, endpointKey)
 	if err == nil {
 		announce(o, app, cfg, at, info)
 		endWork := startWork(ctx, o, own, info.Client)

@@ -208,7 +208,11 @@ func connect(t *testing.T, dir, hub string, create bool) (*client.Client, func()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return host.Connect(t.Context(), cfg, create, nil)
+	c, err := host.Connect(t.Context(), cfg, create, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	return c.Client, c.Close, nil
 }
 
 func TestConnectWithoutAHost(t *testing.T) {

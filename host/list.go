@@ -13,7 +13,7 @@ import (
 // Hubs returns the names of the hubs in the configured store, sorted. While another
 // process has the store open, that is the configured one only.
 func Hubs(ctx context.Context, cfg *config.Config) ([]string, error) {
-	if !storeExists(cfg.DataDir) {
+	if !StoreExists(cfg) {
 		return nil, nil
 	}
 	db, err := openStore(ctx, cfg.DataDir, slog.New(slog.DiscardHandler))

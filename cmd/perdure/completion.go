@@ -23,7 +23,7 @@ const (
 
 // candidates asks the hub that the options so far name. Whatever goes wrong,
 // there is nothing to offer, and nothing is printed.
-func (t *tool) candidates(ask func(context.Context, *client.Client) []string) ([]string, cobra.ShellCompDirective) {
+func (t *tool) candidates(ask func(context.Context, *hub) []string) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(context.Background(), completionPatience)
 	defer cancel()
 	var found []string
@@ -32,8 +32,8 @@ func (t *tool) candidates(ask func(context.Context, *client.Client) []string) ([
 			func() error { return t.enter(t.scriptRoot) },
 			t.checkAddress,
 			func() error {
-				return t.withClient(ctx, access{}, func(ctx context.Context, c *client.Client) error {
-					found = ask(ctx, c)
+				return t.withClient(ctx, access{}, func(ctx context.Context, h *hub) error {
+					found = ask(ctx, h)
 					return nil
 				})
 			},
@@ -51,8 +51,8 @@ func (t *tool) quietly(do func() error) error {
 
 // completeIDs offers the newest instances whose id begins with what is written.
 func (t *tool) completeIDs(_ *cobra.Command, _ []string, written string) ([]string, cobra.ShellCompDirective) {
-	return t.candidates(func(ctx context.Context, c *client.Client) []string {
-		page, _ := c.List(ctx, client.Query{IDPrefix: written, PageSize: completionLimit, OmitInput: true, OmitOutput: true})
+	return t.candidates(func(ctx context.Context, h *hub) []string {
+		page, _ := h.List(ctx, client.Query{IDPrefix: written, PageSize: completionLimit, OmitInput: true, OmitOutput: true})
 		var ids []string
 		for _, s := range page.Items {
 			ids = append(ids, cobra.CompletionWithDesc(s.ID, fmt.Sprintf("%s %s", s.Name, s.Status)))
@@ -63,8 +63,8 @@ func (t *tool) completeIDs(_ *cobra.Command, _ []string, written string) ([]stri
 
 // completeFunctions offers the orchestrators of the newest instances.
 func (t *tool) completeFunctions(_ *cobra.Command, _ []string, written string) ([]string, cobra.ShellCompDirective) {
-	return t.candidates(func(ctx context.Context, c *client.Client) []string {
-		page, _ := c.List(ctx, client.Query{PageSize: completionLimit, OmitInput: true, OmitOutput: true})
+	return t.candidates(func(ctx context.Context, h *hub) []string {
+		page, _ := h.List(ctx, client.Query{PageSize: completionLimit, OmitInput: true, OmitOutput: true})
 		var names []string
 		for _, s := range page.Items {
 			if strings.HasPrefix(s.Name, written) {
@@ -74,6 +74,28 @@ func (t *tool) completeFunctions(_ *cobra.Command, _ []string, written string) (
 		slices.Sort(names)
 		return slices.Compact(names)
 	})
+}
+
+// completeEvents offers the events that the instance waits for.
+func (t *tool) completeEvents(id *string) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		instance := *id
+		if instance == "" && len(args) > 0 {
+			instance = args[0]
+		}
+		return t.candidates(func(ctx context.Context, h *hub) []string {
+			var names []string
+			if e, err := h.Explain(ctx, instance); err == nil {
+				for _, w := range e.Waits {
+					if w.Kind == "event" {
+						names = append(names, w.Name)
+					}
+				}
+			}
+			slices.Sort(names)
+			return slices.Compact(names)
+		})
+	}
 }
 
 // completeHubs offers the hubs of the store.

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/config"
 	"github.com/perdure/perdure/host"
@@ -22,32 +24,89 @@ type access struct {
 	endless bool // it may take as long as it likes
 }
 
-// withClient resolves the configuration, calls do with a client of the hub, and
-// lets go of the store again.
-func (t *tool) withClient(ctx context.Context, a access, do func(context.Context, *client.Client) error) error {
+// hub is the task hub that a command acts on.
+type hub struct {
+	*client.Client
+	tool *tool
+	name string // empty: a host elsewhere uses its own
+	idle string // why nothing moves; empty: an app runs, or may run where it cannot be seen
+	dir  string // of the store, when that is on this machine
+}
+
+// withClient resolves the configuration, calls do with the hub, and lets go of the
+// store again.
+func (t *tool) withClient(ctx context.Context, a access, do func(context.Context, *hub) error) error {
 	if !a.endless {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, patience)
 		defer cancel()
 	}
 	if t.url != "" {
-		return do(ctx, client.Remote(t.url, client.RemoteOptions{Key: t.key, TaskHub: t.taskHub}))
+		return do(ctx, &hub{Client: client.Remote(t.url, client.RemoteOptions{Key: t.key, TaskHub: t.taskHub}), tool: t, name: t.taskHub})
 	}
 	cfg, err := t.config()
 	if err != nil {
 		return err
 	}
 	t.tell(cfg)
-	c, release, err := host.Connect(ctx, cfg, a.create, slog.New(slog.DiscardHandler))
+	c, err := host.Connect(ctx, cfg, a.create, slog.New(slog.DiscardHandler))
 	if err != nil {
-		return err
+		return t.notHere(cfg, err)
 	}
-	return errors.Join(do(ctx, c), release())
+	h := &hub{Client: c.Client, tool: t, name: cfg.HubName, dir: cfg.DataDir}
+	base, _ := address(c.Client)
+	switch {
+	case c.Served:
+	case base == "":
+		h.idle = "no app runs here"
+	default:
+		h.idle = fmt.Sprintf("the app that runs here has another task hub than %s", h.name)
+	}
+	return errors.Join(do(ctx, h), c.Close())
+}
+
+// notHere adds to an error about a hub that is not there what to do about it.
+func (t *tool) notHere(cfg *config.Config, err error) error {
+	switch {
+	case errors.Is(err, host.ErrNoStore) && cfg.HostFile == "" && t.dataDir == "":
+		return fmt.Errorf("%w or in a folder above; go to the app's folder, name it with --script-root, or its store with --data-dir. The app makes its store when it first runs, and perdure start --create makes one before that", err)
+	case errors.Is(err, host.ErrNoStore):
+		return fmt.Errorf("%w; the app makes it when it first runs, and perdure start --create before that", err)
+	case errors.Is(err, client.ErrHubNotFound):
+		return fmt.Errorf("%w; the app makes it when it first runs, and perdure start --create before that", err)
+	}
+	return err
+}
+
+// later tells a person that what was stored waits for an app, if that is so.
+// The original says nothing of the kind.
+func (h *hub) later(format string, args ...any) {
+	if h.idle == "" || h.tool.coreTools {
+		return
+	}
+	h.tool.warn("%s: %s", h.idle, fmt.Sprintf(format, args...))
+}
+
+// waits tells that what is stored waits for an app, if that is so.
+func (h *hub) waits(what string) { h.later("%s waits in %s", what, h.dir) }
+
+// createOption declares --create.
+func (t *tool) createOption(cmd *cobra.Command) *bool {
+	return cmd.Flags().Bool("create", false, "make the store and the task hub, if they are not there")
+}
+
+// creates is whether a store and a hub that are not there are made: where that was
+// asked for. The original always does.
+func (t *tool) creates(asked bool) (bool, error) {
+	if asked && t.url != "" {
+		return false, usage("--create makes a store on this machine, and goes with no address of a host")
+	}
+	return asked || t.coreTools, nil
 }
 
 func (t *tool) config() (*config.Config, error) {
 	return config.Load(config.Source{
-		Dir: t.dir, Environ: t.environ, TaskHub: t.taskHub, Connection: t.connection, DataDir: t.dataDir,
+		Dir: t.dir, Environ: t.environ, TaskHub: t.taskHub, Connection: t.connection, DataDir: t.dataDir, FindStore: true,
 	})
 }
 
@@ -81,9 +140,14 @@ func (t *tool) checkAddress() error {
 	return nil
 }
 
-// tell prints warnings and, when asked, every setting with its source.
+// tell prints warnings and, when asked, every setting with its source. That there
+// is no host.json is worth a line where there is no store either.
 func (t *tool) tell(cfg *config.Config) {
-	if cfg.HostFile == "" && t.taskHub == "" {
+	if t.told {
+		return
+	}
+	t.told = true
+	if cfg.HostFile == "" && t.taskHub == "" && (t.verbose || t.coreTools || !host.StoreExists(cfg)) {
 		t.warn("no host.json in %s or above: task hub %s is used", cfg.Root, cfg.HubName)
 	}
 	for _, warning := range cfg.Warnings {

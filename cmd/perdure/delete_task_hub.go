@@ -11,25 +11,27 @@ import (
 )
 
 func (t *tool) deleteTaskHub() *cobra.Command {
-	cmd := t.newCommand("delete-task-hub [--yes] [--force]", "Delete a task hub with all of its instances", "perdure delete-task-hub --task-hub-name DevHub --yes")
+	cmd := t.newCommand("delete-task-hub [NAME] [--yes] [--force]", "Delete a task hub with all of its instances", "perdure delete-task-hub --task-hub-name DevHub --yes")
+	t.takesWord(cmd, "task-hub-name", false)
+	cmd.ValidArgsFunction = t.completeHubs
 	var yes, force bool
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	cmd.Flags().BoolVar(&force, "force", false, "also while a host serves it")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		hub, err := t.hubName()
+		name, err := t.hubName()
 		if err != nil {
 			return err
 		}
-		if err := t.confirm(yes, fmt.Sprintf("Delete task hub %s with all of its instances?", hub)); err != nil {
+		if err := t.confirm(yes, fmt.Sprintf("Delete task hub %s with all of its instances?", name)); err != nil {
 			return err
 		}
-		err = t.withClient(cmd.Context(), access{}, func(ctx context.Context, c *client.Client) error {
-			return c.DeleteHub(ctx, client.DeleteHubOptions{Force: force})
+		err = t.withClient(cmd.Context(), access{}, func(ctx context.Context, h *hub) error {
+			return h.DeleteHub(ctx, client.DeleteHubOptions{Force: force})
 		})
 		if err != nil && !errors.Is(err, client.ErrHubNotFound) { // one that never was is deleted
 			return err
 		}
-		return t.show(sentence(fmt.Sprintf("Task hub '%s' successfully deleted", hub), object{{"taskHub", hub}}))
+		return t.show(sentence(fmt.Sprintf("Task hub '%s' successfully deleted", name), object{{"taskHub", name}}))
 	}
 	return cmd
 }

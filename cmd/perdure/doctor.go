@@ -96,13 +96,16 @@ func (t *tool) examineHub(ctx context.Context) ([]finding, error) {
 	}
 	t.verbose = false // all of that is in the findings
 	err := t.quietly(func() error {
-		return t.withClient(ctx, access{}, func(ctx context.Context, c *client.Client) error {
-			if base, _ := address(c); base != "" {
-				note("host", "runs at %s", base)
-			} else {
+		return t.withClient(ctx, access{}, func(ctx context.Context, h *hub) error {
+			switch base, _ := address(h.Client); {
+			case base == "":
 				note("host", "none runs: what is started waits for one")
+			case h.idle != "":
+				note("host", "runs at %s, but %s: what is started waits for another one", base, h.idle)
+			default:
+				note("host", "runs at %s", base)
 			}
-			counts, err := c.Count(ctx, client.Query{})
+			counts, err := h.Count(ctx, client.Query{})
 			if err != nil {
 				return err
 			}

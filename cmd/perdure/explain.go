@@ -14,8 +14,8 @@ func (t *tool) explain() *cobra.Command {
 	cmd := t.newCommand("explain --id ID", "Tell why an instance is where it is, and what would move it", "perdure explain --id order-17")
 	id := t.instanceID(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return t.withClient(cmd.Context(), access{}, func(ctx context.Context, c *client.Client) error {
-			e, err := c.Explain(ctx, *id)
+		return t.withClient(cmd.Context(), access{}, func(ctx context.Context, h *hub) error {
+			e, err := h.Explain(ctx, *id)
 			if err != nil {
 				return named(*id, err)
 			}
@@ -25,9 +25,14 @@ func (t *tool) explain() *cobra.Command {
 	return cmd
 }
 
+// explained is an explanation in one line.
+func explained(e *client.Explanation) string {
+	return fmt.Sprintf("%s is %s. %s", e.Instance, e.Status, e.Summary)
+}
+
 func explanation(e *client.Explanation) result {
 	rows := []row{{"WAITS FOR", "NAME", "SINCE", "DUE", "ATTEMPTS", "PROBLEM"}}
-	text := []string{fmt.Sprintf("%s is %s. %s", e.Instance, e.Status, e.Summary)}
+	text := []string{explained(e)}
 	for _, w := range e.Waits {
 		name, due := w.Name, ""
 		if w.Instance != "" {

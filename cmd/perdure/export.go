@@ -15,8 +15,8 @@ func (t *tool) export() *cobra.Command {
 	cmd := t.newCommand("export --id ID", "Print an instance with its history as JSON, for import", "perdure export --id order-17 >order-17.json")
 	id := t.instanceID(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return t.withClient(cmd.Context(), access{}, func(ctx context.Context, c *client.Client) error {
-			archive, err := c.Export(ctx, *id)
+		return t.withClient(cmd.Context(), access{}, func(ctx context.Context, h *hub) error {
+			archive, err := h.Export(ctx, *id)
 			if err != nil {
 				return named(*id, err)
 			}
@@ -34,6 +34,7 @@ func (t *tool) importArchive() *cobra.Command {
 	cmd.Args = cobra.ArbitraryArgs
 	id := cmd.Flags().StringP("id", "i", "", "id that it gets (default: the one it had)")
 	conflict := conflictOption(cmd)
+	create := t.createOption(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) != 1 || args[0] != "-" && !strings.HasPrefix(args[0], "@") {
 			return syntax("import takes one argument: @FILE, or - for standard input")
@@ -42,14 +43,21 @@ func (t *tool) importArchive() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		makes, err := t.creates(*create)
+		if err != nil {
+			return err
+		}
 		archive, err := t.archive(strings.TrimPrefix(args[0], "@"))
 		if err != nil {
 			return err
 		}
-		return t.withClient(cmd.Context(), access{create: true}, func(ctx context.Context, c *client.Client) error {
-			id, err := c.Import(ctx, archive, client.ImportOptions{ID: *id, Reuse: reuse})
+		return t.withClient(cmd.Context(), access{create: makes}, func(ctx context.Context, h *hub) error {
+			id, err := h.Import(ctx, archive, client.ImportOptions{ID: *id, Reuse: reuse})
 			if err != nil {
 				return err
+			}
+			if !archive.Instance.Status.Terminal() {
+				h.waits("the instance")
 			}
 			return t.show(sentence(fmt.Sprintf("Imported '%s'\nInstance ID: '%s'", archive.Instance.ID, id),
 				object{{"imported", archive.Instance.ID}, {"instanceId", id}}))

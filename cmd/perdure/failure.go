@@ -38,6 +38,9 @@ func isSyntax(err error) bool {
 // errTimedOut is the end of a wait for an instance, which itself goes on.
 var errTimedOut = errors.New("timed out")
 
+// errIdle is a wait for what cannot happen, since no app runs.
+var errIdle = errors.New("it goes on once the app runs")
+
 // errEndedBadly is an instance that ended in another way than was waited for.
 var errEndedBadly = errors.New("did not complete")
 
@@ -49,6 +52,7 @@ var exitCodes = []struct {
 	name string
 }{
 	{errTimedOut, 124, "TimedOut"},
+	{errIdle, 124, "NoApp"},
 	{errEndedBadly, 1, "NotCompleted"},
 	{client.ErrHubNotFound, 3, "HubNotFound"},
 	{client.ErrNotFound, 3, "NotFound"},
@@ -106,6 +110,9 @@ func named(id string, err error) error {
 // printError tells what went wrong, as JSON when results are.
 func (t *tool) printError(err error) {
 	code, name := classify(err)
+	if t.looksOn && name == "Interrupted" {
+		return
+	}
 	var hint string
 	if code == 2 {
 		hint = "see perdure --help"

@@ -9,34 +9,36 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/perdure/perdure/client"
+	"github.com/perdure/perdure/history"
 )
 
 // pause is between two looks of what watches.
 const pause = time.Second
 
 func (t *tool) getHistory() *cobra.Command {
-	cmd := t.newCommand("get-history --id ID [--follow]", "Show the history of an instance", "perdure get-history --id order-17")
+	cmd := t.newCommand("get-history --id ID [--raw] [--follow]", "Show the history of an instance", "perdure get-history --id order-17")
 	id := t.instanceID(cmd)
-	follow := cmd.Flags().Bool("follow", false, "show events as they come, until the instance has ended; a JSON line each unless -o table")
+	raw := cmd.Flags().Bool("raw", false, "every event as it was recorded, frames of turns included (default: what was called and what became of it in one line; -o legacy is always raw)")
+	follow := cmd.Flags().Bool("follow", false, "show events as they come, a line each, until the instance has ended")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *follow {
-			return t.followHistory(cmd.Context(), *id)
+			return t.followHistory(cmd.Context(), *id, *raw)
 		}
-		return t.withClient(cmd.Context(), access{}, func(ctx context.Context, c *client.Client) error {
-			events, err := readHistory(ctx, c, *id, 0)
+		return t.withClient(cmd.Context(), access{}, func(ctx context.Context, h *hub) error {
+			o := client.HistoryOptions{Inputs: true, Outputs: true, Merged: !*raw && t.format("") != "legacy"}
+			events, err := readHistory(ctx, h, *id, o)
 			if err != nil {
 				return t.noHistory(named(*id, err))
 			}
-			return t.show(historyResult(*id, events))
+			return t.show(historyResult(*id, events, o.Merged))
 		})
 	}
 	return cmd
 }
 
-// readHistory returns the events after a position.
-func readHistory(ctx context.Context, c *client.Client, id string, after int64) ([]client.Event, error) {
+func readHistory(ctx context.Context, h *hub, id string, o client.HistoryOptions) ([]client.Event, error) {
 	var events []client.Event
-	for ev, err := range c.History(ctx, id, client.HistoryOptions{Inputs: true, Outputs: true, After: after}) {
+	for ev, err := range h.History(ctx, id, o) {
 		if err != nil {
 			return nil, err
 		}
@@ -60,43 +62,57 @@ func (t *tool) noHistory(err error) error {
 	return err
 }
 
-func historyResult(id string, events []client.Event) result {
-	ours, legacy := eventForm{id: id}, eventForm{id: id, legacy: true}
-	lines, classic, rows := []any{}, []any{}, []row{eventHead}
+func historyResult(id string, events []client.Event, merged bool) result {
+	ours, legacy := eventForm{id: id, merged: merged}, eventForm{id: id, legacy: true}
+	lines, classic, rows := []any{}, []any{}, []row{eventHead(merged)}
 	for i := range events {
-		ev := &events[i].Event
-		lines = append(lines, ours.event(ev))
-		classic = append(classic, legacy.event(ev))
-		rows = append(rows, eventRow(ev))
+		lines = append(lines, ours.event(&events[i]))
+		classic = append(classic, legacy.event(&events[i]))
+		rows = append(rows, eventRow(&events[i], merged))
 	}
 	return result{document: lines, lines: lines, rows: rows, legacy: classic}
 }
 
-// followHistory shows events until the instance has ended.
-func (t *tool) followHistory(ctx context.Context, id string) error {
-	form, err := t.streamFormat("--follow")
-	if err != nil {
+// followHistory shows events until the instance has ended. Where no app runs
+// nothing comes.
+func (t *tool) followHistory(ctx context.Context, id string, raw bool) error {
+	if err := t.checkStream("--follow"); err != nil {
 		return err
 	}
-	return t.withClient(ctx, access{endless: true}, func(ctx context.Context, c *client.Client) error {
+	t.looksOn = true
+	return t.withClient(ctx, access{endless: true}, func(ctx context.Context, h *hub) error {
 		var after int64
+		calls := map[int32]*history.Event{} // what was called, by task
 		for {
-			status, err := t.current(ctx, c, id) // first: what comes later is read again
+			status, err := h.current(ctx, id) // first: what comes later is read again
 			if err != nil {
 				return err
 			}
-			events, err := readHistory(ctx, c, id, after)
+			events, err := readHistory(ctx, h, id, client.HistoryOptions{Inputs: true, Outputs: true, After: after})
 			if err != nil {
 				return named(id, err)
 			}
 			for i := range events {
-				after = events[i].Position
-				if err := t.showEvent(form, id, &events[i]); err != nil {
+				ev := &events[i]
+				after = ev.Position
+				if !raw {
+					if frame(ev.Kind) {
+						continue
+					}
+					if ev.Kind.Scheduling() {
+						calls[ev.ID] = &ev.Event
+					}
+					ev.Scheduled = calls[ev.TaskID]
+				}
+				if err := t.showEvent(id, ev); err != nil {
 					return err
 				}
 			}
-			if status.Terminal() {
+			switch {
+			case status.Terminal():
 				return nil
+			case h.idle != "":
+				return fmt.Errorf("instance %s is %s, and %s: %w", id, status, h.idle, errIdle)
 			}
 			if err := sleep(ctx, pause); err != nil {
 				return err
@@ -105,24 +121,34 @@ func (t *tool) followHistory(ctx context.Context, id string) error {
 	})
 }
 
-func (t *tool) showEvent(format, id string, ev *client.Event) error {
-	if format == "jsonl" {
-		return encode(t.stdout, "", eventForm{id: id}.event(&ev.Event))
+// frame reports whether an event of this kind only frames a turn.
+func frame(k history.Kind) bool {
+	return k == history.OrchestratorStarted || k == history.OrchestratorCompleted
+}
+
+func (t *tool) showEvent(id string, ev *client.Event) error {
+	if t.streamFormat() == "jsonl" {
+		return encode(t.stdout, "", eventForm{id: id}.event(ev))
 	}
-	r := cells(eventRow(&ev.Event))
-	_, err := fmt.Fprintf(t.stdout, "%-28s %-34s %s %s\n", r[0], r[1], r[2], r[3])
+	r := cells(eventRow(ev, false))
+	_, err := fmt.Fprintf(t.stdout, "%-24s %-34s %s %s\n", r[0], r[1], r[2], r[3])
 	return err
 }
 
-// streamFormat is the format of what shows lines as they come.
-func (t *tool) streamFormat(option string) (string, error) {
-	switch {
-	case t.output == "json" || t.output == "legacy":
-		return "", usage("%s goes with --output jsonl or table, since it shows more and more", option)
-	case t.output == "table" || t.output == "" && t.terminal(t.stdout):
-		return "table", nil
+// checkStream refuses formats that show all at once.
+func (t *tool) checkStream(option string) error {
+	if t.output == "json" || t.output == "legacy" {
+		return usage("%s goes with --output jsonl or table, since it shows more and more", option)
 	}
-	return "jsonl", nil
+	return nil
+}
+
+// streamFormat is the format of what shows lines as they come.
+func (t *tool) streamFormat() string {
+	if t.output == "jsonl" || t.output == "" && t.coreTools {
+		return "jsonl"
+	}
+	return "table"
 }
 
 // sleep returns early with the context's error.

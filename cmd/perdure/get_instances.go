@@ -19,6 +19,7 @@ const firstPageToken = "bnVsbA=="
 type listOptions struct {
 	top, limit, token string
 	all, count, watch bool
+	input, output     bool
 }
 
 func (t *tool) getInstances() *cobra.Command {
@@ -32,31 +33,48 @@ func (t *tool) getInstances() *cobra.Command {
 	flags.BoolVar(&o.all, "all", false, "all pages")
 	flags.StringVar(&o.limit, "limit", "", "so many instances, in as many pages as it takes")
 	flags.BoolVar(&o.count, "count", false, "only how many there are, by status")
-	flags.BoolVar(&o.watch, "watch", false, "show the page, and then each instance that changes; a JSON line each unless -o table")
+	flags.BoolVar(&o.watch, "watch", false, "show the page, and then each instance that changes, a line each")
+	flags.BoolVar(&o.input, "show-input", false, "show the inputs (default: tables do not, other formats do)")
+	flags.BoolVar(&o.output, "show-output", false, "show the outputs (default: tables do not, other formats do)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := exclusive(cmd, "all", "limit", "count", "watch"); err != nil {
 			return err
 		}
 		q, limit, err := o.query(filter)
+		v := shown{input: o.input, output: o.output}
+		if t.tellsAll(o.watch) {
+			v.input = v.input || !cmd.Flags().Changed("show-input")
+			v.output = v.output || !cmd.Flags().Changed("show-output")
+		}
+		q.OmitInput, q.OmitOutput = !v.input, !v.output
 		switch {
 		case err != nil:
 			return err
 		case o.watch:
-			return t.watchInstances(cmd.Context(), q)
+			return t.watchInstances(cmd.Context(), q, v)
 		case o.count:
-			return t.withClient(cmd.Context(), access{}, func(ctx context.Context, c *client.Client) error {
-				counts, err := c.Count(ctx, q)
+			return t.withClient(cmd.Context(), access{}, func(ctx context.Context, h *hub) error {
+				counts, err := h.Count(ctx, q)
 				if err != nil {
 					return err
 				}
 				return t.show(countResult(counts))
 			})
 		}
-		return t.withClient(cmd.Context(), access{endless: o.all}, func(ctx context.Context, c *client.Client) error {
-			return t.list(ctx, c, q, limit)
+		return t.withClient(cmd.Context(), access{endless: o.all}, func(ctx context.Context, h *hub) error {
+			return t.list(ctx, h, q, limit, v)
 		})
 	}
 	return cmd
+}
+
+// tellsAll reports whether payloads are shown unless they are asked not to be: in
+// every format but a table, where they would not fit.
+func (t *tool) tellsAll(streams bool) bool {
+	if streams {
+		return t.streamFormat() != "table"
+	}
+	return t.format("") != "table"
 }
 
 // query returns what to ask for, and how many instances to show; 0 is all.
@@ -101,14 +119,14 @@ func number(option, text string, most int) (int, error) {
 // list shows limit instances, all if that is 0. Lines of JSON are shown as
 // they are read; everything else at once, so that what is cut short is not mistaken
 // for the whole.
-func (t *tool) list(ctx context.Context, c *client.Client, q client.Query, limit int) error {
-	form, v := t.format(""), shown{input: true, output: true}
+func (t *tool) list(ctx context.Context, h *hub, q client.Query, limit int, v shown) error {
+	form := t.format("")
 	var found []*client.Status
 	for shown := 0; ; {
 		if limit > 0 {
 			q.PageSize = min(q.PageSize, limit-shown)
 		}
-		page, err := c.List(ctx, q)
+		page, err := h.List(ctx, q)
 		if err != nil {
 			return err
 		}
@@ -127,8 +145,14 @@ func (t *tool) list(ctx context.Context, c *client.Client, q client.Query, limit
 			break
 		}
 	}
+	if form == "table" && !v.output {
+		var err error
+		if v.errors, err = h.errors(ctx, found); err != nil {
+			return err
+		}
+	}
 	if form != "jsonl" {
-		if err := t.showList(found, q.Token); err != nil {
+		if err := t.showList(found, q.Token, v); err != nil {
 			return err
 		}
 	}
@@ -138,14 +162,10 @@ func (t *tool) list(ctx context.Context, c *client.Client, q client.Query, limit
 	return nil
 }
 
-func (t *tool) showList(found []*client.Status, token string) error {
-	v := shown{input: true, output: true}
-	records, rows, classic := []any{}, []row{}, []any{}
-	head, _ := tableRow(&client.Status{}, shown{})
-	rows = append(rows, head)
+func (t *tool) showList(found []*client.Status, token string, v shown) error {
+	records, rows, classic := []any{}, []row{tableHead(v)}, []any{}
 	for _, s := range found {
-		_, values := tableRow(s, shown{})
-		records, rows, classic = append(records, newRecord(s, v)), append(rows, values), append(classic, newLegacy(s, v))
+		records, rows, classic = append(records, newRecord(s, v)), append(rows, tableRow(s, v)), append(classic, newLegacy(s, v))
 	}
 	r := result{document: object{{"instances", records}, {"continuationToken", token}}, rows: rows, legacy: classic}
 	err := t.show(r)
@@ -168,16 +188,16 @@ func countResult(counts client.Counts) result {
 }
 
 // watchInstances shows a page, and from then on every instance of it that is new
-// or has changed, until it is interrupted.
-func (t *tool) watchInstances(ctx context.Context, q client.Query) error {
-	form, err := t.streamFormat("--watch")
-	if err != nil {
+// or has changed, until it is interrupted. Where no app runs nothing changes.
+func (t *tool) watchInstances(ctx context.Context, q client.Query, v shown) error {
+	if err := t.checkStream("--watch"); err != nil {
 		return err
 	}
-	return t.withClient(ctx, access{endless: true}, func(ctx context.Context, c *client.Client) error {
+	t.looksOn = true
+	return t.withClient(ctx, access{endless: true}, func(ctx context.Context, h *hub) error {
 		known := map[string]string{} // what was shown of each instance
 		for {
-			page, err := c.List(ctx, q)
+			page, err := h.List(ctx, q)
 			if err != nil {
 				return err
 			}
@@ -188,9 +208,12 @@ func (t *tool) watchInstances(ctx context.Context, q client.Query) error {
 					continue
 				}
 				known[s.ID] = state
-				if err := t.showChange(form, s); err != nil {
+				if err := t.showChange(s, v); err != nil {
 					return err
 				}
+			}
+			if h.idle != "" {
+				return fmt.Errorf("%s, so nothing changes: %w", h.idle, errIdle)
 			}
 			if err := sleep(ctx, pause); err != nil {
 				return err
@@ -199,11 +222,11 @@ func (t *tool) watchInstances(ctx context.Context, q client.Query) error {
 	})
 }
 
-func (t *tool) showChange(format string, s *client.Status) error {
-	v := shown{input: true, output: true}
-	if format == "jsonl" {
+func (t *tool) showChange(s *client.Status, v shown) error {
+	if t.streamFormat() == "jsonl" {
 		return encode(t.stdout, "", newRecord(s, v))
 	}
-	_, err := fmt.Fprintf(t.stdout, "%s  %-10s %s  %s\n", second(s.UpdatedAt), s.Status, cells([]string{s.ID})[0], cells([]string{s.Name})[0])
+	r := cells(row{s.ID, s.Name})
+	_, err := fmt.Fprintf(t.stdout, "%s  %s %s  %s\n", second(s.UpdatedAt), t.paint(fmt.Sprintf("%-10s", s.Status)), r[0], r[1])
 	return err
 }

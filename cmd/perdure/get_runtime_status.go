@@ -18,10 +18,15 @@ func (t *tool) getRuntimeStatus() *cobra.Command {
 	cmd.Flags().BoolVar(&v.input, "show-input", false, "show the input")
 	cmd.Flags().BoolVar(&v.output, "show-output", false, "show the output")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return t.withClient(cmd.Context(), access{}, func(ctx context.Context, c *client.Client) error {
-			status, err := c.GetStatus(ctx, *id, client.GetOptions{OmitInput: !v.input, OmitOutput: !v.output})
+		return t.withClient(cmd.Context(), access{}, func(ctx context.Context, h *hub) error {
+			status, err := h.GetStatus(ctx, *id, client.GetOptions{OmitInput: !v.input, OmitOutput: !v.output})
 			if err != nil {
 				return t.notFound(named(*id, err))
+			}
+			if t.format("") == "table" && !v.output {
+				if v.errors, err = h.errors(ctx, []*client.Status{status}); err != nil {
+					return err
+				}
 			}
 			return t.show(instance(status, v))
 		})

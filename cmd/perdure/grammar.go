@@ -1,7 +1,7 @@
 package main
 
 import (
-	"maps"
+	"cmp"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -33,6 +33,7 @@ var options = map[string]kind{
 
 	"--created-after": text, "--created-before": text, "--runtime-status": list, "--id-prefix": text,
 	"--top": text, "--limit": text, "--all": boolean, "--continuation-token": text, "--count": boolean,
+	"--raw": boolean, "--create": boolean,
 	"--older-than": text,
 
 	"--wait": boolean, "--no-wait": boolean, "--timeout": text, "--for": text,
@@ -44,15 +45,24 @@ var options = map[string]kind{
 	"--connection-string-setting": text,
 	"--data-dir":                  text,
 	"--url":                       text, "--key": text,
-	"--output": text, "-o": text, "--no-headers": boolean,
+	"--output": text, "-o": text, "--no-headers": boolean, "--color": text,
 	"--script-root": text, "--prefix": text,
 	"--compat":  text,
 	"--verbose": boolean,
 }
 
+// longNames are the options with two names.
+var longNames = map[string]string{
+	"-n": "--function-name", "-i": "--id", "-y": "--yes", "-t": "--task-hub-name", "-o": "--output", "--prefix": "--script-root",
+}
+
+// several are the options that may be repeated: all of their values count.
+var several = []string{"--tag", "--runtime-status"}
+
 // globals are options that act before any command.
 type globals struct {
-	dir string // --script-root or --prefix; the first one counts
+	dir   string // --script-root or --prefix; the first one counts
+	twice string // an option that is given twice though only one of its values can count; empty: none
 }
 
 // normalize turns an inherited command line into one for the flag library:
@@ -61,6 +71,7 @@ type globals struct {
 func normalize(args []string) ([]string, globals, error) {
 	var out, words []string
 	var g globals
+	given := map[string]bool{}
 	if len(args) > 0 && strings.HasPrefix(args[0], "__complete") {
 		return completionWords(args), g, nil
 	}
@@ -78,13 +89,18 @@ func normalize(args []string) ([]string, globals, error) {
 			words = append(words, arg)
 			continue
 		}
-		name, value, given := splitOption(arg)
+		name, value, joined := splitOption(arg)
 		kind, known := options[name]
 		if !known || name == "--version" && !starts(words) {
 			out = append(out, arg)
 			continue
 		}
-		if !given {
+		if long := cmp.Or(longNames[name], name); given[long] && !slices.Contains(several, long) {
+			g.twice = cmp.Or(g.twice, long)
+		} else {
+			given[long] = true
+		}
+		if !joined {
 			var err error
 			if value, i, err = nextValue(args, i, name, kind); err != nil {
 				return nil, g, err
@@ -148,7 +164,7 @@ func completionWords(args []string) []string {
 // starts reports whether the command is start-new.
 func starts(words []string) bool {
 	words = commandWords(words)
-	return len(words) > 0 && words[0] == "start-new"
+	return len(words) > 0 && (words[0] == "start-new" || slices.Contains(shortNames["start-new"], words[0]))
 }
 
 func isOption(arg string) bool { return len(arg) > 1 && arg[0] == '-' }
@@ -177,7 +193,7 @@ func nextValue(args []string, i int, name string, kind kind) (string, int, error
 		next = args[i+1]
 	}
 	switch {
-	case kind == boolean && (!exists || isOption(next)):
+	case kind == boolean && (!exists || isOption(next) || looksLikeName(args, next)):
 		return "true", i, nil
 	case kind == boolean:
 		return next, i + 1, nil
@@ -197,7 +213,19 @@ func nextValue(args []string, i int, name string, kind kind) (string, int, error
 	return next, i + 1, nil
 }
 
-// longOptions are the options by their long names, sorted.
-func longOptions() []string {
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(options)), func(name string) bool { return !strings.HasPrefix(name, "--") })
+// looksLikeName reports whether the word after a boolean option is no value of it
+// but the id or name that the command is about, as in "purge-history --dry-run
+// order-17": it does not look like a boolean, and nothing else says the id or name.
+func looksLikeName(args []string, word string) bool {
+	switch strings.ToLower(word) {
+	case "true", "false", "yes", "no", "on", "off", "0", "1", "":
+		return false
+	}
+	for _, arg := range args {
+		switch name, _, _ := splitOption(arg); name {
+		case "--id", "-i", "--function-name", "-n":
+			return false
+		}
+	}
+	return true
 }

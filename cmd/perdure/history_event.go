@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"slices"
+	"time"
 
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/history"
@@ -12,17 +14,29 @@ import (
 type eventForm struct {
 	id     string // of the instance
 	legacy bool
+	merged bool // a completion tells what it completes
 }
 
 // event is one event as get-history shows it: the type's own members, then what
-// every event has (spec/cli.md 3.2).
-func (f eventForm) event(ev *history.Event) object {
+// every event has (spec/cli.md 3.2). A merged one has neither ids nor frames.
+func (f eventForm) event(e *client.Event) object {
 	var o object
+	ev := &e.Event
 	if members, ok := eventMembers[ev.Kind]; ok {
 		o = members(f, ev)
 	}
+	if f.merged {
+		o = slices.DeleteFunc(o, func(m member) bool { return slices.Contains(unmerged, m.key) })
+		if s := e.Scheduled; s != nil {
+			o = append(object{{"Name", s.Name}, {"Input", f.payload(s.Payload)}, {"ScheduledTime", instant(s.At)}}, o...)
+		}
+		return o.with("EventType", ev.Kind.String()).with("Timestamp", instant(ev.At))
+	}
 	return o.with("EventType", ev.Kind.String()).with("EventId", ev.ID).with("IsPlayed", false).with("Timestamp", instant(ev.At))
 }
+
+// unmerged are the members that a merged history does not know.
+var unmerged = []string{"TaskScheduledId", "TimerId", "OrchestrationInstance", "ParentInstance", "Version", "Tags"}
 
 // eventMembers are the members of each kind of event. Kinds without any are not
 // in it.
@@ -116,16 +130,33 @@ func (f eventForm) status(status client.RuntimeStatus) any {
 	return status
 }
 
-// eventRow is an event in a table.
-func eventRow(ev *history.Event) row {
-	detail := string(ev.Payload)
+// eventRow is an event in a table; a merged one tells how long what it completes
+// has taken.
+func eventRow(e *client.Event, merged bool) row {
+	ev := &e.Event
+	detail, name, took := string(ev.Payload), ev.Name, ""
 	switch {
 	case ev.Failure != nil:
 		detail = ev.Failure.String()
 	case !ev.FireAt.IsZero():
-		detail = second(ev.FireAt)
+		detail = moment(ev.FireAt)
 	}
-	return row{instant(ev.At), ev.Kind.String(), ev.Name, detail}
+	if e.Scheduled != nil {
+		name = e.Scheduled.Name
+		took = max(0, ev.At.Sub(e.Scheduled.At)).Round(time.Millisecond).String()
+	}
+	if !merged {
+		return row{moment(ev.At), ev.Kind.String(), name, detail}
+	}
+	return row{moment(ev.At), ev.Kind.String(), name, took, detail}
 }
 
-var eventHead = row{"TIMESTAMP", "EVENT", "NAME", "DETAIL"}
+func eventHead(merged bool) row {
+	if !merged {
+		return row{"TIMESTAMP", "EVENT", "NAME", "DETAIL"}
+	}
+	return row{"TIMESTAMP", "EVENT", "NAME", "TOOK", "DETAIL"}
+}
+
+// moment is UTC to the millisecond.
+func moment(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z") }

@@ -19,6 +19,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 func main() {
@@ -49,7 +50,10 @@ type tool struct {
 	url, key   string
 	output     string
 	noHeaders  bool
+	color      string
 	verbose    bool
+	told       bool // the settings and warnings, once
+	looksOn    bool // the command only looks on, until Ctrl-C: nothing is to be said then
 	coreTools  bool // answer as the original does
 	compat     string
 }
@@ -75,9 +79,12 @@ func (t *tool) execute(ctx context.Context, root *cobra.Command, args []string) 
 	if err != nil {
 		return err
 	}
-	if t.coreTools {
+	switch {
+	case t.coreTools:
 		args = unquote(args)
 		forgive(root)
+	case globals.twice != "":
+		return syntax("%s is given twice", globals.twice)
 	}
 	root.SetArgs(args)
 	if err := t.enter(globals.dir); err != nil {
@@ -167,7 +174,7 @@ func (t *tool) command() *cobra.Command {
 	root.SetCompletionCommandGroupID("more")
 	addGroup(root, "classic", t.startNew(), t.getRuntimeStatus(), t.getHistory(), t.getInstances(), t.raiseEvent(),
 		t.terminate(), t.rewind(), t.purgeHistory(), t.deleteTaskHub())
-	addGroup(root, "more", t.wait(), t.suspend(), t.resume(), t.restart(), t.explain(), t.export(), t.importArchive(), t.doctor())
+	addGroup(root, "more", t.wait(), t.suspend(), t.resume(), t.restart(), t.explain(), t.export(), t.importArchive(), t.doctor(), t.versionCommand())
 	return root
 }
 
@@ -186,46 +193,69 @@ func (t *tool) commonFlags(root *cobra.Command) {
 	flags.StringVar(&t.dataDir, "data-dir", "", "folder of the store (default: .perdure beside host.json)")
 	flags.StringVar(&t.url, "url", "", "address of a host, instead of a folder (default: PERDURE_URL)")
 	flags.StringVar(&t.key, "key", "", "key of that host (default: PERDURE_KEY, which other users of the machine cannot see)")
-	flags.StringVarP(&t.output, "output", "o", "", "json, jsonl, table or legacy (default: table on a terminal, else legacy)")
+	flags.StringVarP(&t.output, "output", "o", "", "json, jsonl, table or legacy, which is that of func durable (default: table, or a sentence)")
 	flags.BoolVar(&t.noHeaders, "no-headers", false, "tables without the first line")
+	flags.StringVar(&t.color, "color", "", "auto, always or never: statuses of tables in color (default: on a terminal, unless NO_COLOR is set)")
 	flags.BoolVar(&t.verbose, "verbose", false, "tell where each setting comes from")
 	// Read in front of cobra, see normalize and readCompat; here for help and completion.
 	flags.StringVar(&t.scriptRoot, "script-root", "", "directory to work in")
 	flags.StringVar(&t.scriptRoot, "prefix", "", "the same as --script-root")
 	flags.StringVar(&t.compat, "compat", "", "core-tools: exit codes, streams and leniency of func durable (default: PERDURE_COMPAT)")
 	root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
+	root.RegisterFlagCompletionFunc("color", cobra.FixedCompletions(colorModes, cobra.ShellCompDirectiveNoFileComp))
 	root.RegisterFlagCompletionFunc("compat", cobra.FixedCompletions([]string{coreTools, "none"}, cobra.ShellCompDirectiveNoFileComp))
 	root.RegisterFlagCompletionFunc("task-hub-name", t.completeHubs)
 }
 
 // check refuses common options that make no sense, before anything is done.
 func (t *tool) check() error {
-	if err := t.checkFormat(); err != nil {
-		return err
-	}
-	return t.checkAddress()
+	return firstError(t.checkFormat, t.checkColor, t.checkAddress)
+}
+
+// shortNames are other names of commands.
+var shortNames = map[string][]string{
+	"start-new": {"start"}, "get-runtime-status": {"show", "status"}, "get-history": {"history"}, "get-instances": {"list", "ls"},
+	"raise-event": {"send", "raise"}, "purge-history": {"purge", "rm"}, "delete-task-hub": {"delete-hub"},
 }
 
 // newCommand is a command without arguments.
 func (t *tool) newCommand(use, short, example string) *cobra.Command {
-	return &cobra.Command{Use: use, Short: short, Example: "  " + example, Args: t.noArguments}
+	name, _, _ := strings.Cut(use, " ")
+	return &cobra.Command{Use: use, Short: short, Example: "  " + example, Aliases: shortNames[name], Args: t.noArguments}
 }
 
 // instanceID declares --id, which may also be the command's only word.
 func (t *tool) instanceID(cmd *cobra.Command) *string {
 	id := cmd.Flags().StringP("id", "i", "", "id of the instance (required)")
-	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		switch {
-		case *id == "" && len(args) > 0 && !t.coreTools:
-			*id, args = args[0], args[1:]
-		case *id == "":
-			return syntax("--id is required")
-		}
-		return t.noArguments(cmd, args)
-	}
+	t.takesWord(cmd, "id", true)
 	cmd.RegisterFlagCompletionFunc("id", t.completeIDs)
 	cmd.ValidArgsFunction = t.completeIDs
 	return id
+}
+
+// takesWord lets the value of an option be the command's only word. The original
+// ignores words.
+func (t *tool) takesWord(cmd *cobra.Command, option string, required bool) {
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if !cmd.Flags().Changed(option) && len(args) > 0 && !t.coreTools {
+			if args[0] == "" {
+				return syntax("%s is empty", spokenNames[option])
+			}
+			if err := cmd.Flags().Set(option, args[0]); err != nil {
+				return err
+			}
+			args = args[1:]
+		}
+		if required && !cmd.Flags().Changed(option) {
+			return syntax("--%s is required", option)
+		}
+		return t.noArguments(cmd, args)
+	}
+}
+
+// spokenNames are the things that may be a command's only word, by their options.
+var spokenNames = map[string]string{
+	"id": "the id", "function-name": "the name of the orchestrator", "task-hub-name": "the name of the task hub",
 }
 
 // noArguments refuses words that are no option's.
@@ -236,7 +266,7 @@ func (t *tool) noArguments(cmd *cobra.Command, args []string) error {
 	case !cmd.HasParent():
 		var names []string
 		for _, known := range cmd.Commands() {
-			names = append(names, known.Name())
+			names = append(append(names, known.Name()), known.Aliases...)
 		}
 		return syntax("%q is not a command%s", args[0], didYouMean(args[0], names))
 	case t.coreTools:
@@ -260,11 +290,13 @@ func exclusive(cmd *cobra.Command, names ...string) error {
 	return nil
 }
 
-// flagError names the option that was probably meant.
-func flagError(_ *cobra.Command, err error) error {
+// flagError names the option that was probably meant: one of those of the command.
+func flagError(cmd *cobra.Command, err error) error {
 	word, found := strings.CutPrefix(err.Error(), "unknown flag: ")
 	if !found {
 		return syntax("%w", err)
 	}
-	return syntax("%w%s", err, didYouMean(word, longOptions()))
+	var names []string
+	cmd.Flags().VisitAll(func(flag *pflag.Flag) { names = append(names, "--"+flag.Name) })
+	return syntax("%w%s", err, didYouMean(word, names))
 }

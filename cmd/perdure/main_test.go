@@ -132,7 +132,7 @@ func walkCommand(ts *testscript.TestScript, _ bool, args []string) {
 	var found []string
 	token := "bnVsbA=="
 	for token != "" {
-		ts.Check(ts.Exec("perdure", "get-instances", "--top", args[0], "--continuation-token", token))
+		ts.Check(ts.Exec("perdure", "get-instances", "--top", args[0], "--continuation-token", token, "-o", "legacy"))
 		page := ts.ReadFile("stdout")
 		for _, m := range id.FindAllStringSubmatch(page, -1) {
 			found = append(found, m[1])
@@ -162,7 +162,7 @@ func boundsCommand(ts *testscript.TestScript, _ bool, args []string) {
 		for option, offset := range map[string]time.Duration{"--created-after": time.Microsecond, "--created-before": -time.Microsecond} {
 			beyond := at.Add(offset).In(zone).Format("2006-01-02T15:04:05.9999999Z07:00")
 			for want, bound := range map[int]string{1: exact, 0: beyond} {
-				ts.Check(ts.Exec("perdure", "get-instances", "--function-name", status.Name, "--id-prefix", status.ID, option, bound))
+				ts.Check(ts.Exec("perdure", "get-instances", "--function-name", status.Name, "--id-prefix", status.ID, option, bound, "-o", "legacy"))
 				if got := strings.Count(ts.ReadFile("stdout"), `"InstanceId"`); got != want {
 					ts.Fatalf("%s %s finds %d instances created at %s, want %d", option, bound, got, exact, want)
 				}

@@ -2,19 +2,31 @@ package main
 
 import "strings"
 
-// didYouMean names the candidate that word is probably a slip of, as the end of
-// a message; empty when none is close.
+// didYouMean names the candidate that word is probably a slip of, else those that it is
+// the beginning of, as the end of a message; empty when there are none.
 func didYouMean(word string, candidates []string) string {
+	word = strings.ToLower(word)
 	best, least := "", max(2, len(word)/3)+1
+	if len(word) < 4 {
+		least = 2
+	}
+	var longer []string
 	for _, candidate := range candidates {
-		if d := distance(strings.ToLower(word), strings.ToLower(candidate)); d < least {
+		lower := strings.ToLower(candidate)
+		if d := distance(word, lower); d < least && lower != word {
 			best, least = candidate, d
 		}
+		if len(word) > 1 && strings.HasPrefix(lower, word) && lower != word {
+			longer = append(longer, candidate)
+		}
 	}
-	if best == "" {
-		return ""
+	switch {
+	case best != "":
+		return "; did you mean " + best + "?"
+	case len(longer) > 0:
+		return "; did you mean " + strings.Join(longer, " or ") + "?"
 	}
-	return "; did you mean " + best + "?"
+	return ""
 }
 
 // distance counts the letters to insert, drop or replace to turn a into b.

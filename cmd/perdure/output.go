@@ -4,9 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
-	"text/tabwriter"
 	"unicode"
+	"unicode/utf8"
 )
 
 // formats are the values of --output.
@@ -18,7 +19,7 @@ type result struct {
 	lines    []any  // jsonl: a line each; nil: the document in one line
 	rows     []row  // table; the first one is the head
 	legacy   any    // a string is printed as it is, anything else as JSON; nil: the document
-	usual    string // format when none is asked for; empty: a table for people, else legacy
+	usual    string // format when none is asked for; empty: a table
 }
 
 // row is a line of a table.
@@ -44,10 +45,10 @@ func (t *tool) format(usual string) string {
 		return t.output
 	case usual != "":
 		return usual
-	case t.terminal(t.stdout) && !t.coreTools:
-		return "table"
+	case t.coreTools:
+		return "legacy"
 	}
-	return "legacy"
+	return "table"
 }
 
 // show prints r on stdout.
@@ -154,24 +155,38 @@ func encode(w io.Writer, indent string, v any) error {
 
 // writeTable aligns the columns; no line ends in blanks.
 func (t *tool) writeTable(rows []row) error {
+	status := slices.Index(rows[0], "STATUS")
 	if t.noHeaders {
 		rows = rows[1:]
 	}
-	var b strings.Builder
-	tab := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
+	var widths []int
+	for i, r := range rows {
+		rows[i] = cells(r)
+		for j, cell := range rows[i] {
+			if j == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[j] = max(widths[j], utf8.RuneCountInString(cell))
+		}
+	}
 	for _, r := range rows {
-		fmt.Fprintln(tab, strings.Join(cells(r), "\t"))
-	}
-	if err := tab.Flush(); err != nil {
-		return err
-	}
-	for line := range strings.Lines(b.String()) {
-		if _, err := fmt.Fprintln(t.stdout, strings.TrimRight(line, " \n")); err != nil {
+		line := ""
+		for j, cell := range r {
+			text := cell
+			if j == status {
+				text = t.paint(cell)
+			}
+			line += text + strings.Repeat(" ", widths[j]-utf8.RuneCountInString(cell)+columnGap)
+		}
+		if _, err := fmt.Fprintln(t.stdout, strings.TrimRight(line, " ")); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// columnGap is between two columns of a table.
+const columnGap = 2
 
 // lines are a text of several lines.
 func lines(text []string) string { return strings.Join(cells(text), "\n") + "\n" }

@@ -3,13 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/history"
 )
 
 // purgeOptions are those of purge-history besides its filter.
@@ -20,7 +21,7 @@ type purgeOptions struct {
 }
 
 func (t *tool) purgeHistory() *cobra.Command {
-	cmd := t.newCommand("purge-history [--runtime-status STATUS ...] [--created-before TIME] [--dry-run] [--yes]",
+	cmd := t.newCommand("purge-history [ID | --runtime-status STATUS ... --created-before TIME] [--dry-run] [--yes]",
 		"Remove instances that have ended, with their histories",
 		"perdure purge-history --created-before 2024-11-14T19:35:00Z --runtime-status failed --yes")
 	filter := t.filterOptions(cmd)
@@ -32,7 +33,9 @@ func (t *tool) purgeHistory() *cobra.Command {
 	flags.StringVar(&o.olderThan.text, "older-than", "", "only instances that ended so long ago, such as 30d")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "only count")
 	flags.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
+	t.takesWord(cmd, "id", false)
 	cmd.RegisterFlagCompletionFunc("id", t.completeIDs)
+	cmd.ValidArgsFunction = t.completeIDs
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if o.id != "" {
 			return t.purgeOne(cmd, &o)
@@ -72,35 +75,90 @@ func (t *tool) purgeBy(ctx context.Context, f filter, o *purgeOptions) error {
 	if !o.dryRun && !t.coreTools && !o.yes && !t.terminal(t.stdin) {
 		return t.confirm(false, "") // refuses, before anything is looked at
 	}
-	return t.withClient(ctx, access{endless: true}, func(ctx context.Context, c *client.Client) error {
-		total := 0
-		if ask := !o.dryRun && !o.yes && !t.coreTools; ask || !o.dryRun && t.terminal(t.stderr) {
+	total := 0
+	if ask := !o.dryRun && !o.yes && !t.coreTools; ask || !o.dryRun && t.terminal(t.stderr) {
+		hubName := ""
+		err := t.withClient(ctx, access{endless: true}, func(ctx context.Context, h *hub) error {
 			preview := asked
 			preview.DryRun = true
-			plan, err := c.PurgeBy(ctx, preview)
-			if err != nil {
-				return err
-			}
-			total = plan.Deleted
-			if err := t.confirm(o.yes, fmt.Sprintf("Purge %d instances?", total)); err != nil {
-				return err
-			}
+			plan, err := h.PurgeBy(ctx, preview)
+			total, hubName = plan.Deleted, h.called()
+			return err
+		})
+		if err != nil {
+			return err
 		}
+		// Nobody else can use a store that is held open while a person thinks.
+		if err := t.confirm(o.yes, fmt.Sprintf("Purge %s of %s that %s?", counted(total), hubName, f.said(age))); err != nil {
+			return err
+		}
+	}
+	return t.withClient(ctx, access{endless: true}, func(ctx context.Context, h *hub) error {
 		bar := t.progress(total)
 		asked.Progress = bar.show
-		done, err := c.PurgeBy(ctx, asked)
+		done, err := h.PurgeBy(ctx, asked)
 		bar.end()
 		if err != nil {
 			if done.Deleted > 0 {
-				t.warn("until then %d instances were deleted", done.Deleted)
+				t.warn("until then %s were deleted", counted(done.Deleted))
 			}
 			return err
 		}
 		if !done.Complete {
 			t.warn("there is more to purge: run the same command again")
 		}
-		return t.show(purged(purgedHead(f), done, o.dryRun))
+		head := fmt.Sprintf("Purged orchestration history of the instances of %s that %s", h.called(), f.said(age))
+		if t.format("") == "legacy" {
+			head = purgedHead(f)
+		}
+		return t.show(purged(head, done, o.dryRun))
 	})
+}
+
+// called is the hub's name as one says it.
+func (h *hub) called() string {
+	if h.name == "" {
+		return "the host's task hub"
+	}
+	return "task hub " + h.name
+}
+
+func counted(n int) string {
+	if n == 1 {
+		return "1 instance"
+	}
+	return fmt.Sprintf("%d instances", n)
+}
+
+// said is what a filter asks for, as one says it of instances.
+func (f *filter) said(age time.Duration) string {
+	parts := []string{"have ended"}
+	say := func(format string, args ...any) { parts = append(parts, fmt.Sprintf(format, args...)) }
+	if len(f.statuses) > 0 {
+		parts[0] = "are " + strings.ReplaceAll(joined(f.statuses), ",", " or ")
+	}
+	if f.from != nil {
+		say("were created at %s or later", instant(*f.from))
+	}
+	if f.to != nil {
+		say("were created at %s or earlier", instant(*f.to))
+	}
+	if age > 0 {
+		say("ended more than %s ago", age)
+	}
+	if f.prefix != "" {
+		say("have an id that begins with %q", f.prefix)
+	}
+	if f.name != "" {
+		say("are of orchestrator %s", f.name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.tags)) {
+		say("have tag %s=%s", name, f.tags[name])
+	}
+	if last := len(parts) - 1; last > 0 {
+		return strings.Join(parts[:last], ", ") + " and " + parts[last]
+	}
+	return parts[0]
 }
 
 // onlyEnded drops the statuses of live instances, which are never purged by a
@@ -167,16 +225,20 @@ func (t *tool) purgeOne(cmd *cobra.Command, o *purgeOptions) error {
 		return usage("--dry-run counts one instance, not those that --recursive adds")
 	}
 	if !o.dryRun {
-		if err := t.confirm(o.yes, fmt.Sprintf("Purge instance %s?", o.id)); err != nil {
+		hubName := "the host's task hub"
+		if name, err := t.hubName(); err == nil {
+			hubName = "task hub " + name
+		}
+		if err := t.confirm(o.yes, fmt.Sprintf("Purge instance %s of %s?", o.id, hubName)); err != nil {
 			return err
 		}
 	}
-	return t.withClient(cmd.Context(), access{}, func(ctx context.Context, c *client.Client) error {
+	return t.withClient(cmd.Context(), access{}, func(ctx context.Context, h *hub) error {
 		do := t.purgeInstance
 		if o.dryRun {
 			do = t.previewPurge
 		}
-		done, err := do(ctx, c, o)
+		done, err := do(ctx, h, o)
 		if err != nil {
 			return named(o.id, err)
 		}
@@ -184,26 +246,26 @@ func (t *tool) purgeOne(cmd *cobra.Command, o *purgeOptions) error {
 	})
 }
 
-func (t *tool) purgeInstance(ctx context.Context, c *client.Client, o *purgeOptions) (client.PurgeResult, error) {
-	return c.Purge(ctx, o.id, client.PurgeOptions{Force: o.force, Recursive: o.recursive, MustExist: true})
+func (t *tool) purgeInstance(ctx context.Context, h *hub, o *purgeOptions) (client.PurgeResult, error) {
+	return h.Purge(ctx, o.id, client.PurgeOptions{Force: o.force, Recursive: o.recursive, MustExist: true})
 }
 
-func (t *tool) previewPurge(ctx context.Context, c *client.Client, o *purgeOptions) (client.PurgeResult, error) {
-	status, err := t.current(ctx, c, o.id)
+func (t *tool) previewPurge(ctx context.Context, h *hub, o *purgeOptions) (client.PurgeResult, error) {
+	status, err := h.current(ctx, o.id)
 	if err == nil && !status.Terminal() && !o.force {
 		err = fmt.Errorf("purge %s: %w: it is %s", o.id, client.ErrInvalidState, status)
 	}
 	if err != nil {
 		return client.PurgeResult{}, err
 	}
-	events, err := readHistory(ctx, c, o.id, 0)
-	frames := 0 // which are not stored
+	events, err := readHistory(ctx, h, o.id, client.HistoryOptions{})
+	stored := 0
 	for i := range events {
-		if kind := events[i].Kind; kind == history.OrchestratorStarted || kind == history.OrchestratorCompleted {
-			frames++
+		if !frame(events[i].Kind) {
+			stored++
 		}
 	}
-	return client.PurgeResult{Deleted: 1, Events: len(events) - frames, Complete: true}, err
+	return client.PurgeResult{Deleted: 1, Events: stored, Complete: true}, err
 }
 
 // progress draws a bar on stderr, if a person looks there.

@@ -20,6 +20,7 @@ func (t *tool) raiseEvent() *cobra.Command {
 	var data payloadOptions
 	cmd.Flags().StringVar(&name, "event-name", "", "name that the orchestrator waits for (required)")
 	data.register(cmd, "event-data")
+	cmd.RegisterFlagCompletionFunc("event-name", t.completeEvents(id))
 	cmd.Flags().BoolVar(&noCheck, "no-check", false, "succeed also when there is no such instance, or it has ended")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if name == "" && t.coreTools {
@@ -32,10 +33,16 @@ func (t *tool) raiseEvent() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return t.withClient(cmd.Context(), access{}, func(ctx context.Context, c *client.Client) error {
-			err := c.RaiseEvent(ctx, *id, name, payload)
+		return t.withClient(cmd.Context(), access{}, func(ctx context.Context, h *hub) error {
+			err := h.RaiseEvent(ctx, *id, name, payload)
 			nobody := errors.Is(err, client.ErrTerminal) || errors.Is(err, client.ErrNotFound) && !errors.Is(err, client.ErrHubNotFound)
-			if err != nil && !(nobody && (noCheck || t.coreTools)) {
+			switch {
+			case err == nil:
+				h.waits("the event")
+			case nobody && (noCheck || t.coreTools):
+			case errors.Is(err, client.ErrTerminal):
+				return h.howEnded(ctx, *id, err)
+			default:
 				return named(*id, err)
 			}
 			return t.show(sentence(fmt.Sprintf("Raised event '%s' to instance '%s'", name, *id),
@@ -43,6 +50,18 @@ func (t *tool) raiseEvent() *cobra.Command {
 		})
 	}
 	return cmd
+}
+
+// howEnded adds to an error about an instance that has ended how and when it did.
+func (h *hub) howEnded(ctx context.Context, id string, err error) error {
+	status, unknown := h.GetStatus(ctx, id, client.GetOptions{OmitInput: true, OmitOutput: true})
+	switch {
+	case unknown != nil || !status.Terminal():
+		return err
+	case status.CompletedAt.IsZero():
+		return fmt.Errorf("%w: it is %s", err, status.Status)
+	}
+	return fmt.Errorf("%w: it is %s since %s", err, status.Status, second(status.CompletedAt))
 }
 
 // randomEvent is what the original calls an event without a name.

@@ -1,21 +1,61 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/perdure/perdure/client"
 )
 
-// shown says which payloads of an instance are shown.
+// shown says what of an instance is shown besides the usual.
 type shown struct {
 	input, output bool
+	errors        map[string]string // in tables: why instances failed, by id; empty: none has, or the output tells
 }
 
 // instance is the result that shows one instance.
 func instance(s *client.Status, v shown) result {
-	head, values := tableRow(s, v)
-	return result{document: newRecord(s, v), rows: []row{head, values}, legacy: newLegacy(s, v)}
+	return result{document: newRecord(s, v), rows: []row{tableHead(v), tableRow(s, v)}, legacy: newLegacy(s, v)}
+}
+
+// maxErrorText is how much of an error fits into a row of a table, in letters.
+const maxErrorText = 80
+
+// errors tells of those that have Failed why they have, by id, shortly. Lists leave
+// that out with the outputs, so it is asked for.
+func (h *hub) errors(ctx context.Context, found []*client.Status) (map[string]string, error) {
+	var failed []string
+	for _, s := range found {
+		if s.Status == client.Failed {
+			failed = append(failed, s.ID)
+		}
+	}
+	statuses, err := h.GetMany(ctx, failed, client.GetOptions{OmitInput: true})
+	if err != nil {
+		return nil, err
+	}
+	texts := make(map[string]string, len(statuses))
+	for id, s := range statuses {
+		texts[id] = shortError(s)
+	}
+	return texts, nil
+}
+
+// shortError is why an instance failed, in one line that fits into a table.
+func shortError(s *client.Status) string {
+	text := string(s.Output)
+	if s.Failure != nil {
+		text = s.Failure.String()
+	} else if quoted := ""; json.Unmarshal(s.Output, &quoted) == nil {
+		text = quoted
+	}
+	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
+	if letters := []rune(text); len(letters) > maxErrorText {
+		text = string(letters[:maxErrorText-1]) + "…"
+	}
+	return text
 }
 
 // newRecord is an instance with the names of the HTTP API: its eight members
@@ -111,15 +151,32 @@ func instant(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.
 // second is UTC to the second.
 func second(at time.Time) string { return at.UTC().Format(time.RFC3339) }
 
-// tableRow is an instance in a table, and the head above it.
-func tableRow(s *client.Status, v shown) (head, values row) {
-	head = row{"INSTANCE ID", "NAME", "STATUS", "CREATED", "UPDATED"}
-	values = row{s.ID, s.Name, s.Status.String(), second(s.CreatedAt), second(s.UpdatedAt)}
+// tableHead is the head above rows of [tableRow].
+func tableHead(v shown) row {
+	head := row{"INSTANCE ID", "NAME", "STATUS", "CREATED", "UPDATED"}
+	if len(v.errors) > 0 {
+		head = append(head, "ERROR")
+	}
 	if v.input {
-		head, values = append(head, "INPUT"), append(values, string(s.Input))
+		head = append(head, "INPUT")
 	}
 	if v.output {
-		head, values = append(head, "OUTPUT"), append(values, string(s.Output))
+		head = append(head, "OUTPUT")
 	}
-	return head, values
+	return head
+}
+
+// tableRow is an instance in a table.
+func tableRow(s *client.Status, v shown) row {
+	values := row{s.ID, s.Name, s.Status.String(), second(s.CreatedAt), second(s.UpdatedAt)}
+	if len(v.errors) > 0 {
+		values = append(values, v.errors[s.ID])
+	}
+	if v.input {
+		values = append(values, string(s.Input))
+	}
+	if v.output {
+		values = append(values, string(s.Output))
+	}
+	return values
 }

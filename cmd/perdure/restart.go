@@ -14,11 +14,12 @@ func (t *tool) restart() *cobra.Command {
 	id := t.instanceID(cmd)
 	sameID := cmd.Flags().Bool("same-id", false, "in place of the old run, which must have ended (default: with a new id)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return t.withClient(cmd.Context(), access{}, func(ctx context.Context, c *client.Client) error {
-			started, err := c.Restart(ctx, *id, client.RestartOptions{SameID: *sameID})
+		return t.withClient(cmd.Context(), access{}, func(ctx context.Context, h *hub) error {
+			started, err := h.Restart(ctx, *id, client.RestartOptions{SameID: *sameID})
 			if err != nil {
 				return named(*id, err)
 			}
+			h.waits("the instance")
 			return t.show(sentence(fmt.Sprintf("Restarted '%s'\nInstance ID: '%s'", *id, started),
 				object{{"restarted", *id}, {"instanceId", started}}))
 		})

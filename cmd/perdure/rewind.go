@@ -24,25 +24,26 @@ func (t *tool) rewind() *cobra.Command {
 		if err := firstError(end.check, func() error { return exclusive(cmd, "wait", "dry-run") }); err != nil {
 			return err
 		}
-		return t.withClient(cmd.Context(), access{endless: end.wait}, func(ctx context.Context, c *client.Client) error {
+		return t.withClient(cmd.Context(), access{endless: end.wait}, func(ctx context.Context, h *hub) error {
 			if dryRun {
-				plan, err := c.PlanRewind(ctx, *id, o)
+				plan, err := h.PlanRewind(ctx, *id, o)
 				if err != nil {
 					return named(*id, err)
 				}
 				return t.show(rewindPlan(plan))
 			}
-			if err := c.Rewind(ctx, *id, o); err != nil {
+			if err := h.Rewind(ctx, *id, o); err != nil {
 				return named(*id, err)
 			}
 			if end.wait {
-				status, err := end.completed(ctx, c, *id)
+				status, err := end.completed(ctx, h, *id)
 				return t.ended(status, err, func(s *client.Status) result { return rewound(*id, s.Status) })
 			}
-			status, err := t.current(ctx, c, *id)
+			status, err := h.current(ctx, *id)
 			if err != nil {
 				return err
 			}
+			h.later("it goes on when the app starts; the request waits in %s", h.dir)
 			return t.show(rewound(*id, status))
 		})
 	}

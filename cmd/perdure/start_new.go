@@ -38,7 +38,7 @@ func conflictOption(cmd *cobra.Command) *string {
 }
 
 func (t *tool) startNew() *cobra.Command {
-	cmd := t.newCommand("start-new --function-name NAME [--id ID] [--input JSON]", "Start an instance of an orchestrator",
+	cmd := t.newCommand("start-new --function-name NAME [--id ID] [--input JSON] [--create]", "Start an instance of an orchestrator",
 		"perdure start-new --function-name OrderFlow --input @order.json")
 	var name, id, version string
 	var tags []string
@@ -52,6 +52,9 @@ func (t *tool) startNew() *cobra.Command {
 	flags.StringVar(&startAt.text, "start-at", "", "time, or duration from now, before which it does not begin")
 	flags.StringArrayVar(&tags, "tag", nil, "NAME=VALUE to find it by; may be repeated")
 	conflict := conflictOption(cmd)
+	create := t.createOption(cmd)
+	t.takesWord(cmd, "function-name", false)
+	cmd.ValidArgsFunction = t.completeFunctions
 	end := t.waitOptions(cmd, "return when the instance has ended, and fail unless it completed")
 	cmd.RegisterFlagCompletionFunc("function-name", t.completeFunctions)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -59,10 +62,12 @@ func (t *tool) startNew() *cobra.Command {
 			return syntax("--function-name is required")
 		}
 		o := client.StartOptions{ID: id, Version: version}
+		var makes bool
 		err := firstError(
 			func() (err error) { o.Reuse, err = parseConflict(*conflict); return },
 			func() (err error) { o.Tags, err = parseTags(tags); return },
 			func() (err error) { o.StartAt, err = startAt.instant(); return },
+			func() (err error) { makes, err = t.creates(*create); return },
 			end.check,
 		)
 		if err != nil {
@@ -72,21 +77,24 @@ func (t *tool) startNew() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return t.withClient(cmd.Context(), access{create: true, endless: end.wait}, func(ctx context.Context, c *client.Client) error {
-			id, err := c.StartNew(ctx, name, payload, o)
+		return t.withClient(cmd.Context(), access{create: makes, endless: end.wait}, func(ctx context.Context, h *hub) error {
+			id, err := h.StartNew(ctx, name, payload, o)
 			if err != nil {
 				return err
 			}
 			if end.wait {
 				t.warn("started instance %s", id)
-				status, err := end.completed(ctx, c, id)
-				return t.ended(status, err, func(s *client.Status) result { return started(s, c).andEnded(s) })
+				status, err := end.completed(ctx, h, id)
+				return t.ended(status, err, func(s *client.Status) result { return started(s, h.Client).andEnded(s) })
 			}
-			status, err := c.GetStatus(ctx, id, client.GetOptions{})
+			status, err := h.GetStatus(ctx, id, client.GetOptions{})
 			if err != nil {
 				return err
 			}
-			return t.show(started(status, c))
+			if !status.Terminal() {
+				h.waits("the instance")
+			}
+			return t.show(started(status, h.Client))
 		})
 	}
 	return cmd
@@ -147,6 +155,9 @@ func parseTags(options []string) (map[string]string, error) {
 		name, value, ok := strings.Cut(option, "=")
 		if !ok || name == "" {
 			return nil, usage("--tag %s: NAME=VALUE is needed", option)
+		}
+		if _, twice := tags[name]; twice {
+			return nil, usage("--tag %s: %s is given twice", option, name)
 		}
 		tags[name] = value
 	}

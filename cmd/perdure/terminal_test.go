@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/config"
 	"github.com/perdure/perdure/host"
 )
 
@@ -62,29 +61,49 @@ func hubWith(t *testing.T, ids ...string) string {
 }
 
 // Row 89: what is on stdout is the same for a person and for a program, apart
-// from the default format.
+// from color.
 func TestCLI_89_StdoutIsTheSameWithATerminal(t *testing.T) {
 	dir := hubWith(t, "a", "b")
 	for _, args := range [][]string{
-		{"get-instances", "-o", "legacy"}, {"get-instances", "-o", "table"}, {"get-instances", "-o", "json", "--top", "1"},
-		{"get-runtime-status", "a", "-o", "jsonl"}, {"get-history", "a", "-o", "table"}, {"doctor"},
+		{"get-instances", "-o", "legacy"}, {"get-instances"}, {"get-instances", "-o", "json", "--top", "1"}, {"get-instances", "--count"},
+		{"get-runtime-status", "a", "-o", "jsonl"}, {"get-runtime-status", "a"}, {"get-history", "a"}, {"get-history", "a", "--follow"}, {"doctor"},
 		{"purge-history", "--dry-run"}, {"raise-event", "a", "--event-name", "x", "--no-check"},
 	} {
 		with, without := newPerson(t, dir, "", true), newPerson(t, dir, "", false)
+		with.environ = []string{"NO_COLOR=1"}
 		if a, b := with.does(t, args...), without.does(t, args...); a != 0 || b != 0 || with.out.String() != without.out.String() || with.out.Len() == 0 {
 			t.Errorf("%q: exit codes %d, %d; with a terminal\n%s\nwithout\n%s%s", args, a, b, &with.out, &without.out, &with.err)
 		}
 	}
-	for _, args := range [][]string{{"get-instances"}, {"get-runtime-status", "a"}, {"get-history", "a"}, {"get-instances", "--count"}} {
-		p, program := newPerson(t, dir, "", true), newPerson(t, dir, "", false)
-		p.does(t, args...)
-		program.does(t, args...)
-		if strings.HasPrefix(p.out.String(), "{") || strings.HasPrefix(p.out.String(), "[") || p.out.Len() == 0 {
-			t.Errorf("%q with a terminal prints\n%s\nwant a table", args, &p.out)
+}
+
+func TestStatusesAreInColorForPeopleOnly(t *testing.T) {
+	dir := hubWith(t, "Completed") // an id is no status
+	const green = "\x1b[32mCompleted\x1b[0m"
+	for _, tt := range []struct {
+		args, environ []string
+		atTerminal    bool
+		want          int
+	}{
+		{[]string{"get-instances"}, nil, true, 1},
+		{[]string{"get-instances"}, nil, false, 0},
+		{[]string{"get-instances", "--color", "never"}, nil, true, 0},
+		{[]string{"get-instances", "--color", "always"}, []string{"NO_COLOR=1"}, false, 1},
+		{[]string{"get-instances", "--count"}, nil, true, 1},
+		{[]string{"get-instances", "-o", "json"}, nil, true, 0},
+		{[]string{"get-instances", "--compat", "core-tools", "-o", "table"}, nil, true, 0},
+		{[]string{"get-instances"}, []string{"NO_COLOR=1"}, true, 0},
+		{[]string{"get-instances", "--color", "auto"}, []string{"CLICOLOR=0"}, true, 0},
+		{[]string{"get-instances"}, []string{"TERM=dumb"}, true, 0},
+	} {
+		p := newPerson(t, dir, "", tt.atTerminal)
+		p.environ = tt.environ
+		if code := p.does(t, tt.args...); code != 0 || strings.Count(p.out.String(), green) != tt.want || tt.want == 0 && strings.Contains(p.out.String(), "\x1b") {
+			t.Errorf("%q in %q with terminal %v = %d, stdout %q; want %d colored statuses", tt.args, tt.environ, tt.atTerminal, code, &p.out, tt.want)
 		}
-		if !strings.HasPrefix(program.out.String(), "{") && !strings.HasPrefix(program.out.String(), "[") {
-			t.Errorf("%q without a terminal prints\n%s\nwant JSON", args, &program.out)
-		}
+	}
+	if p := newPerson(t, dir, "", true); p.does(t, "get-instances", "--color", "alwys") != 2 || !strings.Contains(p.err.String(), "did you mean always?") {
+		t.Errorf("--color alwys: stderr %q, want the values", &p.err)
 	}
 }
 
@@ -108,13 +127,22 @@ func TestCLI_87_PurgeAsksAPerson(t *testing.T) {
 	dir := hubWith(t, "a", "b", "c")
 	for _, answer := range []string{"n\n", "\n", "", "yess\n"} {
 		p := newPerson(t, dir, answer, true)
-		if code := p.does(t, "purge-history"); code != 1 || !strings.Contains(p.err.String(), "Purge 3 instances? [y/N]") || p.out.Len() > 0 {
+		if code := p.does(t, "purge-history"); code != 1 || !strings.Contains(p.err.String(), "Purge 3 instances of task hub DurableFunctionsHub that have ended? [y/N]") || p.out.Len() > 0 {
 			t.Errorf("purge-history answered with %q = %d, stdout %q, stderr %q; want 1 and nothing done", answer, code, &p.out, &p.err)
 		}
 	}
 	p := newPerson(t, dir, "n\n", true)
 	if code := p.does(t, "delete-task-hub"); code != 1 || !strings.Contains(p.err.String(), "Delete task hub DurableFunctionsHub") {
 		t.Errorf("delete-task-hub answered with no = %d, stderr %q; want 1 and a question", code, &p.err)
+	}
+	p = newPerson(t, dir, "y\n", true)
+	if code := p.does(t, "purge-history", "a", "--runtime-status", "failed"); code != 2 {
+		t.Errorf("purge-history of an id and a filter = %d, stderr %q; want 2", code, &p.err)
+	}
+	p = newPerson(t, dir, "y\n", true)
+	p.does(t, "purge-history", "--runtime-status", "completed failed", "--created-before", "2999-01-01", "--id-prefix", "b", "--dry-run=false", "--tag", "x=y")
+	if want := `Purge 0 instances of task hub DurableFunctionsHub that are Completed or Failed, were created at 2999-01-01T00:00:00Z or earlier, have an id that begins with "b" and have tag x=y? [y/N]`; !strings.Contains(p.err.String(), want) {
+		t.Errorf("purge-history asks %q, want %q", &p.err, want)
 	}
 	p = newPerson(t, dir, "y\n", true)
 	if code := p.does(t, "purge-history", "--id", "a"); code != 0 || !strings.Contains(p.out.String(), "Instances deleted: 1\n") {
@@ -144,33 +172,79 @@ func TestProgressIsDrawnForPeopleOnly(t *testing.T) {
 }
 
 // Row 91: an interrupted wait is 130, and prints nothing that could be taken for
-// a result.
+// a result. What only looks on says nothing at all.
 func TestCLI_91_AnInterruptedWaitPrintsNothing(t *testing.T) {
-	dir := hubWith(t)
-	cfg, err := config.Load(config.Source{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, release, err := host.Connect(t.Context(), cfg, false, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.StartNew(t.Context(), "Wait", nil, client.StartOptions{ID: "w"}); err != nil {
-		t.Fatal(err)
-	}
-	if err := release(); err != nil {
-		t.Fatal(err)
-	}
+	dir := t.TempDir()
+	servedBy(t, dir, waiting)
 	for _, args := range [][]string{
-		{"wait", "w", "-o", "json"}, {"terminate", "w", "-o", "json"}, {"start-new", "-n", "Wait", "--wait", "-o", "json"},
+		{"wait", "w", "-o", "json"}, {"start-new", "-n", "Wait", "--wait", "-o", "json"},
 	} {
-		p := newPerson(t, dir, "", false)
+		p := newPerson(t, dir, "", true)
 		ctx, cancel := context.WithCancel(t.Context())
 		p.stderr = io.MultiWriter(&p.err, interrupt(cancel))
 		if code := p.run(ctx, append(args, "--script-root", dir)); code != 130 || p.out.Len() > 0 {
 			t.Errorf("%q interrupted = %d, stdout %q; want 130 and nothing", args, code, &p.out)
 		}
 		cancel()
+	}
+	for _, args := range [][]string{{"list", "--watch"}, {"history", "w", "--follow"}} {
+		p := newPerson(t, dir, "", true)
+		ctx, cancel := context.WithCancel(t.Context())
+		p.stdout = io.MultiWriter(&p.out, interrupt(cancel))
+		if code := p.run(ctx, append(args, "--script-root", dir)); code != 130 || p.err.Len() > 0 || p.out.Len() == 0 {
+			t.Errorf("%q interrupted = %d, stderr %q; want 130 and nothing said", args, code, &p.err)
+		}
+		cancel()
+	}
+}
+
+// A person who waits is told for what.
+func TestWaitTellsAPersonWhatItWaitsFor(t *testing.T) {
+	dir := t.TempDir()
+	servedBy(t, dir, waiting)
+	for _, atTerminal := range []bool{true, false} {
+		p := newPerson(t, dir, "", atTerminal)
+		code := p.does(t, "wait", "w", "--timeout", "1ms")
+		if told := strings.Contains(p.err.String(), `w is Running. It waits for the external event "go".`); code != 124 || told != atTerminal {
+			t.Errorf("wait with terminal %v = %d, stderr %q; want it to tell a person what it waits for", atTerminal, code, &p.err)
+		}
+	}
+}
+
+// waiting starts instance w, which waits for an event.
+func waiting(ctx context.Context, info host.Info) error {
+	_, err := info.Client.StartNew(ctx, "Wait", nil, client.StartOptions{ID: "w"})
+	if err == nil {
+		_, err = info.Client.WaitStarted(ctx, "w")
+	}
+	return err
+}
+
+// servedBy runs the app in dir until the test ends, and returns once prepare has.
+func servedBy(t *testing.T, dir string, prepare func(context.Context, host.Info) error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ready, ended := make(chan struct{}), make(chan error, 1)
+	go func() { // awaited by the cleanup
+		ended <- host.Run(ctx, app(dir), host.Options{Dir: dir, Environ: []string{}, OnReady: func(ctx context.Context, info host.Info) error {
+			err := prepare(ctx, info)
+			if err == nil {
+				close(ready)
+			}
+			return err
+		}})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	select {
+	case <-ready:
+	case err := <-ended:
+		ended <- nil // for the cleanup
+		t.Fatal(err)
 	}
 }
 

@@ -37,21 +37,29 @@ func (t *tool) terminate() *cobra.Command {
 		if limit == 0 {
 			end.limit = terminatePatience
 		}
-		return t.withClient(cmd.Context(), access{endless: true}, func(ctx context.Context, c *client.Client) error {
+		return t.withClient(cmd.Context(), access{endless: true}, func(ctx context.Context, h *hub) error {
 			status := history.Terminated
-			switch err := c.Terminate(ctx, *id, o); {
+			asked := sentence(fmt.Sprintf("Asked '%s' to terminate", *id), object{{"instanceId", *id}})
+			switch err := h.Terminate(ctx, *id, o); {
 			case errors.Is(err, client.ErrTerminal):
-				status, err = t.current(ctx, c, *id)
+				status, err = h.current(ctx, *id)
 				if err != nil {
 					return err
 				}
 			case err != nil:
 				return t.notFound(named(*id, err))
 			case noWait:
-				return t.show(sentence(fmt.Sprintf("Asked '%s' to terminate", *id), object{{"instanceId", *id}}))
+				h.ends()
+				return t.show(asked)
 			default:
-				fmt.Fprintf(t.stderr, "asked %s to terminate; waiting up to %s\n", *id, end.limit)
-				ended, err := end.anyEnd(ctx, c, *id)
+				if h.idle == "" {
+					fmt.Fprintf(t.stderr, "asked %s to terminate; waiting up to %s\n", *id, end.limit)
+				}
+				ended, err := end.anyEnd(ctx, h, *id)
+				if errors.Is(err, errIdle) && !t.coreTools {
+					h.ends()
+					return t.show(asked)
+				}
 				if err != nil {
 					return err
 				}
@@ -66,9 +74,14 @@ func (t *tool) terminate() *cobra.Command {
 	return cmd
 }
 
+// ends tells that an instance that was asked to end does so later, if that is so.
+func (h *hub) ends() {
+	h.later("it ends when the app starts; the request waits in %s", h.dir)
+}
+
 // current is where an instance stands.
-func (t *tool) current(ctx context.Context, c *client.Client, id string) (client.RuntimeStatus, error) {
-	status, err := c.GetStatus(ctx, id, client.GetOptions{OmitInput: true, OmitOutput: true})
+func (h *hub) current(ctx context.Context, id string) (client.RuntimeStatus, error) {
+	status, err := h.GetStatus(ctx, id, client.GetOptions{OmitInput: true, OmitOutput: true})
 	if err != nil {
 		return history.Unknown, named(id, err)
 	}

@@ -21,7 +21,7 @@ func (t *tool) wait() *cobra.Command {
 	end := waitOptions{wait: true, timeout: durationOption{name: "timeout"}}
 	cmd.Flags().StringVar(&end.timeout.text, "timeout", "", "give up after that long, with exit code 124 (default: never)")
 	cmd.RegisterFlagCompletionFunc("for", cobra.FixedCompletions(goals, cobra.ShellCompDirectiveNoFileComp))
-	waits := map[string]func(context.Context, *client.Client, string) (*client.Status, error){
+	waits := map[string]func(context.Context, *hub, string) (*client.Status, error){
 		"completed": end.completed, "started": end.started, "any-end": end.anyEnd,
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -32,8 +32,10 @@ func (t *tool) wait() *cobra.Command {
 		if err := end.check(); err != nil {
 			return err
 		}
-		return t.withClient(cmd.Context(), access{endless: true}, func(ctx context.Context, c *client.Client) error {
-			status, err := wait(ctx, c, *id)
+		t.looksOn = true
+		return t.withClient(cmd.Context(), access{endless: true}, func(ctx context.Context, h *hub) error {
+			end.tell = t.terminal(t.stderr)
+			status, err := wait(ctx, h, *id)
 			return t.ended(status, named(*id, err), func(s *client.Status) result { return instance(s, shown{output: true}) })
 		})
 	}
@@ -45,6 +47,7 @@ type waitOptions struct {
 	wait    bool
 	timeout durationOption
 	limit   time.Duration // after check; 0: none
+	tell    bool          // tell what is waited for
 }
 
 func (t *tool) waitOptions(cmd *cobra.Command, help string) *waitOptions {
@@ -62,36 +65,71 @@ func (o *waitOptions) check() (err error) {
 	return err
 }
 
-// within limits a wait; its end is errTimedOut.
-func (o *waitOptions) within(ctx context.Context, id string, wait func(context.Context) (*client.Status, error)) (*client.Status, error) {
+// until returns the status of the instance once it is one that is waited for, or
+// errTimedOut at the limit, or errIdle at once if that cannot happen.
+func (o *waitOptions) until(ctx context.Context, h *hub, id string, reached func(client.RuntimeStatus) bool,
+	wait func(context.Context, string) (*client.Status, error)) (*client.Status, error) {
+	if status, err := h.stalled(ctx, id, reached); status != nil || err != nil {
+		return status, err
+	}
+	if o.tell {
+		h.tellWhy(ctx, id, reached)
+	}
 	if o.limit == 0 {
-		return wait(ctx)
+		return wait(ctx, id)
 	}
 	limited, cancel := context.WithTimeout(ctx, o.limit)
 	defer cancel()
-	status, err := wait(limited)
+	status, err := wait(limited, id)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		return nil, fmt.Errorf("wait for instance %s: %w after %s; it goes on", id, errTimedOut, o.limit)
 	}
 	return status, err
 }
 
+// stalled looks at an instance that no app runs: its status if that is one that is
+// waited for, else errIdle. Where an app runs it returns nothing.
+func (h *hub) stalled(ctx context.Context, id string, reached func(client.RuntimeStatus) bool) (*client.Status, error) {
+	if h.idle == "" && h.tool.url != "" && h.name != "" {
+		// Whose functions run at that address, only an explanation tells.
+		if e, err := h.Explain(ctx, id); err == nil && e.Action == "start" {
+			h.idle = fmt.Sprintf("no app runs task hub %s at %s", h.name, h.tool.url)
+		}
+	}
+	if h.idle == "" {
+		return nil, nil
+	}
+	status, err := h.GetStatus(ctx, id, client.GetOptions{})
+	if err != nil || reached(status.Status) {
+		return status, err
+	}
+	return nil, fmt.Errorf("instance %s is %s, and %s: %w", id, status.Status, h.idle, errIdle)
+}
+
+// tellWhy tells a person in one line what an instance is waited for.
+func (h *hub) tellWhy(ctx context.Context, id string, reached func(client.RuntimeStatus) bool) {
+	if e, err := h.Explain(ctx, id); err == nil && !reached(e.Status) {
+		h.tool.warn("%s", explained(e))
+	}
+}
+
 // completed returns the status and errEndedBadly when the instance ends in
 // another way.
-func (o *waitOptions) completed(ctx context.Context, c *client.Client, id string) (*client.Status, error) {
-	status, err := o.anyEnd(ctx, c, id)
+func (o *waitOptions) completed(ctx context.Context, h *hub, id string) (*client.Status, error) {
+	status, err := o.anyEnd(ctx, h, id)
 	if err == nil && status.Status != history.Completed {
 		err = fmt.Errorf("%w: %w", errEndedBadly, status.Err())
 	}
 	return status, err
 }
 
-func (o *waitOptions) anyEnd(ctx context.Context, c *client.Client, id string) (*client.Status, error) {
-	return o.within(ctx, id, func(ctx context.Context) (*client.Status, error) { return c.WaitForCompletion(ctx, id) })
+func (o *waitOptions) anyEnd(ctx context.Context, h *hub, id string) (*client.Status, error) {
+	return o.until(ctx, h, id, client.RuntimeStatus.Terminal, h.WaitForCompletion)
 }
 
-func (o *waitOptions) started(ctx context.Context, c *client.Client, id string) (*client.Status, error) {
-	return o.within(ctx, id, func(ctx context.Context) (*client.Status, error) { return c.WaitStarted(ctx, id) })
+func (o *waitOptions) started(ctx context.Context, h *hub, id string) (*client.Status, error) {
+	begun := func(s client.RuntimeStatus) bool { return s != history.Pending }
+	return o.until(ctx, h, id, begun, h.WaitStarted)
 }
 
 // ended shows a status that was waited for, also when it is not the one that was
