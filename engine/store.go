@@ -147,7 +147,7 @@ type Delta struct {
 	Number history.Number
 	ID     history.InstanceID
 
-	Row       *history.Instance     // the new status row, with the Name and Tags of the one before; nil when unchanged
+	Row       *history.Instance     // the new status row, with the Name, Tags and Labels of the one before; nil when unchanged
 	OldStatus history.RuntimeStatus // Status of the row that Row replaces; history.Unknown when there is none
 	Record    *Record               // appended to the history
 	// DropRecords erases the records with First <= Seq < End; zero erases none.
@@ -177,8 +177,12 @@ type Query struct {
 	IDPrefix      string            // letter case counts
 	Name          string            // of the orchestrator, in any letter case
 	Tags          map[string]string // all of them with these values
-	Before        history.Number    // only numbers below; where the page before ended
-	Limit         int               // at most so many rows; 0 means 100
+	Labels        []string          // all of them; see [history.ParentLabel]
+	// Parent leaves out all but the children of instances that have, or had, this
+	// id. A store need not look it up in an index: what else is known belongs in Labels.
+	Parent history.InstanceID
+	Before history.Number // only numbers below; where the page before ended
+	Limit  int            // at most so many rows; 0 means 100
 }
 
 // Page is a part of what a query matches. Instances created after the first
@@ -215,6 +219,8 @@ func (q *Query) Matches(row *history.Instance) bool {
 	case strings.HasPrefix(string(row.ID), "@") && q.IDPrefix == "":
 	case q.Name != "" && !strings.EqualFold(q.Name, row.Name):
 	case !tagged(row.Tags, q.Tags):
+	case slices.ContainsFunc(q.Labels, func(label string) bool { return !slices.Contains(row.Labels, label) }):
+	case q.Parent != "" && (row.Parent == nil || row.Parent.InstanceID != q.Parent):
 	default:
 		return true
 	}

@@ -16,6 +16,7 @@ func crowd(r *room, count int) []*engine.Delta {
 		d := start(int64(i+1)*10, history.InstanceID(fmt.Sprintf("i%03d", i)), []history.RuntimeStatus{history.Completed, history.Failed}[i%2])
 		d.Row.Name = []string{"Hello", "Goodbye", "HELLO"}[i%3]
 		d.Row.Tags = map[string]string{"own": fmt.Sprint(i), "all": "x"}
+		d.Row.Labels = []string{"all", fmt.Sprint("own:", i)}
 		d.Record = &engine.Record{Seq: 1, Bytes: []byte{byte(i)}}
 		if i%10 == 0 {
 			d.Record.Bytes, d.Work = make([]byte, 20<<10), engine.Set
@@ -57,6 +58,9 @@ func testEraseMany(r *room) {
 		r.same(fmt.Sprintf("ListInstances by the tag of %d", i), r.list(engine.Query{Tags: map[string]string{"own": fmt.Sprint(i)}}), rows)
 	}
 	r.same("ListInstances by a common tag", r.list(engine.Query{Tags: map[string]string{"all": "x"}}), want.Rows)
+	r.same("ListInstances by a common label", r.list(engine.Query{Labels: []string{"all"}}), want.Rows)
+	r.same("ListInstances by the label of 29", r.list(engine.Query{Labels: []string{"own:29"}}), []history.Instance(nil))
+	r.same("ListInstances by the label of 30", r.list(engine.Query{Labels: []string{"own:30"}}), []history.Instance{*all[30].Row})
 	r.same("ListInstances by name", r.list(engine.Query{Name: "hello"}), named(want.Rows, "hello"))
 	if r.reopen() {
 		r.same("contents after Reopen", r.contents(ids, numbers), want)

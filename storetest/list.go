@@ -144,6 +144,49 @@ func testListCombined(r *room) {
 	}
 }
 
+// testListLabels: labels are found from the start of a row to its end, whatever
+// else of it changes, and mean themselves only.
+func testListLabels(r *room) {
+	labelled := func(micros int64, id history.InstanceID, labels ...string) *engine.Delta {
+		d := start(micros, id, history.Running)
+		d.Row.Labels = labels
+		return d
+	}
+	a, b, c := labelled(1, "a", "parent:1"), labelled(2, "b", "parent:1", "x"), labelled(3, "c", "parent:12")
+	r.commit(a, b, c, labelled(4, "d"))
+	check := func(step string, labels []string, want ...*engine.Delta) {
+		r.Helper()
+		rows, counts := []history.Instance(nil), engine.Counts{}
+		for _, d := range want {
+			rows = append(rows, *d.Row)
+			counts[d.Row.Status]++
+		}
+		q := engine.Query{Labels: labels}
+		r.same(fmt.Sprintf("ListInstances of %q %s", labels, step), r.list(q), rows)
+		r.same(fmt.Sprintf("CountInstances of %q %s", labels, step), r.count(q), counts)
+	}
+	check("at first", []string{"parent:1"}, b, a)
+	check("at first", []string{"parent:12"}, c)
+	check("at first", []string{"parent:1", "x"}, b)
+	check("at first", []string{"parent:"})
+	b2, a2 := update(b, history.Completed), update(a, history.Failed)
+	b2.Row.Labels, a2.Row.Labels = b.Row.Labels, a.Row.Labels
+	r.commit(b2, a2)
+	check("when they have ended", []string{"parent:1"}, b2, a2)
+	taken := start(5, "a", history.Pending) // the id is used again
+	taken.Erase = erase(a2).Erase
+	r.commit(taken, erase(b2))
+	check("when they have gone", []string{"parent:1"})
+	check("when others have gone", []string{"parent:12"}, c)
+	brief := labelled(6, "e", "parent:1")
+	r.commit(brief, erase(brief))
+	check("of one that was there within a commit", []string{"parent:1"})
+	if r.reopen() {
+		check("after Reopen", []string{"parent:1"})
+		check("after Reopen", []string{"parent:12"}, c)
+	}
+}
+
 // testListEntities: entities are listed and counted only if they are asked for.
 func testListEntities(r *room) {
 	a, entity := start(1, "a", history.Completed), start(2, "@counter@a", history.Running)

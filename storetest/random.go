@@ -145,7 +145,10 @@ func (w *walk) start(rt *rapid.T, id history.InstanceID) *engine.Delta {
 	}
 	w.micros = max(w.micros, micros)
 	d := start(micros, id, status)
-	d.Row.Name, d.Row.Tags = drawName.Draw(rt, "name"), drawTags.Draw(rt, "tags")
+	d.Row.Name, d.Row.Tags, d.Row.Labels = drawName.Draw(rt, "name"), drawTags.Draw(rt, "tags"), drawLabels.Draw(rt, "labels")
+	if parent := drawParent.Draw(rt, "parent"); parent != "" {
+		d.Row.Parent = &history.Parent{InstanceID: parent}
+	}
 	complete(d)
 	w.numbers = append(w.numbers, d.Number)
 	w.live[id] = d
@@ -153,8 +156,10 @@ func (w *walk) start(rt *rapid.T, id history.InstanceID) *engine.Delta {
 }
 
 var (
-	drawName = rapid.SampledFrom([]string{"Hello", "HELLO", "Hell", "", "strasse", "\u017ftra\u017f\u017fe"})
-	drawTags = rapid.SampledFrom([]map[string]string{nil, {"k": "v"}, {"k": "w"}, {"k": "v", "kv": ""}, {"kv": ""}})
+	drawName   = rapid.SampledFrom([]string{"Hello", "HELLO", "Hell", "", "strasse", "\u017ftra\u017f\u017fe"})
+	drawLabels = rapid.SampledFrom([][]string{nil, {"parent:1"}, {"parent:1", "parent:12"}, {""}})
+	drawParent = rapid.SampledFrom([]history.InstanceID{"", "a", "b"})
+	drawTags   = rapid.SampledFrom([]map[string]string{nil, {"k": "v"}, {"k": "w"}, {"k": "v", "kv": ""}, {"kv": ""}})
 )
 
 // complete gives the row of d the time that fits its status.
@@ -252,9 +257,9 @@ func (w *walk) queries(rt *rapid.T) []engine.Query {
 		IDPrefix: rapid.SampledFrom([]string{"", "a", "ab", "crowd", "@"}).Draw(rt, "prefix"),
 		Limit:    rapid.IntRange(0, 3).Draw(rt, "limit"),
 	}
-	if rapid.Bool().Draw(rt, "labels") {
+	if rapid.Bool().Draw(rt, "what it is found by") {
 		q.Name = rapid.SampledFrom([]string{"", "hELLO", "hell", "STRA\u1e9ee", "STRASSE", "none"}).Draw(rt, "name")
-		q.Tags = drawTags.Draw(rt, "tags")
+		q.Tags, q.Labels, q.Parent = drawTags.Draw(rt, "tags"), drawLabels.Draw(rt, "labels"), drawParent.Draw(rt, "parent")
 	}
 	if rapid.Bool().Draw(rt, "completed") {
 		q.CompletedFrom, q.CompletedTo = drawTime.Draw(rt, "completed from"), drawTime.Draw(rt, "completed to")

@@ -50,6 +50,7 @@ func Run(t *testing.T, open Open) {
 		{"ListOrder", testListOrder},
 		{"ListFilters", testListFilters},
 		{"ListCombined", testListCombined},
+		{"ListLabels", testListLabels},
 		{"ListEntities", testListEntities},
 		{"ListWhileWriting", testListWhileWriting},
 		{"ListManyIDs", testListManyIDs},

@@ -346,6 +346,9 @@ func (w *writer) writeNew() {
 		for name, value := range c.row.Tags {
 			w.set(w.space(spaceTags).text(name).text(value).number(c.number), nil)
 		}
+		for _, label := range c.row.Labels {
+			w.set(w.space(spaceLabels).text(label).number(c.number), nil)
+		}
 	}
 }
 

@@ -20,6 +20,7 @@
 //	        e | partition u16                           -> epoch u64
 //	        g | tag's name, its value, number u64       -> nothing
 //	        i | number u64                              -> status row
+//	        l | label, number u64                       -> nothing
 //	        m | partition u16, from u16, seq u64        -> bytes of a message
 //	        n | instance id                             -> number u64
 //	        o | orchestrator's name, number u64         -> nothing
@@ -28,9 +29,9 @@
 //	        t | partition u16, due i64 in µs since 1970, number u64, timer i32 -> instance id
 //	        w | partition u16, number u64               -> instance id
 //
-// Names in g and o are preceded by their length (uvarint), so that none is the
+// Names in g, l and o are preceded by their length (uvarint), so that none is the
 // beginning of another; those in o are folded to one letter case. Entities,
-// whose ids begin with '@', are not in c, g, o and s.
+// whose ids begin with '@', are not in c, g, l, o and s.
 //
 // An ordered scan of i backwards is newest first, of t is firing order, of m is
 // the order of each sender. Numbers grow with time, so that i, r and s are
@@ -38,7 +39,7 @@
 //
 // # Queries
 //
-// Each key of g, o and s ends with a number, so the indexes that a query can use
+// Each key of g, l, o and s ends with a number, so the indexes that a query can use
 // are walked together, newest first: each in turn seeks to the highest number
 // that the others have left possible. A page stops at a budget, so that it takes
 // a few milliseconds whatever the query, and the next one goes on from there.

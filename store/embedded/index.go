@@ -17,8 +17,8 @@ import (
 func indexed(id history.InstanceID) bool { return !strings.HasPrefix(string(id), "@") }
 
 // stretches yields the beginnings of the index keys of a row whose stored
-// status is status; each key ends with the row's number. The name and the tags
-// of an instance never change.
+// status is status; each key ends with the row's number. The name, the
+// tags and the labels of an instance never change.
 func (w *writer) stretches(row *history.Instance, status history.RuntimeStatus) iter.Seq[key] {
 	return func(yield func(key) bool) {
 		if !indexed(row.ID) || !yield(w.space(spaceStatuses).uint8(uint8(status))) || !yield(w.space(spaceNames).folded(row.Name)) {
@@ -26,6 +26,11 @@ func (w *writer) stretches(row *history.Instance, status history.RuntimeStatus) 
 		}
 		for name, value := range row.Tags {
 			if !yield(w.space(spaceTags).text(name).text(value)) {
+				return
+			}
+		}
+		for _, label := range row.Labels {
+			if !yield(w.space(spaceLabels).text(label)) {
 				return
 			}
 		}
@@ -42,6 +47,10 @@ func (h *Hub) nameStretch(name string) key {
 
 func (h *Hub) tagStretch(name, value string) key {
 	return newKey(h.id, spaceTags).text(name).text(value)
+}
+
+func (h *Hub) labelStretch(label string) key {
+	return newKey(h.id, spaceLabels).text(label)
 }
 
 // fold returns the same text for all that strings.EqualFold holds for equal.

@@ -20,6 +20,7 @@ const (
 	spaceEpochs   = 'e'
 	spaceTags     = 'g'
 	spaceRows     = 'i'
+	spaceLabels   = 'l'
 	spaceInbox    = 'm'
 	spaceIDs      = 'n'
 	spaceNames    = 'o'

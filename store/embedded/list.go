@@ -20,7 +20,7 @@ const (
 )
 
 // ListInstances implements [engine.Reader]. Creation times are compared to the
-// microsecond, as numbers hold them. Statuses, name, tags, creation times and a
+// microsecond, as numbers hold them. Statuses, name, tags, labels, creation times and a
 // prefix that few ids have are looked up in indexes; other filters look at rows.
 func (h *Hub) ListInstances(ctx context.Context, q engine.Query) (engine.Page, error) {
 	if err := h.begin(ctx); err != nil {
@@ -72,8 +72,8 @@ func (h *Hub) listInstances(ctx context.Context, q engine.Query) (page engine.Pa
 	return page, nil
 }
 
-// CountInstances implements [engine.Reader]. Only completion times, and the
-// ids of entities, need rows.
+// CountInstances implements [engine.Reader]. Only completion times, parents
+// and the ids of entities need rows.
 func (h *Hub) CountInstances(ctx context.Context, q engine.Query) (engine.Counts, error) {
 	if err := h.begin(ctx); err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ func (h *Hub) CountInstances(ctx context.Context, q engine.Query) (engine.Counts
 // onlyStatuses reports whether q filters by nothing but status.
 func onlyStatuses(q *engine.Query) bool {
 	return q.CreatedFrom == nil && q.CreatedTo == nil && q.CompletedFrom == nil && q.CompletedTo == nil &&
-		q.IDPrefix == "" && q.Name == "" && len(q.Tags) == 0
+		q.IDPrefix == "" && q.Name == "" && len(q.Tags) == 0 && len(q.Labels) == 0 && q.Parent == ""
 }
 
 // countMatching counts one by one.

@@ -131,6 +131,9 @@ func (s *search) chooseIndexes(everyStatus bool) error {
 	for name, value := range s.q.Tags {
 		others = append(others, s.hub.tagStretch(name, value))
 	}
+	for _, label := range s.q.Labels {
+		others = append(others, s.hub.labelStretch(label))
+	}
 	for _, beginning := range others {
 		stretch, err := s.open(beginning)
 		if err != nil {
@@ -241,5 +244,5 @@ func (s *search) decided() bool {
 	if _, byID := s.sets[0].(*listed); q.IDPrefix != "" && !byID {
 		return false
 	}
-	return !strings.HasPrefix(q.IDPrefix, "@") && s.statuses != nil && q.CompletedFrom == nil && q.CompletedTo == nil
+	return !strings.HasPrefix(q.IDPrefix, "@") && s.statuses != nil && q.CompletedFrom == nil && q.CompletedTo == nil && q.Parent == ""
 }

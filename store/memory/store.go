@@ -171,7 +171,7 @@ func keyOf(t engine.Timer) timerKey { return timerKey{t.Due.UnixMicro(), t.Numbe
 
 // cloneRow copies what a row points to.
 func cloneRow(r history.Instance) history.Instance {
-	r.CustomStatus, r.Reason, r.Tags = slices.Clone(r.CustomStatus), slices.Clone(r.Reason), maps.Clone(r.Tags)
+	r.CustomStatus, r.Reason, r.Tags, r.Labels = slices.Clone(r.CustomStatus), slices.Clone(r.Reason), maps.Clone(r.Tags), slices.Clone(r.Labels)
 	if r.Parent != nil {
 		r.Parent = new(*r.Parent)
 	}
