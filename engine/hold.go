@@ -51,6 +51,27 @@ func (t *tenure) hold(last *Hold, id history.InstanceID, task int32, function st
 	return h
 }
 
+// Performing returns how many activities run now.
+func (e *Engine) Performing() int {
+	t := e.current()
+	if t == nil {
+		return 0
+	}
+	n := 0
+	for _, p := range t.partitions {
+		p.mu.Lock()
+		for _, inst := range p.instances {
+			for _, a := range inst.tasks {
+				if a.running.Load() {
+					n++
+				}
+			}
+		}
+		p.mu.Unlock()
+	}
+	return n
+}
+
 // Held lists what is held now, by instance and task.
 func (e *Engine) Held() []Hold {
 	t := e.current()

@@ -126,6 +126,9 @@ func (t *tenure) start(ctx context.Context, req *StartRequest, fresh bool) error
 		err = ErrUnavailable
 	case err != nil:
 	case refused != nil || inst.exists() && req.Reuse == ReturnExisting:
+		if req.Found != nil {
+			*req.Found = refused == nil
+		}
 		// What is known of the instance may not be durable yet, so the answer
 		// waits its turn.
 		t.commits.add(nil, func(err error) { stored.give(errors.Join(err, refused)) })

@@ -44,6 +44,8 @@ type StartRequest struct {
 	Tags        map[string]string
 	ScheduledAt time.Time // not before; zero: now
 	Reuse       Reuse
+	// Found, if any, is set when the start succeeds with an instance that was there.
+	Found *bool
 }
 
 // RaiseRequest asks to hand an external event to an instance.

@@ -28,7 +28,9 @@ const (
 //	who what hub [function] [instance] [reason] ... result
 //
 // where result is "ok" or the error. Looking is not logged, nor are keys and
-// payloads.
+// payloads. The level is Info; starts and events of the app itself, which is what an
+// app does all day, are logged at Debug. A start that is content with an instance
+// that was there is no change.
 type audited struct {
 	*running
 	who        string // unless the API says who calls
@@ -38,10 +40,14 @@ type audited struct {
 var _ client.Hub = audited{}
 
 func (a audited) record(ctx context.Context, what string, id history.InstanceID, reason string, err error, more ...slog.Attr) {
-	if !a.log.Enabled(ctx, slog.LevelInfo) {
+	who, level := cmp.Or(httpapi.Caller(ctx), a.who), slog.LevelInfo
+	if who == byApp && (what == "start" || what == "raise-event") {
+		level = slog.LevelDebug
+	}
+	if !a.log.Enabled(ctx, level) {
 		return
 	}
-	attrs := []slog.Attr{slog.String("who", cmp.Or(httpapi.Caller(ctx), a.who)), slog.String("what", what), slog.String("hub", a.name)}
+	attrs := []slog.Attr{slog.String("who", who), slog.String("what", what), slog.String("hub", a.name)}
 	if id != "" {
 		attrs = append(attrs, slog.String("instance", string(id)))
 	}
@@ -52,12 +58,16 @@ func (a audited) record(ctx context.Context, what string, id history.InstanceID,
 	if err != nil {
 		result = err.Error()
 	}
-	a.log.LogAttrs(ctx, slog.LevelInfo, "management", append(append(attrs, more...), slog.String("result", result))...)
+	a.log.LogAttrs(ctx, level, "management", append(append(attrs, more...), slog.String("result", result))...)
 }
 
 func (a audited) Start(ctx context.Context, r engine.StartRequest) (history.InstanceID, error) {
+	var found bool
+	r.Found = &found
 	id, err := a.current().Start(ctx, r)
-	a.record(ctx, "start", cmp.Or(id, r.ID), "", err, slog.String("function", r.Name))
+	if !found {
+		a.record(ctx, "start", cmp.Or(id, r.ID), "", err, slog.String("function", r.Name))
+	}
 	return id, err
 }
 

@@ -99,3 +99,58 @@ func TestEveryChangeIsLoggedOnce(t *testing.T) {
 		t.Errorf("the log shows a payload:\n%s", &log)
 	}
 }
+
+// told returns the lines of the log that hold all the parts.
+func (j *journal) told(parts ...string) (n int) {
+	for line := range strings.Lines(j.String()) {
+		has := true
+		for _, part := range parts {
+			has = has && strings.Contains(line, part)
+		}
+		if has {
+			n++
+		}
+	}
+	return n
+}
+
+func TestWhatTheAppDoesAllDayIsLoggedAtDebug(t *testing.T) {
+	var log journal
+	r := start(t, t.TempDir(), host.Options{Logger: log.logger()})
+	c := r.Client
+	for range 3 {
+		if _, err := c.StartNew(t.Context(), "Wait", nil, client.StartOptions{ID: "x", Reuse: client.ReturnExisting}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.RaiseEvent(t.Context(), "x", "other", nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Terminate(t.Context(), "x", client.TerminateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	r.stop(t)
+	for _, want := range []struct {
+		level, what string
+	}{{"DEBUG", "start"}, {"DEBUG", "raise-event"}, {"INFO", "terminate"}} {
+		if n := log.told(`"level":"`+want.level+`"`, `"msg":"management"`, `"who":"app"`, `"what":"`+want.what+`"`); n != 1 {
+			t.Errorf("%d lines at %s tell of %s, want one:\n%s", n, want.level, want.what, &log)
+		}
+		if n := log.told(`"msg":"management"`, `"what":"`+want.what+`"`); n != 1 {
+			t.Errorf("%d lines tell of %s, want one:\n%s", n, want.what, &log)
+		}
+	}
+}
+
+func TestTheLogTellsWhereAndWhen(t *testing.T) {
+	var log journal
+	r := start(t, t.TempDir(), host.Options{Logger: log.logger()})
+	url := r.URL
+	r.stop(t)
+	if n := log.told(`"level":"INFO"`, `"msg":"listening"`, `"at":"`+url+`"`, `"hub":"DurableFunctionsHub"`); n != 1 {
+		t.Errorf("%d lines tell that it listens at %s, want one:\n%s", n, url, &log)
+	}
+	if n := log.told(`"level":"INFO"`, `"msg":"stopping"`, `"activities":0`); n != 1 {
+		t.Errorf("%d lines tell that it stops, want one:\n%s", n, &log)
+	}
+}

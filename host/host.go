@@ -60,6 +60,8 @@ type Options struct {
 	// ends when the host stops, which waits for it. An error stops the host and
 	// becomes Run's.
 	OnReady func(ctx context.Context, info Info) error
+
+	stopping func(activities int, within time.Duration) // told instead of Logger that ctx has ended
 }
 
 // Info tells how a running app is reached.
@@ -163,8 +165,9 @@ func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config,
 	removeEndpoint, err := writeEndpoint(cfg.DataDir, info.URL, info.TaskHub, endpointKey)
 	if err == nil {
 		announce(o, app, cfg, at, info)
+		log.Info("listening", "at", info.URL, "hub", info.TaskHub)
 		endWork := startWork(ctx, o, own, info.Client)
-		err = untilStopped(ctx, o, info, own.ended, served)
+		err = untilStopped(ctx, o, info, own.ended, served, func() { stopping(o, own, log) })
 		endWork()
 		removeEndpoint()
 	}
@@ -207,8 +210,19 @@ func engineOptions(cfg *config.Config, o Options, log *slog.Logger) engine.Optio
 	}
 }
 
-// untilStopped calls OnReady and returns when ctx ends, or with what went wrong.
-func untilStopped(ctx context.Context, o Options, info Info, engineEnded, served <-chan error) error {
+// stopping says what is waited for from now on.
+func stopping(o Options, own *running, log *slog.Logger) {
+	n := own.engine.Load().Performing()
+	if o.stopping != nil {
+		o.stopping(n, drainTimeout(o))
+		return
+	}
+	log.Info("stopping", "activities", n, "within", drainTimeout(o))
+}
+
+// untilStopped calls OnReady and returns when ctx ends, which stopping is told at once,
+// or with what went wrong.
+func untilStopped(ctx context.Context, o Options, info Info, engineEnded, served <-chan error, stopping func()) error {
 	ctx, cancel := context.WithCancel(ctx)
 	ready := make(chan error, 1)
 	if o.OnReady != nil {
@@ -226,6 +240,7 @@ func untilStopped(ctx context.Context, o Options, info Info, engineEnded, served
 	for {
 		select {
 		case <-ctx.Done():
+			stopping()
 			return nil
 		case err := <-ready:
 			done = true

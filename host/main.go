@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
@@ -65,6 +66,7 @@ func runMain(ctx context.Context, app *perdure.App, args []string, stdout, stder
 	}
 	o.Stdout = stdout
 	o.Logger = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
+	o.stopping = func(activities int, within time.Duration) { fmt.Fprintln(stderr, stoppingText(activities, within)) }
 	for _, option := range options {
 		option(&o)
 	}
@@ -73,6 +75,17 @@ func runMain(ctx context.Context, app *perdure.App, args []string, stdout, stder
 		return 1
 	}
 	return 0
+}
+
+// stoppingText tells who pressed Ctrl-C what is waited for.
+func stoppingText(activities int, within time.Duration) string {
+	switch activities {
+	case 0:
+		return "stopping; Ctrl-C again ends at once"
+	case 1:
+		return fmt.Sprintf("stopping: 1 activity gets %s to finish; Ctrl-C again ends at once", within)
+	}
+	return fmt.Sprintf("stopping: %d activities get %s to finish; Ctrl-C again ends at once", activities, within)
 }
 
 // parseFlags reads the command line of an app; help goes to stdout.
@@ -90,7 +103,7 @@ func parseFlags(args []string, stdout io.Writer) (Options, slog.Level, error) {
 	flags.StringVar(&o.Address, "address", "", "IP `address` to listen on; one that others than this machine can reach makes a key necessary (default: Host.LocalHttpAddress of local.settings.json, else 127.0.0.1)")
 	flags.StringVar(&o.Address, "host", "", "the same as --address")
 	flags.DurationVar(&o.DrainTimeout, "drain-timeout", drainTimeout(o), "how long running functions may take to finish at the end")
-	verbose := flags.Bool("verbose", false, "log what happens, and where each setting comes from")
+	verbose := flags.Bool("verbose", false, "log starts and ends of functions, and where each setting comes from")
 	err := flags.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):

@@ -58,3 +58,43 @@ func TestMainCallsOnStart(t *testing.T) {
 		t.Errorf("main = %d, result %d, stderr %s; want 0 and 7", code, got, stderr.String())
 	}
 }
+
+func TestStopTellsAtOnceWhatItWaitsFor(t *testing.T) {
+	t.Chdir(t.TempDir())
+	ctx, cancel := context.WithCancel(t.Context())
+	stdout, stderr := new(strings.Builder), newSaid("stopping: 1 activity gets 1m0s to finish; Ctrl-C again ends at once\n")
+	app := perdure.New()
+	began, finish := make(chan struct{}), make(chan struct{})
+	app.AddActivity("Slow", func(context.Context, any) (any, error) { close(began); <-finish; return nil, nil })
+	app.AddOrchestrator("Slow", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
+		return perdure.ActivityRef[any, any]("Slow").Call(ctx, nil).Await()
+	})
+	go func() { // ends with runMain, which waits for the activity
+		<-began
+		cancel()
+		<-stderr.heard // while the activity runs
+		close(finish)
+	}()
+	code := runMain(ctx, app, []string{"--port", "0", "--data-dir", "data", "--drain-timeout", "1m"}, stdout, stderr, OnStart(func(ctx context.Context, c *client.Client) error {
+		_, err := c.StartNew(ctx, "Slow", nil, client.StartOptions{})
+		return err
+	}))
+	if code != 0 {
+		t.Errorf("main = %d, want 0", code)
+	}
+}
+
+// said is where a text is waited for.
+type said struct {
+	want  string
+	heard chan struct{} // closed when want was written
+}
+
+func newSaid(want string) *said { return &said{want, make(chan struct{})} }
+
+func (s *said) Write(p []byte) (int, error) {
+	if string(p) == s.want {
+		close(s.heard)
+	}
+	return len(p), nil
+}
