@@ -6,11 +6,17 @@ import (
 )
 
 // What a loaded instance is taken to cost: its parked coroutine and the fold,
-// and each event the fold keeps. Its input counts twice: both have it.
+// and each event the fold keeps. The payloads that these hold count besides.
 const (
 	loadedBytes = 16 << 10
 	openBytes   = 512
 )
+
+// heldShare is the part of the cache, as a divisor, that the payloads count for at
+// most that were given to code: of what it was given, nobody knows how much it still
+// holds, and code that lets go of it must not be rebuilt after every turn. The largest
+// one counts in any case.
+const heldShare = 8
 
 // maxTries is how many instances are looked at to make room for one. Those that are
 // at work stay: looking at all of them each time would take ever longer, the more
@@ -42,18 +48,18 @@ func newCache(exec Executor, max int) *cache {
 // touch makes inst the newest and drops the oldest that are too many. No
 // partition's mutex is held.
 func (c *cache) touch(inst *instance) {
-	bytes := loadedBytes
 	p := inst.partition
 	p.mu.Lock()
-	if inst.state == nil {
-		p.mu.Unlock()
+	loaded := inst.state != nil
+	bytes := loadedBytes
+	if loaded && !inst.running {
+		bytes += c.payloads(inst) + openBytes*len(inst.state.Open)
+	}
+	p.mu.Unlock()
+	if !loaded {
 		c.remove(inst)
 		return
 	}
-	if !inst.running {
-		bytes += openBytes*len(inst.state.Open) + 2*len(inst.state.Started.Payload)
-	}
-	p.mu.Unlock()
 
 	c.mu.Lock()
 	e, ok := c.items[inst]
@@ -76,6 +82,14 @@ func (c *cache) touch(inst *instance) {
 		}
 		c.evict(oldest)
 	}
+}
+
+// payloads returns how many bytes of payloads a loaded instance holds: its row, its
+// fold, and its code. mu of the partition is held.
+func (c *cache) payloads(inst *instance) int {
+	row, st := &inst.row, inst.state
+	given := max(st.LargestBytes, min(st.GivenBytes, c.max/heldShare))
+	return len(row.CustomStatus) + len(row.Reason) + len(st.Started.Payload) + st.OpenBytes + given
 }
 
 // oldest returns the instance to evict, nil while there is room.

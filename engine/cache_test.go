@@ -35,13 +35,15 @@ func TestCacheWithMoreAtWorkThanItHolds(t *testing.T) {
 	}
 }
 
-func TestCacheCountsInputs(t *testing.T) {
+func TestCacheCountsPayloadsThatCodeWasGiven(t *testing.T) {
 	c := newCache(nil, 10*loadedBytes)
 	p := &partition{tenure: &tenure{admission: newAdmission("", 0, false)}, instances: make(map[history.InstanceID]*instance)}
 	for range 5 {
-		c.touch(&instance{partition: p, state: &history.State{Started: &history.Event{Payload: make([]byte, 2*loadedBytes)}}})
+		st := &history.State{}
+		st.Apply(&history.Turn{Seq: 1, Events: []history.Event{{Kind: history.ExecutionStarted, Started: &history.Started{}, Payload: make([]byte, 2*loadedBytes)}}})
+		c.touch(&instance{partition: p, state: st})
 	}
-	if got := c.order.Len(); got != 2 {
-		t.Errorf("the cache holds %d instances that cost 5 times the usual, want 2 in the place of 10", got)
+	if got := c.order.Len(); got != 3 {
+		t.Errorf("the cache holds %d instances that cost 3 times the usual, want 3 in the place of 10", got)
 	}
 }

@@ -160,6 +160,7 @@ func (c *commits) run(ctx context.Context, failed func(error)) {
 				err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 			}
 		}
+		clear(deltas) // a quiet hub must not hold what a busy one stored last
 		if o := (outcome{batch, err}); len(batch) <= smallCommit && handedOver.Load() == 0 {
 			c.finish(o)
 		} else {

@@ -49,7 +49,7 @@ func (t *tenure) setAside(inst *instance, left []message, last *Hold, cause erro
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.dead {
-		inst.inbox = append(left, inst.inbox...)
+		inst.inbox = slices.Concat(left, inst.inbox)
 		inst.unread = true
 		inst.held = t.hold(last, inst.id, history.NoID, inst.row.Name, cause)
 		t.alarms.set(inst.held.RetryAt, func() { p.look(inst) })
@@ -66,7 +66,9 @@ func (t *tenure) conclude(inst *instance, d *decision, consumed []MessageKey, le
 	loaded := false
 	switch {
 	case !p.dead:
-		inst.inbox = append(left, inst.inbox...)
+		if len(left) > 0 {
+			inst.inbox = slices.Concat(left, inst.inbox) // not in the array of left, which holds what was taken
+		}
 		inst.held = nil
 		sent = t.commit(inst, d, consumed, done)
 		loaded = inst.state != nil && inst.deltas == 0 // else it is touched when it is durable
@@ -448,7 +450,6 @@ func (t *tenure) committed(inst *instance, d *decision) {
 			p.arm(timer)
 		}
 	}
-	loaded := inst.state != nil
 	p.wake(inst)
 	p.release(inst)
 	p.mu.Unlock()
@@ -460,15 +461,14 @@ func (t *tenure) committed(inst *instance, d *decision) {
 	case d.oldStatus == history.Pending && d.row.Status != history.Pending:
 		t.waiters.notifyStarted(inst.id)
 	}
-	if loaded {
-		t.cache.touch(inst)
-	}
+	t.cache.touch(inst)
 }
 
 // final is the status that an instance has after the turn that ended it; nil when
-// this was no such turn: the instance went without a trace, or had ended before.
+// this was no such turn: the instance went without a trace, or had ended before; or when
+// the store must tell its input.
 func (d *decision) final() *Status {
-	if d.state == nil || d.state.Completed == nil {
+	if d.state == nil || d.state.Completed == nil || d.state.LargeInput {
 		return nil
 	}
 	status := &Status{Instance: d.row, Input: d.state.Started.Payload}

@@ -99,7 +99,7 @@ func (i *instance) clearInbox(gone map[history.InstanceID]bool) []MessageKey {
 		at = len(i.inbox)
 	}
 	consumed := keys(i.inbox[:at])
-	i.inbox = i.inbox[at:]
+	i.inbox = slices.Concat(i.inbox[at:]) // not in the array of those that go
 	return consumed
 }
 

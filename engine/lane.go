@@ -93,6 +93,7 @@ func (l *lane) run() {
 				break
 			}
 		}
+		clear(batch) // it is a part of the queue's array, which may live for long
 		l.rest()
 		if l.commits.small() > others {
 			sleep(l.ctx, time.Since(began))

@@ -1,6 +1,7 @@
 package history
 
 import (
+	"encoding/json"
 	"slices"
 	"time"
 )
@@ -9,9 +10,10 @@ import (
 const maxKeys = 1000
 
 // State is the fold over the records of one execution: all that deciding its
-// next turn needs to know of them.
+// next turn needs to know of them. It keeps nothing else of them in memory: not
+// the turns that its events came with, and no large input of the execution.
 type State struct {
-	Started   *Event           // ExecutionStarted
+	Started   *Event           // ExecutionStarted, without its payload if LargeInput
 	Waiting   []Event          // events of a start record whose turn has not happened
 	Seq       uint32           // of the newest record
 	First     uint32           // of the oldest record
@@ -23,7 +25,19 @@ type State struct {
 	Suspended bool
 	Keys      []string // the newest idempotency keys taken, oldest first
 	Completed *Event   // ExecutionCompleted, nil while it lives
+
+	LargeInput   bool // the input is in the history only
+	OpenBytes    int  // of payloads in Open
+	GivenBytes   int  // of payloads that the code has been given
+	LargestBytes int  // of one of these
 }
+
+// largeBytes is from where on it pays to copy what is kept of a record rather than
+// to keep the record.
+const largeBytes = 4 << 10
+
+// eventBytes is what an event takes besides its payload, about.
+const eventBytes = 300
 
 // Apply adds the next record. Records must come in order of Seq.
 func (s *State) Apply(t *Turn) {
@@ -39,15 +53,26 @@ func (s *State) Apply(t *Turn) {
 		s.Turns++
 		s.At = t.At
 	}
+	bytes := len(t.Events) * eventBytes
 	for i := range t.Events {
-		s.apply(&t.Events[i])
+		bytes += len(t.Events[i].Payload)
+	}
+	for i := range t.Events {
+		s.apply(&t.Events[i], bytes)
 	}
 }
 
-func (s *State) apply(ev *Event) {
+// apply adds an event of a record that takes so many bytes.
+func (s *State) apply(ev *Event, bytes int) {
 	switch ev.Kind {
 	case ExecutionStarted:
-		s.Started = ev
+		s.given(len(ev.Payload))
+		if s.LargeInput = len(ev.Payload) >= largeBytes; s.LargeInput {
+			started := *ev
+			started.Payload = nil
+			ev = &started
+		}
+		s.Started = apart(ev, bytes)
 		if s.At.Before(ev.At) {
 			s.At = ev.At
 		}
@@ -55,14 +80,16 @@ func (s *State) apply(ev *Event) {
 			s.remember(key)
 		}
 	case TaskScheduled, TimerCreated:
-		s.open(ev)
+		s.open(apart(ev, bytes))
 	case SubOrchestrationInstanceCreated:
 		if !ev.FireAndForget {
-			s.open(ev)
+			s.open(apart(ev, bytes))
 		}
 	case TaskCompleted, TaskFailed, SubOrchestrationInstanceCompleted, SubOrchestrationInstanceFailed, TimerFired:
+		s.given(len(ev.Payload))
 		s.answer(ev.TaskID)
 	case EventRaised:
+		s.given(len(ev.Payload))
 		s.remember(ev.Key)
 	case ExecutionSuspended:
 		s.Suspended = true
@@ -73,6 +100,23 @@ func (s *State) apply(ev *Event) {
 	case ExecutionRewound:
 		s.rewind(ev)
 	}
+}
+
+// given counts a payload that the code gets to see.
+func (s *State) given(bytes int) {
+	s.GivenBytes += bytes
+	s.LargestBytes = max(s.LargestBytes, bytes)
+}
+
+// apart returns ev so that it does not keep a record of so many bytes in memory,
+// unless ev is about all there is to it.
+func apart(ev *Event, bytes int) *Event {
+	if bytes < largeBytes || bytes < 2*(eventBytes+len(ev.Payload)) {
+		return ev
+	}
+	kept := *ev
+	kept.Payload = append(json.RawMessage(nil), ev.Payload...)
+	return &kept
 }
 
 // rewind takes over what the event changes. The calls that it undid are made
@@ -105,6 +149,7 @@ func (s *State) open(ev *Event) {
 		s.Open = make(map[int32]*Event)
 	}
 	s.Open[ev.ID] = ev
+	s.OpenBytes += len(ev.Payload)
 	if ev.Kind == TaskScheduled {
 		s.Tasks++
 	}
@@ -116,6 +161,7 @@ func (s *State) answer(id int32) {
 		return
 	}
 	delete(s.Open, id)
+	s.OpenBytes -= len(ev.Payload)
 	if ev.Kind == TaskScheduled {
 		s.Tasks--
 	}

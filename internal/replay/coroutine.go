@@ -122,7 +122,9 @@ func (c *coroutine) main() {
 		}
 		c.guard.Store(gone)
 	}()
-	c.code()
+	code := c.code
+	c.code = nil // it holds the input, which the code may be done with long before it ends
+	code()
 	returned = true
 }
 

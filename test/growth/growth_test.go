@@ -38,8 +38,8 @@ func app() *perdure.App {
 }
 
 // run runs an engine on store until the test ends and returns a client of it.
-func run(t *testing.T, store engine.Store) *client.Client {
-	executor, err := worker.New(app(), worker.Options{})
+func run(t *testing.T, store engine.Store, app *perdure.App) *client.Client {
+	executor, err := worker.New(app, worker.Options{})
 	if err != nil {
 		t.Fatalf("worker: %v", err)
 	}
@@ -89,7 +89,7 @@ func inUse() int {
 }
 
 func TestMemoryIsFlatOver100000Instances(t *testing.T) {
-	c := run(t, &forgetful{Store: memory.New(64)})
+	c := run(t, &forgetful{Store: memory.New(64)}, app())
 	hello := func(int) error {
 		id, err := c.StartNew(t.Context(), "Hello", "you", client.StartOptions{})
 		if err != nil {
@@ -119,7 +119,7 @@ func TestWaitingInstanceCostsUnder2KB(t *testing.T) {
 		t.Fatalf("open the hub: %v", err)
 	}
 	before := inUse()
-	c := run(t, hub)
+	c := run(t, hub, app())
 	each(t, instances, func(i int) error {
 		_, err := c.StartNew(t.Context(), "Waiting", nil, client.StartOptions{ID: fmt.Sprintf("waiting-%d", i)})
 		return err
