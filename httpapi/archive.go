@@ -39,10 +39,7 @@ func importInstance(r *request) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	ask := engine.ImportRequest{ID: history.InstanceID(r.query.last("instanceId"))}
-	if ask.Reuse, err = r.query.reuse(); err != nil {
-		return response{}, err
-	}
+	ask := engine.ImportRequest{ID: history.InstanceID(r.query.last("instanceId")), Reuse: r.query.reuse()}
 	if err := json.Unmarshal(body, &ask.Archive); err != nil {
 		return response{}, invalid("the body is not an exported instance: %v", err)
 	}

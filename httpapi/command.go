@@ -35,8 +35,6 @@ func raise(r *request) (response, error) {
 func terminate(r *request) (response, error) {
 	var reason json.RawMessage
 	switch text, output := r.query.reason(), r.query.last("output"); {
-	case output != "" && !json.Valid([]byte(output)):
-		return response{}, invalid("output is not valid JSON")
 	case output != "":
 		reason = json.RawMessage(output)
 	case text != "":
@@ -59,11 +57,7 @@ func resume(r *request) (response, error) {
 // with the plan.
 func rewind(r *request) (response, error) {
 	ask := engine.RewindRequest{Reason: r.query.reason(), All: r.query.flag("all", false)}
-	dry, err := r.query.strictFlag("dryRun")
-	if err != nil {
-		return response{}, err
-	}
-	if !dry {
+	if !r.query.flag("dryRun", false) {
 		return accepted, r.hub.Rewind(r.Context(), r.id(), ask)
 	}
 	plan, err := r.hub.PlanRewind(r.Context(), r.id(), ask)

@@ -195,7 +195,8 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (response, error
 	if ours {
 		to, params = findRoute(r.Method, path)
 	}
-	req := &request{handler: h, writer: w, params: params, query: parseQuery(r.URL.RawQuery, to), Request: r}
+	pairs := readPairs(r.URL.RawQuery, to)
+	req := &request{handler: h, writer: w, params: params, query: newQuery(pairs), pairs: pairs, Request: r}
 	req.caller = h.caller(req, to)
 	switch {
 	case req.caller == "":
@@ -207,6 +208,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (response, error
 	if !ours {
 		h.Other.ServeHTTP(w, req.Request)
 		return response{}, nil
+	}
+	if err := to.check(req); err != nil {
+		return response{}, err
 	}
 	if err := h.findHub(req); err != nil {
 		return response{}, err

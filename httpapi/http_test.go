@@ -297,7 +297,8 @@ func TestHTTP_57and106to112_Terminate(t *testing.T) {
 		s.wantEmpty(404, post, base+"/instances/x/terminate", "")
 		for query, output := range map[string]string{
 			"": "null", "?reason=why": `"why"`, "?reason=123": `"123"`, "?reason={text}": "null", "?reason=%7B%7Btext%7D%7D": "null", "?reason=undefined": "null",
-			"?reason=a&reason=b": `"a,b"`, "?reason=why%20&%20how?": `"why "`,
+			"?reason=a&reason=b": `"a,b"`, "?reason=why%20&%20how?": `"why & how?"`, // as npm pastes it
+			"?reason=disk+95%": `"disk 95%"`, "?reason=50%25-off%zz%C3%A9%": `"50%-off%zzé%"`, "?reason=a%20&&%20b=c&taskHub=TestHub": `"a && b=c"`,
 		} {
 			s.start("Wait/x", "")
 			s.settle()

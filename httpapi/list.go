@@ -73,7 +73,7 @@ func count(r *request) (response, error) {
 }
 
 // purge is spec/http-api.md 5.11. Ours besides: force and recursive; the answer
-// to the latter has all the numbers.
+// to the latter has all the numbers, as it has with showDetails.
 func purge(r *request) (response, error) {
 	ask := engine.PurgeRequest{Force: r.query.flag("force", false), Recursive: r.query.flag("recursive", false)}
 	done, err := r.hub.Purge(r.Context(), r.id(), ask)
@@ -82,7 +82,7 @@ func purge(r *request) (response, error) {
 		return response{}, err
 	case done.Deleted == 0 && !strings.HasPrefix(string(r.id()), "@"): // entities come and go
 		return response{}, fmt.Errorf("%w: %q", engine.ErrNotFound, r.id())
-	case ask.Recursive:
+	case ask.Recursive || r.query.flag("showDetails", false):
 		return response{code: http.StatusOK, body: encode(done)}, nil
 	}
 	body := (&object{}).raw("instancesDeleted", strconv.AppendInt(nil, int64(done.Deleted), 10)).json()
@@ -90,12 +90,8 @@ func purge(r *request) (response, error) {
 }
 
 // purgeMany is spec/http-api.md 5.12. Ours besides: every filter of lists,
-// completedBefore, limit, timeBudget and dryRun. What would have spared
-// instances and cannot be read is an error, not left out.
+// completedBefore, limit, timeBudget and dryRun.
 func purgeMany(r *request) (response, error) {
-	if _, ok := r.query.instant("createdTimeFrom"); !ok {
-		return response{}, &problem{http.StatusBadRequest, bareText, "createdTimeFrom is required, a time like 2030-01-02T15:04:05Z; 0001-01-01T00:00:00Z is early enough for all"}
-	}
 	f, err := r.query.purgeFilter()
 	if err != nil {
 		return response{}, err
@@ -114,47 +110,28 @@ func purgeMany(r *request) (response, error) {
 }
 
 func (q query) purgeFilter() (engine.PurgeFilter, error) {
-	var f engine.PurgeFilter
-	for _, name := range []string{"createdTimeFrom", "createdTimeTo", "completedTimeFrom", "completedTimeTo", "completedBefore"} {
-		if text := q.last(name); text != "" {
-			if _, ok := parseTime(text); !ok {
-				return f, invalid("%s %q is not a time like 2030-01-02T15:04:05Z", name, text)
-			}
-		}
-	}
-	var err error
-	if f.Query, err = q.filter(); err != nil {
-		return f, err
-	}
+	filter, err := q.filter()
+	f := engine.PurgeFilter{Query: filter, DryRun: q.flag("dryRun", false)}
 	if before, ok := q.instant("completedBefore"); ok {
 		before = history.Truncate(before.Add(-1)) // the last instant that a history can hold
 		if f.CompletedTo == nil || before.Before(*f.CompletedTo) {
 			f.CompletedTo = &before
 		}
 	}
-	if text := q.last("limit"); text != "" {
-		if f.Max, err = strconv.Atoi(strings.TrimSpace(text)); err != nil || f.Max < 1 {
-			return f, invalid("limit %q is not a number above 0", text)
-		}
-	}
-	if text := q.last("timeBudget"); text != "" {
-		budget, ok := q.seconds("timeBudget")
-		if !ok {
-			return f, invalid("timeBudget %q is not a number of seconds", text)
-		}
+	f.Max, _ = strconv.Atoi(strings.TrimSpace(q.last("limit")))
+	if budget, ok := q.seconds("timeBudget"); ok {
 		f.Until = time.Now().Add(budget)
 	}
-	f.DryRun, err = q.strictFlag("dryRun")
 	return f, err
 }
 
 // filter reads [filterParams]. Times that cannot be read are left out, an
 // unknown status is an error (spec/http-api.md 5.4).
 func (q query) filter() (engine.Query, error) {
-	out := engine.Query{IDPrefix: q.last("instanceIdPrefix"), Name: q.last("name"), Tags: q.tags()}
+	out := engine.Query{IDPrefix: q.last("instanceIdPrefix"), Name: q.last("name"), Tags: q.tags}
 	out.CreatedFrom, out.CreatedTo = q.from("createdTimeFrom"), q.to("createdTimeTo")
 	out.CompletedFrom, out.CompletedTo = q.from("completedTimeFrom"), q.to("completedTimeTo")
-	for _, text := range q[strings.ToLower("runtimeStatus")] {
+	for _, text := range q.params[strings.ToLower("runtimeStatus")] {
 		for word := range strings.SplitSeq(text, ",") {
 			if word = strings.TrimSpace(word); word == "" {
 				continue

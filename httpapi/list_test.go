@@ -251,7 +251,7 @@ func TestHTTP_125to127_PurgeOne(t *testing.T) {
 		s.start("Wait/x", "")
 		s.settle()
 		s.wantText(412, del, instances+"/x", "")
-		s.wantText(412, del, instances+"/x?force=1&recursive=true", "")
+		s.wantError(400, del, instances+"/x?force=1&recursive=true", "")
 		s.want(202, get, instances+"/x", "")
 		s.want(200, del, instances+"/x?force=true", "")
 		s.wantEmpty(404, get, instances+"/x", "")

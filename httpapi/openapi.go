@@ -205,6 +205,8 @@ func (d *description) typeSchema(t reflect.Type) tree {
 var kindSchemas = map[kind]tree{
 	text:     plain("string"),
 	header:   plain("string"),
+	document: plain("string"),
+	prose:    plain("string"),
 	flag:     plain("boolean"),
 	seconds:  {"type": "number", "minimum": 0},
 	number:   {"type": "integer", "minimum": 1},

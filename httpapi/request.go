@@ -8,7 +8,6 @@ import (
 	"math"
 	"mime"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -24,6 +23,7 @@ type request struct {
 	handler *Handler
 	writer  http.ResponseWriter // for the body's limit only
 	query   query
+	pairs   []pair // what query was read from
 	params  map[string]string
 	caller  string // see [Caller]
 
@@ -72,64 +72,19 @@ func (r *request) jsonPayload() (json.RawMessage, error) {
 	return text, nil
 }
 
-// query holds the parameters that a route documents, by lower-case name, in
-// the order they came; others do not exist (spec/http-api.md 1.4).
-type query map[string][]string
-
-// tagPrefix begins the parameters tag.NAME. Letter case of NAME counts.
-const tagPrefix = "tag."
-
-// parseQuery reads a query for a route, which may be nil. What cannot be parsed
-// is left out.
-func parseQuery(raw string, to *route) query {
-	q := query{}
-	for pair := range strings.SplitSeq(raw, "&") {
-		name, value, _ := strings.Cut(pair, "=")
-		name, nameErr := url.QueryUnescape(name)
-		value, valueErr := url.QueryUnescape(value)
-		if nameErr != nil || valueErr != nil {
-			continue
-		}
-		if key, ok := to.parameter(name); ok {
-			q[key] = append(q[key], value)
-		}
-	}
-	return q
-}
-
-// parameter returns the key of a parameter in [query] if the route has it.
-func (t *route) parameter(name string) (key string, ok bool) {
-	for p := range t.parameters() {
-		switch {
-		case strings.EqualFold(p.name, name):
-			return strings.ToLower(name), true
-		case strings.HasPrefix(p.name, tagPrefix) && len(name) > len(tagPrefix) && strings.EqualFold(name[:len(tagPrefix)], tagPrefix):
-			return tagPrefix + name[len(tagPrefix):], true
-		}
-	}
-	return "", false
+// query holds the parameters that a route documents; others do not exist
+// (spec/http-api.md 1.4).
+type query struct {
+	params map[string][]string // by lower-case name, in the order they came
+	tags   map[string]string   // the parameters tag.NAME by NAME; nil: there are none
 }
 
 func (q query) last(name string) string {
-	values := q[strings.ToLower(name)]
+	values := q.params[strings.ToLower(name)]
 	if len(values) == 0 {
 		return ""
 	}
 	return values[len(values)-1]
-}
-
-// tags returns the parameters tag.NAME by NAME; nil when there are none.
-func (q query) tags() map[string]string {
-	var tags map[string]string
-	for key, values := range q {
-		if name, ok := strings.CutPrefix(key, tagPrefix); ok {
-			if tags == nil {
-				tags = map[string]string{}
-			}
-			tags[name] = values[len(values)-1]
-		}
-	}
-	return tags
 }
 
 // flag reads true or false in any letter case; anything else is the default.
@@ -143,22 +98,16 @@ func (q query) flag(name string, otherwise bool) bool {
 	return otherwise
 }
 
-// strictFlag is a flag that is off by default and, once given, must be readable:
-// what it prevents cannot be undone.
-func (q query) strictFlag(name string) (bool, error) {
-	on := q.flag(name, false)
-	if text := q.last(name); text != "" && on != q.flag(name, true) {
-		return false, invalid("%s is %q; it must be true or false", name, text)
-	}
-	return on, nil
-}
-
 // maxWait bounds how long one request may wait: front ends cut it at 230 s.
 const maxWait = 230 * time.Second
 
 // seconds reads a decimal number of seconds, cut at [maxWait].
 func (q query) seconds(name string) (time.Duration, bool) {
-	n, err := strconv.ParseFloat(strings.TrimSpace(q.last(name)), 64)
+	return parseSeconds(q.last(name))
+}
+
+func parseSeconds(text string) (time.Duration, bool) {
+	n, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
 	if err != nil || math.IsNaN(n) || n < 0 {
 		return 0, false
 	}
@@ -168,7 +117,7 @@ func (q query) seconds(name string) (time.Duration, bool) {
 // reason reads the parameter of that name. Placeholders that lazy callers leave
 // in place are none (spec/http-api.md 5.6).
 func (q query) reason() string {
-	switch text := strings.Join(q["reason"], ","); text {
+	switch text := strings.Join(q.params["reason"], ","); text {
 	case "{text}", "{{text}}", "undefined":
 		return ""
 	default:
@@ -194,6 +143,9 @@ var (
 // blank.
 func parseTime(text string) (time.Time, bool) {
 	text = strings.ToUpper(strings.TrimSpace(text))
+	if text == "" {
+		return time.Time{}, false
+	}
 	if year := shortYear.FindString(text); year != "" {
 		text = strings.Repeat("0", 5-len(year)) + text
 	}

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"errors"
-	"iter"
 	"net/http"
 	"net/url"
 	"strings"
@@ -19,6 +18,8 @@ type route struct {
 	serve   func(*request) (response, error)
 	link    links.Operation // whose link opens the route too; "": only keys do
 	errors  []errorRow      // where the contract departs from [errorCodes]
+	needs   string          // a time that must be there and readable; else 400 and a JSON string
+	lenient []string        // of its parameters: what is wrong with them is as if they were absent, though it changes something
 
 	// The rest documents the route, see [describe]; but a parameter that is not
 	// here does not exist.
@@ -34,6 +35,7 @@ type param struct {
 	name string
 	kind kind
 	text string
+	ours bool // an addition: strict even where the contract is lenient, see [route.check]
 	wide bool // lets an operation reach further than a link may
 }
 
@@ -48,6 +50,8 @@ const (
 	instant
 	statuses // of them, with commas or repeated
 	reuse
+	document // JSON
+	prose    // what people write: see [unescapeProse]
 	header
 )
 
@@ -80,23 +84,6 @@ func (t *route) answer(r *request) (response, error) {
 		}
 	}
 	return res, err
-}
-
-// parameters are those of all routes, and then of this one if there is one.
-func (t *route) parameters() iter.Seq[param] {
-	return func(yield func(param) bool) {
-		groups := [][]param{commonParams}
-		if t != nil {
-			groups = append(groups, t.params...)
-		}
-		for _, group := range groups {
-			for _, p := range group {
-				if !yield(p) {
-					return
-				}
-			}
-		}
-	}
 }
 
 // findRoute matches an escaped path below the base. Slashes around it do not

@@ -12,7 +12,8 @@ import (
 var routes = []route{
 	{
 		method: http.MethodPost, pattern: "orchestrators/{name}/{id?}", serve: start,
-		name: "startInstance", summary: "Start an instance, and wait for its end if asked to. Without an id it gets a random one.",
+		lenient: []string{"taskHub", "connection", "version", "timeout", "pollingInterval", "returnInternalServerErrorOnFailure"},
+		name:    "startInstance", summary: "Start an instance, and wait for its end if asked to. Without an id it gets a random one.",
 		params: [][]param{startParams, waitParams}, body: "The input, any JSON; nothing is null.",
 		answers: []answer{
 			{202, "It is scheduled, durably.", links.Links{}},
@@ -27,7 +28,7 @@ var routes = []route{
 		name: "instanceStatus", summary: "Look at an instance.",
 		params: [][]param{viewParams, historyParams, {
 			{name: "returnInternalServerErrorOnFailure", kind: flag, text: "Answer 500 instead of 200 when it is Failed."},
-			{name: "wait", kind: seconds, text: "Wait so long for the end."},
+			{name: "wait", kind: seconds, ours: true, text: "Wait so long for the end."},
 		}},
 		answers: []answer{
 			{200, "It has ended.", statusForm},
@@ -55,16 +56,18 @@ var routes = []route{
 		params: [][]param{{
 			{name: "force", kind: flag, text: "Remove it also if it has not ended: it is terminated first.", wide: true},
 			{name: "recursive", kind: flag, text: "Remove its children too, and theirs.", wide: true},
+			{name: "showDetails", kind: flag, text: "Tell all the numbers, as with recursive."},
 		}},
 		answers: []answer{
-			{200, "It is gone. Only with recursive there is more than instancesDeleted.", engine.PurgeResult{}},
+			{200, "It is gone. Only with recursive or showDetails there is more than instancesDeleted.", engine.PurgeResult{}},
 			{404, "There is no such instance.", nil},
 			{412, "It has not ended.", textForm},
 		},
 	},
 	{
 		method: http.MethodDelete, pattern: "instances", serve: purgeMany,
-		name: "purgeInstances", summary: "Remove all ended instances that match. Live ones and entities are never touched.",
+		needs: "createdTimeFrom",
+		name:  "purgeInstances", summary: "Remove all ended instances that match. Live ones and entities are never touched.",
 		params: [][]param{filterParams, {
 			{name: "completedBefore", kind: instant, text: "Only what ended earlier."},
 			{name: "limit", kind: number, text: "Stop after so many."},
@@ -95,7 +98,7 @@ var routes = []route{
 		name: "terminateInstance", summary: "End an instance. Activities that run are not stopped, their results are ignored.",
 		params: [][]param{reasonParams, {
 			{name: "recursive", kind: flag, text: "End the children that it waits for too, and theirs.", wide: true},
-			{name: "output", text: "JSON that becomes the output instead of the reason."},
+			{name: "output", kind: document, text: "JSON that becomes the output instead of the reason."},
 		}},
 		answers: []answer{
 			{202, "The request is stored.", nil},
@@ -146,8 +149,9 @@ var routes = []route{
 	},
 	{
 		method: http.MethodPost, pattern: "instances/{id}/restart", serve: restart, link: links.Restart,
-		errors: []errorRow{{err: engine.ErrNotFound, code: http.StatusBadRequest, kind: "NotFound"}},
-		name:   "restartInstance", summary: "Run an instance anew with its name, input, version and tags.",
+		lenient: []string{"timeout", "pollingInterval"},
+		errors:  []errorRow{{err: engine.ErrNotFound, code: http.StatusBadRequest, kind: "NotFound"}},
+		name:    "restartInstance", summary: "Run an instance anew with its name, input, version and tags.",
 		params: [][]param{{{name: "restartWithNewInstanceId", kind: flag, text: "With a new id; else in place of the instance, which must have ended. Default true."}}, waitParams},
 		answers: []answer{
 			{202, "It is scheduled, durably.", links.Links{}},
@@ -229,7 +233,8 @@ var startParams = []param{
 	{name: "version", text: "Of the orchestrator. Default: that of the hub."},
 	{name: "reuse", kind: reuse, text: "What to do when the id is in use. Default RefuseIfActive."},
 	{name: "startAt", kind: instant, text: "Not before."},
-	{name: "tag.NAME", text: "A tag of the instance, as often as needed."},
+	{name: tagParam, text: "A tag of the instance, as often as needed."},
+	{name: "returnInternalServerErrorOnFailure", kind: flag, text: "Taken and not heeded: an instance that fails while a start waits is no 500."},
 }
 
 var waitParams = []param{
@@ -239,8 +244,8 @@ var waitParams = []param{
 
 var viewParams = []param{
 	{name: "showInput", kind: flag, text: "Show the input. Default true."},
-	{name: "showOutput", kind: flag, text: "Show the output. Default true."},
-	{name: "showDetails", kind: flag, text: "Add what clients of others do not know: details, and ids in the history."},
+	{name: "showOutput", kind: flag, ours: true, text: "Show the output. Default true."},
+	{name: "showDetails", kind: flag, ours: true, text: "Add what clients of others do not know: details, and ids in the history."},
 }
 
 var historyParams = []param{
@@ -248,16 +253,16 @@ var historyParams = []param{
 	{name: "showHistoryOutput", kind: flag, text: "Show results in it."},
 }
 
-var reasonParams = []param{{name: "reason", text: "Why. {text}, {{text}} and undefined are none."}}
+var reasonParams = []param{{name: "reason", kind: prose, text: "Why. {text}, {{text}} and undefined are none."}}
 
 // filterParams select instances; all that are given must hold.
 var filterParams = []param{
 	{name: "createdTimeFrom", kind: instant, text: "Created then or later. Required to remove instances."},
 	{name: "createdTimeTo", kind: instant, text: "Created then or earlier; a whole second counts until its end."},
-	{name: "completedTimeFrom", kind: instant, text: "Ended then or later."},
-	{name: "completedTimeTo", kind: instant, text: "Ended then or earlier."},
+	{name: "completedTimeFrom", kind: instant, ours: true, text: "Ended then or later."},
+	{name: "completedTimeTo", kind: instant, ours: true, text: "Ended then or earlier; a whole second counts until its end."},
 	{name: "runtimeStatus", kind: statuses, text: "In one of these statuses, in any letter case."},
 	{name: "instanceIdPrefix", text: "The id begins so. Letter case counts."},
-	{name: "name", text: "The orchestrator has this name, in any letter case."},
-	{name: "tag.NAME", text: "The tag NAME has this value."},
+	{name: "name", ours: true, text: "The orchestrator has this name, in any letter case."},
+	{name: tagParam, ours: true, text: "The tag NAME has this value."},
 }

@@ -12,7 +12,6 @@ import (
 
 // reuses are the values of the parameter reuse, by lower-case name.
 var reuses = map[string]engine.Reuse{
-	"":               engine.RefuseIfActive,
 	"refuseifactive": engine.RefuseIfActive,
 	"refuseifexists": engine.RefuseIfExists,
 	"replaceany":     engine.ReplaceAny,
@@ -25,18 +24,11 @@ func start(r *request) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	reuse, err := r.query.reuse()
-	if err != nil {
-		return response{}, err
-	}
-	at, ok := r.query.instant("startAt")
-	if text := r.query.last("startAt"); text != "" && !ok {
-		return response{}, invalid("startAt %q is not a time like 2030-01-02T15:04:05Z", text)
-	}
+	at, _ := r.query.instant("startAt")
 	return r.begin(func() (history.InstanceID, error) {
 		return r.hub.Start(r.Context(), engine.StartRequest{
 			Name: r.params["name"], ID: r.id(), Input: input, Version: r.query.last("version"),
-			Tags: r.query.tags(), ScheduledAt: at, Reuse: reuse,
+			Tags: r.query.tags, ScheduledAt: at, Reuse: r.query.reuse(),
 		})
 	})
 }
@@ -49,12 +41,8 @@ func restart(r *request) (response, error) {
 	})
 }
 
-func (q query) reuse() (engine.Reuse, error) {
-	reuse, ok := reuses[strings.ToLower(q.last("reuse"))]
-	if !ok {
-		return 0, invalid("reuse %q is not RefuseIfActive, RefuseIfExists, ReplaceAny or ReturnExisting", q.last("reuse"))
-	}
-	return reuse, nil
+func (q query) reuse() engine.Reuse {
+	return reuses[strings.ToLower(strings.TrimSpace(q.last("reuse")))]
 }
 
 // begin lets an instance start and waits for its end, if asked to. What is wrong

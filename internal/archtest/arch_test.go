@@ -38,11 +38,12 @@ var rooms = map[string][]string{
 	"internal/worker":   {".", "engine", "history", "internal/registry", "internal/replay"},
 	"config":            {},
 	"client":            {"engine", "history", "internal/links"},
-	"httpapi":           {"engine", "history", "internal/links"},
+	"httpapi":           {"engine", "history", "internal/links", "internal/nearest"},
 	"host":              {".", "client", "config", "engine", "history", "httpapi", "internal/worker", "store/embedded"},
-	"cmd/perdure":       {"client", "config", "history", "host"},
+	"cmd/perdure":       {"client", "config", "history", "host", "internal/nearest"},
 	"examples/...":      {".", "client", "host"},
 	"internal/links":    {},
+	"internal/nearest":  {}, // how a slip is told from another name
 	"internal/archtest": {},
 }
 
