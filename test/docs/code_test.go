@@ -43,7 +43,7 @@ func buildCode(t *testing.T, root, bin string, all []*block) {
 	write("go.mod", "module docs\n\ngo 1.26.0\n\nrequire github.com/perdure/perdure v0.0.0\n\nreplace github.com/perdure/perdure => "+root+"\n")
 	for _, b := range all {
 		switch {
-		case b.lang != "go":
+		case b.lang != "go" || b.isFile():
 		case b.arg != "":
 			write(b.arg, fmt.Sprintf("//line %s\n%s", filepath.Join(root, b.file)+":"+fmt.Sprint(b.line), b.text))
 		default:

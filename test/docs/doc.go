@@ -4,15 +4,18 @@
 //	go                       declarations, or the inside of an orchestrator (ctx is its context):
 //	                         built, together with the document's other ones; imports are added
 //	go examples/NAME/main.go a whole program: built in a module of its own
+//	go main.go               a program that the reader writes: put into the document's folder
 //	sh                       commands: run by bash, in order, in a folder of the document's own;
 //	                         perdure is the built command, 7071 the port of the last program
 //	text, json               directly below sh: what the commands print; "..." stands for anything
 //	json host.json           a file, written into that folder; so is local.settings.json
 //	text picture             a drawing, for people only
 //
-// Two commands are not left to bash. "go run ./examples/NAME" starts the built
-// program on a free port and ends the one before, as a reader does with Ctrl-C.
-// "make TARGET" only has to name a target, and "cd bench && go ..." is taken as
+// Some commands are not left to bash. "go run ./examples/NAME", or "go run ." of
+// the reader's own module, starts the built program on a free port and ends the one
+// before, as a reader does with Ctrl-C. "pkill -9 NAME" kills it, once it has
+// printed what is shown below. In "go get" and "go install" of @latest, a replace
+// puts this repository in the place of the release. "make TARGET" only has to name a target, and "cd bench && go ..." is taken as
 // it is, as is "cd bench/peers && go ...": CI runs the one, and bench and
 // bench/peers test themselves.
 //

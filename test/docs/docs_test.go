@@ -63,7 +63,7 @@ func TestSnippets(t *testing.T) {
 	for file, found := range snippets {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
-			s := &session{T: t, root: root, bin: bin, dir: t.TempDir()}
+			s := &session{T: t, root: root, bin: bin, dir: t.TempDir(), own: t.TempDir()}
 			defer s.stop()
 			for _, b := range found {
 				s.follow(b)

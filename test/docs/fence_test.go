@@ -86,7 +86,7 @@ func (b *block) check(commands *block) (isOutput bool, err error) {
 		}
 		return true, nil
 	case b.lang == "sh" && b.arg == "", b.lang == "text" && b.arg == "picture":
-	case b.lang == "json" && (b.arg == "host.json" || b.arg == "local.settings.json"):
+	case b.isFile():
 	case b.lang == "go" && b.arg == "":
 		if strings.HasPrefix(b.text, "package ") {
 			return false, fmt.Errorf("%s: a whole program needs a name, examples/NAME/main.go", b.place)
@@ -96,6 +96,11 @@ func (b *block) check(commands *block) (isOutput bool, err error) {
 		return false, fmt.Errorf("%s: nobody runs a fence %q; see package docs for those that are run", b.place, strings.TrimSpace(b.lang+" "+b.arg))
 	}
 	return false, nil
+}
+
+// isFile says that b is a file of the reader's folder.
+func (b *block) isFile() bool {
+	return b.lang == "json" && (b.arg == "host.json" || b.arg == "local.settings.json") || b.lang == "go" && b.arg == "main.go"
 }
 
 func TestBlocks(t *testing.T) {
@@ -111,6 +116,7 @@ func TestBlocks(t *testing.T) {
 		{"tildes", "~~~sh\ntrue\n~~~\n", "sh"},
 		{"picture", "```text picture\na --> b\n```\n", "text"},
 		{"file", "```json host.json\n{}\n```\n", "json"},
+		{"program of the reader's", "```go main.go\npackage main\n```\n", "go"},
 		{"unknown language", "```bash\ntrue\n```\n", `f:1: nobody runs a fence "bash"`},
 		{"no language", "```\ntrue\n```\n", `f:1: nobody runs a fence ""`},
 		{"program without a name", "```go\npackage main\n```\n", "f:1: a whole program needs a name"},

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,7 +18,8 @@ import (
 const patience = time.Minute
 
 var (
-	goRun   = regexp.MustCompile(`^go run \./examples/([a-z]+)((?: .*)?)\n$`)
+	goRun   = regexp.MustCompile(`^go run \.(?:/examples/([a-z]+))?((?: .*)?)\n$`)
+	kill    = regexp.MustCompile(`^pkill -9 ([a-z]+)\n$`)
 	address = regexp.MustCompile(`http://127\.0\.0\.1:(\d+)/`)
 )
 
@@ -26,6 +28,7 @@ type session struct {
 	*testing.T
 	root, bin string // the repository; where the programs are
 	dir       string // where the commands run
+	own       string // where the reader's own go puts programs
 	port      string // of the program; 7071 in the document
 	app       *app   // nil when none runs
 }
@@ -33,13 +36,15 @@ type session struct {
 // follow does what b says.
 func (s *session) follow(b *block) {
 	switch {
-	case b.lang == "json":
+	case b.isFile():
 		if err := os.WriteFile(filepath.Join(s.dir, b.arg), []byte(b.text), 0o600); err != nil {
 			s.Fatal(err)
 		}
 	case b.lang != "sh":
 	case goRun.MatchString(b.text):
 		s.serve(b)
+	case kill.MatchString(b.text):
+		s.kill(b)
 	case checked.MatchString(firstLine(b.text)):
 		s.checkTargets(b)
 	default:
@@ -53,8 +58,7 @@ func (s *session) execute(b *block) {
 	ctx, cancel := context.WithTimeout(s.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", s.here(b.text))
-	cmd.Dir = s.dir
-	cmd.Env = append(os.Environ(), "PATH="+s.bin+string(filepath.ListSeparator)+os.Getenv("PATH"))
+	cmd.Dir, cmd.Env = s.dir, s.env()
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if b.output == nil || b.output.lang == "text" {
 		cmd.Stderr = &stdout
@@ -74,8 +78,20 @@ func (s *session) execute(b *block) {
 	}
 }
 
-// here is text with the port that stands for 7071.
+// env is that of the reader's commands. Their go may add to go.mod what replace
+// brings along.
+func (s *session) env() []string {
+	path := strings.Join([]string{s.own, s.bin, os.Getenv("PATH")}, string(filepath.ListSeparator))
+	return append(os.Environ(), "PATH="+path, "GOBIN="+s.own, "GOFLAGS=-mod=mod")
+}
+
+// here is text with the port that stands for 7071, and with this repository in the
+// place of the newest release.
 func (s *session) here(text string) string {
+	const module = "github.com/perdure/perdure"
+	text = strings.ReplaceAll(text, "go get "+module+"@latest",
+		fmt.Sprintf("go mod edit -require=%s@v0.0.0 -replace=%[1]s='%s' && cp '%[2]s/go.sum' .", module, s.root))
+	text = strings.ReplaceAll(text, module+"/cmd/perdure@latest", module+"/cmd/perdure")
 	if s.port == "" {
 		return text
 	}
@@ -105,8 +121,10 @@ func firstLine(text string) string {
 
 // app is a running program of a document.
 type app struct {
-	cmd    *exec.Cmd
-	stderr bytes.Buffer
+	cmd     *exec.Cmd
+	stdout  *bufio.Reader
+	printed string // what was read of stdout
+	stderr  bytes.Buffer
 }
 
 // serve starts the program that b names, on a free port, and reads what it
@@ -114,36 +132,77 @@ type app struct {
 func (s *session) serve(b *block) {
 	s.stop()
 	words := goRun.FindStringSubmatch(b.text)
-	a := &app{cmd: exec.Command(filepath.Join(s.bin, words[1]), append(strings.Fields(words[2]), "--port", "0")...)}
+	program := filepath.Join(s.bin, words[1])
+	if words[1] == "" {
+		program = s.build(b)
+	}
+	a := &app{cmd: exec.Command(program, append(strings.Fields(words[2]), "--port", "0")...)}
 	a.cmd.Dir, a.cmd.Stderr = s.dir, &a.stderr
 	stdout, err := a.cmd.StdoutPipe()
 	if err != nil {
 		s.Fatal(err)
 	}
+	a.stdout = bufio.NewReader(stdout)
 	if err := a.cmd.Start(); err != nil {
 		s.Fatalf("%s: %v", b.place, err)
 	}
 	s.app = a
+	s.read(b, func() bool {
+		found := address.FindStringSubmatch(a.printed)
+		if found == nil {
+			return false
+		}
+		s.port = found[1]
+		return b.output == nil && strings.Contains(a.printed, "resume:") || b.output != nil && match(s.here(b.output.text), a.printed)
+	})
+}
+
+// build builds the reader's own program and returns its path.
+func (s *session) build(b *block) string {
+	s.goCommand(b, "install", ".")
+	return strings.TrimSpace(s.goCommand(b, "list", "-f", "{{.Target}}", "."))
+}
+
+func (s *session) goCommand(b *block, args ...string) (stdout string) {
+	var stderr bytes.Buffer
+	cmd := exec.CommandContext(s.Context(), "go", args...)
+	cmd.Dir, cmd.Env, cmd.Stderr = s.dir, s.env(), &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		s.Fatalf("%s: go %s: %v\n%s", b.place, strings.Join(args, " "), err, &stderr)
+	}
+	return string(out)
+}
+
+// read reads what the program prints until enough says so.
+func (s *session) read(b *block, enough func() bool) {
+	a := s.app
 	hang := time.AfterFunc(patience, func() { a.cmd.Process.Kill() })
 	defer hang.Stop()
-
-	printed := ""
-	lines := bufio.NewReader(stdout)
-	for {
-		line, err := lines.ReadString('\n')
-		printed += line
-		if found := address.FindStringSubmatch(printed); found != nil {
-			s.port = found[1]
-			if b.output == nil && strings.Contains(printed, "resume:") || b.output != nil && match(s.here(b.output.text), printed) {
-				return
-			}
-		}
-		if err != nil {
+	for !enough() {
+		line, err := a.stdout.ReadString('\n')
+		a.printed += line
+		if err != nil && !enough() {
 			a.cmd.Wait()
 			s.app = nil
-			s.Fatalf("%s: the program ended, or hung, before it printed what is shown; it printed\n%s%s", b.place, printed, &a.stderr)
+			s.Fatalf("%s: the program ended, or hung, before it printed what is shown; it printed\n%s%s", b.place, a.printed, &a.stderr)
 		}
 	}
+}
+
+// kill kills the program that runs, once it has printed what b shows.
+func (s *session) kill(b *block) {
+	a := s.app
+	if name := kill.FindStringSubmatch(b.text)[1]; a == nil || filepath.Base(a.cmd.Path) != name {
+		s.Fatalf("%s: no %s runs", b.place, name)
+	}
+	if b.output == nil {
+		s.Fatalf("%s: what did the program print until then?", b.place)
+	}
+	s.read(b, func() bool { return match(s.here(b.output.text), a.printed) })
+	s.app = nil
+	a.cmd.Process.Kill()
+	a.cmd.Wait()
 }
 
 // stop ends the program that runs, as Ctrl-C does.
