@@ -4,7 +4,7 @@
 //	go                       declarations, or the inside of an orchestrator (ctx is its context):
 //	                         built, together with the document's other ones; imports are added
 //	go examples/NAME/main.go a whole program: built in a module of its own
-//	go main.go               a program that the reader writes: put into the document's folder
+//	go main.go, main_test.go a program that the reader writes: put into the document's folder
 //	sh                       commands: run by bash, in order, in a folder of the document's own;
 //	                         perdure is the built command, 7071 the port of the last program
 //	text, json               directly below sh: what the commands print; "..." stands for anything

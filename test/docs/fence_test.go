@@ -100,7 +100,7 @@ func (b *block) check(commands *block) (isOutput bool, err error) {
 
 // isFile says that b is a file of the reader's folder.
 func (b *block) isFile() bool {
-	return b.lang == "json" && (b.arg == "host.json" || b.arg == "local.settings.json") || b.lang == "go" && b.arg == "main.go"
+	return b.lang == "json" && (b.arg == "host.json" || b.arg == "local.settings.json") || b.lang == "go" && (b.arg == "main.go" || b.arg == "main_test.go")
 }
 
 func TestBlocks(t *testing.T) {
