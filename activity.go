@@ -3,6 +3,7 @@ package perdure
 import (
 	"context"
 	"fmt"
+	"reflect"
 
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/registry"
@@ -11,6 +12,10 @@ import (
 // CallActivity runs a registered activity and returns the task of its result.
 // The activity runs with the instance's version unless [WithVersion] gives
 // another.
+//
+// fn is a top-level function, an instantiation of a generic one or a method
+// expression. Method values, as of a struct with dependencies, and closures have no
+// identity in Go: register them under a name and call them by an [ActivityRef].
 func CallActivity[In, Out any](ctx *OrchestrationContext, fn func(context.Context, In) (Out, error), in In, opts ...CallOption) *Task[Out] {
 	name, err := nameOf(&ctx.app.functions.Activities, fn, "Activity")
 	if err != nil {
@@ -43,14 +48,22 @@ func (r ActivityRef[In, Out]) Call(ctx *OrchestrationContext, in In, opts ...Cal
 
 // nameOf returns the durable name of a registered function.
 func nameOf[F any](set *registry.Set[F], fn any, kind string) (string, error) {
-	goName := registry.GoName(fn)
-	switch found := set.FindCode(registry.CodeOf(fn)); len(found) {
-	case 1:
+	found := set.FindCode(registry.CodeOf(fn))
+	if len(found) == 1 && found[0].Plain {
 		return found[0].Name, nil
-	case 0:
+	}
+	goName := registry.GoName(fn)
+	switch {
+	case reflect.ValueOf(fn).IsNil():
+		return goName, fmt.Errorf("the function is nil; pass one that is registered with Add%s", kind)
+	case !registry.Identified(goName):
+		t := reflect.TypeOf(fn)
+		return goName, fmt.Errorf("%s is a method value or a closure, which Go does not tell from others of the same code; give it a Ref: perdure.%sRef[%s, %s](\"Name\"), with the name that it is registered under, and call that",
+			goName, kind, t.In(1), t.Out(0))
+	case len(found) == 0:
 		return goName, fmt.Errorf("%s is not registered; register it with Add%s, or call it by its name with %sRef if it lives elsewhere", goName, kind, kind)
 	default:
-		return goName, fmt.Errorf("%s is registered more than once, as %q (%s) and %q (%s), or several closures share its code; call it by its name with %sRef",
+		return goName, fmt.Errorf("%s is registered more than once, as %q (%s) and %q (%s); call it by its name with %sRef",
 			goName, found[0].Name, found[0].Site, found[1].Name, found[1].Site, kind)
 	}
 }

@@ -171,9 +171,6 @@ func TestNonRetriableSurvivesWrapping(t *testing.T) {
 
 func unregistered(context.Context, int) (int, error) { return 0, nil }
 
-// Inlined, each call of factory would have code of its own.
-//
-//go:noinline
 func factory(int) func(context.Context, int) (int, error) {
 	return func(context.Context, int) (int, error) { return 0, nil }
 }
@@ -218,8 +215,8 @@ func TestCallMistakesFailTheTask(t *testing.T) {
 	wants := []string{
 		"perdure_test.unregistered is not registered; register it with AddActivity",
 		`registered more than once, as "Work"`,
-		"closures share its code",
-		"is not registered",
+		`give it a Ref: perdure.ActivityRef[int, int]("Name")`,
+		"the function is nil",
 		"name is empty",
 		"WithInstanceID and WithTags apply to sub-orchestrations only",
 		"func()",

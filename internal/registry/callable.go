@@ -3,7 +3,6 @@ package registry
 import (
 	"fmt"
 	"reflect"
-	"runtime"
 )
 
 // Callable is a Go function of the shape func(C, In) (Out, error), its types
@@ -36,8 +35,7 @@ func NewCallable(fn any, first reflect.Type) (*Callable, error) {
 
 func shape(first reflect.Type) string { return fmt.Sprintf("func(%s, In) (Out, error)", first) }
 
-// Code identifies the function's code. Closures of one function literal, method
-// values of one method and the like share theirs.
+// Code identifies the function's code; see [Identified].
 func (c *Callable) Code() uintptr { return c.value.Pointer() }
 
 // Call runs the function on the input that decode reads.
@@ -52,15 +50,3 @@ func (c *Callable) Call(first reflect.Value, decode func(into any) error) (out a
 	}
 	return results[0].Interface(), nil
 }
-
-// GoName returns the name of the Go function fn, or its type if it is none.
-func GoName(fn any) string {
-	v := reflect.ValueOf(fn)
-	if v.Kind() != reflect.Func || v.IsNil() {
-		return fmt.Sprintf("%T", fn)
-	}
-	return runtime.FuncForPC(v.Pointer()).Name()
-}
-
-// CodeOf returns what [Callable.Code] does, 0 for a nil function.
-func CodeOf(fn any) uintptr { return reflect.ValueOf(fn).Pointer() }

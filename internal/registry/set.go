@@ -20,6 +20,7 @@ type Function[F any] struct {
 	Name   string // the durable name
 	GoName string // of the Go function
 	Site   string // file:line of the registration
+	Plain  bool   // calls may pass the Go function, see [Identified]
 	Do     F
 }
 
@@ -38,6 +39,7 @@ func (s *Set[F]) Add(kind string, f Function[F], code uintptr) {
 		s.byName, s.exact = make(map[string]*Function[F]), make(map[string]*Function[F])
 		s.byCode = make(map[uintptr][]*Function[F])
 	}
+	f.Plain = Identified(f.GoName)
 	s.byName[key], s.exact[f.Name] = &f, &f
 	s.byCode[code] = append(s.byCode[code], &f)
 }
