@@ -279,6 +279,7 @@ class Client(unittest.TestCase):
         self.assertCountEqual(ids(await by(datetime.min, datetime.max, instance_id_prefix=prefix)), [failed, waiting])
         self.assertEqual(await by(now() + minute, instance_id_prefix=prefix), [])
         self.assertEqual(await by(created_time_to=now() - minute, instance_id_prefix=prefix), [])
+        self.assertEqual(await by(created_time_to=datetime.min, instance_id_prefix=prefix), [])
         self.assertEqual(await by(datetime(2001, 1, 1), datetime(2001, 1, 2)), [])
 
     # raise_event
@@ -405,6 +406,8 @@ class Client(unittest.TestCase):
             await purge()
         for nothing in (
             purge(datetime(2001, 1, 1), datetime(2001, 1, 2)),
+            purge(begun, datetime.min),  # a time, not "no end"
+            purge(datetime.min, datetime.min),
             purge(now() + minute),
             purge(datetime.max, datetime.max),
             purge(begun, None, [Status.Running, Status.Pending, Status.Suspended]),
