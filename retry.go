@@ -8,7 +8,7 @@ import (
 	"github.com/perdure/perdure/internal/replay"
 )
 
-// RetryPolicy says how a failed call is tried again (spec/runtime.md 2.3).
+// RetryPolicy says how a failed call is tried again.
 type RetryPolicy struct {
 	FirstInterval time.Duration // wait after the first failure; required, above 0
 	MaxAttempts   int           // of all, the first included; required, at least 1

@@ -24,14 +24,13 @@ type Event struct {
 	Scheduled *history.Event
 }
 
-// HistoryOptions say which events of a history to read, and in which form
-// (spec/client-api.md 3.4).
+// HistoryOptions say which events of a history to read, and in which form.
 type HistoryOptions struct {
 	Inputs  bool // of functions and events; else they are left out
 	Outputs bool // results; else they are left out, but failures are always told
-	// Merged asks for the form that the HTTP API shows (spec/http-api.md 5.3):
-	// a completion stands for its scheduling event too, frames of turns and ids
-	// are left out. By default every event is there as it was recorded.
+	// Merged asks for the form that the HTTP API shows: a completion stands for
+	// its scheduling event too, frames of turns and ids are left out. By default
+	// every event is there as it was recorded.
 	Merged bool
 	Types  []EventType // none: all
 	After  int64       // only events with a higher Position; not with Merged

@@ -16,7 +16,7 @@ import (
 )
 
 // ManagementLinks are the addresses at which one instance can be managed over
-// HTTP, under the JSON names that every client knows (spec/client-api.md 4.1).
+// HTTP, under the JSON names that every client knows.
 // Its methods fill in names of events and reasons.
 type ManagementLinks = links.Links
 
@@ -102,8 +102,8 @@ type CheckStatusOptions struct {
 }
 
 // WriteCheckStatus answers r with 202 and the links of an instance, so that the
-// caller can look for its end (spec/client-api.md 4.2). r may be nil. Nothing
-// is looked up. The error is the connection's.
+// caller can look for its end. r may be nil. Nothing is looked up. The error is
+// the connection's.
 func (c *Client) WriteCheckStatus(w http.ResponseWriter, r *http.Request, id string, o CheckStatusOptions) error {
 	l := c.LinksFor(r, id)
 	if o.FailAs500 {
@@ -130,7 +130,7 @@ type WaitOptions struct {
 }
 
 // WaitOrCheckStatus answers r with the outcome of an instance if it ends in
-// time, and else as [Client.WriteCheckStatus] does (spec/client-api.md 4.3):
+// time, and else as [Client.WriteCheckStatus] does:
 //
 //	Completed             200, the bare output
 //	Failed                200 or 500, the status

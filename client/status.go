@@ -26,8 +26,8 @@ const (
 // Failure is what user code reported when it did not succeed.
 type Failure = history.Failure
 
-// Status is what is durably known of an instance (spec/client-api.md 5.1). The
-// first group is always there; the second needs a host of this product.
+// Status is what is durably known of an instance. The first group is always
+// there; the second needs a host of this product.
 type Status struct {
 	ID           string
 	Name         string // orchestrator, as given at start
@@ -49,8 +49,8 @@ type Status struct {
 	History []Event // merged, when asked for
 }
 
-// MarshalJSON writes the status object of the HTTP API (spec/http-api.md 5.2),
-// without what only this product knows and without the history.
+// MarshalJSON writes the status object of the HTTP API, without what only this
+// product knows and without the history.
 func (s *Status) MarshalJSON() ([]byte, error) {
 	return json.Marshal(wireStatus{
 		Name: s.Name, InstanceID: history.InstanceID(s.ID), RuntimeStatus: s.Status,

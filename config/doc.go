@@ -1,6 +1,5 @@
 // Package config finds out how a function app is configured: one resolver for
-// the host and for the command line, so that both look at the same hub
-// (spec/config.md 10).
+// the host and for the command line, so that both look at the same hub.
 //
 //	directory --upwards--> root: nearest host.json, else nearest local.settings.json
 //	local.settings.json Values  <  process environment          = app settings

@@ -10,7 +10,7 @@ const DefaultHubName = "DurableFunctionsHub"
 
 var hubName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{2,44}$`)
 
-// CheckHubName reports why name cannot be a task hub's (spec/config.md 5).
+// CheckHubName reports why name cannot be a task hub's.
 func CheckHubName(name string) error {
 	if hubName.MatchString(name) {
 		return nil
