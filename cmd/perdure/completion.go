@@ -21,6 +21,38 @@ const (
 	completionPatience = 2 * time.Second
 )
 
+// wordsOfTheShell replaces, in the script for bash, the one function that needs the
+// package bash-completion: without it the words are those of the shell.
+const wordsOfTheShell = `
+__perdure_init_completion()
+{
+    COMPREPLY=()
+    if declare -F _get_comp_words_by_ref >/dev/null 2>&1; then
+        _get_comp_words_by_ref "$@" cur prev words cword
+    else # the package bash-completion is not installed
+        words=("${COMP_WORDS[@]}")
+        cword=$COMP_CWORD
+        cur=${words[cword]}
+        prev=${words[cword-1]}
+    fi
+}
+`
+
+// withoutPackage makes the script that cmd prints work without the package
+// bash-completion.
+func (t *tool) withoutPackage(cmd *cobra.Command) {
+	cmd.Long = strings.Replace(cmd.Long, "This script depends on the 'bash-completion' package.",
+		"This script works best with the 'bash-completion' package: without it, values behind = and : are not completed.", 1)
+	script := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := script(cmd, args); err != nil {
+			return err
+		}
+		_, err := io.WriteString(t.stdout, wordsOfTheShell)
+		return err
+	}
+}
+
 // candidates asks the hub that the options so far name. Whatever goes wrong,
 // there is nothing to offer, and nothing is printed.
 func (t *tool) candidates(ask func(context.Context, *hub) []string) ([]string, cobra.ShellCompDirective) {

@@ -62,7 +62,11 @@ func (t *tool) withClient(ctx context.Context, a access, do func(context.Context
 	default:
 		h.idle = fmt.Sprintf("the app that runs here has another task hub than %s", h.name)
 	}
-	return errors.Join(do(ctx, h), c.Close())
+	err = do(ctx, h)
+	if errors.Is(err, client.ErrHubNotFound) && base != "" {
+		err = fmt.Errorf("%w; %s, and makes no hub for others", err, h.idle)
+	}
+	return errors.Join(err, c.Close())
 }
 
 // notHere adds to an error about a hub that is not there what to do about it.

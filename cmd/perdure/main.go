@@ -86,6 +86,10 @@ func (t *tool) execute(ctx context.Context, root *cobra.Command, args []string) 
 	case globals.twice != "":
 		return syntax("%s is given twice", globals.twice)
 	}
+	root.InitDefaultCompletionCmd()
+	if bash, _, err := root.Find([]string{"completion", "bash"}); err == nil {
+		t.withoutPackage(bash)
+	}
 	root.SetArgs(args)
 	if err := t.enter(globals.dir); err != nil {
 		return err
@@ -147,7 +151,8 @@ has it open, or on another machine with --url and --key (PERDURE_URL, PERDURE_KE
 Every command can also be written as perdure durable COMMAND.
 
 Exit codes: 0 done; 1 failure, or an instance that ended badly; 2 wrong usage; 3 not
-found; 4 not possible in this state; 5 unreachable; 124 a wait timed out; 130 interrupted.
+found; 4 not possible in this state; 5 unreachable; 124 a wait timed out, or no app runs
+that could end it; 130 interrupted.
 --compat core-tools (PERDURE_COMPAT) answers as func durable does.`
 
 // Commands are listed as they are declared: the classic ones first.
@@ -190,7 +195,7 @@ func (t *tool) commonFlags(root *cobra.Command) {
 	flags := root.PersistentFlags()
 	flags.StringVarP(&t.taskHub, "task-hub-name", "t", "", "task hub (default: hubName of host.json, else DurableFunctionsHub)")
 	flags.StringVar(&t.connection, "connection-string-setting", "", "name of the app setting that holds the connection string")
-	flags.StringVar(&t.dataDir, "data-dir", "", "folder of the store (default: .perdure beside host.json)")
+	flags.StringVar(&t.dataDir, "data-dir", "", "folder of the store (default: .perdure beside host.json, else the nearest one upwards)")
 	flags.StringVar(&t.url, "url", "", "address of a host, instead of a folder (default: PERDURE_URL)")
 	flags.StringVar(&t.key, "key", "", "key of that host (default: PERDURE_KEY, which other users of the machine cannot see)")
 	flags.StringVarP(&t.output, "output", "o", "", "json, jsonl, table or legacy, which is that of func durable (default: table, or a sentence)")
@@ -221,6 +226,9 @@ var shortNames = map[string][]string{
 // newCommand is a command without arguments.
 func (t *tool) newCommand(use, short, example string) *cobra.Command {
 	name, _, _ := strings.Cut(use, " ")
+	if names := shortNames[name]; names != nil {
+		short += " (" + strings.Join(names, ", ") + ")"
+	}
 	return &cobra.Command{Use: use, Short: short, Example: "  " + example, Aliases: shortNames[name], Args: t.noArguments}
 }
 
