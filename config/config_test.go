@@ -322,3 +322,35 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// What manages an app finds its store upwards; the app itself has its own.
+func TestTheStoreIsFoundUpwards(t *testing.T) {
+	root := t.TempDir()
+	deep := filepath.Join(root, "near", "a", "b")
+	for _, dir := range []string{deep, filepath.Join(root, ".perdure"), filepath.Join(root, "near", ".perdure"), filepath.Join(root, "app", "sub")} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A file of that name is no store.
+	if err := os.WriteFile(filepath.Join(deep, ".perdure"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(root, "app", "local.settings.json"), []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		src  Source
+		want string
+	}{
+		{Source{Dir: deep, FindStore: true}, filepath.Join(root, "near", ".perdure")},
+		{Source{Dir: deep}, filepath.Join(deep, ".perdure")},
+		{Source{Dir: deep, FindStore: true, DataDir: "mine"}, filepath.Join(deep, "mine")},
+		{Source{Dir: filepath.Join(root, "app", "sub"), FindStore: true}, filepath.Join(root, "app", ".perdure")},
+		{Source{Dir: root, FindStore: true}, filepath.Join(root, ".perdure")},
+	} {
+		if got := load(t, tt.src).DataDir; got != tt.want {
+			t.Errorf("Load(%+v) has data folder %s, want %s", tt.src, got, tt.want)
+		}
+	}
+}

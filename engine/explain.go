@@ -186,10 +186,10 @@ func (s *situation) explain() Explanation {
 		x.Action, x.Summary, x.Advice = action, summary, advice
 		return x
 	}
-	id := quoteID(s.row.ID)
+	id := option("--id", string(s.row.ID))
 	switch {
 	case !s.hosted && s.suspended(): // the one can be done without the other
-		return say("resume", "It is suspended"+because(s.row.Reason)+" Nor does a host run this hub's functions.", "perdure resume --id "+id+", and start the function app of this hub.")
+		return say("resume", "It is suspended"+because(s.row.Reason)+" Nor does a host run this hub's functions.", "perdure resume "+id+", and start the function app of this hub.")
 	case !s.hosted:
 		return say("start", "No host runs this hub's functions, so nothing moves.", "Start the function app of this hub.")
 	case s.held != nil && errors.Is(s.held.cause, history.ErrUnregistered), errors.Is(s.unknown, history.ErrUnregistered):
@@ -199,7 +199,7 @@ func (s *situation) explain() Explanation {
 	case s.held != nil:
 		return say("wait", "Its turn could not run: "+sentence(s.held.Reason), fmt.Sprintf("Wait: it is tried again at %s; look into the host's log if that does not help.", stamp(s.held.RetryAt)))
 	case s.suspended():
-		return say("resume", "It is suspended"+because(s.row.Reason), "perdure resume --id "+id)
+		return say("resume", "It is suspended"+because(s.row.Reason), "perdure resume "+id)
 	case s.state.Turns == 0 && s.now.Before(s.row.ScheduledAt):
 		return say("wait", fmt.Sprintf("It is scheduled to start at %s.", stamp(s.row.ScheduledAt)), "Wait until then.")
 	case s.inbox > 0 || s.busy || len(s.state.Waiting) > 0:
@@ -225,7 +225,7 @@ func (s *situation) blocked(x Explanation) Explanation {
 		case ev.Kind != history.SubOrchestrationInstanceCreated || !looked:
 		case !c.found:
 			x.Action, x.Summary = "terminate", fmt.Sprintf("It waits for its child %q, which is not in this hub.", ev.Instance)
-			x.Advice = "perdure terminate --id " + quoteID(s.row.ID)
+			x.Advice = "perdure terminate " + option("--id", string(s.row.ID))
 			return x
 		case c.stuck():
 			x.Action, x.Target, x.Advice = c.why.Action, c.why.Target, c.why.Advice
@@ -267,7 +267,7 @@ func (s *situation) blocked(x Explanation) Explanation {
 		return x
 	}
 	x.Action, x.Summary = "terminate", "Its code waits for something that nothing can end."
-	x.Advice = "perdure terminate --id " + quoteID(s.row.ID)
+	x.Advice = "perdure terminate " + option("--id", string(s.row.ID))
 	return x
 }
 
@@ -280,7 +280,7 @@ func (s *situation) awaiting(x Explanation) Explanation {
 		}
 	}
 	x.Action, x.Summary = "raise-event", "It waits for the external event "+strings.Join(names, " or ")+"."
-	x.Advice = "perdure raise-event --id " + quoteID(s.row.ID) + " --event-name " + quoteWord(s.awaits[0].Event)
+	x.Advice = "perdure raise-event " + option("--id", string(s.row.ID)) + " " + option("--event-name", s.awaits[0].Event)
 	return x
 }
 
@@ -372,14 +372,14 @@ func (s *situation) suspendedAt() time.Time {
 // ended tells about an instance that has ended.
 func (s *situation) ended() Explanation {
 	x := Explanation{Instance: s.row.ID, Status: s.row.Status, Target: s.row.ID, Waits: []Wait{}, Kept: []Kept{}}
-	id, at := quoteID(s.row.ID), stamp(s.row.CompletedAt)
+	id, at := option("--id", string(s.row.ID)), stamp(s.row.CompletedAt)
 	switch end := s.state.Completed; {
 	case s.row.Status == history.Completed:
 		x.Action, x.Summary, x.Advice = "none", "It completed at "+at+".", "There is nothing to do."
 	case s.row.Status == history.Failed:
 		return s.failure(x)
 	default:
-		x.Action, x.Summary, x.Advice = "restart", "It was terminated at "+at+".", "perdure restart --id "+id
+		x.Action, x.Summary, x.Advice = "restart", "It was terminated at "+at+".", "perdure restart "+id
 		if end != nil {
 			x.Summary = "It was terminated at " + at + because(end.Payload)
 		}
@@ -405,7 +405,14 @@ func sentence(text string) string {
 	return text + "."
 }
 
-func quoteID(id history.InstanceID) string { return quoteWord(string(id)) }
+// option is an option of the command line with its value, which is joined to it
+// where it looks like another option.
+func option(name, value string) string {
+	if strings.HasPrefix(value, "-") {
+		return name + "=" + quoteWord(value)
+	}
+	return name + " " + quoteWord(value)
+}
 
 // quoteWord is a word as a shell reads it.
 func quoteWord(word string) string {

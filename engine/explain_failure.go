@@ -116,7 +116,7 @@ func (s *situation) reached(parent *Archive) bool {
 
 // failure tells about a Failed instance.
 func (s *situation) failure(x Explanation) Explanation {
-	x.Action, x.Target, x.Advice = "rewind", s.top.ID, "perdure rewind --id "+quoteID(s.top.ID)
+	x.Action, x.Target, x.Advice = "rewind", s.top.ID, "perdure rewind "+option("--id", string(s.top.ID))
 	x.Summary = "It failed at " + stamp(s.row.CompletedAt)
 	switch end := s.state.Completed; {
 	case s.fault != nil:

@@ -357,3 +357,33 @@ func wantAudit(t *testing.T, path string, want map[string]any) {
 		t.Errorf("%s: mode %v, %v; want 0600", path, info.Mode(), err)
 	}
 }
+
+func TestAConnectionTellsWhetherAnAppServesTheHub(t *testing.T) {
+	dir := t.TempDir()
+	served := func(hub string) bool {
+		t.Helper()
+		cfg, err := config.Load(config.Source{Dir: dir, TaskHub: hub})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := host.Connect(t.Context(), cfg, true, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return c.Served
+	}
+	if served("") {
+		t.Error("without an app its hub is served")
+	}
+	r := start(t, dir, host.Options{})
+	if !served("") || !served("durableFUNCTIONSHub") || served("OtherHub") {
+		t.Errorf("with an app its hub is served %v, another one %v; want true, false", served(""), served("OtherHub"))
+	}
+	r.stop(t)
+	if served("") {
+		t.Error("after the app has stopped its hub is served")
+	}
+}

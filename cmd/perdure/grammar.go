@@ -61,7 +61,7 @@ var several = []string{"--tag", "--runtime-status"}
 
 // globals are options that act before any command.
 type globals struct {
-	dir   string // --script-root or --prefix; the first one counts
+	dir   string // --script-root or --prefix
 	twice string // an option that is given twice though only one of its values can count; empty: none
 }
 
@@ -69,7 +69,7 @@ type globals struct {
 // every value is joined to its option with '=', command names are lower case,
 // "durable" in front of one is gone, and every spelling of help is --help.
 func normalize(args []string) ([]string, globals, error) {
-	var out, words []string
+	var out, words, dashed []string
 	var g globals
 	given := map[string]bool{}
 	if len(args) > 0 && strings.HasPrefix(args[0], "__complete") {
@@ -79,7 +79,13 @@ func normalize(args []string) ([]string, globals, error) {
 		arg := args[i]
 		switch {
 		case arg == "--":
-			words = append(words, args[i+1:]...)
+			for _, word := range args[i+1:] {
+				if isOption(word) {
+					dashed = append(dashed, word)
+				} else {
+					words = append(words, word)
+				}
+			}
 			i = len(args)
 			continue
 		case isHelp(arg):
@@ -95,11 +101,9 @@ func normalize(args []string) ([]string, globals, error) {
 			out = append(out, arg)
 			continue
 		}
-		if long := cmp.Or(longNames[name], name); given[long] && !slices.Contains(several, long) {
-			g.twice = cmp.Or(g.twice, long)
-		} else {
-			given[long] = true
-		}
+		long := cmp.Or(longNames[name], name)
+		again := given[long] && !slices.Contains(several, long)
+		given[long] = true
 		if !joined {
 			var err error
 			if value, i, err = nextValue(args, i, name, kind); err != nil {
@@ -110,13 +114,17 @@ func normalize(args []string) ([]string, globals, error) {
 		if err != nil {
 			return nil, g, err
 		}
-		if name == "--script-root" || name == "--prefix" {
-			if g.dir == "" {
-				g.dir = filepath.Clean(value)
-			}
-			continue
+		switch {
+		case again: // the first one counts, where that is allowed
+			g.twice = cmp.Or(g.twice, long)
+		case long == "--script-root":
+			g.dir = filepath.Clean(value)
+		default:
+			out = append(out, name+"="+value)
 		}
-		out = append(out, name+"="+value)
+	}
+	if dashed != nil { // words that look like options
+		out = append(append(out, "--"), dashed...)
 	}
 	return append(commandWords(words), out...), g, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/history"
 )
 
@@ -46,7 +47,8 @@ func TestNormalize(t *testing.T) {
 		{[]string{"x", "--id", "--input"}, nil},
 		{[]string{"x", "-?"}, []string{"x", "--help"}},
 		{[]string{"x", "---HELP", "-h"}, []string{"x", "---HELP", "--help"}},
-		{[]string{"x", "--", "--id"}, []string{"x", "--id"}},
+		{[]string{"x", "--", "--id"}, []string{"x", "--", "--id"}},
+		{[]string{"x", "--yes", "--", "a"}, []string{"x", "a", "--yes=true"}},
 		{[]string{"x", "--ID", "a"}, []string{"x", "a", "--ID"}},
 		{[]string{"--script-root", "d", "x", "--prefix", "e"}, []string{"x"}},
 		{[]string{"x", "--runtime-status", "running", "completed", "--top", "3"}, []string{"x", "--runtime-status=running,completed", "--top=3"}},
@@ -212,8 +214,8 @@ func TestParseStatuses(t *testing.T) {
 }
 
 func TestDidYouMean(t *testing.T) {
-	for word, want := range map[string]string{"get-instancs": "get-instances", "termnate": "terminate", "xyz": "", "wiat": "wait"} {
-		names := []string{"get-instances", "terminate", "wait"}
+	for word, want := range map[string]string{"get-instancs": "get-instances", "termnate": "terminate", "xyz": "", "wiat": "wait", "get": "get-instances", "rest": "restart", "wait": "", "ga": ""} {
+		names := []string{"get-instances", "terminate", "wait", "restart"}
 		if got := didYouMean(word, names); want == "" && got != "" || want != "" && got != "; did you mean "+want+"?" {
 			t.Errorf("didYouMean(%q) = %q, want %q", word, got, want)
 		}
@@ -235,5 +237,43 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 	want := []string{"start-new", "get-runtime-status", "get-history", "get-instances", "raise-event", "terminate", "rewind", "purge-history", "delete-task-hub"}
 	if !slices.Equal(classic, want) {
 		t.Errorf("classic commands are %q, want %q", classic, want)
+	}
+}
+
+func TestOptionsGivenTwiceAreRefused(t *testing.T) {
+	for name, kind := range options {
+		if kind == list || name == "--tag" || strings.HasPrefix(name, "-") && !strings.HasPrefix(name, "--") {
+			continue
+		}
+		words := []string{"start-new", name + "=true", name + "=false"}
+		if _, g, err := normalize(words); err != nil || g.twice != name && longNames[name] != g.twice {
+			t.Errorf("normalize(%q) finds %q given twice, %v; want %s", words, g.twice, err, name)
+		}
+		if code := quiet().run(t.Context(), words); code != 2 {
+			t.Errorf("%q = %d, want 2", words, code)
+		}
+	}
+	for short, long := range longNames {
+		words := []string{"start-new", short + "=true", long + "=true"}
+		if _, g, _ := normalize(words); g.twice != long {
+			t.Errorf("normalize(%q) finds %q given twice, want %s", words, g.twice, long)
+		}
+	}
+}
+
+func TestErrorsInTablesAreShort(t *testing.T) {
+	for _, tt := range []struct {
+		status client.Status
+		want   string
+	}{
+		{client.Status{Failure: &client.Failure{Message: "it broke\nat line 1"}}, "it broke"},
+		{client.Status{Output: []byte(`"it broke"`)}, "it broke"},
+		{client.Status{Output: []byte(`{"code":1}`)}, `{"code":1}`},
+		{client.Status{}, ""},
+		{client.Status{Failure: &client.Failure{Message: strings.Repeat("é", 500)}}, strings.Repeat("é", maxErrorText-1) + "…"},
+	} {
+		if got := shortError(&tt.status); got != tt.want {
+			t.Errorf("shortError(%+v) = %q, want %q", tt.status, got, tt.want)
+		}
 	}
 }

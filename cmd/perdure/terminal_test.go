@@ -267,3 +267,24 @@ func TestCompletionLeavesNoTrace(t *testing.T) {
 		t.Errorf("completion left %q", found)
 	}
 }
+
+// Until a person has answered, the app, and everybody else, can have the store.
+func TestNobodyHoldsTheStoreWhileAPersonThinks(t *testing.T) {
+	dir := hubWith(t, "a", "b")
+	p := newPerson(t, dir, "", true)
+	p.stdin = thinker(func() string {
+		other := newPerson(t, dir, "", false)
+		if code := other.does(t, "purge-history", "--id", "a", "--yes"); code != 0 {
+			t.Errorf("while a person thinks, purge-history --id = %d, stderr %q", code, &other.err)
+		}
+		return "y\n"
+	})
+	if code := p.does(t, "purge-history"); code != 0 || !strings.Contains(p.out.String(), "Instances deleted: 1\n") {
+		t.Errorf("purge-history = %d, stdout %q, stderr %q; want the one that was left", code, &p.out, &p.err)
+	}
+}
+
+// thinker answers with what comes to mind when it is asked.
+type thinker func() string
+
+func (think thinker) Read(b []byte) (int, error) { return copy(b, think()), nil }
