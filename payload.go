@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"reflect"
 	"strconv"
+
+	"github.com/perdure/perdure/history"
 )
 
 // ConversionError says that a payload does not have the shape that the code
@@ -67,7 +69,7 @@ func decodeInto(payload json.RawMessage, into any, from origin) error {
 	if len(payload) == 0 {
 		return nil
 	}
-	if err := json.Unmarshal(payload, into); err != nil {
+	if err := history.DecodePayload(payload, into); err != nil {
 		return &ConversionError{What: from.String(), Type: reflect.TypeOf(into).Elem().String(), Err: err}
 	}
 	return nil

@@ -89,7 +89,7 @@ func Result[T any](s *Status) (T, error) {
 	if len(s.Output) == 0 {
 		return out, nil
 	}
-	if err := json.Unmarshal(s.Output, &out); err != nil {
+	if err := history.DecodePayload(s.Output, &out); err != nil {
 		return out, fmt.Errorf("output of instance %s: %w", s.ID, err)
 	}
 	return out, nil
