@@ -74,10 +74,12 @@ func WhenAny(ctx *OrchestrationContext, tasks ...Awaitable) *Task[int] {
 	}
 	members := make([]*replay.Task, len(tasks))
 	for i, t := range tasks {
-		if t == nil || t.task() == nil {
+		if t != nil {
+			members[i] = t.task()
+		}
+		if members[i] == nil {
 			return failed[int](ctx, "WhenAny", fmt.Errorf("WhenAny: task %d is nil", i))
 		}
-		members[i] = t.task()
 	}
 	first := ctx.core.Any(members)
 	return &Task[int]{ctx: ctx.core, core: first, value: func() (int, error) { return first.Winner(), nil }}

@@ -8,11 +8,17 @@ package replay
 // All at the first member that cannot end and, once that can, at the next. They
 // never stay silent when the look can end, and may be wrong the other way round:
 // what a look does is for [Session.try] alone to decide.
+//
+// Where the end of a task lets the whole look end, as a member of Any does, a mark
+// in the task is enough, which nobody has to take away: code that takes the
+// results of thousands of tasks with WhenAny parks as often, with all of them.
 type parkedLook struct {
-	task  *Task // nil: no look is parked
-	hit   bool  // it is to be tried again
-	every bool  // at every arrival and end: its members compete for events in ways that watches do not see
+	task  *Task  // nil: no look is parked
+	mark  uint32 // tells it from all others of the session; above 0
+	hit   bool   // it is to be tried again
+	every bool   // at every arrival and end: its members compete for events in ways that watches do not see
 	laid  [][]watch
+	names []string // of the queues at which watches were laid
 }
 
 // watch lies in the list of a task, which is told of when it ends, or of a queue.
@@ -30,6 +36,7 @@ type part struct {
 	up     *part // whose member it is; nil: it is the whole look
 	member int32 // of up
 	of     *combination
+	whole  bool // the look can end when it can
 	met    bool // it can end
 
 	// Of All: what the members before next, which can end, take of each queue, and
@@ -42,7 +49,8 @@ type part struct {
 
 // park has the look at t told when it is worth trying again.
 func (s *Session) park(t *Task) {
-	s.parked.task = t
+	s.marks++
+	s.parked.task, s.parked.mark = t, s.marks
 	if !t.plain() {
 		s.parked.every = s.ends(t, nil, 0)
 	}
@@ -54,6 +62,9 @@ func (s *Session) unpark() {
 		for i := range laid {
 			laid[i].remove()
 		}
+	}
+	for _, key := range s.parked.names {
+		s.tidy(key)
 	}
 	s.parked = parkedLook{}
 }
@@ -74,7 +85,16 @@ func (s *Session) wake(t *Task) {
 // not, p will be told when it can.
 func (s *Session) ends(t *Task, p *part, member int32) bool {
 	switch {
-	case t.done || p.passed(t):
+	case t.done:
+		return true
+	case t.plain():
+		if p.whole && p.of.one {
+			t.mark = s.parked.mark
+		} else {
+			s.lay(&t.watches, p, member, 0)
+		}
+		return false
+	case p.passed(t):
 		return true
 	case t.wait != nil:
 		w, q, taken := t.wait, s.queue(t.wait.key), p.takes(t.wait.key)
@@ -82,17 +102,15 @@ func (s *Session) ends(t *Task, p *part, member int32) bool {
 			return true
 		}
 		s.lay(&q.watches, p, member, taken+1)
+		s.parked.names = append(s.parked.names, w.key)
 		if w.limit != nil {
 			s.lay(&w.limit.watches, p, member, 0)
 		}
 		return false
-	case t.members == nil:
-		s.lay(&t.watches, p, member, 0)
-		return false
 	case p != nil && p.sub != nil:
 		return p.sub.met
 	}
-	sub := &part{up: p, member: member, of: t.members}
+	sub := &part{up: p, member: member, of: t.members, whole: p == nil || p.whole && p.of.one}
 	if p != nil && !p.of.one {
 		p.sub = sub
 	}
@@ -163,10 +181,6 @@ func (p *part) passed(t *Task) bool {
 
 // lay puts a watch for a member of p into a list.
 func (s *Session) lay(list **watch, p *part, member int32, need int) {
-	room := 2
-	if p != nil && p.of.one {
-		room = len(p.of.of)
-	}
 	laid := &s.parked.laid
 	last := len(*laid) - 1
 	var w *watch
@@ -177,7 +191,7 @@ func (s *Session) lay(list **watch, p *part, member int32, need int) {
 		(*laid)[last] = append((*laid)[last], watch{})
 		w = &(*laid)[last][len((*laid)[last])-1]
 	default:
-		*laid = append(*laid, make([]watch, 1, room))
+		*laid = append(*laid, make([]watch, 1, 4))
 		w = &(*laid)[last+1][0]
 	}
 	*w = watch{session: s, part: p, member: member, need: int32(need), next: *list, prev: list}

@@ -51,6 +51,7 @@ type Session struct {
 	// The rest belongs to whoever has control.
 	started      bool
 	parked       parkedLook        // the look in which the code is parked
+	marks        uint32            // of parked looks so far
 	settled      *Task             // what the newest event ended; nil: nothing
 	open         map[int32]*Task   // tasks of actions that nothing has answered
 	queues       map[string]*queue // events that no look has taken, by folded name

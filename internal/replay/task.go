@@ -27,7 +27,8 @@ type Task struct {
 	failure *history.Failure
 	err     error
 	then    []func()
-	watches *watch       // of those that are told when it ends
+	mark    uint32       // of the look that may end when it ends, see [parkedLook]
+	watches *watch       // of looks that go on when it ends
 	wait    *eventWait   // nil: it is no wait for an event
 	members *combination // nil: it is no combination
 }
@@ -66,7 +67,7 @@ func (s *Session) nextPlace() int {
 // for it. The caller has control.
 func (s *Session) end(t *Task, place int) {
 	t.done, t.place = true, place
-	if t == s.parked.task {
+	if t == s.parked.task || t.mark != 0 && t.mark == s.parked.mark {
 		s.parked.hit = true
 	}
 	for w := t.watches; w != nil; {
