@@ -28,8 +28,11 @@ func (e *ConversionError) Unwrap() error { return e.Err }
 func encode(v any) (json.RawMessage, error) {
 	switch v := v.(type) {
 	case json.RawMessage:
-		if len(v) > 0 && !json.Valid(v) {
-			return nil, &ConversionError{What: "raw payload", Type: "json.RawMessage", Err: fmt.Errorf("%.64q is not valid JSON", v)}
+		if len(v) == 0 {
+			return bytes.Clone(v), nil
+		}
+		if err := history.CheckPayload(v); err != nil {
+			return nil, &ConversionError{What: "raw payload", Type: "json.RawMessage", Err: err}
 		}
 		return bytes.Clone(v), nil
 	case string:
@@ -45,7 +48,11 @@ func encode(v any) (json.RawMessage, error) {
 	if err := enc.Encode(v); err != nil {
 		return nil, &ConversionError{What: "payload", Type: fmt.Sprintf("%T", v), Err: err}
 	}
-	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
+	payload := json.RawMessage(bytes.TrimSuffix(buf.Bytes(), []byte("\n")))
+	if err := history.CheckEncoded(payload); err != nil {
+		return nil, &ConversionError{What: "payload", Type: fmt.Sprintf("%T", v), Err: err}
+	}
+	return payload, nil
 }
 
 // origin names a payload: what it is, and of which function or event.

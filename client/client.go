@@ -160,8 +160,8 @@ func encode(payload any) (json.RawMessage, error) {
 		if len(v) == 0 {
 			return nil, nil
 		}
-		if !json.Valid(v) {
-			return nil, fmt.Errorf("%w: the payload is not valid JSON", ErrInvalidArgument)
+		if err := history.CheckPayload(v); err != nil {
+			return nil, fmt.Errorf("%w: the payload: %w", ErrInvalidArgument, err)
 		}
 		return v, nil
 	}

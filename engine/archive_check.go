@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -76,8 +75,11 @@ func checkRow(row *history.Instance) error {
 	if err := row.ID.Validate(); err != nil {
 		return err
 	}
-	if strings.TrimSpace(row.Name) == "" || len(row.Name) > maxNameLength {
-		return fmt.Errorf("its orchestrator's name %.32q is empty or has more than %d bytes", row.Name, maxNameLength)
+	if err := history.CheckName(row.Name); err != nil {
+		return fmt.Errorf("its orchestrator's name: %w", err)
+	}
+	if err := history.CheckTags(row.Tags); err != nil {
+		return fmt.Errorf("its tag: %w", err)
 	}
 	ended := row.Status.Terminal()
 	switch row.Status {
@@ -100,23 +102,18 @@ func checkRow(row *history.Instance) error {
 	for name, at := range map[string]time.Time{
 		"createdAt": row.CreatedAt, "updatedAt": row.UpdatedAt, "completedAt": row.CompletedAt, "scheduledAt": row.ScheduledAt,
 	} {
-		if !storable(at) {
-			return fmt.Errorf("%s %v cannot be stored", name, at)
+		if err := history.CheckTime(at); err != nil {
+			return fmt.Errorf("its %s cannot be stored: %w", name, err)
 		}
 	}
-	if !validPayload(row.CustomStatus) {
-		return fmt.Errorf("its custom status is not valid JSON: %.64q", row.CustomStatus)
+	if err := history.CheckPayload(row.CustomStatus); err != nil {
+		return fmt.Errorf("its custom status cannot be stored: %w", err)
 	}
-	if !validPayload(row.Reason) {
-		return fmt.Errorf("its reason is not valid JSON: %.64q", row.Reason)
+	if err := history.CheckPayload(row.Reason); err != nil {
+		return fmt.Errorf("its reason cannot be stored: %w", err)
 	}
 	return nil
 }
-
-// storable reports whether the codec, and JSON, can hold a time.
-func storable(at time.Time) bool { year := at.UTC().Year(); return year >= 1 && year <= 9999 }
-
-func validPayload(payload json.RawMessage) bool { return payload == nil || json.Valid(payload) }
 
 // checkFit compares the row with what the history leads to.
 func checkFit(row *history.Instance, st *history.State) error {
@@ -180,8 +177,8 @@ func (c *recordCheck) time(turn *history.Turn) error {
 	switch {
 	case turn.Start():
 		return nil
-	case !storable(turn.At):
-		return fmt.Errorf("its time %v cannot be stored", turn.At)
+	case history.CheckTime(turn.At) != nil:
+		return fmt.Errorf("its time cannot be stored: %w", history.CheckTime(turn.At))
 	case !turn.At.After(c.at):
 		return fmt.Errorf("its time %s is not after that of the turn before, %s", turn.At.Format(time.RFC3339Nano), c.at.Format(time.RFC3339Nano))
 	}
@@ -195,10 +192,12 @@ func (c *recordCheck) event(ev *history.Event, first bool) error {
 		return fmt.Errorf("ExecutionStarted is the first event, and only that")
 	case c.ended && ev.Kind != history.ExecutionRewound:
 		return fmt.Errorf("it comes after ExecutionCompleted")
-	case !storable(ev.At):
-		return fmt.Errorf("its time %v cannot be stored", ev.At)
-	case !validPayload(ev.Payload):
-		return fmt.Errorf("its payload is not valid JSON: %.64q", ev.Payload)
+	}
+	if err := history.CheckTime(ev.At); err != nil {
+		return fmt.Errorf("its time cannot be stored: %w", err)
+	}
+	if err := history.CheckPayload(ev.Payload); err != nil {
+		return fmt.Errorf("its payload cannot be stored: %w", err)
 	}
 	switch ev.Kind {
 	case history.ExecutionStarted:
@@ -232,8 +231,9 @@ func (c *recordCheck) started(ev *history.Event) error {
 		return fmt.Errorf("it has no started")
 	case strings.TrimSpace(ev.Name) == "":
 		return fmt.Errorf("it has no name")
-	case !storable(ev.Started.ScheduledAt):
-		return fmt.Errorf("its scheduledAt %v cannot be stored", ev.Started.ScheduledAt)
+	}
+	if err := history.CheckTime(ev.Started.ScheduledAt); err != nil {
+		return fmt.Errorf("its scheduledAt cannot be stored: %w", err)
 	}
 	return nil
 }
@@ -248,8 +248,8 @@ func (c *recordCheck) scheduled(ev *history.Event) error {
 		return fmt.Errorf("it has no name")
 	case (child || ev.Kind == history.EventSent) && ev.Instance == "":
 		return fmt.Errorf("it has no instance")
-	case timer && (ev.FireAt.IsZero() || !storable(ev.FireAt)):
-		return fmt.Errorf("its fireAt %v cannot be stored", ev.FireAt)
+	case timer && history.CheckTime(ev.FireAt) != nil: // the zero time is one, long past
+		return fmt.Errorf("its fireAt cannot be stored: %w", history.CheckTime(ev.FireAt))
 	}
 	c.lastID = ev.ID
 	if ev.Kind != history.EventSent && !ev.FireAndForget {

@@ -11,9 +11,6 @@ import (
 	"github.com/perdure/perdure/history"
 )
 
-// maxNameLength bounds the names of functions and external events.
-const maxNameLength = 300
-
 // Start creates an instance. When it returns nil the instance is durable and
 // will run. Errors: ErrInvalidArgument, ErrUnknownOrchestrator,
 // ErrAlreadyExists, ErrResourceExhausted, ErrUnavailable (spec/runtime.md 5.1).
@@ -51,6 +48,13 @@ func (e *Engine) checkStart(req *StartRequest) error {
 	if err := checkPayload("input", req.Input); err != nil {
 		return err
 	}
+	if err := cmp.Or(
+		refuse("version", history.CheckText(req.Version)),
+		refuse("tag", history.CheckTags(req.Tags)),
+		refuse("scheduled time", history.CheckTime(req.ScheduledAt)),
+	); err != nil {
+		return err
+	}
 	if e.exec == nil {
 		return nil
 	}
@@ -70,21 +74,18 @@ func (e *Engine) checkStart(req *StartRequest) error {
 	return fmt.Errorf("%w: %w %q; %s", ErrInvalidArgument, ErrUnknownOrchestrator, req.Name, known)
 }
 
-func checkName(what, name string) error {
-	switch {
-	case strings.TrimSpace(name) == "":
-		return fmt.Errorf("%w: %s name is empty", ErrInvalidArgument, what)
-	case len(name) > maxNameLength:
-		return fmt.Errorf("%w: %s name %.32q... has %d bytes, at most %d are allowed", ErrInvalidArgument, what, name, len(name), maxNameLength)
-	}
-	return nil
-}
+func checkName(what, name string) error { return refuse(what+" name", history.CheckName(name)) }
 
 func checkPayload(what string, payload json.RawMessage) error {
-	if payload != nil && !json.Valid(payload) {
-		return fmt.Errorf("%w: %s is not valid JSON: %.64q", ErrInvalidArgument, what, payload)
+	return refuse(what, history.CheckPayload(payload))
+}
+
+// refuse makes what is wrong with an argument, if anything is, an error of the caller.
+func refuse(what string, problem error) error {
+	if problem == nil {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%w: %s: %w", ErrInvalidArgument, what, problem)
 }
 
 func (t *tenure) start(ctx context.Context, req *StartRequest, fresh bool) error {
@@ -184,6 +185,9 @@ func (e *Engine) Raise(ctx context.Context, id history.InstanceID, req RaiseRequ
 		return err
 	}
 	if err := checkPayload("event payload", req.Payload); err != nil {
+		return err
+	}
+	if err := refuse("idempotency key", history.CheckText(req.Key)); err != nil {
 		return err
 	}
 	t, err := e.owner(ctx)

@@ -36,7 +36,7 @@ func randomHex() string {
 }
 
 // Validate reports why id cannot name an orchestration: it must be valid UTF-8 of 1 to
-// [MaxInstanceIDLength] UTF-16 units, must not start with '@' (entities do), and must not
+// [MaxInstanceIDLength] UTF-16 units, must not start with '@' (entities do), must not be . or .. and must not
 // hold / \ # ? or a control character.
 func (id InstanceID) Validate() error {
 	text := string(id)
@@ -45,6 +45,8 @@ func (id InstanceID) Validate() error {
 		return fmt.Errorf("instance id is empty")
 	case !utf8.ValidString(text):
 		return fmt.Errorf("instance id %q is not valid UTF-8", text)
+	case text == "." || text == "..":
+		return fmt.Errorf("instance id %q cannot be a part of a link: clients take it for a step in the path", text)
 	case text[0] == '@':
 		return fmt.Errorf("instance id %q starts with '@', which is kept for entities", text)
 	}

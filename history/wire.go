@@ -147,10 +147,25 @@ func shut(b []byte, start int) []byte {
 // ticksPerSecond: times count in 100 ns.
 const ticksPerSecond = int64(time.Second / 100)
 
-func ticks(t time.Time) int64 { return t.Unix()*ticksPerSecond + int64(t.Nanosecond()/100) }
+var (
+	minSeconds = MinTime.Unix()
+	maxSeconds = MaxTime.Unix()
+	maxTicks   = maxSeconds*ticksPerSecond + int64(MaxTime.Nanosecond()/100)
+)
 
-// fromTicks is the inverse of ticks; the zero time comes back as time.Time{}.
+// ticks writes what lies beyond [MinTime] and [MaxTime] as these: far away, and no
+// number that wraps.
+func ticks(t time.Time) int64 {
+	if sec := t.Unix(); sec < minSeconds || sec > maxSeconds {
+		t = Tellable(t)
+	}
+	return t.Unix()*ticksPerSecond + int64(t.Nanosecond()/100)
+}
+
+// fromTicks is the inverse of ticks; the zero time comes back as time.Time{}. Older
+// builds stored times that cannot be told.
 func fromTicks(n int64) time.Time {
+	n = min(max(n, minSeconds*ticksPerSecond), maxTicks)
 	return time.Unix(n/ticksPerSecond, n%ticksPerSecond*100).UTC()
 }
 

@@ -45,18 +45,36 @@ func (r *request) payload() (json.RawMessage, error) {
 		r.body, r.bodyErr = io.ReadAll(http.MaxBytesReader(r.writer, r.Body, r.handler.MaxBodyBytes))
 	}
 	var large *http.MaxBytesError
-	switch text := bytes.TrimSpace(r.body); {
+	switch text := bytes.TrimSpace(bytes.TrimPrefix(r.body, []byte("\uFEFF"))); {
 	case errors.As(r.bodyErr, &large):
 		return nil, refuse(http.StatusRequestEntityTooLarge, "the body has more than %d bytes", large.Limit)
 	case r.bodyErr != nil:
 		return nil, invalid("the body could not be read: %v", r.bodyErr)
 	case len(text) == 0:
 		return nil, nil
+	case foreignEncoding(r.Header, text) != "":
+		return nil, refuse(http.StatusUnsupportedMediaType, "the body is in %s; send JSON in UTF-8, not compressed", foreignEncoding(r.Header, text))
 	case !utf8.Valid(text) || !json.Valid(text):
 		return nil, invalid("the body is not valid JSON")
 	default:
 		return text, nil
 	}
+}
+
+// foreignEncoding names how a body is encoded if that is not UTF-8 as it is, by what the
+// header says or by how it begins; "" if it is.
+func foreignEncoding(header http.Header, body []byte) string {
+	if name := strings.ToLower(strings.TrimSpace(header.Get("Content-Encoding"))); name != "" && name != "identity" {
+		return name
+	}
+	switch {
+	case bytes.HasPrefix(body, []byte{0x1f, 0x8b}):
+		return "gzip"
+	case bytes.HasPrefix(body, []byte{0xff, 0xfe}), bytes.HasPrefix(body, []byte{0xfe, 0xff}),
+		len(body) > 1 && (body[0] == 0) != (body[1] == 0): // any JSON begins with ASCII
+		return "UTF-16"
+	}
+	return ""
 }
 
 // jsonPayload is payload for a route that insists on application/json.

@@ -70,6 +70,9 @@ func (t *tool) jsonFile(name string) (json.RawMessage, error) {
 
 // fileJSON checks the JSON of a file; nothing but blanks is null.
 func fileJSON(name string, content []byte) (json.RawMessage, error) {
+	if bytes.HasPrefix(content, []byte{0xff, 0xfe}) || bytes.HasPrefix(content, []byte{0xfe, 0xff}) {
+		return nil, fmt.Errorf("%s: it is UTF-16 text; save it as UTF-8 (in PowerShell: Out-File -Encoding utf8)", name)
+	}
 	content = bytes.TrimSpace(bytes.TrimPrefix(content, []byte("\uFEFF")))
 	if len(content) == 0 {
 		return nil, nil

@@ -71,8 +71,10 @@ func (c *Context) SendEvent(to history.InstanceID, name string, payload json.Raw
 	return c.emit(history.Action{Kind: history.SendEvent, Instance: to, Name: name, Payload: payload}).err
 }
 
-// CreateTimer asks to be woken at the time at.
+// CreateTimer asks to be woken at the time at. What lies beyond [history.MaxTime] is
+// never: it is due then.
 func (c *Context) CreateTimer(at time.Time) *Task {
+	at = history.Tellable(at)
 	due := history.Truncate(at)
 	if due.Before(at) {
 		due = due.Add(100 * time.Nanosecond) // never early
@@ -105,10 +107,30 @@ func (s *Session) cancel(t *Task) {
 	s.end(t, s.nextPlace())
 }
 
+// checkAction reports why a can be no part of a history.
+func checkAction(a *history.Action) error {
+	if a.Kind == history.CreateTimer {
+		return nil
+	}
+	if err := history.CheckName(a.Name); err != nil {
+		return fmt.Errorf("its name: %w", err)
+	}
+	if err := history.CheckText(a.Version); err != nil {
+		return fmt.Errorf("version for %s: %w", a.Name, err)
+	}
+	if err := history.CheckTags(a.Tags); err != nil {
+		return fmt.Errorf("tag for %s: %w", a.Name, err)
+	}
+	return nil
+}
+
 // emit gives the action the next sequence id. It returns the task that ends
 // when history answers it.
 func (c *Context) emit(a history.Action) *Task {
 	s := c.s
+	if err := checkAction(&a); err != nil {
+		return c.Failed(a.Name, err)
+	}
 	t := &Task{ID: history.NoID, Name: a.Name, kind: a.Kind}
 	if err := s.co.enter(); err != nil {
 		return c.refused(t, err)
