@@ -129,7 +129,7 @@ func (t *tenure) adopt(inst *instance, a *arrival, done func(error)) []routed {
 	d := a.decide(p.newNumber(t.now()), inst.row)
 	var consumed []MessageKey
 	if inst.exists() { // what its inbox holds was for the one that is replaced
-		consumed, inst.inbox = keys(inst.inbox), nil
+		consumed = inst.clearInbox(nil)
 	}
 	if inst.state != nil {
 		d.replace(&inst.row, inst.state)

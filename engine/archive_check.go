@@ -30,6 +30,12 @@ func checkImport(req *ImportRequest) (*arrival, error) {
 	if err := checkTurns(turns); err != nil {
 		return nil, fmt.Errorf("%w: archive: %w", ErrInvalidArgument, err)
 	}
+	a.row.Labels = nil // it is in no tree of this hub
+	if a.row.Parent != nil {
+		parent := *a.row.Parent
+		parent.Number = 0
+		a.row.Parent = &parent
+	}
 	live := !a.row.Status.Terminal()
 	if live {
 		a.row.ExecutionID, a.row.Parent = history.NewExecutionID(), nil
@@ -61,7 +67,11 @@ func checkImport(req *ImportRequest) (*arrival, error) {
 // emancipate makes a turn part of the given execution, which has no parent.
 func emancipate(turn history.Turn, execution history.ExecutionID) history.Turn {
 	for i := range turn.Events {
-		if ev := &turn.Events[i]; ev.Started != nil {
+		switch ev := &turn.Events[i]; ev.Kind {
+		case history.ExecutionStarted, history.ExecutionRewound:
+			if ev.Started == nil {
+				continue
+			}
 			started := *ev.Started
 			started.ExecutionID, started.Parent = execution, nil
 			turn.Events = slices.Clone(turn.Events)

@@ -104,6 +104,13 @@ func (t *tenure) decide(inst *instance, batch []message) (d *decision, consumed 
 		return nil, nil, batch, err
 	}
 	at := find(batch, history.ExecutionStarted)
+	if tree, ev := findTree(&inst.row, batch, at); tree >= 0 {
+		d, err := t.endTree(inst, ev)
+		if err != nil {
+			return nil, nil, batch, err
+		}
+		return d, keys(batch[tree : tree+1]), without(batch, tree), nil
+	}
 	if astray := findAstray(&inst.row, batch, at); astray >= 0 {
 		return nil, keys(batch[astray : astray+1]), without(batch, astray), nil
 	}

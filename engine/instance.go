@@ -90,7 +90,8 @@ func (i *instance) needless() bool {
 
 // clearInbox empties the inbox of an instance that goes, except for what belongs
 // to the next one: the start of a child with this id and all behind it. Starts by
-// the instances gone go too. It returns the rows to delete.
+// the instances gone go too; what is to end a tree stays, since that is about a
+// number. It returns the rows to delete.
 func (i *instance) clearInbox(gone map[history.InstanceID]bool) []MessageKey {
 	at := slices.IndexFunc(i.inbox, func(m message) bool {
 		return m.event.Kind == history.ExecutionStarted && (m.event.Started.Parent == nil || !gone[m.event.Started.Parent.InstanceID])
@@ -98,8 +99,18 @@ func (i *instance) clearInbox(gone map[history.InstanceID]bool) []MessageKey {
 	if at < 0 {
 		at = len(i.inbox)
 	}
-	consumed := keys(i.inbox[:at])
-	i.inbox = slices.Concat(i.inbox[at:]) // not in the array of those that go
+	var kept []message
+	var consumed []MessageKey
+	for k := range i.inbox {
+		m := &i.inbox[k]
+		switch {
+		case k >= at || endsTree(&m.event):
+			kept = append(kept, *m)
+		case m.stored:
+			consumed = append(consumed, m.key)
+		}
+	}
+	i.inbox = kept
 	return consumed
 }
 

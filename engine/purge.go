@@ -14,9 +14,9 @@ import (
 // durable. Errors: ErrInvalidArgument, ErrInvalidState when it, or with
 // req.Recursive one of its children, is live, ErrUnavailable (spec/runtime.md 5.9).
 //
-// The tree of a recursive purge is what the stored histories show: children
-// that were waited for, and theirs. Instances started without being waited for
-// are on their own, and so is whatever else has the id of a child now.
+// The tree of a recursive purge are its children of all its executions, those that
+// it called, and theirs. Instances started without being waited for are on their own,
+// and so is whatever else has the id of a child now.
 func (e *Engine) Purge(ctx context.Context, id history.InstanceID, req PurgeRequest) (PurgeResult, error) {
 	if id == "" {
 		return PurgeResult{}, fmt.Errorf("%w: instance id is empty", ErrInvalidArgument)
@@ -46,25 +46,24 @@ func (e *Engine) Purge(ctx context.Context, id history.InstanceID, req PurgeRequ
 // felling is the purge of a tree of instances, which may be a single one. It
 // claims all of them first, parents before children: while it looks none of them
 // moves. Then it erases children before parents, so that after a crash in the
-// middle the histories still show what is left.
+// middle what is left is still found.
 type felling struct {
 	tenure  *tenure
 	claimed []*instance                 // parents first
 	members map[history.InstanceID]bool // ids of claimed
 }
 
-// claim claims id and, if deep, what its history and those of its children show.
+// claim claims id and, if deep, its tree.
 func (f *felling) claim(ctx context.Context, id history.InstanceID, deep bool) error {
 	root, err := f.tenure.partition(id).claim(ctx, id)
 	if err != nil {
 		return err
 	}
 	f.add(root)
-	if !deep {
-		return nil
-	}
-	for next := 0; next < len(f.claimed); next++ { // claimed grows as children are found
-		if err := f.claimChildren(ctx, f.claimed[next]); err != nil {
+	for next := 0; deep && next < len(f.claimed); { // claimed grows as children are found
+		level := f.claimed[next:]
+		next = len(f.claimed)
+		if err := f.claimChildren(ctx, level); err != nil {
 			return err
 		}
 	}
@@ -84,65 +83,59 @@ func (f *felling) release() {
 	}
 }
 
-// claimChildren claims the children of a claimed instance.
-func (f *felling) claimChildren(ctx context.Context, parent *instance) error {
-	if !parent.exists() {
-		return nil
+// claimChildren claims the children of claimed instances. Of those that start right
+// now it learns first: what is not under way any more is stored once all is settled.
+func (f *felling) claimChildren(ctx context.Context, parents []*instance) error {
+	byNumber := make(map[history.Number]*instance, len(parents))
+	for _, parent := range parents {
+		if parent.exists() {
+			byNumber[parent.row.Number] = parent
+		}
 	}
-	ids, err := f.tenure.childrenOf(ctx, parent)
-	if err != nil {
+	for _, start := range f.tenure.starting(func(n history.Number) bool { return byNumber[n] != nil }) {
+		if err := f.claimChild(ctx, start.id, byNumber[start.parent.Number]); err != nil {
+			return err
+		}
+	}
+	if err := f.tenure.settle(ctx); err != nil {
 		return err
 	}
-	for _, id := range ids {
-		if f.members[id] {
-			continue
-		}
-		child, err := f.tenure.partition(id).claim(ctx, id)
+	for _, parent := range byNumber {
+		err := f.tenure.childrenOf(ctx, &parent.row, func(child *history.Instance) error {
+			return f.claimChild(ctx, child.ID, parent)
+		})
 		if err != nil {
 			return err
 		}
-		p := child.partition
-		p.mu.Lock()
-		if ours := child.childOf(parent.id) || child.startedBy(parent.id); ours {
-			f.add(child)
-		} else {
-			p.yield(child)
-		}
-		p.mu.Unlock()
 	}
 	return nil
 }
 
-// childrenOf lists the children that the history of a claimed instance shows
-// it waiting for, or having waited for.
-func (t *tenure) childrenOf(ctx context.Context, inst *instance) ([]history.InstanceID, error) {
-	if err := t.settle(ctx); err != nil {
-		return nil, err
+// claimChild claims id if it is, or is about to be, a child of parent.
+func (f *felling) claimChild(ctx context.Context, id history.InstanceID, parent *instance) error {
+	if f.members[id] {
+		return nil
 	}
-	var ids []history.InstanceID
-	for turn, err := range readRecords(ctx, t.store, inst.row.Number) {
-		if err != nil {
-			return nil, err
-		}
-		for i := range turn.Events {
-			if ev := &turn.Events[i]; ev.Kind == history.SubOrchestrationInstanceCreated && !ev.FireAndForget {
-				ids = append(ids, ev.Instance)
-			}
-		}
+	child, err := f.tenure.partition(id).claim(ctx, id)
+	if err != nil {
+		return err
 	}
-	return ids, nil
-}
-
-// childOf reports whether the instance is a child of parent.
-func (i *instance) childOf(parent history.InstanceID) bool {
-	return i.exists() && i.row.Parent != nil && i.row.Parent.InstanceID == parent
+	p := child.partition
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if child.childOf(&parent.row) || child.startedBy(&parent.row) {
+		f.add(child)
+	} else {
+		p.yield(child)
+	}
+	return nil
 }
 
 // startedBy reports whether a start by parent waits in the inbox. mu of the
 // partition is held.
-func (i *instance) startedBy(parent history.InstanceID) bool {
+func (i *instance) startedBy(parent *history.Instance) bool {
 	at := find(i.inbox, history.ExecutionStarted)
-	return at >= 0 && i.inbox[at].event.Started.Parent != nil && i.inbox[at].event.Started.Parent.InstanceID == parent
+	return at >= 0 && calledBy(i.inbox[at].event.Started.Parent, parent)
 }
 
 // live tells why the instance cannot be purged without force, nil if it can.

@@ -213,7 +213,7 @@ func (d *decision) rearm(marker *history.Event) (told []history.InstanceID) {
 
 // parentOf tells the child of the call task who waits for it.
 func parentOf(row *history.Instance, task int32) *history.Parent {
-	return &history.Parent{InstanceID: row.ID, ExecutionID: row.ExecutionID, Name: row.Name, Version: row.Version, TaskID: task}
+	return &history.Parent{InstanceID: row.ID, ExecutionID: row.ExecutionID, Name: row.Name, Version: row.Version, TaskID: task, Number: row.Number}
 }
 
 // past is the history of an execution that failed.

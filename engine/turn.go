@@ -60,7 +60,7 @@ func begin(ev history.Event, id history.InstanceID, number history.Number, execu
 		row: history.Instance{
 			Number: number, ID: id, ExecutionID: execution, Name: ev.Name, Version: ev.Version,
 			Status: history.Pending, CreatedAt: ev.At, UpdatedAt: ev.At, ScheduledAt: started.ScheduledAt,
-			Parent: started.Parent, Tags: started.Tags, Generation: started.Generation,
+			Parent: started.Parent, Tags: started.Tags, Generation: started.Generation, Labels: labelsOf(started.Parent),
 		},
 		oldStatus: history.Unknown,
 		turn:      history.Turn{Seq: 1, Events: []history.Event{ev}},
@@ -76,6 +76,14 @@ func begin(ev history.Event, id history.InstanceID, number history.Number, execu
 	d.state.Apply(d.record)
 	d.row.Events = d.state.Events
 	return d
+}
+
+// labelsOf are the labels of an instance that starts with such a parent.
+func labelsOf(parent *history.Parent) []string {
+	if parent == nil || parent.Number == 0 {
+		return nil
+	}
+	return []string{history.ParentLabel(parent.Number)}
 }
 
 // wakeTimer is the timer that wakes a scheduled start.
@@ -275,8 +283,10 @@ func terminate(row history.Instance, st *history.State, in intake) *decision {
 }
 
 // endChildren hands a termination on to the children that are waited for. It
-// follows their starts on the same way, so none slips through.
+// follows their starts on the same way, so none slips through. The others, if there
+// may be any, are looked up later.
 func (d *decision) endChildren(reason json.RawMessage) {
+	var told []int32
 	for _, task := range slices.Sorted(maps.Keys(d.state.Open)) {
 		child := d.state.Open[task]
 		if child.Kind != history.SubOrchestrationInstanceCreated {
@@ -286,6 +296,12 @@ func (d *decision) endChildren(reason json.RawMessage) {
 			Kind: history.ExecutionTerminated, At: d.state.At, Payload: reason, Recursive: true,
 			Instance: d.row.ID, TaskID: task,
 		})
+		told = append(told, task)
+	}
+	if d.state.Children || d.state.First > 1 {
+		ev := endTree(&d.row, d.state.At, reason)
+		ev.Tasks, ev.Started.ExecutionID = told, d.row.ExecutionID
+		d.send(d.row.ID, "", ev)
 	}
 }
 
@@ -353,9 +369,7 @@ func (d *decision) startChild(a *history.Action, at time.Time) {
 		}
 	}
 	if !a.FireAndForget {
-		started.Parent = &history.Parent{
-			InstanceID: d.row.ID, ExecutionID: d.row.ExecutionID, Name: d.row.Name, Version: d.row.Version, TaskID: a.ID,
-		}
+		started.Parent = parentOf(&d.row, a.ID)
 	}
 	d.send(a.Instance, "", history.Event{
 		Kind: history.ExecutionStarted, Name: a.Name, Version: a.Version, Payload: a.Payload, At: at, Started: started,

@@ -59,6 +59,9 @@ func (a *Action) Event(at time.Time) (ev Event, ok bool) {
 		ev.Kind, ev.FireAt = TimerCreated, a.FireAt
 	case StartSubOrchestration:
 		ev.Kind, ev.Instance, ev.FireAndForget = SubOrchestrationInstanceCreated, a.Instance, a.FireAndForget
+		if len(a.Tags) > 0 {
+			ev.Started = &Started{Tags: a.Tags} // for the call that a rewind makes again
+		}
 	case SendEvent:
 		ev.Kind, ev.Instance = EventSent, a.Instance
 	case CompleteExecution:

@@ -172,6 +172,7 @@ type wireStarted struct {
 	Generation  int32       `json:"generation,omitzero"`
 	Keys        []text      `json:"keys,omitzero"`
 	KeyTimes    []time.Time `json:"keyTimes,omitzero"`
+	Before      Number      `json:"before,string,omitzero"`
 }
 
 type wireParent struct {
@@ -300,7 +301,7 @@ func wireStartedOf(s *Started) *wireStarted {
 	}
 	return &wireStarted{
 		ExecutionID: text(s.ExecutionID), Parent: wireParentOf(s.Parent), Tags: wireTagsOf(s.Tags),
-		ScheduledAt: s.ScheduledAt.UTC(), Generation: s.Generation, Keys: convertList[text](s.Keys), KeyTimes: utc(s.KeyTimes),
+		ScheduledAt: s.ScheduledAt.UTC(), Generation: s.Generation, Keys: convertList[text](s.Keys), KeyTimes: utc(s.KeyTimes), Before: s.Before,
 	}
 }
 
@@ -310,7 +311,7 @@ func (w *wireStarted) started() *Started {
 	}
 	return &Started{
 		ExecutionID: ExecutionID(w.ExecutionID), Parent: w.Parent.parent(), Tags: w.Tags.tags(),
-		ScheduledAt: w.ScheduledAt.UTC(), Generation: w.Generation, Keys: convertList[string](w.Keys), KeyTimes: utc(w.KeyTimes),
+		ScheduledAt: w.ScheduledAt.UTC(), Generation: w.Generation, Keys: convertList[string](w.Keys), KeyTimes: utc(w.KeyTimes), Before: w.Before,
 	}
 }
 

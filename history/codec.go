@@ -310,6 +310,7 @@ func appendStarted(b []byte, num protowire.Number, s *Started, base int64) []byt
 	b = appendInt(b, 6, int64(s.Generation))
 	b = appendStrings(b, 7, s.Keys)
 	b = appendTimes(b, 8, s.KeyTimes, base)
+	b = appendFixed64(b, 9, uint64(s.Before))
 	return shut(b, start)
 }
 
@@ -334,6 +335,8 @@ func readStarted(outer *fields, base int64) *Started {
 			s.Keys = append(s.Keys, f.string())
 		case 8:
 			s.KeyTimes = f.times(s.KeyTimes, base)
+		case 9:
+			s.Before = Number(f.fixed64())
 		default:
 			f.unknown()
 		}

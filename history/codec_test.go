@@ -37,6 +37,9 @@ func samples() []Event {
 		{Kind: ExecutionCompleted, ID: 9, At: noon, Status: Unknown},
 		{Kind: ExecutionTerminated, ID: NoID, At: before, Payload: json.RawMessage(`"enough"`)},
 		{Kind: ExecutionTerminated, ID: NoID, At: before, Payload: json.RawMessage(`"enough"`), Recursive: true},
+		{Kind: ExecutionTerminated, ID: NoID, At: before, Recursive: true, Instance: "self", Tasks: []int32{1, 2}, Started: &Started{
+			ExecutionID: someExecution, Parent: &Parent{InstanceID: "self", Number: NewNumber(noon.UnixMicro(), 1)}, Before: NewNumber(noon.UnixMicro(), 2),
+		}},
 		{Kind: TaskScheduled, ID: 0, At: noon, Name: "SayHello", Version: "7", Payload: json.RawMessage(`"Tokyo"`), Attempt: 2},
 		{Kind: TaskCompleted, ID: NoID, At: before, TaskID: 3, Payload: json.RawMessage(`"Hello Tokyo!"`)},
 		{Kind: TaskCompleted, ID: NoID, At: before, TaskID: 0},

@@ -92,12 +92,13 @@ const NoID int32 = -1
 //
 //	ExecutionStarted                   Name Version Payload(input) Started
 //	ExecutionCompleted                 ID Status Payload(result) Failure Tasks(that failed it)
-//	ExecutionTerminated                Payload(reason) Recursive; by a parent: Instance and TaskID(of its call) Started(ExecutionID, when it was rewound)
+//	ExecutionTerminated                Payload(reason) Recursive; by a parent: Instance and TaskID(of its call), Started(ExecutionID) if only the child of that execution is meant;
+//	                                   for the children of an instance that has ended: Instance(its own) Tasks(told already) Started(ExecutionID Parent Before)
 //	ExecutionSuspended, …Resumed       Payload(reason)
 //	TaskScheduled                      ID Name Version Payload(input) Attempt
 //	TaskCompleted                      TaskID Payload(result)
 //	TaskFailed                         TaskID Failure
-//	SubOrchestrationInstanceCreated    ID Name Version Payload(input) Instance FireAndForget
+//	SubOrchestrationInstanceCreated    ID Name Version Payload(input) Instance FireAndForget Started(Tags), when the call has tags of its own
 //	SubOrchestrationInstanceCompleted  TaskID Payload(result)
 //	SubOrchestrationInstanceFailed     TaskID Failure
 //	TimerCreated                       ID FireAt
@@ -123,18 +124,20 @@ type Event struct {
 	Attempt       int32           // 1 for the first attempt of a task, 2 for its first retry, ...; 0 counts as 1
 	FireAndForget bool            // the parent does not wait for this child
 	Key           string          // idempotency key of a raised event; empty when none
-	Started       *Started        // ExecutionStarted; of ExecutionRewound the parts that it changes
+	Started       *Started        // ExecutionStarted; of some other kinds parts of it
 	Tasks         []int32         // sequence ids of scheduling events, see above; nil when none
 	Recursive     bool            // the children that the instance waits for are to end too; ExecutionRewound: every failure is undone, in them too
 }
 
-// Started is what only ExecutionStarted carries.
+// Started is what ExecutionStarted carries; of other kinds the parts that
+// [Event] names.
 type Started struct {
 	ExecutionID ExecutionID
 	Parent      *Parent           // nil unless a parent waits for the result
 	Tags        map[string]string // nil when none
 	ScheduledAt time.Time         // not before; zero when it may start at once
 	Generation  int32             // executions that this id had before
+	Before      Number            // children with numbers below are still to be told; 0: all
 	Keys        []string          // idempotency keys that earlier executions already took, oldest first
 	KeyTimes    []time.Time       // when, for each of Keys; nil: no later than this event
 }

@@ -22,6 +22,7 @@ type State struct {
 	At        time.Time        // time of the newest turn; of the start while there is none
 	Open      map[int32]*Event // scheduling events that nothing has answered, by sequence id
 	Tasks     int              // activities among them
+	Children  bool             // some call started a child, in this execution
 	Suspended bool
 	Keys      []string // the newest idempotency keys taken, oldest first
 	Completed *Event   // ExecutionCompleted, nil while it lives
@@ -84,6 +85,7 @@ func (s *State) apply(ev *Event, bytes int) {
 	case SubOrchestrationInstanceCreated:
 		if !ev.FireAndForget {
 			s.open(apart(ev, bytes))
+			s.Children = true
 		}
 	case TaskCompleted, TaskFailed, SubOrchestrationInstanceCompleted, SubOrchestrationInstanceFailed, TimerFired:
 		s.given(len(ev.Payload))

@@ -210,7 +210,7 @@ func (o oracle) event(base int64) Event {
 	if o.has("started") {
 		s := o.message("started")
 		ev.Started = &Started{ExecutionID: s.execution(), Parent: s.parent(), Tags: s.tags(), ScheduledAt: s.time("scheduled_at", base), Generation: int32(s.int("generation"))}
-		ev.Started.Keys = s.texts("keys")
+		ev.Started.Keys, ev.Started.Before = s.texts("keys"), Number(s.uint("before"))
 		times := s.Get(s.field("key_times")).List()
 		for i := range times.Len() {
 			ev.Started.KeyTimes = append(ev.Started.KeyTimes, at(base+times.Get(i).Int()))
