@@ -108,6 +108,10 @@ type Query struct {
 	IDPrefix      string            // letter case counts
 	Name          string            // of the orchestrator, in any letter case
 	Tags          map[string]string // all of them with these values
+	// Parent leaves out all but the children of this instance: those that it called,
+	// in whatever execution, ended ones too. When there is no such instance any more they
+	// are those that are left of it, and of others that had the id.
+	Parent string
 
 	PageSize   int    // at most so many a page; 0: 100
 	Token      string // of the page before; empty: the first page
@@ -118,7 +122,8 @@ type Query struct {
 func (q *Query) engine() engine.Query {
 	return engine.Query{
 		CreatedFrom: q.CreatedFrom, CreatedTo: q.CreatedTo, CompletedFrom: q.CompletedFrom, CompletedTo: q.CompletedTo,
-		Statuses: q.Statuses, IDPrefix: q.IDPrefix, Name: q.Name, Tags: q.Tags, Limit: q.PageSize,
+		Statuses: q.Statuses, IDPrefix: q.IDPrefix, Name: q.Name, Tags: q.Tags,
+		Parent: history.InstanceID(q.Parent), Limit: q.PageSize,
 	}
 }
 

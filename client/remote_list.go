@@ -39,6 +39,9 @@ func filter(q *engine.Query) url.Values {
 	if q.Name != "" {
 		values.Set("name", q.Name)
 	}
+	if q.Parent != "" {
+		values.Set("parentInstanceId", string(q.Parent))
+	}
 	for name, value := range q.Tags {
 		values.Set("tag."+name, value)
 	}

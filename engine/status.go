@@ -92,6 +92,9 @@ type StatusPage struct {
 
 // List returns a page of instances, newest first.
 func (e *Engine) List(ctx context.Context, q Query, options StatusOptions) (StatusPage, error) {
+	if err := e.findParent(ctx, &q); err != nil {
+		return StatusPage{}, err
+	}
 	page, err := e.store.ListInstances(ctx, q)
 	if err != nil {
 		return StatusPage{}, err
@@ -109,8 +112,27 @@ func (e *Engine) List(ctx context.Context, q Query, options StatusOptions) (Stat
 	return list, nil
 }
 
+// findParent adds to q the label of the children of q.Parent, if there is such an
+// instance. Else rows are looked at for those of one that was purged.
+func (e *Engine) findParent(ctx context.Context, q *Query) error {
+	if q.Parent == "" {
+		return nil
+	}
+	row, ok, err := e.store.FindInstance(ctx, q.Parent)
+	if err != nil {
+		return fmt.Errorf("find instance %s: %w", q.Parent, err)
+	}
+	if ok {
+		q.Labels = append(q.Labels[:len(q.Labels):len(q.Labels)], history.ParentLabel(row.Number))
+	}
+	return nil
+}
+
 // Count returns how many instances q matches, by status.
 func (e *Engine) Count(ctx context.Context, q Query) (Counts, error) {
+	if err := e.findParent(ctx, &q); err != nil {
+		return nil, err
+	}
 	return e.store.CountInstances(ctx, q)
 }
 

@@ -22,8 +22,8 @@ const (
 // that is not full: many callers read only the first one (spec/http-api.md 12).
 const fillTime = time.Second
 
-// list is spec/http-api.md 5.4. Ours besides: the filters name, tag.NAME and
-// completedTimeFrom and -To, and showOutput and showDetails.
+// list is spec/http-api.md 5.4. Ours besides: the filters name, tag.NAME,
+// parentInstanceId and completedTimeFrom and -To, and showOutput and showDetails.
 func list(r *request) (response, error) {
 	q, err := r.query.filter()
 	if err != nil {
@@ -125,10 +125,12 @@ func (q query) purgeFilter() (engine.PurgeFilter, error) {
 	return f, err
 }
 
-// filter reads [filterParams]. Times that cannot be read are left out, an
+// filter reads [filterParams] and [parentParams]. Times that cannot be read are left out, an
 // unknown status is an error (spec/http-api.md 5.4).
 func (q query) filter() (engine.Query, error) {
-	out := engine.Query{IDPrefix: q.last("instanceIdPrefix"), Name: q.last("name"), Tags: q.tags}
+	out := engine.Query{
+		IDPrefix: q.last("instanceIdPrefix"), Name: q.last("name"), Tags: q.tags, Parent: history.InstanceID(q.last("parentInstanceId")),
+	}
 	out.CreatedFrom, out.CreatedTo = q.from("createdTimeFrom"), q.to("createdTimeTo")
 	out.CompletedFrom, out.CompletedTo = q.from("completedTimeFrom"), q.to("completedTimeTo")
 	for _, text := range q.params[strings.ToLower("runtimeStatus")] {

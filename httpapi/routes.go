@@ -40,7 +40,7 @@ var routes = []route{
 	{
 		method: http.MethodGet, pattern: "instances", serve: list,
 		name: "listInstances", summary: "List instances, newest first.",
-		params: [][]param{filterParams, viewParams, {
+		params: [][]param{filterParams, parentParams, viewParams, {
 			{name: "top", kind: number, text: "Length of a page, 1 to 1000. Default 100."},
 			{name: tokenHeader, kind: header, text: "Asks for the next page: what the page before had in this header. Filters must be repeated."},
 		}},
@@ -198,7 +198,7 @@ var routes = []route{
 	},
 	{
 		method: http.MethodGet, pattern: "counts", serve: count,
-		name: "countInstances", summary: "Count the instances that match, by status.", params: [][]param{filterParams},
+		name: "countInstances", summary: "Count the instances that match, by status.", params: [][]param{filterParams, parentParams},
 		answers: []answer{
 			{200, "The counts; every status is there.", countsForm},
 			{400, "An unknown status.", errorForm},
@@ -254,6 +254,9 @@ var historyParams = []param{
 }
 
 var reasonParams = []param{{name: "reason", kind: prose, text: "Why. {text}, {{text}} and undefined are none."}}
+
+// parentParams are for reading only: what purges a tree is recursive.
+var parentParams = []param{{name: "parentInstanceId", ours: true, text: "A child of this instance, in whatever execution of it."}}
 
 // filterParams select instances; all that are given must hold.
 var filterParams = []param{

@@ -20,6 +20,7 @@ type listOptions struct {
 	top, limit, token string
 	all, count, watch bool
 	input, output     bool
+	parent            string
 }
 
 func (t *tool) getInstances() *cobra.Command {
@@ -33,12 +34,16 @@ func (t *tool) getInstances() *cobra.Command {
 	flags.BoolVar(&o.all, "all", false, "all pages")
 	flags.StringVar(&o.limit, "limit", "", "so many instances, in as many pages as it takes")
 	flags.BoolVar(&o.count, "count", false, "only how many there are, by status")
+	flags.StringVar(&o.parent, "parent", "", "only the children of the instance with this id, ended ones too")
 	flags.BoolVar(&o.watch, "watch", false, "show the page, and then each instance that changes, a line each")
 	flags.BoolVar(&o.input, "show-input", false, "show the inputs (default: tables do not, other formats do)")
 	flags.BoolVar(&o.output, "show-output", false, "show the outputs (default: tables do not, other formats do)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := exclusive(cmd, "all", "limit", "count", "watch"); err != nil {
 			return err
+		}
+		if o.parent == "" && cmd.Flags().Changed("parent") { // not all instances: a variable may not have been set
+			return usage("--parent needs the id of an instance")
 		}
 		q, limit, err := o.query(filter)
 		v := shown{input: o.input, output: o.output}
@@ -102,7 +107,7 @@ func (o *listOptions) query(options *filterOptions) (client.Query, int, error) {
 		o.token = ""
 	}
 	return client.Query{
-		CreatedFrom: f.from, CreatedTo: secondsEnd(f.to), Statuses: f.statuses, IDPrefix: f.prefix, Name: f.name, Tags: f.tags,
+		CreatedFrom: f.from, CreatedTo: secondsEnd(f.to), Statuses: f.statuses, IDPrefix: f.prefix, Name: f.name, Tags: f.tags, Parent: o.parent,
 		PageSize: top, Token: o.token,
 	}, limit, nil
 }

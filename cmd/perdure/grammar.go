@@ -31,7 +31,7 @@ var options = map[string]kind{
 	"--version": text, // of start-new; alone it is the tool's
 	"--tag":     text, "--start-at": text, "--on-conflict": text,
 
-	"--created-after": text, "--created-before": text, "--runtime-status": list, "--id-prefix": text,
+	"--created-after": text, "--created-before": text, "--runtime-status": list, "--id-prefix": text, "--parent": text,
 	"--top": text, "--limit": text, "--all": boolean, "--continuation-token": text, "--count": boolean,
 	"--raw": boolean, "--create": boolean,
 	"--older-than": text,
