@@ -27,6 +27,8 @@ func TestValidateReportsAllMistakes(t *testing.T) {
 	app.AddActivity("Variadic", func(context.Context, ...int) (int, error) { return 0, nil })
 	app.AddOrchestrator("Swapped", Work)
 	app.AddActivity("Swapped", Child)
+	app.AddActivity("Hidden", func(context.Context, hidden) (int, error) { return 0, nil })
+	app.AddActivity("HiddenResult", func(context.Context, int) ([]*hidden, error) { return nil, nil })
 	app.AddOrchestrator("Work", Child) // names are unique among orchestrators only
 
 	err := app.Validate()
@@ -48,6 +50,8 @@ func TestValidateReportsAllMistakes(t *testing.T) {
 		"the function is a func(int) string; make it a func(context.Context, In) (Out, error)",
 		"func(context.Context, ...int)",
 		`AddActivity("Swapped"`,
+		"its input does not travel: perdure_test.hidden has no exported fields",
+		"its result does not travel: []*perdure_test.hidden has no exported fields",
 	}
 	if len(lines) != len(wants) {
 		t.Fatalf("Validate() reports %d mistakes; want %d:\n%v", len(lines), len(wants), err)
@@ -58,6 +62,8 @@ func TestValidateReportsAllMistakes(t *testing.T) {
 		}
 	}
 }
+
+type hidden struct{ id string }
 
 func TestNamesIgnoreCase(t *testing.T) {
 	app := perdure.New()

@@ -351,3 +351,22 @@ func TestContinueAsNew(t *testing.T) {
 		t.Errorf("actions differ (-want +got):\n%s", diff)
 	}
 }
+
+func TestHiddenPayloadsAreRefused(t *testing.T) {
+	type hidden struct{ id string }
+	var errs []error
+	h := openHub(t, appOf(func(ctx *perdure.OrchestrationContext, n int) (int, error) {
+		_, err := perdure.ActivityRef[hidden, int]("Work").Call(ctx, hidden{"x"}).Await()
+		errs = append(errs, err, perdure.SendEvent(ctx, "other", "Go", &hidden{"x"}), ctx.SetCustomStatus([]hidden{{"x"}}))
+		return 0, nil
+	}), false)
+	h.end(h.start("1"))
+	for i, err := range errs {
+		if err == nil || !strings.Contains(err.Error(), "has no exported fields") {
+			t.Errorf("error %d = %v, want one that says that nothing would be kept", i, err)
+		}
+	}
+	if len(errs) != 3 {
+		t.Errorf("%d errors, want 3", len(errs))
+	}
+}

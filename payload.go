@@ -42,6 +42,9 @@ func encode(v any) (json.RawMessage, error) {
 	case int:
 		return strconv.AppendInt(nil, int64(v), 10), nil
 	}
+	if err := history.CheckPayloadType(reflect.TypeOf(v)); err != nil {
+		return nil, &ConversionError{What: "payload", Type: fmt.Sprintf("%T", v), Err: err}
+	}
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)

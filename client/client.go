@@ -14,6 +14,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/perdure/perdure/engine"
@@ -165,7 +166,11 @@ func encode(payload any) (json.RawMessage, error) {
 		}
 		return v, nil
 	}
-	text, err := json.Marshal(payload)
+	err := history.CheckPayloadType(reflect.TypeOf(payload))
+	var text []byte
+	if err == nil {
+		text, err = json.Marshal(payload)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalidArgument, err)
 	}

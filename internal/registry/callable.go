@@ -3,6 +3,8 @@ package registry
 import (
 	"fmt"
 	"reflect"
+
+	"github.com/perdure/perdure/history"
 )
 
 // Callable is a Go function of the shape func(C, In) (Out, error), its types
@@ -29,6 +31,12 @@ func NewCallable(fn any, first reflect.Type) (*Callable, error) {
 	}
 	if v.IsNil() {
 		return nil, fmt.Errorf("the function is nil; pass a %s", shape(first))
+	}
+	if err := history.CheckPayloadType(t.In(1)); err != nil {
+		return nil, fmt.Errorf("its input does not travel: %w", err)
+	}
+	if err := history.CheckPayloadType(t.Out(0)); err != nil {
+		return nil, fmt.Errorf("its result does not travel: %w", err)
 	}
 	return &Callable{value: v, in: t.In(1)}, nil
 }

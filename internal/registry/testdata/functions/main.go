@@ -21,11 +21,11 @@ func missing(_ context.Context, in string) (string, error) { return in, nil }
 
 func gen[T any](_ context.Context, in T) (T, error) { return in, nil }
 
-type service struct{ name string }
+type service struct{ Name string }
 
-func (s *service) Run(_ context.Context, in string) (string, error) { return s.name + in, nil }
+func (s *service) Run(_ context.Context, in string) (string, error) { return s.Name + in, nil }
 
-func (s service) Look(_ context.Context, in string) (string, error) { return s.name + in, nil }
+func (s service) Look(_ context.Context, in string) (string, error) { return s.Name + in, nil }
 
 type runner interface {
 	Run(context.Context, string) (string, error)
