@@ -218,7 +218,7 @@ func TestClient_DeleteHub(t *testing.T) {
 			if served.DeleteHub(r.Context(), q.Get("force") == "true") != nil {
 				code = http.StatusConflict
 			}
-			return &http.Response{StatusCode: code, Header: http.Header{}, Body: http.NoBody}, nil
+			return &http.Response{StatusCode: code, Header: http.Header{"X-Perdure": {"1"}}, Body: http.NoBody}, nil
 		})
 		c := h.connect(served, web)
 		h.refused("DeleteHub", c.DeleteHub(h.Context(), client.DeleteHubOptions{}), client.ErrInvalidState)

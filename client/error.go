@@ -6,6 +6,7 @@ import (
 
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/wire"
 )
 
 // Errors of a client's operations, to be matched with errors.Is.
@@ -22,7 +23,7 @@ var (
 	// was stored, and the same call may succeed in a moment.
 	ErrResourceExhausted = engine.ErrResourceExhausted
 
-	ErrHubNotFound     = errors.New("task hub not found")
+	ErrHubNotFound     = wire.ErrHubNotFound
 	ErrUnauthenticated = errors.New("key missing or wrong")
 )
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/links"
+	"github.com/perdure/perdure/internal/wire"
 )
 
 // ManagementLinks are the addresses at which one instance can be managed over
@@ -80,7 +81,7 @@ func (o *LinkOptions) origin(r *http.Request) string {
 func (o *LinkOptions) build(origin, id string) ManagementLinks {
 	base, connection := o.Base, o.Connection
 	if base == "" {
-		base = basePath
+		base = wire.BasePath
 	}
 	if connection == "" {
 		connection = "Storage"

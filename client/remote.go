@@ -1,25 +1,18 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
-	"maps"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 )
-
-// basePath is where hosts serve the management API (spec/http-api.md 1.1).
-const basePath = "/runtime/webhooks/durabletask"
 
 // RemoteOptions are optional: the zero value suits a host on this machine.
 type RemoteOptions struct {
@@ -29,126 +22,46 @@ type RemoteOptions struct {
 }
 
 // Remote returns a client that speaks the HTTP API of the host at baseURL, for
-// example "http://127.0.0.1:7071". It does no I/O.
+// example "http://127.0.0.1:7071", or "https://example.org/orders" when a proxy
+// serves the host below a path. It does no I/O; an address that makes no sense is
+// [ErrInvalidArgument] of every call.
+//
+// The client trusts nobody. It follows no redirects, also with an HTTPClient that
+// would: the key and payloads go to no other origin. An answer counts only if it is
+// one that the API has for what was asked. What a proxy answers in place of the host
+// is [ErrUnavailable], with its status and address, and never taken for an answer
+// about an instance; but 401 is [ErrUnauthenticated] and 429 [ErrResourceExhausted],
+// whoever says so. A host from which nothing comes for 30 s, or 5 min for what
+// takes long, hangs: that is [ErrUnavailable] too, and says what may have happened.
 func Remote(baseURL string, o RemoteOptions) *Client {
-	base := strings.TrimRight(baseURL, "/")
-	if u, err := url.Parse(base); err == nil && u.Path == "" {
-		base += basePath
-	}
 	if o.HTTPClient == nil {
 		o.HTTPClient = http.DefaultClient
 	}
-	return &Client{
-		hub:   &remote{base: base, options: o},
-		links: LinkOptions{Base: base, TaskHub: o.TaskHub, Key: o.Key, Fixed: true},
-	}
+	r := &remote{options: o, http: *o.HTTPClient}
+	r.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	r.root, r.base, r.origin, r.bad = parseBase(baseURL)
+	return &Client{hub: r, links: LinkOptions{Base: r.base, TaskHub: o.TaskHub, Key: o.Key, Fixed: true}}
 }
 
 // remote is a [Hub] behind the HTTP API.
 type remote struct {
-	base    string
+	root    string // address of the host, with what a proxy puts before its paths
+	base    string // address of the API
+	origin  string // for messages: it holds no secret
+	bad     error  // what is wrong with the address
 	options RemoteOptions
+	http    http.Client // of options, but it follows no redirects
 }
 
-// call is one request. body nil sends none.
-type call struct {
-	method string
-	path   []string // segments, not escaped
-	query  url.Values
-	body   json.RawMessage
-	key    string // Idempotency-Key
-	token  string // of a page
-}
-
-// answer is the response to a call that the host accepted.
-type answer struct {
-	code  int
-	body  []byte
-	token string // of the next page
-}
-
-// tokenHeader carries the tokens of pages, in both directions.
-const tokenHeader = "x-ms-continuation-token"
-
-func (r *remote) do(ctx context.Context, c call) (answer, error) {
-	address, err := r.address(c)
-	if err != nil {
-		return answer{}, err
-	}
-	return r.send(ctx, c, address)
-}
-
-func (r *remote) address(c call) (string, error) {
-	query := maps.Clone(c.query)
-	if r.options.TaskHub != "" {
-		if query == nil {
-			query = url.Values{}
-		}
-		query.Set("taskHub", r.options.TaskHub)
-	}
-	address := r.base
-	for _, segment := range c.path {
-		if segment == "" {
-			return "", fmt.Errorf("%w: the instance id is empty", ErrInvalidArgument)
-		}
-		address += "/" + url.PathEscape(segment)
-	}
-	if len(query) > 0 {
-		address += "?" + query.Encode()
-	}
-	return address, nil
-}
-
-func (r *remote) send(ctx context.Context, c call, address string) (answer, error) {
-	req, err := http.NewRequestWithContext(ctx, c.method, address, bytes.NewReader(c.body))
-	if err != nil {
-		return answer{}, fmt.Errorf("%w: %w", ErrInvalidArgument, err)
-	}
-	if c.method == http.MethodPost {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	for name, value := range map[string]string{"Idempotency-Key": c.key, "x-functions-key": r.options.Key, tokenHeader: c.token} {
-		if value != "" {
-			req.Header.Set(name, value)
-		}
-	}
-	res, err := r.options.HTTPClient.Do(req)
-	if err != nil {
-		return answer{}, lost(ctx, err)
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		return answer{}, lost(ctx, err)
-	}
-	if res.StatusCode >= 300 {
-		return answer{}, refusal(c, res.StatusCode, body)
-	}
-	return answer{res.StatusCode, body, res.Header.Get(tokenHeader)}, nil
-}
-
-// ask is do for answers in JSON.
-func (r *remote) ask(ctx context.Context, c call, out any) error {
-	a, err := r.do(ctx, c)
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(a.body, out); err != nil {
-		return fmt.Errorf("%w: the host answers with what is not expected: %w", ErrUnavailable, err)
-	}
-	return nil
-}
-
-// lost tells a caller who gave up from a host that cannot be reached.
-func lost(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return fmt.Errorf("%w: %w", ErrUnavailable, err)
-}
+// The answers of the contract (spec/http-api.md 5).
+var (
+	accepted = []int{http.StatusAccepted}
+	known    = []int{http.StatusOK, http.StatusAccepted} // of a status
+	done     = []int{http.StatusOK}
+)
 
 func (r *remote) Start(ctx context.Context, s engine.StartRequest) (history.InstanceID, error) {
-	c := call{method: http.MethodPost, path: []string{"orchestrators", s.Name}, query: url.Values{}, body: s.Input}
+	c := call{method: http.MethodPost, path: []string{"orchestrators", s.Name}, query: url.Values{}, body: s.Input, ok: accepted}
 	if s.ID != "" {
 		c.path = append(c.path, string(s.ID))
 	}
@@ -170,21 +83,15 @@ func (r *remote) Start(ctx context.Context, s engine.StartRequest) (history.Inst
 // started is do for what starts an instance: the answer holds its id.
 func (r *remote) started(ctx context.Context, c call) (history.InstanceID, error) {
 	var links struct{ ID history.InstanceID }
-	if err := r.ask(ctx, c, &links); err != nil {
-		return "", err
-	}
-	if links.ID == "" {
-		return "", fmt.Errorf("%w: the host answers without the id of what was started", ErrUnavailable)
-	}
-	return links.ID, nil
+	err := r.ask(ctx, c, &links, func() bool { return links.ID != "" })
+	return links.ID, err
 }
 
 // reuseNames are the values of the query parameter reuse.
 var reuseNames = map[Reuse]string{RefuseIfActive: "RefuseIfActive", RefuseIfExists: "RefuseIfExists", ReplaceAny: "ReplaceAny", ReturnExisting: "ReturnExisting"}
 
 func (r *remote) Raise(ctx context.Context, id history.InstanceID, e engine.RaiseRequest) error {
-	_, err := r.do(ctx, call{method: http.MethodPost, path: []string{"instances", string(id), "raiseEvent", e.Name}, body: e.Payload, key: e.Key})
-	return err
+	return r.tell(ctx, call{method: http.MethodPost, path: []string{"instances", string(id), "raiseEvent", e.Name}, body: e.Payload, key: e.Key, ok: accepted})
 }
 
 func (r *remote) Terminate(ctx context.Context, id history.InstanceID, t engine.TerminateRequest) error {
@@ -219,8 +126,7 @@ func because(reason string) url.Values {
 }
 
 func (r *remote) command(ctx context.Context, id history.InstanceID, word string, query url.Values) error {
-	_, err := r.do(ctx, call{method: http.MethodPost, path: []string{"instances", string(id), word}, query: query})
-	return err
+	return r.tell(ctx, call{method: http.MethodPost, path: []string{"instances", string(id), word}, query: query, ok: accepted})
 }
 
 // Status asks for the details that only our hosts know; others ignore that. A
@@ -232,7 +138,7 @@ func (r *remote) Status(ctx context.Context, id history.InstanceID, o engine.Sta
 		query.Set("showOutput", "false")
 	}
 	var w wireStatus
-	if err := r.ask(ctx, call{method: http.MethodGet, path: []string{"instances", string(id)}, query: query}, &w); err != nil {
+	if err := r.ask(ctx, call{method: http.MethodGet, path: []string{"instances", string(id)}, query: query, ok: known}, &w, w.formed); err != nil {
 		return engine.Status{}, err
 	}
 	st := w.status()
@@ -279,9 +185,10 @@ const (
 // Wait lets the host keep each request until the instance ends, and asks again.
 func (r *remote) Wait(ctx context.Context, id history.InstanceID) (engine.Status, error) {
 	err := r.until(ctx, func() (bool, error) {
-		a, err := r.do(ctx, call{method: http.MethodGet, path: []string{"instances", string(id)},
-			query: url.Values{"showInput": {"false"}, "showOutput": {"false"}, "wait": {fmt.Sprint(longPoll.Seconds())}}})
-		return a.code == http.StatusOK, err
+		var w wireStatus
+		err := r.ask(ctx, call{method: http.MethodGet, path: []string{"instances", string(id)}, ok: known, silence: longPoll + silence,
+			query: url.Values{"showInput": {"false"}, "showOutput": {"false"}, "wait": {fmt.Sprint(longPoll.Seconds())}}}, &w, w.formed)
+		return w.RuntimeStatus.Terminal(), err
 	})
 	if err != nil {
 		return engine.Status{}, err
@@ -308,7 +215,7 @@ func (r *remote) until(ctx context.Context, done func() (bool, error)) error {
 			return nil
 		case err == nil:
 			awaySince = time.Time{}
-		case !errors.Is(err, ErrUnavailable):
+		case !errors.Is(err, ErrUnavailable) || final(err):
 			return err
 		case awaySince.IsZero():
 			awaySince = asked

@@ -2,9 +2,12 @@ package client
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -52,6 +55,9 @@ func (f *wireFailure) failure() *history.Failure {
 	}
 	return &history.Failure{Type: f.ErrorType, Message: f.ErrorMessage, Stack: f.StackTrace, Inner: f.InnerFailure.failure(), NonRetriable: f.IsNonRetriable}
 }
+
+// formed reports whether it is a status at all.
+func (w *wireStatus) formed() bool { return w.InstanceID != "" && !w.CreatedTime.IsZero() }
 
 func (w *wireStatus) status() engine.Status {
 	st := engine.Status{
@@ -164,14 +170,20 @@ func notNull(text json.RawMessage) json.RawMessage {
 	return text
 }
 
-// refused is a host's error answer. It matches every sentinel in kinds.
+// refused is an error answer. It matches every sentinel in kinds.
 type refused struct {
 	text  string
 	kinds []error
+	final bool // it is no use to ask again soon: something else is at the address
 }
 
 func (e *refused) Error() string   { return e.text }
 func (e *refused) Unwrap() []error { return e.kinds }
+
+func final(err error) bool {
+	r, ok := errors.AsType[*refused](err)
+	return ok && r.final
+}
 
 // kinds by the field Code of our hosts' error bodies.
 var kindsByCode = map[string][]error{
@@ -207,32 +219,96 @@ var kindsByStatus = map[int][]error{
 	http.StatusInsufficientStorage:   {ErrUnavailable},
 }
 
-// problem is an error body: an object, or with some refusals a bare string.
+// problem is an error body: an object, or with some refusals a bare string
+// (spec/http-api.md 2.2).
 type problem struct{ Message, ExceptionMessage, ExceptionType, Code string }
 
-func readProblem(body []byte) problem {
-	var p problem
-	if json.Unmarshal(body, &p.Message) != nil {
-		json.Unmarshal(body, &p) // an empty or foreign body leaves p empty, which is handled
+// readProblem reads an error body; ok is false for one that the contract does not
+// have there, such as a proxy's. Letter case counts: many say "message".
+func readProblem(c call, body []byte) (p problem, ok bool) {
+	if c.method == http.MethodDelete || c.path[len(c.path)-1] == "rewind" {
+		if json.Unmarshal(body, &p.Message) == nil && p.Message != "" {
+			return p, true
+		}
 	}
-	return p
+	var members map[string]json.RawMessage
+	if json.Unmarshal(body, &members) != nil {
+		return problem{}, false
+	}
+	for name, value := range map[string]*string{
+		"Message": &p.Message, "ExceptionMessage": &p.ExceptionMessage, "ExceptionType": &p.ExceptionType, "Code": &p.Code,
+	} {
+		json.Unmarshal(members[name], value) // what is no text is as if it was missing
+	}
+	return p, p.Message != "" || p.ExceptionMessage != ""
 }
 
-// refusal reads an error answer.
-func refusal(c call, status int, body []byte) error {
-	p := readProblem(body)
+// refusal reads an answer that is not one of c.ok.
+func (r *remote) refusal(ctx context.Context, c call, a answer) error {
+	p, formed := readProblem(c, a.body)
+	empty := len(a.body) == 0 && (a.code == http.StatusNotFound || a.code == http.StatusGone)
+	switch {
+	case a.code < 400:
+		return r.strange(a, nil)
+	case !a.ours() && !formed && !(empty && r.keepsContract(ctx)):
+		return r.strange(a, nil)
+	}
 	kinds := kindsByCode[p.Code]
 	if kinds == nil {
-		kinds = foreignKinds(c, status, p)
+		kinds = foreignKinds(c, a.code, p)
 	}
 	text := cmp.Or(p.ExceptionMessage, p.Message)
 	if text == "" && len(kinds) > 0 {
 		text = kinds[len(kinds)-1].Error()
 	}
 	if text == "" {
-		text = fmt.Sprintf("the host answered %d %s", status, strings.ToLower(http.StatusText(status)))
+		text = fmt.Sprintf("the host at %s answered %s", r.origin, statusLine(a.code))
 	}
-	return &refused{text, kinds}
+	return &refused{text: text, kinds: kinds}
+}
+
+// strange is an answer that no host gives: something else is at the address, or
+// stands in between. why may be nil.
+func (r *remote) strange(a answer, why error) error {
+	text := a.from + " answered " + statusLine(a.code)
+	if media := a.header.Get("Content-Type"); media != "" {
+		text += " (" + media + ")"
+	}
+	e := &refused{kinds: []error{ErrUnavailable}, final: a.code < 500}
+	switch target, err := url.Parse(a.header.Get("Location")); {
+	case a.code == http.StatusUnauthorized:
+		e.kinds = []error{ErrUnauthenticated}
+	case a.code == http.StatusTooManyRequests:
+		e.kinds = []error{ErrResourceExhausted}
+	case a.code >= 300 && a.code < 400 && err == nil && target.Host != "":
+		e.text = fmt.Sprintf("%v: the host at %s redirects to %s://%s, which is not followed: give the address of the host itself",
+			ErrUnavailable, r.origin, cmp.Or(target.Scheme, "http"), target.Host)
+		return e
+	}
+	e.text = fmt.Sprintf("%v: %s, which is no answer of a Perdure host", e.kinds[0], text)
+	if why != nil {
+		e.text += ": " + why.Error()
+	}
+	return e
+}
+
+func statusLine(code int) string {
+	return strings.TrimSpace(fmt.Sprintf("%d %s", code, http.StatusText(code)))
+}
+
+// keepsContract asks what an answer without a body and without our mark is worth: a
+// host of another make answers a list at this address, and has no mark there either.
+// With one, something in between has answered for a host of ours.
+func (r *remote) keepsContract(ctx context.Context) bool {
+	c := call{method: http.MethodGet, path: []string{"instances"}, query: url.Values{"top": {"1"}}, ok: done}
+	address, err := r.address(c)
+	if err != nil {
+		return false
+	}
+	a, err := r.exchange(ctx, c, address)
+	var rows []json.RawMessage
+	_, tokened := a.header[http.CanonicalHeaderKey(tokenHeader)]
+	return err == nil && a.code == http.StatusOK && !a.ours() && tokened && json.Unmarshal(a.body, &rows) == nil
 }
 
 // foreignKinds reads the status of hosts that send no Code. Those of the second

@@ -80,26 +80,31 @@ func (r *remote) page(ctx context.Context, q engine.Query, token string, o GetOp
 	if q.Limit > 0 {
 		query.Set("top", strconv.Itoa(q.Limit))
 	}
-	a, err := r.do(ctx, call{method: http.MethodGet, path: []string{"instances"}, query: query, token: token})
+	c := call{method: http.MethodGet, path: []string{"instances"}, query: query, token: token, ok: done}
+	a, err := r.do(ctx, c)
 	if err != nil {
 		return nil, "", err
 	}
 	var rows []wireStatus
 	if err := json.Unmarshal(a.body, &rows); err != nil {
-		return nil, "", fmt.Errorf("%w: the host answers with what is not a list: %w", ErrUnavailable, err)
+		return nil, "", r.strange(a, err)
+	}
+	if _, tokened := a.header[http.CanonicalHeaderKey(tokenHeader)]; !tokened { // it is always there
+		return nil, "", r.strange(a, nil)
 	}
 	items := make([]engine.Status, len(rows))
 	for i := range rows {
 		items[i] = rows[i].status()
 	}
-	return items, a.token, nil
+	return items, a.header.Get(tokenHeader), nil
 }
 
 func (r *remote) Count(ctx context.Context, q engine.Query) (engine.Counts, error) {
 	var counted struct {
 		RuntimeStatus engine.Counts `json:"runtimeStatus"`
 	}
-	err := r.ask(ctx, call{method: http.MethodGet, path: []string{"counts"}, query: filter(&q)}, &counted)
+	err := r.ask(ctx, call{method: http.MethodGet, path: []string{"counts"}, query: filter(&q), ok: done, silence: slow},
+		&counted, func() bool { return counted.RuntimeStatus != nil })
 	if errors.Is(err, ErrNotFound) {
 		return nil, fmt.Errorf("%w: the host does not count instances", ErrUnsupported)
 	}
@@ -112,7 +117,7 @@ func (r *remote) merged(ctx context.Context, id history.InstanceID, inputs, outp
 	err := r.ask(ctx, call{method: http.MethodGet, path: []string{"instances", string(id)}, query: url.Values{
 		"showDetails": {"true"}, "showHistory": {"true"},
 		"showInput": {strconv.FormatBool(inputs)}, "showHistoryOutput": {strconv.FormatBool(outputs)},
-	}}, &w)
+	}, ok: known}, &w, w.formed)
 	if err != nil {
 		return engine.Status{}, nil, err
 	}

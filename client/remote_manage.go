@@ -35,7 +35,8 @@ func (r *remote) PlanRewind(ctx context.Context, id history.InstanceID, q engine
 	query := rewindQuery(q)
 	query.Set("dryRun", "true")
 	var plan engine.RewindPlan
-	err := r.ask(ctx, call{method: http.MethodPost, path: []string{"instances", string(id), "rewind"}, query: query}, &plan)
+	err := r.ask(ctx, call{method: http.MethodPost, path: []string{"instances", string(id), "rewind"}, query: query, ok: done, looks: true},
+		&plan, func() bool { return plan.Instance != "" })
 	return plan, err
 }
 
@@ -53,7 +54,7 @@ func (r *remote) needOurs(ctx context.Context) error {
 // is bad: that is how a missing one is told (spec/http-api.md 5.10).
 func (r *remote) Restart(ctx context.Context, id history.InstanceID, q engine.RestartRequest) (history.InstanceID, error) {
 	started, err := r.started(ctx, call{method: http.MethodPost, path: []string{"instances", string(id), "restart"},
-		query: url.Values{"restartWithNewInstanceId": {strconv.FormatBool(!q.SameID)}}})
+		query: url.Values{"restartWithNewInstanceId": {strconv.FormatBool(!q.SameID)}}, ok: accepted})
 	if errors.Is(err, ErrInvalidArgument) {
 		if _, missing := r.Status(ctx, id, engine.StatusOptions{}); errors.Is(missing, ErrNotFound) {
 			return "", missing
@@ -63,16 +64,23 @@ func (r *remote) Restart(ctx context.Context, id history.InstanceID, q engine.Re
 }
 
 func (r *remote) Purge(ctx context.Context, id history.InstanceID, q engine.PurgeRequest) (engine.PurgeResult, error) {
-	query := url.Values{}
+	query := url.Values{"showDetails": {"true"}}
 	if q.Force {
 		query.Set("force", "true")
 	}
 	if q.Recursive {
 		query.Set("recursive", "true")
 	}
-	result := engine.PurgeResult{Complete: true} // a host that does not say has done all
-	err := r.ask(ctx, call{method: http.MethodDelete, path: []string{"instances", string(id)}, query: query}, &result)
-	return result, err
+	return r.purged(ctx, call{method: http.MethodDelete, path: []string{"instances", string(id)}, query: query, ok: done, silence: slow})
+}
+
+// purged is ask for purges.
+func (r *remote) purged(ctx context.Context, c call) (engine.PurgeResult, error) {
+	result := engine.PurgeResult{Deleted: -1, Complete: true} // a host that does not say has done all
+	if err := r.ask(ctx, c, &result, func() bool { return result.Deleted >= 0 }); err != nil {
+		return engine.PurgeResult{}, err
+	}
+	return result, nil
 }
 
 // purgeChunk is how many instances one request of a bulk purge removes at most,
@@ -126,8 +134,7 @@ func (r *remote) purge(ctx context.Context, f *engine.PurgeFilter, limit int) (e
 	if f.DryRun {
 		query.Set("dryRun", "true")
 	}
-	result := engine.PurgeResult{Complete: true}
-	err = r.ask(ctx, call{method: http.MethodDelete, path: []string{"instances"}, query: query}, &result)
+	result, err := r.purged(ctx, call{method: http.MethodDelete, path: []string{"instances"}, query: query, ok: done, looks: f.DryRun, silence: slow})
 	if errors.Is(err, ErrNotFound) {
 		return engine.PurgeResult{Complete: true}, nil // there are none
 	}
@@ -136,18 +143,18 @@ func (r *remote) purge(ctx context.Context, f *engine.PurgeFilter, limit int) (e
 
 func (r *remote) Explain(ctx context.Context, id history.InstanceID) (engine.Explanation, error) {
 	var explanation engine.Explanation
-	return explanation, r.own(ctx, id, "explain", &explanation)
+	return explanation, r.own(ctx, id, "explain", &explanation, func() bool { return explanation.Instance != "" })
 }
 
 func (r *remote) Export(ctx context.Context, id history.InstanceID) (engine.Archive, error) {
 	var archive engine.Archive
-	return archive, r.own(ctx, id, "export", &archive)
+	return archive, r.own(ctx, id, "export", &archive, func() bool { return archive.Instance.ID != "" })
 }
 
 // own asks for something that only our hosts have. Others have no such route
 // and answer as if the instance was missing.
-func (r *remote) own(ctx context.Context, id history.InstanceID, word string, out any) error {
-	err := r.ask(ctx, call{method: http.MethodGet, path: []string{"instances", string(id), word}}, out)
+func (r *remote) own(ctx context.Context, id history.InstanceID, word string, out any, formed func() bool) error {
+	err := r.ask(ctx, call{method: http.MethodGet, path: []string{"instances", string(id), word}, ok: done, silence: slow}, out, formed)
 	if errors.Is(err, ErrNotFound) {
 		if _, missing := r.Status(ctx, id, engine.StatusOptions{}); missing == nil {
 			return fmt.Errorf("%w: the host has no %s", ErrUnsupported, word)
@@ -165,23 +172,18 @@ func (r *remote) Import(ctx context.Context, q engine.ImportRequest) (history.In
 	if q.ID != "" {
 		query.Set("instanceId", string(q.ID))
 	}
-	return r.started(ctx, call{method: http.MethodPost, path: []string{"import"}, query: query, body: body})
+	return r.started(ctx, call{method: http.MethodPost, path: []string{"import"}, query: query, body: body, ok: []int{http.StatusCreated}, silence: slow})
 }
 
 // DeleteHub is not part of the HTTP API: hosts have it beside that, for the
 // holder of their endpoint's key.
 func (r *remote) DeleteHub(ctx context.Context, force bool) error {
-	u, err := url.Parse(r.base)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrInvalidArgument, err)
-	}
 	query := url.Values{"force": {strconv.FormatBool(force)}}
 	if r.options.TaskHub != "" {
 		query.Set("taskHub", r.options.TaskHub)
 	}
-	c := call{method: http.MethodPost, path: []string{"admin", "perdure", "delete-hub"}, query: query}
-	address := u.Scheme + "://" + u.Host + "/" + strings.Join(c.path, "/") + "?" + query.Encode()
-	_, err = r.send(ctx, c, address)
+	c := call{method: http.MethodPost, path: []string{"admin", "perdure", "delete-hub"}, query: query, ok: []int{http.StatusNoContent}, own: true, silence: slow}
+	_, err := r.sendTo(ctx, c, r.root+"/"+strings.Join(c.path, "/")+"?"+query.Encode())
 	if errors.Is(err, ErrNotFound) {
 		return fmt.Errorf("%w: the host deletes no hubs", ErrUnsupported)
 	}

@@ -32,6 +32,9 @@ func (f *foreign) client() *client.Client {
 }
 
 func (f *foreign) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.RawQuery == "top=1" { // how the client finds out that it is a host
+		return &http.Response{StatusCode: 200, Header: http.Header{"X-Ms-Continuation-Token": {""}}, Body: io.NopCloser(strings.NewReader("[]"))}, nil
+	}
 	f.requests = append(f.requests, r.Method+" "+strings.TrimPrefix(r.URL.RequestURI(), "/runtime/webhooks/durabletask"))
 	next := f.replies[0]
 	if len(f.replies) > 1 {
@@ -48,8 +51,9 @@ const foreignStatus = `{"name":"F","instanceId":"x","runtimeStatus":"Completed",
 func TestWaitOutlastsAnAbsence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		away := reply{err: errors.New("connection refused")}
+		running := reply{code: 202, body: strings.Replace(foreignStatus, "Completed", "Running", 1)}
 		end := reply{code: 200, body: foreignStatus}
-		c := (&foreign{replies: []reply{{code: 202}, away, away, {code: 503}, {code: 202}, end}}).client()
+		c := (&foreign{replies: []reply{running, away, away, {code: 503}, running, end}}).client()
 		st, err := c.WaitForCompletion(t.Context(), "x")
 		if err != nil || st.Status != history.Completed || st.CreatedAt.Year() != 2026 || string(st.Output) != "1" {
 			t.Errorf("WaitForCompletion = %+v, %v; want the end", st, err)
@@ -82,7 +86,7 @@ func TestForeignRefusalsAreUnderstood(t *testing.T) {
 		{"rewind", 412, `"it has not failed"`, client.ErrInvalidState},
 		{"rewind", 501, `"the backend cannot"`, client.ErrUnsupported},
 		{"restart", 400, `{"Message":"bad"}`, client.ErrInvalidArgument},
-		{"restart", 409, ``, client.ErrAlreadyExists},
+		{"restart", 409, `{"Message":"it is running"}`, client.ErrAlreadyExists},
 		{"purge", 412, `"it is running"`, client.ErrInvalidState},
 		{"list", 502, `<html>`, client.ErrUnavailable},
 		{"list", 200, `<html>`, client.ErrUnavailable},

@@ -11,6 +11,7 @@ import (
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/httpapi"
+	"github.com/perdure/perdure/internal/wire"
 )
 
 // apiOptions say how the management API is served. The keys of keys.json count
@@ -60,6 +61,7 @@ const deleteHubPath = "/admin/perdure/delete-hub"
 
 func deleteHub(own *running, endpointKey string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(wire.Mark, "1")
 		if subtle.ConstantTimeCompare([]byte(r.Header.Get("x-functions-key")), []byte(endpointKey)) != 1 {
 			w.WriteHeader(http.StatusUnauthorized)
 			return

@@ -7,10 +7,11 @@ import (
 	"net/http"
 
 	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/internal/wire"
 )
 
 // ErrHubNotFound: the request names a task hub that this server does not have.
-var ErrHubNotFound = errors.New("task hub not found")
+var ErrHubNotFound = wire.ErrHubNotFound
 
 // problem is an error of the request itself.
 type problem struct {

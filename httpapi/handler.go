@@ -21,6 +21,7 @@ import (
 
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/wire"
 )
 
 // Hub is what the API calls: a task hub with its engine's operations. Errors
@@ -46,14 +47,14 @@ type Hub interface {
 }
 
 // BasePath is where the API is, in any letter case; links always use it.
-const BasePath = "/runtime/webhooks/durabletask"
+const BasePath = wire.BasePath
 
 // RPCBasePath is where the API is for worker processes on the same machine.
-const RPCBasePath = "/durabletask"
+const RPCBasePath = wire.RPCPath
 
 // Where handlers serve the API; the second place is for 1.x callers.
 var (
-	basePaths    = []string{BasePath, "/admin/extensions/DurableTaskExtension"}
+	basePaths    = []string{BasePath, wire.AdminPath}
 	rpcBasePaths = []string{RPCBasePath}
 )
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"github.com/perdure/perdure/internal/wire"
 	"net/http"
 	"strconv"
 	"time"
@@ -20,6 +21,7 @@ type response struct {
 
 func (r response) write(w http.ResponseWriter) {
 	header := w.Header()
+	header.Set(wire.Mark, "1")
 	if r.location != "" {
 		header.Set("Location", r.location)
 	}

@@ -37,12 +37,13 @@ var rooms = map[string][]string{
 	".":                 {"history", "internal/registry", "internal/replay"},
 	"internal/worker":   {".", "engine", "history", "internal/registry", "internal/replay"},
 	"config":            {},
-	"client":            {"engine", "history", "internal/links"},
-	"httpapi":           {"engine", "history", "internal/links", "internal/nearest"},
-	"host":              {".", "client", "config", "engine", "history", "httpapi", "internal/worker", "store/embedded"},
+	"client":            {"engine", "history", "internal/links", "internal/wire"},
+	"httpapi":           {"engine", "history", "internal/links", "internal/nearest", "internal/wire"},
+	"host":              {".", "client", "config", "engine", "history", "httpapi", "internal/wire", "internal/worker", "store/embedded"},
 	"cmd/perdure":       {"client", "config", "history", "host", "internal/nearest"},
 	"examples/...":      {".", "client", "host"},
 	"internal/links":    {},
+	"internal/wire":     {"history"}, // how the API and its client know each other
 	"internal/nearest":  {}, // how a slip is told from another name
 	"internal/archtest": {},
 }

@@ -1,0 +1,248 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/perdure/perdure/internal/wire"
+)
+
+// call is one request. body nil sends none.
+type call struct {
+	method string
+	path   []string // segments, not escaped
+	query  url.Values
+	body   json.RawMessage
+	key    string // Idempotency-Key
+	token  string // of a page
+
+	ok      []int         // the answers that the contract has for what was asked; all others are failures
+	own     bool          // only a host of ours has it
+	looks   bool          // it changes nothing, though its method may look like it
+	silence time.Duration // how long nothing may come from the host; 0: [silence]
+}
+
+// silence is how long a host that is asked to do little may be silent; slow is for
+// what takes long: purges, counts, archives, the deletion of a hub. Only time in
+// which no byte moves counts.
+const (
+	silence = 30 * time.Second
+	slow    = 5 * time.Minute
+)
+
+// doubt says what may have become of a call that was not answered, "" when there
+// is nothing to doubt.
+func (c *call) doubt() string {
+	word := c.path[len(c.path)-1]
+	switch {
+	case c.method == http.MethodGet || c.looks:
+		return ""
+	case c.path[0] == "orchestrators" && len(c.path) > 2:
+		return "; the start may or may not have happened: repeat it with the same id"
+	case c.path[0] == "orchestrators", word == "restart":
+		return "; the start may or may not have happened: look for the instance before you repeat it"
+	case len(c.path) > 2 && c.path[2] == "raiseEvent" && c.key != "":
+		return "; the event may or may not have been stored: repeat it with the same idempotency key"
+	case len(c.path) > 2 && c.path[2] == "raiseEvent":
+		return "; the event may or may not have been stored: one with an idempotency key could be repeated"
+	}
+	return "; it may or may not have happened: look before you repeat it"
+}
+
+// answer is the response to a call.
+type answer struct {
+	from   string // method and address, for messages
+	code   int
+	body   []byte
+	header http.Header
+}
+
+// ours reports whether a host of ours answered.
+func (a *answer) ours() bool { return a.header.Get(wire.Mark) != "" }
+
+// tokenHeader carries the tokens of pages, in both directions.
+const tokenHeader = "x-ms-continuation-token"
+
+// do sends c and returns an answer that c.ok has.
+func (r *remote) do(ctx context.Context, c call) (answer, error) {
+	address, err := r.address(c)
+	if err != nil {
+		return answer{}, err
+	}
+	return r.sendTo(ctx, c, address)
+}
+
+func (r *remote) address(c call) (string, error) {
+	query := maps.Clone(c.query)
+	if r.options.TaskHub != "" {
+		if query == nil {
+			query = url.Values{}
+		}
+		query.Set("taskHub", r.options.TaskHub)
+	}
+	address := r.base
+	for _, segment := range c.path {
+		if segment == "" {
+			return "", fmt.Errorf("%w: the instance id is empty", ErrInvalidArgument)
+		}
+		address += "/" + url.PathEscape(segment)
+	}
+	if len(query) > 0 {
+		address += "?" + query.Encode()
+	}
+	return address, nil
+}
+
+func (r *remote) sendTo(ctx context.Context, c call, address string) (answer, error) {
+	if r.bad != nil {
+		return answer{}, r.bad
+	}
+	a, err := r.exchange(ctx, c, address)
+	switch {
+	case err != nil:
+		return answer{}, err
+	case !slices.Contains(c.ok, a.code) || c.own && !a.ours():
+		return answer{}, r.refusal(ctx, c, a)
+	}
+	return a, nil
+}
+
+// errSilent ends a call to a host that does not answer.
+var errSilent = errors.New("silent")
+
+// exchange sends one request and reads the answer, whatever it is.
+func (r *remote) exchange(ctx context.Context, c call, address string) (answer, error) {
+	limit := c.silence
+	if limit == 0 {
+		limit = silence
+	}
+	within, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	watch := time.AfterFunc(limit, func() { cancel(errSilent) })
+	defer watch.Stop()
+	heard := func() { watch.Reset(limit) }
+
+	req, err := http.NewRequestWithContext(within, c.method, address, nil)
+	if err != nil {
+		return answer{}, fmt.Errorf("%w: %w", ErrInvalidArgument, err)
+	}
+	if len(c.body) > 0 {
+		req.ContentLength = int64(len(c.body))
+		req.GetBody = func() (io.ReadCloser, error) {
+			return io.NopCloser(&moving{bytes.NewReader(c.body), heard}), nil
+		}
+		req.Body, _ = req.GetBody()
+	}
+	if c.method == http.MethodPost {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for name, value := range map[string]string{"Idempotency-Key": c.key, "x-functions-key": r.options.Key, tokenHeader: c.token} {
+		if value != "" {
+			req.Header.Set(name, value)
+		}
+	}
+	res, err := r.http.Do(req)
+	if err != nil {
+		return answer{}, r.lost(ctx, within, c, limit, err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(&moving{res.Body, heard})
+	if err != nil {
+		return answer{}, r.lost(ctx, within, c, limit, err)
+	}
+	from, _, _ := strings.Cut(c.method+" "+req.URL.Redacted(), "?")
+	return answer{from, res.StatusCode, body, res.Header}, nil
+}
+
+// moving tells of every byte that moves.
+type moving struct {
+	io.Reader
+	heard func()
+}
+
+func (m *moving) Read(p []byte) (int, error) {
+	n, err := m.Reader.Read(p)
+	if n > 0 {
+		m.heard()
+	}
+	return n, err
+}
+
+// lost tells a caller who gave up from a host that is silent and one that cannot be
+// reached, and what may have happened.
+func (r *remote) lost(ctx, within context.Context, c call, limit time.Duration, err error) error {
+	var dial *net.OpError
+	doubt := c.doubt()
+	if errors.As(err, &dial) && dial.Op == "dial" {
+		doubt = "" // nothing was sent
+	}
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("%w: the host at %s has not answered yet%s", ctx.Err(), r.origin, doubt)
+	case errors.Is(context.Cause(within), errSilent):
+		return fmt.Errorf("%w: the host at %s hangs: nothing has come from it for %v%s", ErrUnavailable, r.origin, limit, doubt)
+	}
+	return fmt.Errorf("%w: %w%s", ErrUnavailable, err, doubt)
+}
+
+// tell is do for answers without a body.
+func (r *remote) tell(ctx context.Context, c call) error {
+	a, err := r.do(ctx, c)
+	if err == nil && len(a.body) > 0 {
+		err = r.strange(a, nil)
+	}
+	return err
+}
+
+// ask is do for answers in JSON. What they decode to is checked by formed: other
+// programs answer in JSON too.
+func (r *remote) ask(ctx context.Context, c call, out any, formed func() bool) error {
+	a, err := r.do(ctx, c)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(a.body, out); err != nil {
+		return r.strange(a, err)
+	}
+	if !formed() {
+		return r.strange(a, nil)
+	}
+	return nil
+}
+
+// parseBase reads the address of a host: with or without the path of the API at its
+// end, and with whatever path a proxy has before that. root is what stands before
+// the API's path.
+func parseBase(text string) (root, base, origin string, err error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery {
+		return "", "", "", fmt.Errorf("%w: the address of a host is like https://example.org:7071, without a query", ErrInvalidArgument)
+	}
+	origin = u.Scheme + "://" + u.Host
+	if u.User != nil {
+		root = u.Scheme + "://" + u.User.String() + "@" + u.Host
+	} else {
+		root = origin
+	}
+	path := strings.TrimRight(u.EscapedPath(), "/")
+	api := wire.BasePath
+	for _, known := range []string{wire.BasePath, wire.AdminPath, wire.RPCPath} { // the last is the end of the first
+		if at := len(path) - len(known); at >= 0 && strings.EqualFold(path[at:], known) {
+			path, api = path[:at], path[at:]
+			break
+		}
+	}
+	root += strings.TrimRight(path, "/")
+	return root, root + api, origin, nil
+}
