@@ -42,7 +42,7 @@ func openHub(t *testing.T, app *perdure.App, evict bool) *hub {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(w.Close)
+	t.Cleanup(func() { w.Close() })
 	return &hub{t: t, worker: w, evict: evict, now: epoch, instance: history.Instance{
 		Number: 1, ID: "abc", ExecutionID: "e0", Name: "Main", Version: "v1",
 		Parent: &history.Parent{InstanceID: "mother"}, Tags: map[string]string{"team": "blue"},

@@ -86,7 +86,7 @@ func (h *hub) start() {
 		if err != nil {
 			h.Fatal(err)
 		}
-		exec, closeWorker = w, w.Close
+		exec, closeWorker = w, func() { w.Close() }
 	}
 	e := engine.New(h.store, exec, h.options)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -3,8 +3,11 @@ package engine
 import (
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
+	"unsafe"
 
 	"github.com/perdure/perdure/history"
 )
@@ -16,6 +19,7 @@ type activity struct {
 	instance *instance
 	task     history.Task
 	held     *Hold       // after a run that ended in "not now"
+	slow     *slow       // once it has run for long
 	running  atomic.Bool // its code runs right now
 	wanted   wanted      // ends when the result is no longer wanted
 }
@@ -23,26 +27,43 @@ type activity struct {
 // bytes is what an activity costs until its result is there.
 func (a *activity) bytes() int64 { return activityBytes + int64(len(a.task.Input)) }
 
+// slow tells of an activity that has run for long.
+type slow struct {
+	since time.Time
+	place string // in the code; empty when it is not known
+}
+
 // activities runs activities, at most max at a time, in the order of their
 // dispatch. Goroutines are started as they are needed and then kept, with the
 // stacks they have grown.
 type activities struct {
-	max int
-	run func(*activity)
+	max  int
+	run  func(*activity)
+	wake func() // called before each run
 
-	mu      sync.Mutex // guards the rest
-	more    sync.Cond  // signalled when a goroutine may go on
-	queue   []*activity
-	workers int // goroutines
-	waiting int // those that have nothing to run
-	stopped bool
-	idle    chan struct{} // closed when stopped and no goroutine is left
+	mu       sync.Mutex // guards the rest
+	more     sync.Cond  // signalled when a goroutine may go on
+	queue    []*activity
+	slots    []*slot // one for each goroutine, the lost ones too; replaced, never changed
+	workers  int     // goroutines that are not lost
+	lost     int     // goroutines that are, and have been replaced
+	waiting  int     // those that have nothing to run
+	stopped  bool
+	idle     chan struct{} // closed when stopped and no goroutine is left
+	returned func()        // called when a lost goroutine has come back
 }
 
 func newActivities(max int, run func(*activity)) *activities {
-	as := &activities{max: max, run: run, idle: make(chan struct{})}
+	as := &activities{max: max, run: run, wake: func() {}, returned: func() {}, idle: make(chan struct{})}
 	as.more.L = &as.mu
 	return as
+}
+
+// all returns the slots of now.
+func (as *activities) all() []*slot {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	return as.slots
 }
 
 // dispatch queues a; it never blocks.
@@ -53,33 +74,49 @@ func (as *activities) dispatch(a *activity) {
 		return
 	}
 	as.queue = append(as.queue, a)
+	as.hire()
+}
+
+// hire sees that somebody runs what has just been queued. mu is held.
+func (as *activities) hire() {
 	switch {
 	case as.waiting >= len(as.queue):
 		as.more.Signal()
 	case as.workers < as.max:
 		as.workers++
-		go as.work() // ends after stop, which tells when
+		s := &slot{}
+		as.slots = append(as.slots[:len(as.slots):len(as.slots)], s)
+		go s.work(as) // ends after stop, which tells when, or once it was lost
 	}
 }
 
-func (as *activities) work() {
+// work runs activities until there are no more.
+func (s *slot) work(as *activities) {
 	exited := true // as user code can
 	defer func() {
 		if exited {
-			go as.work() // takes its place
+			s.activity.Store(nil)
+			go s.work(as) // takes its place
 		}
 	}()
-	for a := as.next(); a != nil; a = as.next() {
+	for a := as.next(s); a != nil; a = as.next(s) {
+		s.serial.Store(s.serial.Load() + 1)
+		s.activity.Store(a)
+		as.wake()
 		as.run(a)
+		s.activity.Store(nil)
 	}
 	exited = false
 }
 
-// next waits for an activity to run; nil after stop.
-func (as *activities) next() *activity {
+// address is what [stacktrace.Trace.Place] finds the goroutine by.
+func (s *slot) address() uintptr { return uintptr(unsafe.Pointer(s)) }
+
+// next waits for an activity to run; nil after stop, and for a slot that was lost.
+func (as *activities) next(s *slot) *activity {
 	as.mu.Lock()
 	defer as.mu.Unlock()
-	for !as.stopped {
+	for !as.stopped && !s.lost {
 		if len(as.queue) == 0 {
 			as.waiting++
 			as.more.Wait()
@@ -95,11 +132,60 @@ func (as *activities) next() *activity {
 			return a
 		}
 	}
+	as.slots = slices.DeleteFunc(slices.Clone(as.slots), func(other *slot) bool { return other == s })
+	if s.lost {
+		as.lost--
+		as.returned()
+		return nil
+	}
 	as.workers--
-	if as.workers == 0 {
+	if as.workers == 0 && as.stopped {
 		close(as.idle)
 	}
 	return nil
+}
+
+// lose gives up the slot of an activity that nobody wants and that does not
+// come back: another takes its place. It reports whether that was news.
+func (as *activities) lose(s *slot, serial uint64) bool {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	if s.lost || as.lost >= maxReplaced || s.activity.Load() == nil || s.serial.Load() != serial {
+		return false
+	}
+	s.lost = true
+	as.lost++
+	as.workers--
+	if as.stopped && as.workers == 0 {
+		close(as.idle)
+	}
+	if len(as.queue) > 0 && !as.stopped {
+		as.hire()
+	}
+	return true
+}
+
+// bounded reports whether no more slots are replaced.
+func (as *activities) bounded() bool {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	return as.lost >= maxReplaced
+}
+
+// taken returns the names of what holds the slots, while all are taken and others
+// wait.
+func (as *activities) taken() (names []string, waiting int) {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	if as.stopped || len(as.queue) == 0 || as.waiting > 0 || as.workers < as.max {
+		return nil, 0
+	}
+	for _, s := range as.slots {
+		if a := s.activity.Load(); a != nil && !s.lost {
+			names = append(names, a.task.Name)
+		}
+	}
+	return names, len(as.queue)
 }
 
 // stop starts no more activities and returns a channel that is closed when none

@@ -88,7 +88,7 @@ func (a *arrival) bytes() (bytes int) {
 // receive stores an arrival.
 func (t *tenure) receive(ctx context.Context, a *arrival, reuse Reuse) error {
 	p := t.partition(a.row.ID)
-	inst, err := p.claim(ctx, a.row.ID)
+	inst, err := p.take(ctx, a.row.ID, reuse == ReplaceAny)
 	if err != nil {
 		return err
 	}
@@ -133,9 +133,7 @@ func (t *tenure) adopt(inst *instance, a *arrival, done func(error)) []routed {
 	}
 	if inst.state != nil {
 		d.replace(&inst.row, inst.state)
-		if t.exec != nil {
-			t.exec.Forget(inst.row.Number)
-		}
+		t.forgetCode(inst.row.Number)
 	}
 	d.delta = Delta{Partition: p.index, Epoch: p.epoch, Consumed: consumed}
 	sent := t.fill(inst, d)

@@ -123,7 +123,7 @@ func (c *cache) evict(inst *instance) {
 	p.mu.Unlock()
 	c.remove(inst)
 	if loaded && c.exec != nil {
-		c.exec.Forget(number)
+		p.tenure.forgetCode(number)
 	}
 }
 

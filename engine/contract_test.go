@@ -86,12 +86,13 @@ type world struct {
 	register func(w *world, app *perdure.App)
 	inner    engine.Store
 	options  engine.Options
-	actions  int          // worker.Options.MaxActions
-	skew     atomic.Int64 // added to the clock
-	lines    lines        // logged by functions
-	told     lines        // logged by the engine
-	level    slog.Level   // from which on it logs
-	marks    sync.Map     // name -> *atomic.Int64, see mark
+	actions  int           // worker.Options.MaxActions
+	skew     atomic.Int64  // added to the clock
+	lines    lines         // logged by functions
+	told     lines         // logged by the engine
+	level    slog.Level    // from which on it logs
+	marks    sync.Map      // name -> *atomic.Int64, see mark
+	release  chan struct{} // what functions wait for that do not come back; closed at the end of a test
 	// around, if any, wraps the worker of the processes started from now on.
 	around func(engine.Executor) engine.Executor
 

@@ -13,34 +13,40 @@ import (
 // turn decides about one instance: it takes what is in the inbox, lets user
 // code run if it must, and hands the decision to the committer. The next turn of the
 // instance waits until this one is durable; what arrives meanwhile becomes one turn.
-func (t *tenure) turn(inst *instance) {
+// It reports false if the turn was left behind meanwhile: then somebody else has
+// decided.
+func (t *tenure) turn(s *slot, inst *instance) bool {
 	p := inst.partition
 	p.mu.Lock()
 	inst.queued = false
 	if p.dead || !inst.ready(t.options.Now) {
 		p.weigh(inst)
 		p.mu.Unlock()
-		return
+		return true
 	}
-	inst.running, inst.unread = true, false
+	inst.running, inst.unread, inst.slot = true, false, s
 	inst.taken, inst.inbox = inst.inbox, nil
 	batch, last := inst.taken, inst.held
 	p.mu.Unlock()
 
 	d, consumed, left, err := t.decide(inst, batch)
-	if err != nil {
+	switch {
+	case err == errLeft:
+		return false
+	case err != nil:
 		t.setAside(inst, left, last, err)
-		return
+		return true
 	}
 	bytes := d.payloads()
 	if bytes < largeBytes {
 		t.conclude(inst, d, consumed, left, nil)
-		return
+		return true
 	}
 	ended := make(chan struct{})
 	t.lane.add(&large{bytes, func() {
 		t.conclude(inst, d, consumed, left, func(error) { close(ended) })
 	}, ended})
+	return true
 }
 
 // setAside ends a turn that could not be decided: it comes again later.
@@ -148,14 +154,14 @@ func (t *tenure) decide(inst *instance, batch []message) (d *decision, consumed 
 	endings := t.endings(&inst.row, inst.state, in.turn.Events)
 	switch {
 	case in.terminated != nil:
-		t.exec.Forget(inst.row.Number)
+		t.forgetCode(inst.row.Number)
 		d = terminate(inst.row, inst.state, in)
 		d.told = endings
 		return d, keys(used), left, nil
 	case len(in.turn.Events) == 0 && len(inst.state.Waiting) == 0:
 		return nil, keys(used), left, nil
 	}
-	out, err := t.exec.Orchestrate(t.ctx, t.workFor(inst, in.turn))
+	out, err := t.orchestrate(inst, t.workFor(inst, in.turn))
 	if err != nil {
 		return nil, nil, batch, err
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -61,6 +62,7 @@ type Engine struct {
 	options Options
 	waiters waiters
 	sweeps  sweeps
+	left    atomic.Int64 // goroutines that user code does not give back
 
 	mu      sync.Mutex    // guards the rest
 	tenure  *tenure       // nil while there is none
@@ -118,11 +120,13 @@ func (e *Engine) own(ctx context.Context) error {
 		store: e.store, exec: e.exec, options: e.options, log: e.options.Logger,
 		admission: admission, commits: newCommits(e.store, admission, turns), runs: turns, alarms: newAlarms(e.options.Now),
 		cache: newCache(e.exec, e.options.CacheBytes), waiters: &e.waiters,
-		felling: make(chan struct{}, 1),
+		left: &e.left, felling: make(chan struct{}, 1),
 	}
+	t.watch = newWatch(t)
 	t.ctx, t.end = context.WithCancelCause(context.WithoutCancel(ctx))
 	t.lane = newLane(t.ctx, t.commits)
 	t.activities = newActivities(e.options.MaxActivities, t.perform)
+	t.activities.wake, t.activities.returned = t.watch.wake, func() { e.left.Add(-1) }
 	if err := t.begin(ctx); err != nil {
 		t.end(err)
 		<-t.activities.stop()

@@ -3,8 +3,10 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/stacktrace"
 )
 
 // Executor runs user code. It never touches the store; what it returns takes
@@ -22,7 +24,8 @@ type Executor interface {
 	Orchestrate(ctx context.Context, w history.Work) (history.Outcome, error)
 
 	// Forget drops what is cached for an instance, if anything: it will be
-	// rebuilt from its history. It returns when no code of the instance runs.
+	// rebuilt from its history. It waits for no code of the instance: what unwinds
+	// goes on by itself.
 	Forget(number history.Number)
 
 	// RunActivity runs an activity and calls done once, before it returns. Exactly
@@ -41,4 +44,27 @@ type Inspector interface {
 	// each by name. It changes nothing, and does not wait for a turn that runs.
 	// Errors are those of Orchestrate, or that the code runs right now.
 	Awaits(ctx context.Context, w history.Work) ([]history.Await, []history.Kept, error)
+}
+
+// Observer is what an [Executor] may be besides: one that knows of code that does
+// not come back, and can do without it.
+type Observer interface {
+	// Place returns where the turn of an instance is in the code, as of the trace;
+	// empty when that is not known.
+	Place(number history.Number, trace *stacktrace.Trace) string
+	// Leave is Forget while a turn of the instance runs that does not come back: the
+	// turn is left behind. Whatever it does from now on has no effect, and Orchestrate
+	// returns an error if ever it comes back.
+	Leave(number history.Number)
+	// Unwinding lists what runs although its instance has been forgotten: deferred
+	// functions.
+	Unwinding() []Unwinding
+}
+
+// Unwinding is an instance whose deferred functions run.
+type Unwinding struct {
+	Instance history.InstanceID
+	Function string // the orchestrator
+	Since    time.Time
+	Place    func(*stacktrace.Trace) string // where in the code they are; empty when that is not known
 }

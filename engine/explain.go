@@ -39,7 +39,7 @@ func (e *Engine) explain(ctx context.Context, id history.InstanceID, budget *int
 		}
 	}
 	if s.row.Status.Terminal() {
-		return s.ended(), nil
+		return e.unwinding(s.ended()), nil
 	}
 	if err := e.dropCancelled(ctx, &s); err != nil {
 		return Explanation{}, err
@@ -70,6 +70,17 @@ func (e *Engine) explain(ctx context.Context, id history.InstanceID, budget *int
 		})
 	}
 	return s.explain(), nil
+}
+
+// unwinding adds to what is told of an instance that has ended that its deferred
+// functions have not.
+func (e *Engine) unwinding(x Explanation) Explanation {
+	if t := e.current(); t != nil {
+		if since, place, ok := t.watch.unwinds(x.Instance); ok {
+			x.Summary += fmt.Sprintf(" Its deferred functions have not come back since %s%s.", stamp(since), at(place))
+		}
+	}
+	return x
 }
 
 // dropCancelled takes timers out of the fold that are no longer set: no history
@@ -113,7 +124,8 @@ func (e *Engine) look(s *situation) {
 	if t == nil {
 		return
 	}
-	s.slots = t.options.MaxActivities
+	taken, _ := t.activities.taken()
+	s.slots, s.holders = t.options.MaxActivities, holders(taken)
 	p := t.partition(s.row.ID)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -122,6 +134,9 @@ func (e *Engine) look(s *situation) {
 		return
 	}
 	s.held, s.busy, s.inbox = inst.held, inst.running || inst.queued || inst.inFlight, len(inst.inbox)+len(inst.taken)
+	if inst.stuck != nil {
+		s.stuck = new(*inst.stuck)
+	}
 	for i := range inst.inbox {
 		switch inst.inbox[i].event.Kind {
 		case history.ExecutionResumed:
@@ -132,7 +147,7 @@ func (e *Engine) look(s *situation) {
 	}
 	s.tasks = make(map[int32]attempt, len(inst.tasks))
 	for id, a := range inst.tasks {
-		s.tasks[id] = attempt{held: a.held, running: a.running.Load()}
+		s.tasks[id] = attempt{held: a.held, running: a.running.Load(), slow: a.slow}
 	}
 }
 
@@ -149,7 +164,9 @@ type situation struct {
 	resumed  bool  // they resume it
 	held     *Hold // of its orchestrator; nil: none
 	tasks    map[int32]attempt
-	slots    int // activities that run at a time
+	stuck    *stuck // its turn does not come back; nil: it may
+	slots    int    // activities that run at a time
+	holders  string // what holds them all while others wait
 	children map[history.InstanceID]child
 	awaits   []history.Await
 	kept     []history.Kept
@@ -165,6 +182,7 @@ type situation struct {
 type attempt struct {
 	held    *Hold
 	running bool
+	slow    *slow // once it has run for long
 }
 
 // child is what is known of an instance that another waits for.
@@ -198,6 +216,9 @@ func (s *situation) explain() Explanation {
 		return say("deploy", "It is parked because its code no longer fits its history: "+sentence(s.held.Reason), "Deploy the code that the instance began with.")
 	case s.held != nil:
 		return say("wait", "Its turn could not run: "+sentence(s.held.Reason), fmt.Sprintf("Wait: it is tried again at %s; look into the host's log if that does not help.", stamp(s.held.RetryAt)))
+	case s.stuck != nil:
+		return say("terminate", fmt.Sprintf("Its code does not come back: %s.", s.stuck),
+			"perdure terminate --id "+id+" ends it and leaves its code behind. An orchestrator must not block, sleep or loop: let it wait with timers and Await, do the rest in activities, and deploy that.")
 	case s.suspended():
 		return say("resume", "It is suspended"+because(s.row.Reason), "perdure resume "+id)
 	case s.state.Turns == 0 && s.now.Before(s.row.ScheduledAt):
@@ -296,12 +317,15 @@ func (s *situation) waits() []Wait {
 	if h := s.held; h != nil {
 		waits = append(waits, Wait{Kind: "worker", Name: s.row.Name, Task: history.NoID, Since: h.Since, Due: h.RetryAt, Attempts: h.Attempts, Problem: h.Reason})
 	}
+	if s.stuck != nil {
+		waits = append(waits, Wait{Kind: "turn", Name: s.row.Name, Task: history.NoID, Since: s.stuck.since, Running: true, Problem: "its code does not come back" + at(s.stuck.place)})
+	}
 	if s.suspended() {
 		waits = append(waits, Wait{Kind: "resume", Task: history.NoID, Since: s.suspendedAt(), Problem: reasonText(s.row.Reason)})
 	}
 	if s.state.Turns == 0 && s.now.Before(s.row.ScheduledAt) {
 		waits = append(waits, Wait{Kind: "start", Task: history.NoID, Since: s.row.CreatedAt, Due: s.row.ScheduledAt})
-	} else if s.inbox > 0 || len(s.state.Waiting) > 0 {
+	} else if s.stuck == nil && (s.inbox > 0 || len(s.state.Waiting) > 0) {
 		waits = append(waits, Wait{Kind: "turn", Task: history.NoID, Since: s.state.At})
 	}
 	deadlines, after := make(map[int32]bool), setbacks(s.turns)
@@ -355,6 +379,11 @@ func (s *situation) task(w *Wait, ev *history.Event) {
 		w.Due, w.Problem = a.held.RetryAt, a.held.Reason
 	case known && !a.running:
 		w.Problem = fmt.Sprintf("it waits for one of %d slots to get free", s.slots)
+		if s.holders != "" {
+			w.Problem += "; held by " + s.holders
+		}
+	case a.running && a.slow != nil:
+		w.Problem = fmt.Sprintf("it has run since %s%s", stamp(a.slow.since), at(a.slow.place))
 	}
 }
 

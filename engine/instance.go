@@ -28,11 +28,13 @@ type instance struct {
 	flagged bool                // the work flag as stored or under way
 	unread  bool                // the store knows of something to do that is not loaded
 
-	queued   bool  // in the run queue
-	running  bool  // somebody decides about it
-	inFlight bool  // a turn is not durable yet: the next one waits
-	deltas   int   // commits under way
-	held     *Hold // after a turn that could not be run
+	queued   bool   // in the run queue
+	running  bool   // somebody decides about it
+	slot     *slot  // of the turn that runs, while running; may be an old one when no turn does
+	stuck    *stuck // the turn that runs does not come back; nil: it may
+	inFlight bool   // a turn is not durable yet: the next one waits
+	deltas   int    // commits under way
+	held     *Hold  // after a turn that could not be run
 
 	tally      tally // of inbox; while running, of taken too
 	startBytes int64 // payloads of the start record that waits
@@ -76,6 +78,14 @@ func (i *instance) early(now func() time.Time) bool {
 // terminating reports whether a termination has arrived: it needs no user code,
 // so nothing can hold it.
 func (i *instance) terminating() bool { return i.tally.terminations > 0 }
+
+// ends reports whether a termination has arrived that ends the instance whatever
+// its code does. mu of the partition is held.
+func (i *instance) ends() bool {
+	return i.terminating() && slices.ContainsFunc(i.inbox, func(m message) bool {
+		return m.event.Kind == history.ExecutionTerminated && (m.execution == "" || m.execution == i.row.ExecutionID) && terminates(&m.event, &i.row)
+	})
+}
 
 // waiting reports whether the execution's first turn is due.
 func (i *instance) waiting(now func() time.Time) bool {

@@ -109,7 +109,7 @@ func (t *tenure) start(ctx context.Context, req *StartRequest, fresh bool) error
 		return stored.wait(ctx)
 	}
 
-	inst, err := p.claim(ctx, req.ID)
+	inst, err := p.take(ctx, req.ID, req.Reuse == ReplaceAny)
 	if err != nil {
 		return err
 	}
@@ -170,9 +170,7 @@ func (t *tenure) create(inst *instance, req *StartRequest, done func(error)) []r
 	}
 	if inst.state != nil {
 		d.replace(&inst.row, inst.state)
-		if t.exec != nil {
-			t.exec.Forget(inst.row.Number)
-		}
+		t.forgetCode(inst.row.Number)
 	}
 	return t.commit(inst, d, consumed, done)
 }
@@ -254,7 +252,7 @@ func (e *Engine) tell(ctx context.Context, id history.InstanceID, ev history.Eve
 	ev.ID, ev.At = history.NoID, history.Truncate(t.now())
 	stored := newAnswer()
 	p := t.partition(id)
-	leave, err := p.resolve(ctx, id, len(ev.Payload), func(inst *instance) {
+	leave, err := p.resolve(ctx, id, len(ev.Payload), ev.Kind == history.ExecutionTerminated, func(inst *instance) {
 		refused := refuseMessage(inst)
 		if refused == nil && allowed != nil {
 			refused = allowed(inst)

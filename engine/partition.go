@@ -45,7 +45,8 @@ func (p *partition) release(inst *instance) {
 
 // resolve calls f with the entry for id, its row known, under the mutex. f may
 // commit so many bytes; leave must follow when that is durable, or came to nothing.
-func (p *partition) resolve(ctx context.Context, id history.InstanceID, bytes int, f func(*instance)) (leave func(), err error) {
+// ends says that f ends the instance, whatever its code does.
+func (p *partition) resolve(ctx context.Context, id history.InstanceID, bytes int, ends bool, f func(*instance)) (leave func(), err error) {
 	p.mu.Lock()
 	if inst, ok := p.instances[id]; ok && inst.known && !p.dead && bytes < largeBytes {
 		defer p.mu.Unlock()
@@ -54,7 +55,7 @@ func (p *partition) resolve(ctx context.Context, id history.InstanceID, bytes in
 		return func() {}, nil
 	}
 	p.mu.Unlock()
-	inst, err := p.claim(ctx, id)
+	inst, err := p.take(ctx, id, ends)
 	if err != nil {
 		return func() {}, err
 	}
@@ -73,8 +74,15 @@ func (p *partition) resolve(ctx context.Context, id history.InstanceID, bytes in
 }
 
 // claim makes the caller the one who decides about id, and its row known. It
-// waits for whoever does so now. The caller ends it with yield.
+// waits for whoever does so now, but not for a turn that does not come back
+// (ErrInvalidState). The caller ends it with yield.
 func (p *partition) claim(ctx context.Context, id history.InstanceID) (*instance, error) {
+	return p.take(ctx, id, false)
+}
+
+// take is claim. With ends, it is for those who end the instance: a turn that does
+// not come back is left behind.
+func (p *partition) take(ctx context.Context, id history.InstanceID, ends bool) (*instance, error) {
 	for {
 		p.mu.Lock()
 		if p.dead {
@@ -90,6 +98,15 @@ func (p *partition) claim(ctx context.Context, id history.InstanceID) (*instance
 				return inst, nil
 			}
 			return inst, p.know(ctx, inst)
+		}
+		if s := inst.stuck; s != nil {
+			if !ends {
+				p.mu.Unlock()
+				return nil, fmt.Errorf("%w: %q is in a turn that does not come back (%s); terminate it, or force the purge", ErrInvalidState, id, s)
+			}
+			p.tenure.leave(inst)
+			p.mu.Unlock()
+			continue
 		}
 		idle := inst.whenIdle()
 		p.mu.Unlock()
@@ -128,7 +145,8 @@ func (p *partition) yield(inst *instance) {
 	}
 }
 
-// whenIdle returns a channel that is closed when running is cleared. mu is held.
+// whenIdle returns a channel that is closed when running is cleared, or the turn
+// that runs is found not to come back. mu is held.
 func (i *instance) whenIdle() <-chan struct{} {
 	if i.idle == nil {
 		i.idle = make(chan struct{})
@@ -176,6 +194,10 @@ func (p *partition) deliver(id history.InstanceID, m message) {
 // wake queues inst if there is something to decide, and counts what it costs. mu
 // is held.
 func (p *partition) wake(inst *instance) {
+	if inst.stuck != nil && inst.ends() {
+		p.tenure.leave(inst) // which wakes it
+		return
+	}
 	if p.tenure.exec != nil && inst.ready(p.tenure.options.Now) {
 		inst.queued = true
 		p.tenure.runs.push(inst)

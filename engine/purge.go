@@ -35,12 +35,12 @@ func (e *Engine) Purge(ctx context.Context, id history.InstanceID, req PurgeRequ
 			return PurgeResult{}, context.Cause(ctx)
 		}
 	}
-	f := &felling{tenure: t, members: make(map[history.InstanceID]bool)}
+	f := &felling{tenure: t, force: req.Force, members: make(map[history.InstanceID]bool)}
 	defer f.release()
 	if err := f.claim(ctx, id, req.Recursive); err != nil {
 		return PurgeResult{}, err
 	}
-	return f.fell(ctx, req.Force)
+	return f.fell(ctx)
 }
 
 // felling is the purge of a tree of instances, which may be a single one. It
@@ -49,13 +49,14 @@ func (e *Engine) Purge(ctx context.Context, id history.InstanceID, req PurgeRequ
 // middle what is left is still found.
 type felling struct {
 	tenure  *tenure
+	force   bool                        // live instances go too
 	claimed []*instance                 // parents first
 	members map[history.InstanceID]bool // ids of claimed
 }
 
 // claim claims id and, if deep, its tree.
 func (f *felling) claim(ctx context.Context, id history.InstanceID, deep bool) error {
-	root, err := f.tenure.partition(id).claim(ctx, id)
+	root, err := f.tenure.partition(id).take(ctx, id, f.force)
 	if err != nil {
 		return err
 	}
@@ -116,7 +117,7 @@ func (f *felling) claimChild(ctx context.Context, id history.InstanceID, parent 
 	if f.members[id] {
 		return nil
 	}
-	child, err := f.tenure.partition(id).claim(ctx, id)
+	child, err := f.tenure.partition(id).take(ctx, id, f.force)
 	if err != nil {
 		return err
 	}
@@ -155,10 +156,10 @@ func (f *felling) live(inst *instance) error {
 
 // fell erases what is claimed, all of it or none, and waits until that is
 // durable.
-func (f *felling) fell(ctx context.Context, force bool) (PurgeResult, error) {
+func (f *felling) fell(ctx context.Context) (PurgeResult, error) {
 	var refused error
 	for _, inst := range f.claimed {
-		if refused == nil && !force {
+		if refused == nil && !f.force {
 			refused = f.live(inst)
 		}
 	}
@@ -196,8 +197,8 @@ func (f *felling) fell(ctx context.Context, force bool) (PurgeResult, error) {
 func (t *tenure) erase(inst *instance, gone map[history.InstanceID]bool, tell bool) error {
 	p := inst.partition
 	live := inst.state != nil
-	if live && t.exec != nil {
-		t.exec.Forget(inst.row.Number)
+	if live {
+		t.forgetCode(inst.row.Number)
 	}
 	p.mu.Lock()
 	if p.dead {

@@ -150,7 +150,7 @@ type Wait struct {
 	Since    time.Time          `json:"since"`                // of an event: the turn in which the code made the wait
 	Due      time.Time          `json:"due,omitzero"`         // of timers, scheduled starts and attempts to come
 	Attempts int                `json:"attempts"`             // that did not get through
-	Running  bool               `json:"running"`              // an activity that runs right now
+	Running  bool               `json:"running"`              // an activity, or a turn that does not come back: its code runs right now
 	Problem  string             `json:"problem,omitempty"`    // why it does not get on; empty when all is well
 }
 

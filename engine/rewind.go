@@ -118,9 +118,7 @@ func (t *tenure) records(ctx context.Context, inst *instance) ([]history.Turn, e
 	if err == nil && !failed(records) {
 		err = fmt.Errorf("instance %s is Failed but its history does not say so", inst.id)
 	}
-	if t.exec != nil {
-		t.exec.Forget(inst.row.Number)
-	}
+	t.forgetCode(inst.row.Number)
 	return records, err
 }
 

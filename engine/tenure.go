@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,8 +41,12 @@ type tenure struct {
 	activities *activities
 	cache      *cache
 	waiters    *waiters
-	felling    chan struct{} // holds a token while a tree of instances is being purged
-	revised    atomic.Int64  // durable decisions about instances that had ended
+	crew       crew
+	watch      *watch
+	left       *atomic.Int64  // goroutines of the process that are left behind
+	loops      sync.WaitGroup // goroutines that run turns
+	felling    chan struct{}  // holds a token while a tree of instances is being purged
+	revised    atomic.Int64   // durable decisions about instances that had ended
 }
 
 func (t *tenure) now() time.Time { return t.options.Now() }
@@ -109,8 +114,9 @@ func (t *tenure) run(ctx context.Context, draining func()) error {
 		t.commits.run(context.WithoutCancel(t.ctx), t.fail)
 	})
 	if t.exec != nil {
+		wg.Go(func() { t.watch.run(t.ctx) })
 		for range t.options.MaxOrchestrators {
-			wg.Go(t.work)
+			t.hire()
 		}
 	}
 
@@ -128,11 +134,12 @@ func (t *tenure) run(ctx context.Context, draining func()) error {
 	committing.Wait()
 	t.end(nil)
 	t.runs.close()
-	if !t.stopped(&wg) {
-		t.log.Error("user code does not return although its time is over; it is left behind", "after", stopGrace)
-		return errors.Join(err, errStuck)
-	}
+	stopped := t.stopped(&wg)
 	t.forget()
+	if names := t.stillRunning(); !stopped || t.left.Load() > 0 {
+		t.log.Error("user code does not return although its time is over; it is left behind", "after", stopGrace, "code", names, "leftBehind", t.left.Load())
+		return errors.Join(err, fmt.Errorf("%w: %s", errStuck, names))
+	}
 	return err
 }
 
@@ -147,6 +154,7 @@ func (t *tenure) stopped(loops *sync.WaitGroup) bool {
 	all := make(chan struct{})
 	go func() { // ends with the user code it waits for, or with the process
 		loops.Wait()
+		t.loops.Wait()
 		<-t.activities.stop()
 		close(all)
 	}()
@@ -154,6 +162,28 @@ func (t *tenure) stopped(loops *sync.WaitGroup) bool {
 	defer cancel()
 	return wait(ctx, all) == nil
 }
+
+// stillRunning names the code that runs.
+func (t *tenure) stillRunning() string {
+	var names []string
+	for _, s := range t.crew.all() {
+		if inst := s.turn.Load(); inst != nil {
+			names = append(names, fmt.Sprintf("an orchestrator of instance %s", inst.id))
+		}
+	}
+	for _, s := range t.activities.all() {
+		if a := s.activity.Load(); a != nil {
+			names = append(names, fmt.Sprintf("activity %s of instance %s", a.task.Name, a.task.Instance))
+		}
+	}
+	if more := len(names) - maxNamed; more > 0 {
+		names = append(names[:maxNamed], fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(names, ", ")
+}
+
+// maxNamed bounds how much code one error names.
+const maxNamed = 10
 
 // drain lets what runs come to an end, for at most DrainTimeout, and gets it
 // stored. Activities that have not started do not start: the next owner finds them.
@@ -194,21 +224,26 @@ func (t *tenure) forget() {
 	for _, p := range t.partitions {
 		for _, inst := range p.instances {
 			if inst.state != nil {
-				t.exec.Forget(inst.row.Number)
+				t.forgetCode(inst.row.Number)
 			}
 		}
 	}
 }
 
 // work decides turns until the tenure ends.
-func (t *tenure) work() {
+func (t *tenure) work(s *slot) {
 	for {
 		inst, ok := t.runs.pop()
 		if !ok {
 			return
 		}
-		t.turn(inst)
-		t.runs.done()
+		if t.turn(s, inst) {
+			t.runs.done()
+		}
+		if s.replaced {
+			t.crew.remove(s)
+			return
+		}
 	}
 }
 

@@ -26,26 +26,27 @@ const module = "github.com/perdure/perdure"
 //	root, replay |    | engine          two towers that do not import each other
 //	        history                     one floor
 var rooms = map[string][]string{
-	"history":           {},
-	"history/...":       {"history"},
-	"engine":            {"history"},
-	"store/memory":      {"engine", "history"},
-	"store/embedded":    {"engine", "history"},
-	"storetest":         {"engine", "history", "store/memory"},
-	"internal/registry": {"history", "internal/replay"},
-	"internal/replay":   {"history"},
-	".":                 {"history", "internal/registry", "internal/replay"},
-	"internal/worker":   {".", "engine", "history", "internal/registry", "internal/replay"},
-	"config":            {},
-	"client":            {"engine", "history", "internal/links", "internal/wire"},
-	"httpapi":           {"engine", "history", "internal/links", "internal/nearest", "internal/wire"},
-	"host":              {".", "client", "config", "engine", "history", "httpapi", "internal/wire", "internal/worker", "store/embedded"},
-	"cmd/perdure":       {"client", "config", "history", "host", "internal/nearest"},
-	"examples/...":      {".", "client", "host"},
-	"internal/links":    {},
-	"internal/wire":     {"history"}, // how the API and its client know each other
-	"internal/nearest":  {}, // how a slip is told from another name
-	"internal/archtest": {},
+	"history":             {},
+	"history/...":         {"history"},
+	"engine":              {"history", "internal/stacktrace"},
+	"store/memory":        {"engine", "history"},
+	"store/embedded":      {"engine", "history"},
+	"storetest":           {"engine", "history", "store/memory"},
+	"internal/registry":   {"history", "internal/replay"},
+	"internal/replay":     {"history", "internal/stacktrace"},
+	".":                   {"history", "internal/registry", "internal/replay"},
+	"internal/worker":     {".", "engine", "history", "internal/registry", "internal/replay", "internal/stacktrace"},
+	"config":              {},
+	"client":              {"engine", "history", "internal/links", "internal/wire"},
+	"httpapi":             {"engine", "history", "internal/links", "internal/nearest", "internal/wire"},
+	"host":                {".", "client", "config", "engine", "history", "httpapi", "internal/wire", "internal/worker", "store/embedded"},
+	"cmd/perdure":         {"client", "config", "history", "host", "internal/nearest"},
+	"examples/...":        {".", "client", "host"},
+	"internal/links":      {},
+	"internal/wire":       {"history"}, // how the API and its client know each other
+	"internal/nearest":    {},          // how a slip is told from another name
+	"internal/stacktrace": {},          // how the runtime writes a trace
+	"internal/archtest":   {},
 }
 
 // tests says what the tests of a room may import besides.

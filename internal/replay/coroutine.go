@@ -29,7 +29,12 @@ import (
 // The user's defers run. The context is inert meanwhile: a call that would
 // block exits again, a call that would schedule returns a task that never ends,
 // and nothing is logged. iter.Pull hands a Goexit of the coroutine on to the
-// caller of stop, so stop runs in a goroutine of its own that is waited for.
+// caller of stop, so stop runs in a goroutine of its own. Nobody waits for that
+// longer than he wants to: a user's defer may never come back.
+//
+// Leaving. leave, from any goroutine, is for code that has control and does not
+// give it back: from then on its context is as inert as while it unwinds, and
+// whatever it does reaches nobody. Should it come back, it is unloaded.
 //
 // Goexit by user code (t.FailNow, for instance). A deferred function at the
 // coroutine's bottom sees that the function neither returned nor panicked,
@@ -49,10 +54,12 @@ import (
 type coroutine struct {
 	guard   atomic.Int32 // who has control, see the constants
 	misused atomic.Bool  // a foreign goroutine was found out
+	left    atomic.Bool  // left behind: its calls do nothing any more
 
 	stacks    *Stacks
-	stack     *stack         // nil: none yet, or not any more
-	goroutine atomic.Uintptr // of stack
+	stack     *stack                // nil: none yet, or not any more
+	place     atomic.Pointer[stack] // the last one, for those who look on
+	goroutine atomic.Uintptr        // of stack
 
 	code      func() // the user's function
 	linger    func() // runs at every resumption after the code has ended; nil: the coroutine ends with the code
@@ -84,6 +91,7 @@ func (c *coroutine) start(code func()) {
 	c.code = code
 	c.stack = c.stacks.take()
 	c.stack.runs = c
+	c.place.Store(c.stack)
 	c.goroutine.Store(c.stack.goroutine)
 	c.resume()
 }
@@ -163,25 +171,28 @@ func (c *coroutine) die() {
 	runtime.Goexit()
 }
 
-// unload ends the coroutine wherever it is and returns when its defers have
-// run.
-func (c *coroutine) unload() {
-	if c.stack != nil {
-		c.unloading = true
-		c.guard.Store(inert)
-		done := make(chan struct{})
-		go func() { // waited for right below; ends when the user's defers have run
-			defer close(done)
-			c.stack.stop()
-		}()
-		<-done
-		c.guard.Store(gone)
+// unload ends the coroutine, which the driver has control of, wherever it is.
+// ended is called once its defers have run.
+func (c *coroutine) unload(ended func()) {
+	k := c.stack
+	if k == nil {
+		ended()
+		return
 	}
-	c.stack, c.code, c.linger = nil, nil, nil
+	c.stack, c.unloading = nil, true
+	c.guard.Store(inert)
+	go func() { // ends when the user's defers have run, which is told to whoever unloads
+		defer ended()
+		defer c.guard.Store(gone)
+		k.stop()
+	}()
 }
 
 // enter begins a context call. It fails with errInert or ErrForeignGoroutine.
 func (c *coroutine) enter() error {
+	if c.left.Load() {
+		return errInert
+	}
 	for !c.guard.CompareAndSwap(running, busy) {
 		switch c.guard.Load() {
 		case running: // somebody left in between

@@ -4,13 +4,16 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/stacktrace"
 )
 
 // Func is the code of an orchestrator. It runs on the coroutine.
@@ -91,6 +94,9 @@ func New(run Func, config Config) *Session {
 // ExecutionID returns the execution that the session runs.
 func (s *Session) ExecutionID() history.ExecutionID { return s.config.Instance.ExecutionID }
 
+// Instance returns the instance's row as of the session's start.
+func (s *Session) Instance() *history.Instance { return &s.config.Instance }
+
 // Turns returns how many turns the session has seen.
 func (s *Session) Turns() int { return s.turns }
 
@@ -108,6 +114,9 @@ func (s *Session) Run(ctx context.Context, w history.Work) (history.Outcome, err
 	}
 	if s.fatal == nil {
 		s.turn(&w.Turn, false)
+	}
+	if s.co.left.Load() {
+		return history.Outcome{}, fmt.Errorf("instance %s: %w", s.config.Instance.ID, errLeft)
 	}
 	if s.fatal != nil && s.fatal.Type == history.FailureNonDeterministic && s.config.Park {
 		return history.Outcome{}, fmt.Errorf("instance %s: %w: %s", s.config.Instance.ID, history.ErrParked, s.fatal.Message)
@@ -133,10 +142,54 @@ func (s *Session) replay(ctx context.Context, w history.Work) error {
 	return nil
 }
 
-// Stop unloads the code. It returns when none of it runs.
+// stopGrace is how long Stop waits for the user's deferred functions.
+const stopGrace = 2 * time.Second
+
+// Stop unloads the code. It returns when none of it runs, or its deferred
+// functions take too long: they are left behind.
 func (s *Session) Stop() {
+	done := make(chan struct{})
+	s.Unload(func() { close(done) })
+	timer := time.NewTimer(stopGrace)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	}
+}
+
+// Loaded reports whether there is code to unload.
+func (s *Session) Loaded() bool { return s.co.stack != nil }
+
+// Unload begins what [Session.Stop] waits for: ended is called when the code's
+// deferred functions have run.
+func (s *Session) Unload(ended func()) {
 	s.quiet.Store(true)
-	s.co.unload()
+	s.co.unload(ended)
+}
+
+// Leave gives up a session whose code has control and does not give it back: what
+// the code asks for from now on does nothing. It may be called from any goroutine, while Run
+// runs, which then returns an error if ever the code comes back.
+func (s *Session) Leave() {
+	s.co.left.Store(true)
+	s.quiet.Store(true)
+}
+
+// Location tells where the code of the session runs. It may be called from any
+// goroutine.
+func (s *Session) Location() Location { return Location{&s.co} }
+
+// Location is where the code of a session runs.
+type Location struct{ co *coroutine }
+
+// In returns the place in the code, as of the trace; empty when it is not known.
+func (l Location) In(trace *stacktrace.Trace) string {
+	k := l.co.place.Load()
+	if k == nil {
+		return ""
+	}
+	return trace.Place(stackMethod, uintptr(unsafe.Pointer(k)))
 }
 
 // turn applies one turn. Events of a turn that leaves the instance suspended
@@ -147,7 +200,7 @@ func (s *Session) turn(t *history.Turn, replaying bool) {
 	s.turns++
 	s.now.Store(new(t.At)) // not a part of t, which would then not be the caller's alone
 	s.replaying.Store(replaying)
-	s.quiet.Store(replaying)
+	s.quiet.Store(replaying || s.co.left.Load())
 	s.canceled, s.customStatus = nil, nil
 
 	for i := range t.Events {
@@ -245,12 +298,18 @@ func (s *Session) checkFatal() bool {
 	if s.fatal == nil && s.co.misused.Load() && (!s.co.ended || s.co.abused) {
 		s.fatal = &history.Failure{Type: history.FailureMisuse, Message: ErrForeignGoroutine.Error(), NonRetriable: true}
 	}
+	if s.co.left.Load() {
+		s.fatal = &history.Failure{Type: history.FailureMisuse, Message: errLeft.Error()} // which goes nowhere
+	}
 	if s.fatal == nil {
 		return false
 	}
 	s.Stop()
 	return true
 }
+
+// errLeft is how a turn ends that was left behind.
+var errLeft = errors.New("the code came back after it had been left behind")
 
 // outcome returns what the turn led to.
 func (s *Session) outcome() history.Outcome {

@@ -68,6 +68,10 @@ func (s *Stacks) Close() {
 	}
 }
 
+// stackMethod is the method that is on the stack of each of these goroutines, with
+// its receiver (see [stacktrace.Trace.Place]).
+const stackMethod = "github.com/perdure/perdure/internal/replay.(*stack).run"
+
 func (k *stack) run(yield func(struct{}) bool) {
 	k.yield, k.goroutine = yield, goroutine()
 	for yield(struct{}{}) {

@@ -7,18 +7,25 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/registry"
 	"github.com/perdure/perdure/internal/replay"
+	"github.com/perdure/perdure/internal/stacktrace"
 )
 
 // Options are what a worker can be told. Zero fields mean the default.
@@ -35,16 +42,30 @@ type Worker struct {
 	options   Options
 	stacks    replay.Stacks
 
-	mu     sync.Mutex // guards places and closed; never held while user code runs
-	places map[history.Number]*place
-	closed bool
+	mu        sync.Mutex // guards the rest; never held while user code runs
+	places    map[history.Number]*place
+	unwinding map[*unwinding]bool
+	closed    bool
 }
 
 // place is where the session of an instance is kept.
 type place struct {
-	mu      sync.Mutex // held while code of the instance may run; guards the rest
-	session *replay.Session
-	vacated bool // no longer among the worker's places
+	number  history.Number
+	session atomic.Pointer[replay.Session]
+	vacated atomic.Bool // no longer among the worker's places
+	left    atomic.Bool // whatever runs here is left behind
+
+	mu sync.Mutex // held while code of the instance may run, and while session is stopped
+}
+
+// unwinding is code that is being unloaded: the user's deferred functions run.
+type unwinding struct {
+	number   history.Number
+	instance history.InstanceID
+	function string
+	since    time.Time
+	at       replay.Location
+	done     chan struct{} // closed when they have run
 }
 
 // New returns a worker for app. It reports the mistakes made in registering
@@ -54,7 +75,7 @@ func New(app *perdure.App, options Options) (*Worker, error) {
 		return nil, err
 	}
 	functions := app.Functions()
-	return &Worker{functions: functions, names: functions.Orchestrators.Names(), options: options, places: make(map[history.Number]*place)}, nil
+	return &Worker{functions: functions, names: functions.Orchestrators.Names(), options: options, places: make(map[history.Number]*place), unwinding: make(map[*unwinding]bool)}, nil
 }
 
 // Orchestrators returns the names of the orchestrators that can run here.
@@ -70,19 +91,25 @@ func (w *Worker) Orchestrate(ctx context.Context, work history.Work) (history.Ou
 	if !ok {
 		return history.Outcome{}, unregistered("orchestrator", work.Instance.Name, w.Orchestrators())
 	}
-	p, err := w.occupy(work.Instance.Number)
+	p, err := w.occupy(ctx, work.Instance.Number)
 	if err != nil {
 		return history.Outcome{}, err
 	}
-	defer p.mu.Unlock()
-	if s := p.session; s == nil || s.ExecutionID() != work.Instance.ExecutionID || s.Turns() != work.PastTurns {
-		p.vacate()
-		p.session = w.newSession(fn, work.Instance)
+	defer w.release(p)
+	session := p.session.Load()
+	if session == nil || session.ExecutionID() != work.Instance.ExecutionID || session.Turns() != work.PastTurns {
+		if w.unload(p) {
+			w.unwound(ctx, work.Instance.Number)
+		}
+		session = w.newSession(fn, work.Instance)
+		p.session.Store(session)
+		if p.left.Load() { // before Leave could find the session
+			session.Leave()
+		}
 	}
-	outcome, err := p.session.Run(ctx, work)
+	outcome, err := session.Run(ctx, work)
 	if err != nil || ended(outcome) {
-		p.vacate()
-		w.remove(work.Instance.Number, p)
+		w.remove(p)
 	}
 	return outcome, err
 }
@@ -99,23 +126,52 @@ func (w *Worker) Awaits(ctx context.Context, work history.Work) ([]history.Await
 	if !ok {
 		return nil, nil, unregistered("orchestrator", work.Instance.Name, w.Orchestrators())
 	}
-	w.mu.Lock()
-	p := w.places[work.Instance.Number]
-	w.mu.Unlock()
-	if p != nil {
+	if p := w.place(work.Instance.Number); p != nil {
 		if !p.mu.TryLock() {
 			return nil, nil, errRunning
 		}
-		if s := p.session; s != nil && s.ExecutionID() == work.Instance.ExecutionID && s.Turns() == work.PastTurns {
-			defer p.mu.Unlock()
+		if s := p.session.Load(); s != nil && s.ExecutionID() == work.Instance.ExecutionID && s.Turns() == work.PastTurns {
+			defer w.release(p)
 			return s.Awaits(ctx, work)
 		}
-		p.mu.Unlock()
+		w.release(p)
 	}
-	s := w.newSession(fn, work.Instance)
-	defer s.Stop()
-	return s.Awaits(ctx, work)
+	return w.rebuild(ctx, w.newSession(fn, work.Instance), work)
 }
+
+// rebuild asks a new session what its code waits for, and drops it. Code that
+// does not come back is left behind.
+func (w *Worker) rebuild(ctx context.Context, s *replay.Session, work history.Work) ([]history.Await, []history.Kept, error) {
+	type answer struct {
+		awaits []history.Await
+		kept   []history.Kept
+		err    error
+	}
+	answered := make(chan answer, 1)
+	u := w.begin(s)
+	go func() { // waited for below, and by Close; ends with the user's code
+		awaits, kept, err := s.Awaits(ctx, work)
+		answered <- answer{awaits, kept, err}
+		s.Stop()
+		w.end(u)
+	}()
+	timer := time.NewTimer(Grace)
+	defer timer.Stop()
+	select {
+	case a := <-answered:
+		return a.awaits, a.kept, a.err
+	case <-ctx.Done():
+		s.Leave()
+		return nil, nil, context.Cause(ctx)
+	case <-timer.C:
+		s.Leave()
+		return nil, nil, errors.New("its code does not come back when it is run from its history")
+	}
+}
+
+// Grace is how long code may take that is waited for although nobody needs what
+// it leads to: deferred functions, and code that is rebuilt for those who look on.
+const Grace = 2 * time.Second
 
 func (w *Worker) newSession(fn *registry.Function[registry.Orchestrator], instance history.Instance) *replay.Session {
 	return replay.New(fn.Do.Run, replay.Config{
@@ -141,38 +197,83 @@ func unregistered(kind, name string, known []string) error {
 }
 
 // Forget drops the session of an instance, if there is one: it will be rebuilt
-// from its history. It returns when no code of the instance runs.
+// from its history. It waits for no code. Deferred functions of the user run on in
+// the background, and the next turn of the instance waits for them for [Grace]; a
+// turn that runs is the last one of its session.
 func (w *Worker) Forget(number history.Number) {
-	w.mu.Lock()
-	p := w.places[number]
-	w.mu.Unlock()
-	if p == nil {
-		return
+	if p := w.place(number); p != nil {
+		w.forget(p)
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.vacate()
-	w.remove(number, p)
 }
 
-// Close drops all sessions. It returns when no orchestrator runs; later turns
-// fail with [ErrClosed].
-func (w *Worker) Close() {
+func (w *Worker) forget(p *place) {
+	w.remove(p)
+	if p.mu.TryLock() { // else whoever has it sees that it was vacated
+		w.release(p)
+	}
+}
+
+// Leave implements [engine.Observer].
+func (w *Worker) Leave(number history.Number) {
+	if p := w.place(number); p != nil {
+		w.leave(p)
+	}
+}
+
+func (w *Worker) leave(p *place) {
+	w.remove(p)
+	p.left.Store(true)
+	if s := p.session.Load(); s != nil {
+		s.Leave()
+	}
+}
+
+// place returns where the session of an instance is kept, nil if there is none.
+func (w *Worker) place(number history.Number) *place {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.places[number]
+}
+
+// Close drops all sessions. It returns when no orchestrator runs, or with an error
+// that names the code which does not come back within [Grace]; later turns fail
+// with [ErrClosed].
+func (w *Worker) Close() error {
 	w.mu.Lock()
 	w.closed = true
-	numbers := make([]history.Number, 0, len(w.places))
-	for number := range w.places {
-		numbers = append(numbers, number)
-	}
+	places := slices.Collect(maps.Values(w.places))
 	w.mu.Unlock()
-	for _, number := range numbers {
-		w.Forget(number)
+	for _, p := range places {
+		w.forget(p)
+		w.leave(p) // whatever still runs
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), Grace)
+	defer cancel()
+	var left []error
+	for _, u := range w.underWay() {
+		if !u.wait(ctx) {
+			left = append(left, fmt.Errorf("deferred functions of the orchestrator %s of instance %s", u.function, u.instance))
+		}
 	}
 	w.stacks.Close()
+	if len(left) > 0 {
+		return fmt.Errorf("%w: %w", ErrLeftBehind, errors.Join(left...))
+	}
+	return nil
+}
+
+// ErrLeftBehind says that code of the user did not come back.
+var ErrLeftBehind = errors.New("user code that does not return is left behind")
+
+// underWay lists the code that is being unloaded.
+func (w *Worker) underWay() []*unwinding {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.SortedFunc(maps.Keys(w.unwinding), func(a, b *unwinding) int { return cmp.Compare(a.number, b.number) })
 }
 
 // occupy returns the instance's place, locked.
-func (w *Worker) occupy(number history.Number) (*place, error) {
+func (w *Worker) occupy(ctx context.Context, number history.Number) (*place, error) {
 	for {
 		w.mu.Lock()
 		if w.closed {
@@ -180,36 +281,120 @@ func (w *Worker) occupy(number history.Number) (*place, error) {
 			return nil, ErrClosed
 		}
 		p := w.places[number]
-		if p == nil {
-			p = &place{}
+		isNew := p == nil
+		if isNew {
+			p = &place{number: number}
 			w.places[number] = p
 		}
+		mayUnwind := isNew && len(w.unwinding) > 0
 		w.mu.Unlock()
 		p.mu.Lock()
-		if !p.vacated {
+		if !p.vacated.Load() {
+			if mayUnwind {
+				w.unwound(ctx, number)
+			}
 			return p, nil
 		}
 		p.mu.Unlock() // forgotten while we waited; there is a new place, or none
 	}
 }
 
-// remove takes p, which the caller has locked, out of the worker's places.
-func (w *Worker) remove(number history.Number, p *place) {
-	if p.vacated {
-		return
+// release unlocks p, which is emptied if it was vacated meanwhile.
+func (w *Worker) release(p *place) {
+	if p.vacated.Load() {
+		w.unload(p)
 	}
-	p.vacated = true
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.places, number)
+	p.mu.Unlock()
+	if p.vacated.Load() && p.session.Load() != nil && p.mu.TryLock() { // vacated in between
+		w.unload(p)
+		p.mu.Unlock()
+	}
 }
 
-// vacate stops the session, if there is one.
-func (p *place) vacate() {
-	if p.session != nil {
-		p.session.Stop()
-		p.session = nil
+// remove takes p out of the worker's places.
+func (w *Worker) remove(p *place) {
+	if p.vacated.Swap(true) {
+		return
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.places, p.number)
+}
+
+// unload empties p, which the caller has locked. It reports whether there was code
+// to unload.
+func (w *Worker) unload(p *place) bool {
+	s := p.session.Swap(nil)
+	if s == nil {
+		return false
+	}
+	if !s.Loaded() {
+		return false
+	}
+	u := w.begin(s)
+	s.Unload(func() { w.end(u) })
+	return true
+}
+
+// begin notes that code of s is on its way out; end must follow.
+func (w *Worker) begin(s *replay.Session) *unwinding {
+	in := s.Instance()
+	u := &unwinding{number: in.Number, instance: in.ID, function: in.Name, since: time.Now(), at: s.Location(), done: make(chan struct{})}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.unwinding[u] = true
+	return u
+}
+
+func (w *Worker) end(u *unwinding) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.unwinding, u)
+	close(u.done)
+}
+
+// unwound waits, for [Grace] at most, until no deferred functions of an instance
+// run.
+func (w *Worker) unwound(ctx context.Context, number history.Number) {
+	ctx, cancel := context.WithTimeout(ctx, Grace)
+	defer cancel()
+	for _, u := range w.underWay() {
+		if u.number == number {
+			u.wait(ctx)
+		}
+	}
+}
+
+// wait reports whether the functions have run before ctx ends.
+func (u *unwinding) wait(ctx context.Context) bool {
+	select {
+	case <-u.done:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// Unwinding implements [engine.Observer].
+func (w *Worker) Unwinding() []engine.Unwinding {
+	var list []engine.Unwinding
+	for _, u := range w.underWay() {
+		list = append(list, engine.Unwinding{Instance: u.instance, Function: u.function, Since: u.since, Place: u.at.In})
+	}
+	return list
+}
+
+// Place implements [engine.Observer].
+func (w *Worker) Place(number history.Number, trace *stacktrace.Trace) string {
+	p := w.place(number)
+	if p == nil {
+		return ""
+	}
+	s := p.session.Load()
+	if s == nil {
+		return ""
+	}
+	return s.Location().In(trace)
 }
 
 // RunActivity runs an activity and calls done, once, when it has ended; see
