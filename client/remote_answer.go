@@ -27,6 +27,7 @@ type wireStatus struct {
 	CreatedTime     time.Time             `json:"createdTime"`
 	LastUpdatedTime time.Time             `json:"lastUpdatedTime"`
 	HistoryEvents   []wireEvent           `json:"historyEvents,omitempty"`
+	Error           string                `json:"error,omitempty"`
 	Details         *struct {
 		ExecutionID     history.ExecutionID `json:"executionId"`
 		Version         string              `json:"version"`
@@ -65,7 +66,10 @@ func (w *wireStatus) status() engine.Status {
 			ID: w.InstanceID, Name: w.Name, Status: w.RuntimeStatus, CreatedAt: w.CreatedTime, UpdatedAt: w.LastUpdatedTime,
 			CustomStatus: notNull(w.CustomStatus),
 		},
-		Input: notNull(w.Input), Output: notNull(w.Output),
+		Input: notNull(w.Input), Output: notNull(w.Output), Problem: w.Error,
+	}
+	if w.Error != "" && w.Name == "" { // not even the row can be read
+		st.Status = history.Unknown
 	}
 	if d := w.Details; d != nil {
 		st.ExecutionID, st.Version, st.Tags, st.Failure = d.ExecutionID, d.Version, d.Tags, d.Failure.failure()

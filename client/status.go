@@ -45,6 +45,9 @@ type Status struct {
 	ParentID    string    // instance that waits for this one; empty when none
 	Tags        map[string]string
 	Failure     *Failure // Failed only
+	// Problem says what is stored and cannot be shown, and why; empty when all is
+	// well. Such an instance is in lists, and may have nothing but its ID, or not even that.
+	Problem string
 
 	History []Event // merged, when asked for
 }
@@ -55,7 +58,7 @@ func (s *Status) MarshalJSON() ([]byte, error) {
 	return json.Marshal(wireStatus{
 		Name: s.Name, InstanceID: history.InstanceID(s.ID), RuntimeStatus: s.Status,
 		Input: s.Input, CustomStatus: s.CustomStatus, Output: s.Output,
-		CreatedTime: s.CreatedAt.UTC().Truncate(time.Second), LastUpdatedTime: s.UpdatedAt.UTC().Truncate(time.Second),
+		CreatedTime: s.CreatedAt.UTC().Truncate(time.Second), LastUpdatedTime: s.UpdatedAt.UTC().Truncate(time.Second), Error: s.Problem,
 	})
 }
 
@@ -107,7 +110,7 @@ func newStatus(st engine.Status, o GetOptions) *Status {
 		ID: string(st.ID), Name: st.Name, Status: st.Instance.Status, CreatedAt: st.CreatedAt, UpdatedAt: st.UpdatedAt,
 		Input: st.Input, CustomStatus: st.CustomStatus, Output: st.Output,
 		ExecutionID: string(st.ExecutionID), Version: st.Version, CompletedAt: st.CompletedAt, ScheduledAt: st.ScheduledAt,
-		Tags: st.Tags, Failure: st.Failure,
+		Tags: st.Tags, Failure: st.Failure, Problem: st.Problem,
 	}
 	if st.Parent != nil {
 		out.ParentID = string(st.Parent.InstanceID)

@@ -208,13 +208,20 @@ func limit(turns iter.Seq2[history.Turn, error], n int) iter.Seq2[history.Turn, 
 	}
 }
 
+// unreadableError: a record was read and cannot be decoded.
+type unreadableError struct{ error }
+
+func (e *unreadableError) Unwrap() error { return e.error }
+
 // readRecords decodes the records of an instance.
 func readRecords(ctx context.Context, store Reader, number history.Number) iter.Seq2[history.Turn, error] {
 	return func(yield func(history.Turn, error) bool) {
 		for rec, err := range store.Records(ctx, number) {
 			var turn history.Turn
 			if err == nil {
-				turn, err = history.DecodeTurn(rec.Seq, rec.Bytes)
+				if turn, err = history.DecodeTurn(rec.Seq, rec.Bytes); err != nil {
+					err = &unreadableError{err}
+				}
 			}
 			if err != nil {
 				err = fmt.Errorf("read history of instance number %d: %w", number, err)

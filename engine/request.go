@@ -180,4 +180,5 @@ type Status struct {
 	Output           json.RawMessage  // Completed: the result; Failed: Failure as a string; Terminated, Suspended: the reason
 	Failure          *history.Failure // Failed only
 	History          []history.Event  // of the current execution, with the turns' frames; nil while Pending
+	Problem          string           // what is stored and cannot be shown, and why; empty when all is well
 }

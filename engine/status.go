@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"iter"
+	"time"
 
 	"github.com/perdure/perdure/history"
 )
@@ -27,7 +30,8 @@ func (e *Engine) Status(ctx context.Context, id history.InstanceID, options Stat
 	}
 }
 
-// read completes a row from its records; ok is false if they are gone.
+// read completes a row from its records; ok is false if they are gone. What was stored
+// and cannot be shown is left out and named in Problem.
 func (e *Engine) read(ctx context.Context, row history.Instance, options StatusOptions) (Status, bool, error) {
 	status := Status{Instance: row}
 	last, ok, err := e.store.LastRecord(ctx, row.Number)
@@ -36,7 +40,9 @@ func (e *Engine) read(ctx context.Context, row history.Instance, options StatusO
 	}
 	turn, err := history.DecodeTurn(last.Seq, last.Bytes)
 	if err != nil {
-		return status, false, fmt.Errorf("read history of instance %s: %w", row.ID, err)
+		status.lack("history", err)
+		status.conceal()
+		return status, true, nil
 	}
 	if turn.At.After(status.UpdatedAt) {
 		status.UpdatedAt = turn.At
@@ -44,15 +50,26 @@ func (e *Engine) read(ctx context.Context, row history.Instance, options StatusO
 	if options.Payloads {
 		status.end(&turn)
 	}
-	if !options.Payloads && !options.History {
-		return status, true, nil
+	if options.Payloads || options.History {
+		err = e.readHistory(ctx, &status, options)
 	}
-	for turn, err := range history.Turns(readRecords(ctx, e.store, row.Number)) {
+	if _, bad := errors.AsType[*unreadableError](err); bad {
+		status.lack("history", err)
+		err = nil
+	}
+	status.conceal()
+	return status, err == nil, err
+}
+
+// readHistory fills the input, if payloads are asked for, and the history, if that
+// is.
+func (e *Engine) readHistory(ctx context.Context, status *Status, options StatusOptions) error {
+	for turn, err := range history.Turns(readRecords(ctx, e.store, status.Number)) {
 		if err != nil {
-			return status, false, err
+			return err
 		}
-		if first := &turn.Events[0]; options.Payloads && first.Kind == history.ExecutionStarted {
-			status.Input = first.Payload
+		if options.Payloads && len(turn.Events) > 0 && turn.Events[0].Kind == history.ExecutionStarted {
+			status.Input = turn.Events[0].Payload
 		}
 		if !options.History {
 			break
@@ -62,7 +79,41 @@ func (e *Engine) read(ctx context.Context, row history.Instance, options StatusO
 		}
 		status.History = append(status.History, turn.Flatten()...)
 	}
-	return status, true, nil
+	return nil
+}
+
+// lack notes that a part of the status cannot be shown, and why.
+func (s *Status) lack(part string, why error) {
+	if s.Problem != "" {
+		s.Problem += "; "
+	}
+	s.Problem += part + ": " + why.Error()
+}
+
+// conceal leaves payloads out that would spoil every answer they became a part of.
+// Older builds let them in.
+func (s *Status) conceal() {
+	hide := func(part string, payload *json.RawMessage) {
+		if err := history.CheckEncoded(*payload); err != nil {
+			*payload = nil
+			s.lack(part, err)
+		}
+	}
+	hide("input", &s.Input)
+	hide("output", &s.Output)
+	hide("custom status", &s.CustomStatus)
+	for i := range s.History {
+		hide(fmt.Sprintf("payload of event %d (%s)", i+1, s.History[i].Kind), &s.History[i].Payload)
+	}
+}
+
+// payloads returns how many bytes of payloads the status holds.
+func (s *Status) payloads() int {
+	bytes := RowBytes(&s.Instance) + len(s.Input) + len(s.Output)
+	for i := range s.History {
+		bytes += len(s.History[i].Payload)
+	}
+	return bytes
 }
 
 // end fills what the newest turn says about how the instance ended.
@@ -90,24 +141,36 @@ type StatusPage struct {
 	Next  history.Number // as [Page.Next]
 }
 
-// List returns a page of instances, newest first.
+// List returns a page of instances, newest first. It ends at [PageBytes] of payloads
+// if not before. An instance of which something cannot be read is among them and says
+// so.
 func (e *Engine) List(ctx context.Context, q Query, options StatusOptions) (StatusPage, error) {
 	if err := e.findParent(ctx, &q); err != nil {
 		return StatusPage{}, err
 	}
-	page, err := e.store.ListInstances(ctx, q)
+	page, err := e.store.ListInstances(ctx, q.tellable())
 	if err != nil {
 		return StatusPage{}, err
 	}
-	list := StatusPage{Next: page.Next, Items: make([]Status, 0, len(page.Rows))}
-	for i := range page.Rows {
-		status, ok, err := e.read(ctx, page.Rows[i], options)
-		if err != nil {
+	list := StatusPage{Next: page.Next, Items: make([]Status, 0, len(page.Rows)+len(page.Unreadable))}
+	bytes, last := 0, history.Number(0)
+	for row, bad := range page.all() {
+		if bytes >= PageBytes {
+			list.Next = last
+			break
+		}
+		status, ok := Status{}, true
+		if bad != nil {
+			status.Number, status.ID, status.Problem = bad.Number, bad.ID, "status row: "+bad.Problem
+			status.Status, status.CreatedAt, status.UpdatedAt = history.Unknown, bad.Number.CreatedAt(), bad.Number.CreatedAt()
+		} else if status, ok, err = e.read(ctx, *row, options); err != nil {
 			return StatusPage{}, err
 		}
 		if ok { // else it was replaced or purged meanwhile
 			list.Items = append(list.Items, status)
+			bytes += status.payloads()
 		}
+		last = status.Number
 	}
 	return list, nil
 }
@@ -128,12 +191,43 @@ func (e *Engine) findParent(ctx context.Context, q *Query) error {
 	return nil
 }
 
-// Count returns how many instances q matches, by status.
+// all yields what is on the page, newest first: a row, or one that is unreadable.
+func (p *Page) all() iter.Seq2[*history.Instance, *Unreadable] {
+	return func(yield func(*history.Instance, *Unreadable) bool) {
+		rows, bad := p.Rows, p.Unreadable
+		for len(rows)+len(bad) > 0 {
+			if len(bad) == 0 || len(rows) > 0 && rows[0].Number > bad[0].Number {
+				if !yield(&rows[0], nil) {
+					return
+				}
+				rows = rows[1:]
+				continue
+			}
+			if !yield(nil, &bad[0]) {
+				return
+			}
+			bad = bad[1:]
+		}
+	}
+}
+
+// Count returns how many instances q matches, by status. Those that cannot be read
+// count as [history.Unknown].
 func (e *Engine) Count(ctx context.Context, q Query) (Counts, error) {
 	if err := e.findParent(ctx, &q); err != nil {
 		return nil, err
 	}
-	return e.store.CountInstances(ctx, q)
+	return e.store.CountInstances(ctx, q.tellable())
+}
+
+// tellable is q with times that stores can compare.
+func (q Query) tellable() Query {
+	for _, at := range []**time.Time{&q.CreatedFrom, &q.CreatedTo, &q.CompletedFrom, &q.CompletedTo} {
+		if *at != nil {
+			*at = new(history.Tellable(**at))
+		}
+	}
+	return q
 }
 
 // WaitStarted returns once the instance's first turn is durable, or it has

@@ -64,8 +64,8 @@ type Reader interface {
 	// FindInstance returns the status row of the instance that has id now.
 	FindInstance(ctx context.Context, id history.InstanceID) (row history.Instance, ok bool, err error)
 	// ListInstances returns a page of status rows, newest number first. It looks
-	// at a bounded number of rows: a page may hold fewer than q.Limit, even
-	// none, while more follow.
+	// at a bounded number of rows, and ends a page at [PageBytes] of them: a page may
+	// hold fewer than q.Limit, even none, while more follow.
 	ListInstances(ctx context.Context, q Query) (Page, error)
 	// CountInstances counts what q matches, by status; q.Before and q.Limit do
 	// not count. Counts by nothing but status are kept, others are counted.
@@ -188,9 +188,26 @@ type Query struct {
 // Page is a part of what a query matches. Instances created after the first
 // page was read are on none of the pages that follow it.
 type Page struct {
-	Rows []history.Instance // newest number first
-	Next history.Number     // Query.Before of the next page; 0: this is the last one
+	Rows       []history.Instance // newest number first
+	Unreadable []Unreadable       // the same; nothing but indexes tells whether they match
+	Next       history.Number     // Query.Before of the next page; 0: this is the last one
 }
+
+// Unreadable is a status row that cannot be decoded: it is damaged, or a newer
+// build wrote it.
+type Unreadable struct {
+	Number  history.Number
+	ID      history.InstanceID // empty if that cannot be read either
+	Problem string
+}
+
+// PageBytes is how many bytes of payloads a page of a list holds before it ends
+// early: it has at least one instance, and what a page takes is about as much and one
+// instance more.
+const PageBytes = 4 << 20
+
+// RowBytes is how much of a row counts for [PageBytes].
+func RowBytes(row *history.Instance) int { return len(row.CustomStatus) + len(row.Reason) }
 
 // Counts says how many instances there are in each status; a status without
 // any may be missing.

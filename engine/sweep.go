@@ -24,6 +24,7 @@ func (e *Engine) PurgeBy(ctx context.Context, filter PurgeFilter) (PurgeResult, 
 	if err != nil {
 		return PurgeResult{}, err
 	}
+	filter.Query = filter.tellable()
 	filter.Statuses, filter.Before = statuses, 0
 	s := sweep{engine: e, filter: filter}
 	e.sweeps.begin()

@@ -143,7 +143,7 @@ func DecodeInstance(b []byte) (Instance, error) {
 		}
 	}
 	if f.err != nil {
-		return Instance{}, f.err
+		return Instance{Number: r.Number, ID: r.ID}, f.err
 	}
 	created += r.Number.ticks()
 	since := func(n *int64) time.Time {

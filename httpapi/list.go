@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"fmt"
+	"iter"
 	"net/http"
 	"slices"
 	"strconv"
@@ -33,23 +34,42 @@ func list(r *request) (response, error) {
 		return response{}, err
 	}
 	left, v := r.query.top(), r.query.view()
-	body := []byte{'['}
+	var items []engine.Status
 	for until := time.Now().Add(fillTime); ; {
 		q.Limit = left
 		page, err := r.hub.List(r.Context(), q, v.options())
 		if err != nil {
 			return response{}, err
 		}
-		for _, st := range page.Items {
-			if len(body) > 1 {
-				body = append(body, ',')
-			}
-			body = append(body, statusBody(st, v).json()...)
-		}
+		items = append(items, page.Items...)
 		q.Before, left = page.Next, left-len(page.Items)
-		if page.Next == 0 || left <= 0 || !time.Now().Before(until) {
+		if page.Next == 0 || left <= 0 || !time.Now().Before(until) || bytesOf(items) >= engine.PageBytes {
 			next := engine.ContinuationToken(page.Next)
-			return response{code: http.StatusOK, next: &next, body: append(body, ']')}, nil
+			return response{code: http.StatusOK, next: &next, items: statusBodies(items, v)}, nil
+		}
+	}
+}
+
+// bytesOf is how much of [engine.PageBytes] the items take.
+func bytesOf(items []engine.Status) (bytes int) {
+	for i := range items {
+		bytes += engine.RowBytes(&items[i].Instance) + len(items[i].Input) + len(items[i].Output)
+		for k := range items[i].History {
+			bytes += len(items[i].History[k].Payload)
+		}
+	}
+	return bytes
+}
+
+// statusBodies makes the bodies of a page, each when it is asked for.
+func statusBodies(items []engine.Status, v view) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for i := range items {
+			body := statusBody(items[i], v).json()
+			items[i] = engine.Status{} // its payloads are in body, which is the last to hold them
+			if !yield(body) {
+				return
+			}
 		}
 	}
 }

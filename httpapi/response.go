@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"github.com/perdure/perdure/internal/wire"
+	"io"
+	"iter"
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/perdure/perdure/internal/wire"
 )
 
 // response is an answer; an empty body has no content type.
@@ -17,6 +20,7 @@ type response struct {
 	retryAfter int     // seconds; 0: none
 	next       *string // continuation token, also when it is empty; nil: not a list
 	body       []byte
+	items      iter.Seq[[]byte] // of an array, which is the body, written one by one; nil: no such body
 }
 
 func (r response) write(w http.ResponseWriter) {
@@ -31,14 +35,36 @@ func (r response) write(w http.ResponseWriter) {
 	if r.next != nil {
 		header.Set(tokenHeader, *r.next)
 	}
-	header.Set("Content-Length", strconv.Itoa(len(r.body)))
+	if r.items == nil {
+		header.Set("Content-Length", strconv.Itoa(len(r.body)))
+	}
 	header.Set("Cache-Control", "no-store")
-	if len(r.body) > 0 {
+	if len(r.body) > 0 || r.items != nil {
 		header.Set("Content-Type", "application/json; charset=utf-8")
 		header.Set("X-Content-Type-Options", "nosniff")
 	}
 	w.WriteHeader(r.code)
+	if r.items != nil {
+		writeArray(w, r.items)
+		return
+	}
 	w.Write(r.body) // a caller that is gone misses nothing
+}
+
+// writeArray writes an array of items, as long as the caller is there.
+func writeArray(w io.Writer, items iter.Seq[[]byte]) {
+	separator := []byte{'['}
+	for item := range items {
+		w.Write(separator)
+		if _, err := w.Write(item); err != nil {
+			return
+		}
+		separator = []byte{','}
+	}
+	if separator[0] == '[' {
+		w.Write(separator)
+	}
+	w.Write([]byte{']'})
 }
 
 // object builds a JSON object whose keys keep their order and whose payloads

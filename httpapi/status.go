@@ -63,7 +63,7 @@ func statusBody(st engine.Status, v view) *object {
 	if !v.output {
 		output = nil
 	}
-	o := (&object{}).str("name", st.Name).str("instanceId", string(st.ID)).str("runtimeStatus", st.Status.String()).
+	o := (&object{}).str("name", st.Name).str("instanceId", string(st.ID)).raw("runtimeStatus", statusName(st.Status)).
 		raw("input", input).raw("customStatus", st.CustomStatus).raw("output", output).
 		second("createdTime", st.CreatedAt).second("lastUpdatedTime", st.UpdatedAt)
 	if v.history && st.Status != history.Pending && len(st.History) > 0 {
@@ -73,7 +73,19 @@ func statusBody(st engine.Status, v view) *object {
 	if v.details {
 		o.raw("details", details(st))
 	}
+	if st.Problem != "" { // ours, and only for what cannot be shown
+		o.str("error", st.Problem)
+	}
 	return o
+}
+
+// statusName is null for a status that cannot be read: clients refuse a whole list for a
+// name that they do not know.
+func statusName(status history.RuntimeStatus) json.RawMessage {
+	if status == history.Unknown {
+		return nil
+	}
+	return quote(status.String())
 }
 
 // details are ours; keys without a value are left out.

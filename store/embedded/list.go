@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
 )
 
 // What a page may cost besides the rows that it shows. More is left to the next
@@ -40,7 +42,8 @@ func (h *Hub) listInstances(ctx context.Context, q engine.Query) (page engine.Pa
 		return page, err
 	}
 	defer s.close()
-	limit := cmp.Or(q.Limit, 100)
+	limit, bytes := cmp.Or(q.Limit, 100), 0
+	var last history.Number
 	for {
 		number, ok, stopped, err := s.next(ctx)
 		if err != nil {
@@ -52,22 +55,26 @@ func (h *Hub) listInstances(ctx context.Context, q engine.Query) (page engine.Pa
 			}
 			break
 		}
-		row, err := s.row(number)
-		if err != nil {
+		row, bad, err := s.row(number)
+		switch {
+		case err != nil:
 			return page, err
-		}
-		if !q.Matches(&row) {
+		case bad == nil && !q.Matches(&row), bad != nil && bad.ID != "" && !strings.HasPrefix(string(bad.ID), q.IDPrefix):
 			continue
+		case len(page.Rows)+len(page.Unreadable) == limit, bytes >= engine.PageBytes:
+			page.Next = last
+			return page, nil
+		case bad != nil:
+			page.Unreadable = append(page.Unreadable, *bad)
+		default:
+			page.Rows = append(page.Rows, row)
+			bytes += engine.RowBytes(&row)
 		}
-		if len(page.Rows) == limit {
-			page.Next = number
-			break
-		}
-		page.Rows = append(page.Rows, row)
+		last = number
 		s.spent -= stepCost + seekCost
 	}
-	if page.Next != 0 && len(page.Rows) == limit {
-		page.Next = page.Rows[limit-1].Number
+	if page.Next != 0 && len(page.Rows)+len(page.Unreadable) == limit {
+		page.Next = last
 	}
 	return page, nil
 }
@@ -115,11 +122,13 @@ func (h *Hub) countMatching(ctx context.Context, q engine.Query) (engine.Counts,
 			counts[s.statuses.status(number)]++
 			continue
 		}
-		row, err := s.row(number)
-		if err != nil {
+		row, bad, err := s.row(number)
+		switch {
+		case err != nil:
 			return nil, err
-		}
-		if q.Matches(&row) {
+		case bad != nil:
+			counts[history.Unknown]++
+		case q.Matches(&row):
 			counts[row.Status]++
 		}
 	}

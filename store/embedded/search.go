@@ -217,25 +217,26 @@ func (s *search) next(ctx context.Context) (n history.Number, ok, stopped bool, 
 	return n, ok, stopped, err
 }
 
-// row reads the row of n, which next returned last.
-func (s *search) row(n history.Number) (history.Instance, error) {
+// row reads the row of n, which next returned last. bad tells why it cannot be
+// decoded, if so.
+func (s *search) row(n history.Number) (row history.Instance, bad *engine.Unreadable, err error) {
 	s.spent += seekCost
 	at, ok, err := s.rows.below(n + 1)
 	if err != nil {
-		return history.Instance{}, err
+		return row, nil, err
 	}
 	if !ok || at != n {
-		return history.Instance{}, fmt.Errorf("row %d is missing, though an index names it: the store is damaged", n)
+		return row, nil, fmt.Errorf("row %d is missing, though an index names it: the store is damaged", n)
 	}
 	value, err := s.rows.it.ValueAndErr()
 	if err != nil {
-		return history.Instance{}, fmt.Errorf("row %d: %w", n, err)
+		return row, nil, fmt.Errorf("row %d: %w", n, err)
 	}
-	row, err := history.DecodeInstance(slices.Clone(value))
+	row, err = history.DecodeInstance(slices.Clone(value))
 	if err != nil {
-		return history.Instance{}, fmt.Errorf("row %d: %w", n, err)
+		return row, &engine.Unreadable{Number: n, ID: row.ID, Problem: err.Error()}, nil
 	}
-	return row, nil
+	return row, nil, nil
 }
 
 // decided reports whether the indexes alone tell that a number matches.

@@ -191,17 +191,18 @@ func (s *Store) ListInstances(ctx context.Context, q engine.Query) (engine.Page,
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var page engine.Page
-	limit := cmp.Or(q.Limit, 100)
+	limit, bytes := cmp.Or(q.Limit, 100), 0
 	for _, number := range slices.Backward(slices.Sorted(maps.Keys(s.rows))) {
 		row := s.rows[number]
 		if !q.Matches(&row) {
 			continue
 		}
-		if len(page.Rows) == limit {
-			page.Next = page.Rows[limit-1].Number
+		if n := len(page.Rows); n == limit || bytes >= engine.PageBytes {
+			page.Next = page.Rows[n-1].Number
 			break
 		}
 		page.Rows = append(page.Rows, cloneRow(row))
+		bytes += engine.RowBytes(&row)
 	}
 	return page, ctx.Err()
 }
