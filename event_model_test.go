@@ -245,6 +245,7 @@ type model struct {
 	log     []string
 	parked  int // task; -1: none
 	over    bool
+	begun   bool
 	late    []arrived
 	actions []string // of this turn
 
@@ -440,10 +441,13 @@ func (m *model) apply(ev history.Event) {
 		key := strings.ToLower(ev.Name)
 		m.queues[key] = append(m.queues[key], a)
 	default:
+		if m.over {
+			return
+		}
 		n := slices.IndexFunc(m.tasks, func(t modelTask) bool {
 			return t.id == ev.TaskID && (t.op == "call") == (ev.Kind == history.TaskCompleted)
 		})
-		if n < 0 || m.over {
+		if n < 0 {
 			return
 		}
 		if _, ended := m.ended[n]; ended {
@@ -455,7 +459,7 @@ func (m *model) apply(ev history.Event) {
 		}
 		m.ended[n] = outcome{m.place(), text, false}
 	}
-	if !m.over {
+	if m.begun = m.begun || ev.Kind == history.ExecutionStarted; m.begun && !m.over {
 		m.run()
 	}
 }
@@ -476,8 +480,12 @@ func (m *model) turn(events []history.Event) {
 	if m.suspended {
 		return
 	}
-	for _, ev := range m.held {
-		m.apply(ev)
+	for _, before := range []bool{true, false} {
+		for _, ev := range m.held {
+			if before == (ev.Kind == history.EventRaised && ev.At.IsZero()) {
+				m.apply(ev)
+			}
+		}
 	}
 	m.held = nil
 }
@@ -601,7 +609,9 @@ func drawEvents(rt *rapid.T, m *model, serial *int) (events []history.Event) {
 			if *serial%7 == 0 {
 				payload = `"text"`
 			}
-			events = append(events, raised(rapid.SampledFrom([]string{"a", "a", "A", "b", "B", "c"}).Draw(rt, "name"), payload))
+			ev := raised(rapid.SampledFrom([]string{"a", "a", "A", "b", "B", "c"}).Draw(rt, "name"), payload)
+			ev.At = epoch.Add(1)
+			events = append(events, ev)
 		default: // some twice, some of timers that were cancelled
 			if len(m.tasks) == 0 {
 				continue
@@ -691,7 +701,8 @@ func TestEventsAreTakenAsPlainQueuesSay(t *testing.T) {
 				if first {
 					for i := range heads {
 						heads[i] = append([]history.Event{{
-							Kind: history.ExecutionStarted, Name: "Main", Payload: raw(fmt.Sprint(generation)), Started: &history.Started{ExecutionID: "e0"},
+							Kind: history.ExecutionStarted, Name: "Main", Payload: raw(fmt.Sprint(generation)), At: epoch,
+							Started: &history.Started{ExecutionID: "e0", Generation: int32(generation)},
 						}}, carried[i]...)
 					}
 					first = false
@@ -715,7 +726,8 @@ func TestEventsAreTakenAsPlainQueuesSay(t *testing.T) {
 					end := h.end(actions)
 					var names []string
 					carried[i] = end.Carry
-					for _, ev := range end.Carry {
+					for j, ev := range end.Carry {
+						carried[i][j].At = time.Time{} // before the next execution begins
 						payload := string(ev.Payload)
 						if strings.HasPrefix(payload, `"`) {
 							payload = noInt

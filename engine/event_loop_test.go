@@ -229,3 +229,38 @@ func TestTakesAreTheSameAfterRewindExportAndImport(t *testing.T) {
 		}
 	})
 }
+
+// The next execution has what was handed on before its code begins: the first look
+// finds it, one that does not wait too.
+func TestHandedOnEventsAreThereWhenTheCodeBegins(t *testing.T) {
+	contract(t, func(w *world, app *perdure.App) {
+		app.AddOrchestrator("Drain", func(ctx *perdure.OrchestrationContext, s takings) ([]string, error) {
+			if s.Round == 0 {
+				if _, err := perdure.WaitForExternalEvent[string](ctx, "Go").Await(); err != nil {
+					return nil, err
+				}
+				return nil, ctx.ContinueAsNew(takings{Round: 1})
+			}
+			for item := perdure.WaitForExternalEvent[string](ctx, "Item"); item.Done(); item = perdure.WaitForExternalEvent[string](ctx, "Item") {
+				got, err := item.Await()
+				if s.Items = append(s.Items, got); err != nil {
+					return nil, err
+				}
+				if s.Round++; s.Round%2 == 0 {
+					return nil, ctx.ContinueAsNew(s)
+				}
+			}
+			return s.Items, nil
+		})
+	}, func(w *world) {
+		id := w.mustStart("Drain", takings{}, client.StartOptions{})
+		for i := range 5 {
+			w.raise(id, "Item", fmt.Sprint(i))
+			time.Sleep(time.Second)
+		}
+		w.raise(id, "Go", nil)
+		if got, want := w.completed(id), `["0","1","2","3","4"]`; got != want {
+			w.Errorf("took %s, want %s", got, want)
+		}
+	})
+}

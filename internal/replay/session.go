@@ -218,6 +218,9 @@ func (s *Session) turn(t *history.Turn, replaying bool) {
 		}
 	}
 	if !s.suspended {
+		if !s.started {
+			s.held = s.inherit(s.held)
+		}
 		for _, ev := range s.held {
 			s.apply(ev)
 			if s.checkFatal() {
@@ -230,6 +233,24 @@ func (s *Session) turn(t *history.Turn, replaying bool) {
 	if replaying {
 		s.match(t)
 	}
+}
+
+// inherit puts the events that the execution before handed on into their queues,
+// which they are in when the code begins, and returns the others. They came
+// before this execution did.
+func (s *Session) inherit(events []*history.Event) []*history.Event {
+	start := slices.IndexFunc(events, func(ev *history.Event) bool { return ev.Kind == history.ExecutionStarted })
+	if start < 0 || events[start].Started == nil || events[start].Started.Generation == 0 {
+		return events
+	}
+	at := events[start].At
+	return slices.DeleteFunc(events, func(ev *history.Event) bool {
+		inherited := ev.Kind == history.EventRaised && !ev.At.After(at)
+		if inherited {
+			s.raise(ev)
+		}
+		return inherited
+	})
 }
 
 // incoming reports whether code can see events of this kind.
@@ -266,7 +287,7 @@ func (s *Session) start(input json.RawMessage) {
 	s.started = true
 	c := &Context{s}
 	if s.config.AwaitOutstanding {
-		s.co.linger = func() { s.proceed(s.settled) }
+		s.co.linger = s.proceedSettled
 	}
 	s.co.start(func() { s.result, s.failure = s.run(c, input) })
 }

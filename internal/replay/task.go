@@ -110,6 +110,14 @@ func (c *Context) Settle(t, as *Task, err error) {
 	s.proceed(t)
 }
 
+// proceedSettled runs what continues the task for which the code was resumed, if
+// any.
+func (s *Session) proceedSettled() {
+	t := s.settled
+	s.settled = nil // it may hold a large result
+	s.proceed(t)
+}
+
 // proceed runs what continues t, on the coroutine.
 func (s *Session) proceed(t *Task) {
 	if t == nil || len(t.then) == 0 || s.co.enter() != nil {
@@ -181,6 +189,6 @@ func (c *Context) Await(t *Task) error {
 			s.park(t)
 		}
 		s.co.park()
-		s.proceed(s.settled)
+		s.proceedSettled()
 	}
 }
