@@ -28,7 +28,12 @@ func (t *tool) deleteTaskHub() *cobra.Command {
 		err = t.withClient(cmd.Context(), access{}, func(ctx context.Context, h *hub) error {
 			return h.DeleteHub(ctx, client.DeleteHubOptions{Force: force})
 		})
-		if err != nil && !errors.Is(err, client.ErrHubNotFound) { // one that never was is deleted
+		switch {
+		case errors.Is(err, client.ErrHubNotFound): // one that never was is deleted
+			if !t.coreTools {
+				t.warn("there was none: %v", err)
+			}
+		case err != nil:
 			return err
 		}
 		return t.show(sentence(fmt.Sprintf("Task hub '%s' successfully deleted", name), object{{"taskHub", name}}))

@@ -25,14 +25,14 @@ func (t *tool) explain() *cobra.Command {
 	return cmd
 }
 
-// explained is an explanation in one line.
-func explained(e *client.Explanation) string {
+// inOneLine is the gist of an explanation.
+func inOneLine(e *client.Explanation) string {
 	return fmt.Sprintf("%s is %s. %s", e.Instance, e.Status, e.Summary)
 }
 
 func explanation(e *client.Explanation) result {
 	rows := []row{{"WAITS FOR", "NAME", "SINCE", "DUE", "ATTEMPTS", "PROBLEM"}}
-	text := []string{explained(e)}
+	text := []string{inOneLine(e)}
 	for _, w := range e.Waits {
 		name, due := w.Name, ""
 		if w.Instance != "" {

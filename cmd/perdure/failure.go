@@ -41,6 +41,10 @@ var errTimedOut = errors.New("timed out")
 // errIdle is a wait for what cannot happen, since no app runs.
 var errIdle = errors.New("it goes on once the app runs")
 
+// errUnknown is a wait for an instance whose orchestrator the running app does not
+// have, or not as it was.
+var errUnknown = errors.New("the app that runs cannot go on with it")
+
 // errEndedBadly is an instance that ended in another way than was waited for.
 var errEndedBadly = errors.New("did not complete")
 
@@ -53,6 +57,7 @@ var exitCodes = []struct {
 }{
 	{errTimedOut, 124, "TimedOut"},
 	{errIdle, 124, "NoApp"},
+	{errUnknown, 124, "NoApp"},
 	{errEndedBadly, 1, "NotCompleted"},
 	{client.ErrHubNotFound, 3, "HubNotFound"},
 	{client.ErrNotFound, 3, "NotFound"},

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,7 +36,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"host": hostCommand, "fails": failsCommand, "walk": walkCommand, "bounds": boundsCommand,
+			"host": hostCommand, "fails": failsCommand, "walk": walkCommand, "bounds": boundsCommand, "held": heldCommand,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Values[hostKey{}] = &hosted{}
@@ -168,6 +169,20 @@ func boundsCommand(ts *testscript.TestScript, _ bool, args []string) {
 				}
 			}
 		}
+	}
+}
+
+// heldCommand returns once the app has found out that it does not know the
+// orchestrator of an instance: held ID.
+func heldCommand(ts *testscript.TestScript, _ bool, args []string) {
+	h := ts.Value(hostKey{}).(*hosted)
+	for {
+		e, err := h.info.Client.Explain(context.Background(), args[0])
+		ts.Check(err)
+		if e.Action == "deploy" {
+			return
+		}
+		runtime.Gosched()
 	}
 }
 

@@ -107,11 +107,11 @@ func (t *tool) purgeBy(ctx context.Context, f filter, o *purgeOptions) error {
 		if !done.Complete {
 			t.warn("there is more to purge: run the same command again")
 		}
-		head := fmt.Sprintf("Purged orchestration history of the instances of %s that %s", h.called(), f.said(age))
+		what := fmt.Sprintf("of the instances of %s that %s", h.called(), f.said(age))
 		if t.format("") == "legacy" {
-			head = purgedHead(f)
+			what = purgedByOriginal(f)
 		}
-		return t.show(purged(head, done, o.dryRun))
+		return t.show(purged(what, done, o.dryRun))
 	})
 }
 
@@ -180,8 +180,8 @@ func (t *tool) onlyEnded(f *filter) error {
 	return nil
 }
 
-// purgedHead is the first line of the original's report.
-func purgedHead(f filter) string {
+// purgedByOriginal is what the original's report says was purged.
+func purgedByOriginal(f filter) string {
 	from, to := "0001-01-01T00:00:00Z", "9999-12-30T23:59:59Z"
 	if f.from != nil {
 		from = instant(*f.from)
@@ -189,7 +189,7 @@ func purgedHead(f filter) string {
 	if f.to != nil {
 		to = instant(*f.to)
 	}
-	text := fmt.Sprintf("Purged orchestration history for all instances created between '%s' and '%s'", from, to)
+	text := fmt.Sprintf("for all instances created between '%s' and '%s'", from, to)
 	if len(f.statuses) > 0 {
 		text += fmt.Sprintf(" and whose runtime status matches one of the following: [%s]", joined(f.statuses))
 	}
@@ -204,9 +204,11 @@ func joined(statuses []client.RuntimeStatus) string {
 	return strings.Join(names, ",")
 }
 
-func purged(head string, r client.PurgeResult, dryRun bool) result {
+// purged tells of a purge, or of its rehearsal, in the words that scripts know.
+func purged(what string, r client.PurgeResult, dryRun bool) result {
+	head := "Purged orchestration history " + what
 	if dryRun {
-		head = "Dry run, nothing is deleted: " + head
+		head = "Dry run, nothing is deleted: orchestration history " + what
 	}
 	text := fmt.Sprintf("%s\nInstances deleted: %d\nRows deleted: %d", head, r.Deleted, r.Events)
 	return sentence(text, object{
@@ -242,7 +244,7 @@ func (t *tool) purgeOne(cmd *cobra.Command, o *purgeOptions) error {
 		if err != nil {
 			return named(o.id, err)
 		}
-		return t.show(purged(fmt.Sprintf("Purged orchestration history of instance '%s'", o.id), done, o.dryRun))
+		return t.show(purged(fmt.Sprintf("of instance '%s'", o.id), done, o.dryRun))
 	})
 }
 

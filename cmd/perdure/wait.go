@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -66,14 +67,15 @@ func (o *waitOptions) check() (err error) {
 }
 
 // until returns the status of the instance once it is one that is waited for, or
-// errTimedOut at the limit, or errIdle at once if that cannot happen.
+// errTimedOut at the limit, or errIdle or errUnknown at once if that cannot happen.
 func (o *waitOptions) until(ctx context.Context, h *hub, id string, reached func(client.RuntimeStatus) bool,
 	wait func(context.Context, string) (*client.Status, error)) (*client.Status, error) {
-	if status, err := h.stalled(ctx, id, reached); status != nil || err != nil {
-		return status, err
+	look := h.stopped
+	if h.idle == "" {
+		look = h.explained
 	}
-	if o.tell {
-		h.tellWhy(ctx, id, reached)
+	if status, err := look(ctx, id, reached, o.tell); status != nil || err != nil {
+		return status, err
 	}
 	if o.limit == 0 {
 		return wait(ctx, id)
@@ -87,18 +89,9 @@ func (o *waitOptions) until(ctx context.Context, h *hub, id string, reached func
 	return status, err
 }
 
-// stalled looks at an instance that no app runs: its status if that is one that is
-// waited for, else errIdle. Where an app runs it returns nothing.
-func (h *hub) stalled(ctx context.Context, id string, reached func(client.RuntimeStatus) bool) (*client.Status, error) {
-	if h.idle == "" && h.tool.url != "" && h.name != "" {
-		// Whose functions run at that address, only an explanation tells.
-		if e, err := h.Explain(ctx, id); err == nil && e.Action == "start" {
-			h.idle = fmt.Sprintf("no app runs task hub %s at %s", h.name, h.tool.url)
-		}
-	}
-	if h.idle == "" {
-		return nil, nil
-	}
+// stopped looks at an instance that no app runs: its status if that is one that is
+// waited for, else errIdle.
+func (h *hub) stopped(ctx context.Context, id string, reached func(client.RuntimeStatus) bool, _ bool) (*client.Status, error) {
 	status, err := h.GetStatus(ctx, id, client.GetOptions{})
 	if err != nil || reached(status.Status) {
 		return status, err
@@ -106,11 +99,27 @@ func (h *hub) stalled(ctx context.Context, id string, reached func(client.Runtim
 	return nil, fmt.Errorf("instance %s is %s, and %s: %w", id, status.Status, h.idle, errIdle)
 }
 
-// tellWhy tells a person in one line what an instance is waited for.
-func (h *hub) tellWhy(ctx context.Context, id string, reached func(client.RuntimeStatus) bool) {
-	if e, err := h.Explain(ctx, id); err == nil && !reached(e.Status) {
-		h.tool.warn("%s", explained(e))
+// explained looks at an instance that a running app has, and returns nothing unless
+// that app cannot go on with it. A person may be told what is waited for.
+func (h *hub) explained(ctx context.Context, id string, reached func(client.RuntimeStatus) bool, tell bool) (*client.Status, error) {
+	e, err := h.Explain(ctx, id)
+	if err != nil || reached(e.Status) {
+		return nil, nil // whatever it is, the wait finds it out
 	}
+	held := false // the app could not run its turn
+	for _, w := range e.Waits {
+		held = held || w.Kind == "worker"
+	}
+	switch {
+	case e.Action == "start" && h.tool.url != "" && h.name != "": // whose functions run at an address, only an explanation tells
+		h.idle = fmt.Sprintf("no app runs task hub %s at %s", h.name, h.tool.url)
+		return h.stopped(ctx, id, reached, tell)
+	case e.Action == "deploy" && held:
+		return nil, fmt.Errorf("%s: %w", strings.TrimSuffix(inOneLine(e), "."), errUnknown)
+	case tell:
+		h.tool.warn("%s", inOneLine(e))
+	}
+	return nil, nil
 }
 
 // completed returns the status and errEndedBadly when the instance ends in
