@@ -63,7 +63,7 @@ func (t *tool) withClient(ctx context.Context, a access, do func(context.Context
 		h.idle = fmt.Sprintf("the app that runs here has another task hub than %s", h.name)
 	}
 	err = do(ctx, h)
-	if errors.Is(err, client.ErrHubNotFound) && base != "" {
+	if errors.Is(err, client.ErrHubNotFound) && a.create && base != "" {
 		err = fmt.Errorf("%w; %s, and makes no hub for others", err, h.idle)
 	}
 	return errors.Join(err, c.Close())

@@ -31,7 +31,7 @@ func (t *tool) deleteTaskHub() *cobra.Command {
 		switch {
 		case errors.Is(err, client.ErrHubNotFound): // one that never was is deleted
 			if !t.coreTools {
-				t.warn("there was none: %v", err)
+				t.warn("there was no task hub %s", name)
 			}
 		case err != nil:
 			return err
