@@ -16,7 +16,6 @@ import (
 // memory store, for a hundred callers a core: what the engine, the worker and a
 // client cost without a disk.
 func BenchmarkHello(b *testing.B) {
-	greet := func(_ context.Context, city string) (string, error) { return "Hello, " + city + "!", nil }
 	app := perdure.New()
 	app.AddActivity("Greet", greet)
 	app.AddOrchestrator("Hello", func(ctx *perdure.OrchestrationContext, _ any) ([]string, error) {

@@ -23,7 +23,6 @@ func big(kib int) string { return strings.Repeat("x", kib<<10) }
 // addBig registers what brings large payloads to the store in every way: as inputs,
 // results, outputs, events and messages.
 func addBig(w *world, app *perdure.App) {
-	same := func(_ context.Context, in string) (string, error) { return in, nil }
 	app.AddActivity("Same", same)
 	app.AddOrchestrator("Small", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
 		return perdure.CallActivity(ctx, same, in).Await()
@@ -41,6 +40,8 @@ func addBig(w *world, app *perdure.App) {
 		return out + event, err
 	})
 }
+
+func same(_ context.Context, in string) (string, error) { return in, nil }
 
 // disk is a store that writes a hundred MiB in a second and remembers the most bytes
 // of a commit.

@@ -25,6 +25,7 @@ const (
 // plainTypes are the types of errors that are nothing but their text.
 var plainTypes = map[string]bool{
 	"*errors.errorString": true, "*errors.joinError": true, "*fmt.wrapError": true, "*fmt.wrapErrors": true,
+	"context.deadlineExceededError": true,
 }
 
 // String renders the failure as status output shows it: "Type: Message", and the
