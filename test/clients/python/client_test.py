@@ -201,8 +201,9 @@ class Client(unittest.TestCase):
         instance_id = await start("Wait")
         with self.assertRaisesRegex(Exception, instance_id):
             await client.start_new("Wait", instance_id)
-        with self.assertRaisesRegex(Exception, "@entity@key"):
-            await client.start_new("Wait", "@entity@key")
+        for bad in ("@entity@key", "x" * 300):
+            with self.assertRaisesRegex(Exception, bad[:10]):
+                await client.start_new("Wait", bad)
 
     @asynchronous
     async def test_start_new_replaces_an_instance_that_has_ended(self):
@@ -212,9 +213,11 @@ class Client(unittest.TestCase):
         self.assertEqual((await ended(instance_id)).output, '"new"')
 
     @asynchronous
-    async def test_ids_with_blanks_and_other_letters(self):
-        instance_id = await start("Echo", 7, new_id("räksmörgås på svenska"))
+    async def test_ids_with_blanks_and_percent_signs_and_other_letters(self):
+        instance_id = await start("Wait", None, new_id("räksmörgås på 50%-"))
+        await client.raise_event(instance_id, "GO", 1)
         self.assertEqual((await ended(instance_id)).instance_id, instance_id)
+        self.assertEqual(ids(await client.get_status_by(instance_id_prefix=instance_id)), [instance_id])
         self.assertEqual((await client.purge_instance_history(instance_id)).instances_deleted, 1)
 
     # get_status
@@ -299,6 +302,8 @@ class Client(unittest.TestCase):
             await client.raise_event(instance_id, "go", 1)
         with self.assertRaisesRegex(Exception, "No instance with ID nobody found"):
             await client.raise_event("nobody", "go", 1)
+        with self.assertRaisesRegex(Exception, "No instance with ID"):
+            await client.raise_event("nobody at 50%", "100%", 1)
         with self.assertRaises(ValueError):
             await client.raise_event(instance_id, "")
 
