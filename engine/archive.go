@@ -12,9 +12,95 @@ import (
 )
 
 // Export returns an instance with the history of its current execution, or
-// ErrNotFound. It is one consistent picture of what is durable. Not in it are
-// events that no turn has taken in, and the instance's children.
+// ErrNotFound. It is one consistent picture of what is durable. Events that were
+// raised and that no turn has taken in yet stand in it as a start record: where it is
+// imported, they are taken in first. Not in it are the instance's children.
 func (e *Engine) Export(ctx context.Context, id history.InstanceID) (Archive, error) {
+	for {
+		row, ok, err := e.store.FindInstance(ctx, id)
+		if err != nil {
+			return Archive{}, fmt.Errorf("find instance %s: %w", id, err)
+		}
+		if !ok || row.Status.Terminal() {
+			return e.picture(ctx, id)
+		}
+		last, waiting, err := e.raised(ctx, &row)
+		if err != nil {
+			return Archive{}, err
+		}
+		a, err := e.picture(ctx, id)
+		if err != nil {
+			return Archive{}, err
+		}
+		a.Turns = slices.DeleteFunc(a.Turns, func(t history.Turn) bool { return t.Seq > last })
+		if reflect.DeepEqual(row, a.Instance) && len(a.Turns) > 0 {
+			await(&a, waiting)
+			return a, nil
+		}
+		if last == 0 {
+			return a, nil // a row without a history
+		}
+		// It went on between the reads.
+	}
+}
+
+// raised returns the events that wait for an instance in its inbox, and the newest of
+// its records, in which they are not.
+func (e *Engine) raised(ctx context.Context, row *history.Instance) (last uint32, waiting []message, err error) {
+	for {
+		before, _, err := e.store.LastRecord(ctx, row.Number)
+		if err != nil {
+			return 0, nil, fmt.Errorf("read the last record of instance %s: %w", row.ID, err)
+		}
+		waiting = nil
+		for m, err := range e.store.Inbox(ctx, history.PartitionOf(row.ID, e.store.Partitions())) {
+			if err != nil {
+				return 0, nil, fmt.Errorf("read the inbox of instance %s: %w", row.ID, err)
+			}
+			decoded, err := history.DecodeMessage(m.Bytes)
+			if err != nil {
+				return 0, nil, fmt.Errorf("read the inbox of instance %s: message %d from %d: %w", row.ID, m.Seq, m.From, err)
+			}
+			if decoded.To == row.ID && decoded.Event.Kind == history.EventRaised {
+				waiting = append(waiting, message{execution: decoded.ExecutionID, event: decoded.Event})
+			}
+		}
+		after, _, err := e.store.LastRecord(ctx, row.Number)
+		if err != nil {
+			return 0, nil, fmt.Errorf("read the last record of instance %s: %w", row.ID, err)
+		}
+		if before.Seq == after.Seq {
+			return after.Seq, waiting, nil
+		}
+	}
+}
+
+// await puts what a turn would accept of an inbox into the start record at the end of
+// an archive, which there may be already.
+func await(a *Archive, inbox []message) {
+	st := &history.State{}
+	for i := range a.Turns {
+		st.Apply(&a.Turns[i])
+	}
+	var events []history.Event
+	for len(inbox) > 0 {
+		in := take(&a.Instance, st, inbox, st.At)
+		st.Apply(&in.turn) // for the idempotency keys
+		events = append(events, in.turn.Events...)
+		inbox = inbox[in.accepted:]
+	}
+	last := &a.Turns[len(a.Turns)-1]
+	switch {
+	case len(events) == 0:
+	case last.Start():
+		last.Events = append(last.Events, events...)
+	default:
+		a.Turns = append(a.Turns, history.Turn{Seq: last.Seq + 1, Events: events})
+	}
+}
+
+// picture is what is recorded of an instance.
+func (e *Engine) picture(ctx context.Context, id history.InstanceID) (Archive, error) {
 	for {
 		row, ok, err := e.store.FindInstance(ctx, id)
 		if err != nil {

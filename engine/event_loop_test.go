@@ -264,3 +264,42 @@ func TestHandedOnEventsAreThereWhenTheCodeBegins(t *testing.T) {
 		}
 	})
 }
+
+// An event that was acknowledged is in an export at once, though no turn has taken it
+// in: of an instance that is suspended, that waits for its start, or whose code
+// cannot run.
+func TestExportHasWhatWasAcknowledged(t *testing.T) {
+	contract(t, addCollector, func(w *world) {
+		ctx := context.Background()
+		suspended := w.mustStart("Collector", 3, client.StartOptions{ID: "suspended"})
+		later := w.mustStart("Collector", 3, client.StartOptions{ID: "later", StartAt: time.Now().Add(time.Hour)})
+		w.settle()
+		if err := w.Suspend(ctx, suspended, ""); err != nil {
+			w.Fatalf("Suspend = %v", err)
+		}
+		w.settle()
+		for _, id := range []string{suspended, later} {
+			w.raise(id, "Item", "one")
+			w.raise(id, "Go", nil)
+			w.settle()
+			w.raise(id, "Item", "two")
+			if err := w.RaiseEvent(ctx, id, "Item", "three", client.WithIdempotencyKey("3")); err != nil {
+				w.Fatalf("RaiseEvent = %v", err)
+			}
+			moved := "moved-" + id
+			w.mustImport(w.export(id), moved)
+			if err := w.RaiseEvent(ctx, moved, "Item", "three", client.WithIdempotencyKey("3")); err != nil {
+				w.Fatalf("RaiseEvent again = %v", err)
+			}
+			if id == suspended {
+				w.settle()
+				if err := w.Resume(ctx, moved, ""); err != nil {
+					w.Fatalf("Resume = %v", err)
+				}
+			}
+			if got, want := w.completed(moved), `["one","two","three"]`; got != want {
+				w.Errorf("%s took %s, want %s", moved, got, want)
+			}
+		}
+	})
+}

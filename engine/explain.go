@@ -25,7 +25,7 @@ func (e *Engine) Explain(ctx context.Context, id history.InstanceID) (Explanatio
 
 func (e *Engine) explain(ctx context.Context, id history.InstanceID, budget *int) (Explanation, error) {
 	*budget--
-	a, err := e.Export(ctx, id)
+	a, err := e.picture(ctx, id)
 	if err != nil {
 		return Explanation{}, err
 	}

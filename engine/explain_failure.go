@@ -47,7 +47,7 @@ func (e *Engine) descend(ctx context.Context, s *situation, budget *int) error {
 			return nil
 		}
 		*budget--
-		child, err := e.Export(ctx, s.fault.Instance)
+		child, err := e.picture(ctx, s.fault.Instance)
 		switch {
 		case errors.Is(err, ErrNotFound):
 			return nil
@@ -90,7 +90,7 @@ func (e *Engine) ascend(ctx context.Context, s *situation, budget *int) error {
 		if row.Status != history.Failed {
 			return nil
 		}
-		parent, err := e.Export(ctx, id)
+		parent, err := e.picture(ctx, id)
 		switch {
 		case errors.Is(err, ErrNotFound):
 			continue // purged just now
