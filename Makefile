@@ -63,7 +63,7 @@ bench-hot:
 	cd bench && $(GO) test -run '^$$' -bench .
 
 build:
-	$(GO) build -o bin/perdure ./cmd/perdure
+	$(GO) build -buildvcs=auto -o bin/perdure ./cmd/perdure
 
 # A C compiler for the race detector, curl for the docs' examples, Node.js and npm
 # for the JavaScript client, Python that can make environments for the Python one.

@@ -18,6 +18,9 @@ import (
 // patience bounds a command that does not wait for an instance.
 const patience = time.Minute
 
+// doubt is how long a host may take before a person is told that it has not answered.
+const doubt = 5 * time.Second
+
 // access says how a command uses the hub.
 type access struct {
 	create  bool // a hub that does not exist is created
@@ -42,6 +45,7 @@ func (t *tool) withClient(ctx context.Context, a access, do func(context.Context
 		defer cancel()
 	}
 	if t.url != "" {
+		defer t.doubting(a, t.url)()
 		return do(ctx, &hub{Client: client.Remote(t.url, client.RemoteOptions{Key: t.key, TaskHub: t.taskHub}), tool: t, name: t.taskHub})
 	}
 	cfg, err := t.config()
@@ -62,11 +66,32 @@ func (t *tool) withClient(ctx context.Context, a access, do func(context.Context
 	default:
 		h.idle = fmt.Sprintf("the app that runs here has another task hub than %s", h.name)
 	}
+	if base != "" {
+		defer t.doubting(a, base)()
+	}
 	err = do(ctx, h)
 	if errors.Is(err, client.ErrHubNotFound) && a.create && base != "" {
 		err = fmt.Errorf("%w; %s, and makes no hub for others", err, h.idle)
 	}
 	return errors.Join(err, c.Close())
+}
+
+// doubting tells after a while that the host at an address has not answered: it may
+// hang. What may take long is left alone. end ends it.
+func (t *tool) doubting(a access, address string) (end func()) {
+	if a.endless {
+		return func() {}
+	}
+	told := make(chan struct{})
+	timer := time.AfterFunc(t.doubt, func() {
+		defer close(told)
+		t.warn("the host at %s has not answered for %s: it is busy, or hangs", address, t.doubt)
+	})
+	return func() {
+		if !timer.Stop() {
+			<-told
+		}
+	}
 }
 
 // notHere adds to an error about a hub that is not there what to do about it.

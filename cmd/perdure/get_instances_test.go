@@ -17,6 +17,7 @@ func TestTablesAskForNoPayloads(t *testing.T) {
 		q := r.URL.Query()
 		asked = append(asked, fmt.Sprintf("%s input=%s output=%s", r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:], q.Get("showInput"), q.Get("showOutput")))
 		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("x-ms-continuation-token", "")
 		if strings.HasSuffix(r.URL.Path, "/instances") {
 			fmt.Fprintf(w, "["+row+"]", "null")
 			return

@@ -15,7 +15,7 @@ import (
 
 // quiet is a tool whose output nobody reads.
 func quiet() *tool {
-	return &tool{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard, terminal: func(any) bool { return false }}
+	return &tool{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard, terminal: func(any) bool { return false }, doubt: time.Hour}
 }
 
 func TestNormalize(t *testing.T) {

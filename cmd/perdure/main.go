@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -30,7 +31,7 @@ func main() {
 
 // run is the whole program.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	t := &tool{stdin: stdin, stdout: stdout, stderr: stderr, environ: os.Environ(), terminal: isTerminal}
+	t := &tool{stdin: stdin, stdout: stdout, stderr: stderr, environ: os.Environ(), terminal: isTerminal, doubt: doubt}
 	return t.run(ctx, args)
 }
 
@@ -40,6 +41,7 @@ type tool struct {
 	stdout, stderr io.Writer
 	environ        []string
 	terminal       func(stream any) bool // whether a stream is a person's
+	doubt          time.Duration         // see doubting
 
 	name       string // of the command; empty for none
 	dir        string // working directory, after --script-root

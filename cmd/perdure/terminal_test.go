@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/host"
@@ -25,7 +29,7 @@ func newPerson(t *testing.T, dir, types string, atTerminal bool) *person {
 	p := &person{}
 	p.tool = tool{
 		stdin: strings.NewReader(types), stdout: &p.out, stderr: &p.err, scriptRoot: dir,
-		terminal: func(any) bool { return atTerminal },
+		terminal: func(any) bool { return atTerminal }, doubt: time.Hour,
 	}
 	return p
 }
@@ -288,3 +292,21 @@ func TestNobodyHoldsTheStoreWhileAPersonThinks(t *testing.T) {
 type thinker func() string
 
 func (think thinker) Read(b []byte) (int, error) { return copy(b, think()), nil }
+
+// A host that does not answer is told of long before the command gives up.
+func TestAHostThatHangsIsToldOf(t *testing.T) {
+	told := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		<-told
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("x-ms-continuation-token", "")
+		io.WriteString(w, "[]")
+	}))
+	defer server.Close()
+	p := newPerson(t, t.TempDir(), "", false)
+	p.doubt = time.Nanosecond
+	p.stderr = io.MultiWriter(&p.err, interrupt(sync.OnceFunc(func() { close(told) })))
+	if code := p.does(t, "list", "--url", server.URL+"/runtime/webhooks/durabletask"); code != 0 || !strings.Contains(p.err.String(), "the host at "+server.URL) {
+		t.Errorf("list = %d, stderr %q; want it to tell that the host has not answered", code, &p.err)
+	}
+}
