@@ -165,6 +165,7 @@ func checkTurns(turns []history.Turn) error {
 		case empty && c.ended:
 			return fmt.Errorf("turn %d: it comes after ExecutionCompleted", i+1)
 		}
+		c.again = false
 		for k := range turn.Events {
 			ev := &turn.Events[k]
 			if err := c.event(ev, i == 0 && k == 0); err != nil {
@@ -180,6 +181,7 @@ type recordCheck struct {
 	at     time.Time                // of the newest turn
 	open   map[int32]*history.Event // that nothing has answered
 	lastID int32                    // highest sequence id
+	again  bool                     // in a record that a rewind wrote: calls of children may be made again
 	ended  bool
 }
 
@@ -227,7 +229,7 @@ func (c *recordCheck) event(ev *history.Event, first bool) error {
 			return fmt.Errorf("its status is %s, which is no end", ev.Status)
 		}
 	case history.ExecutionRewound:
-		c.ended = false
+		c.ended, c.again = false, true
 	case history.ExecutionTerminated, history.ExecutionSuspended, history.ExecutionResumed:
 	default:
 		return fmt.Errorf("events of this kind are in no stored history")
@@ -252,6 +254,7 @@ func (c *recordCheck) scheduled(ev *history.Event) error {
 	timer := ev.Kind == history.TimerCreated
 	child := ev.Kind == history.SubOrchestrationInstanceCreated
 	switch {
+	case c.again && child && c.open[ev.ID] != nil && c.open[ev.ID].Kind == ev.Kind:
 	case ev.ID <= c.lastID:
 		return fmt.Errorf("its eventId is %d; it must be above %d, the one before", ev.ID, c.lastID)
 	case !timer && ev.Name == "":
@@ -261,7 +264,7 @@ func (c *recordCheck) scheduled(ev *history.Event) error {
 	case timer && history.CheckTime(ev.FireAt) != nil: // the zero time is one, long past
 		return fmt.Errorf("its fireAt cannot be stored: %w", history.CheckTime(ev.FireAt))
 	}
-	c.lastID = ev.ID
+	c.lastID = max(c.lastID, ev.ID)
 	if ev.Kind != history.EventSent && !ev.FireAndForget {
 		c.open[ev.ID] = ev
 	}

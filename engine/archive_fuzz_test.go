@@ -79,7 +79,7 @@ func FuzzImport(f *testing.F) {
 				t.Errorf("it is Failed, but its history %+v does not say so: it cannot be rewound", turns)
 			}
 			survey(turns).causes()
-			rewind(d.row, turns, RewindRequest{}, nil, d.row.CompletedAt, "x")
+			rewind(d.row, turns, RewindRequest{}, nil, d.row.CompletedAt, "x", nil)
 		}
 	})
 }

@@ -175,6 +175,7 @@ type situation struct {
 	// Of a Failed instance:
 	fault *fault           // the call behind its failure; nil: its own code
 	top   history.Instance // the topmost one whose rewind rewinds it: itself, or above
+	vain  string           // why a rewind would be of no use; empty: it may be
 	deaf  string           // the parent of top, when a rewind of that would not; empty: it has none
 }
 

@@ -26,7 +26,18 @@ func (e *Engine) explainFailure(ctx context.Context, s *situation, budget *int) 
 	if err := e.descend(ctx, s, budget); err != nil {
 		return err
 	}
-	return e.ascend(ctx, s, budget)
+	top, err := e.ascend(ctx, s, budget)
+	if err != nil || s.vain != "" || !failed(top) {
+		return err
+	}
+	kin, err := kinOf(ctx, e.store, top)
+	if err != nil {
+		return err
+	}
+	if _, _, refused := rewind(s.top, top, RewindRequest{}, nil, s.now, "", kin); refused != nil {
+		s.vain = "A rewind is " + sentence(refused.Error())
+	}
+	return nil
 }
 
 // descend looks for the call that really failed: that of the deepest descendant
@@ -36,6 +47,9 @@ func (e *Engine) descend(ctx context.Context, s *situation, budget *int) error {
 	for {
 		causes := survey(turns).causes()
 		if len(causes) == 0 {
+			if timedOut(turns) {
+				s.vain = fmt.Sprintf("A rewind would not help: %q waited for an event for as long as it may, and would not wait again.", row.ID)
+			}
 			return nil // its own code failed
 		}
 		others := len(causes) - 1
@@ -62,6 +76,21 @@ func (e *Engine) descend(ctx context.Context, s *situation, budget *int) error {
 	}
 }
 
+// timedOut reports whether an execution failed since an event did not come in time:
+// the timer has fired, and stays so.
+func timedOut(turns []history.Turn) bool {
+	ended := lastEvent(turns)
+	if ended == nil {
+		return false
+	}
+	for failure := ended.Failure; failure != nil; failure = failure.Inner {
+		if failure.Type == "*perdure.TimeoutError" {
+			return true
+		}
+	}
+	return false
+}
+
 // causes returns the failed calls that the end of a Failed instance names.
 func (p *past) causes() []Undone {
 	if p.ended == nil {
@@ -72,46 +101,52 @@ func (p *past) causes() []Undone {
 	return p.describe(undone)
 }
 
-// ascend looks for the topmost ancestor whose rewind rewinds the instance too.
-func (e *Engine) ascend(ctx context.Context, s *situation, budget *int) error {
-	s.top = s.row
+// ascend looks for the topmost ancestor whose rewind rewinds the instance too. It
+// returns the history of that.
+func (e *Engine) ascend(ctx context.Context, s *situation, budget *int) (turns []history.Turn, err error) {
+	s.top, turns = s.row, s.turns
 	for s.top.Parent != nil && *budget > 0 {
 		*budget--
 		id := s.top.Parent.InstanceID
 		row, ok, err := e.store.FindInstance(ctx, id)
 		switch {
 		case err != nil:
-			return fmt.Errorf("find instance %s: %w", id, err)
+			return nil, fmt.Errorf("find instance %s: %w", id, err)
 		case !ok:
 			s.deaf = fmt.Sprintf("%q (no longer in this hub)", id)
-			return nil
+			return turns, nil
 		}
 		s.deaf = fmt.Sprintf("%q (%s)", id, row.Status)
 		if row.Status != history.Failed {
-			return nil
+			return turns, nil
 		}
 		parent, err := e.picture(ctx, id)
 		switch {
 		case errors.Is(err, ErrNotFound):
 			continue // purged just now
 		case err != nil:
-			return err
-		case !s.reached(&parent):
-			return nil
+			return nil, err
 		}
-		s.top, s.deaf = parent.Instance, ""
+		kin, err := kinOf(ctx, e.store, parent.Turns)
+		switch {
+		case err != nil:
+			return nil, err
+		case !s.reached(&parent, kin):
+			return turns, nil
+		}
+		s.top, s.deaf, turns = parent.Instance, "", parent.Turns
 	}
-	return nil
+	return turns, nil
 }
 
 // reached reports whether a rewind of parent rewinds the topmost instance known.
-func (s *situation) reached(parent *Archive) bool {
+func (s *situation) reached(parent *Archive, kin kin) bool {
 	if !failed(parent.Turns) {
 		return false
 	}
-	d, _ := rewind(parent.Instance, parent.Turns, RewindRequest{}, nil, s.now, "")
+	d, _, err := rewind(parent.Instance, parent.Turns, RewindRequest{}, nil, s.now, "", kin)
 	call := d.state.Open[s.top.Parent.TaskID]
-	return call != nil && call.Kind == history.SubOrchestrationInstanceCreated && call.Instance == s.top.ID
+	return err == nil && call != nil && call.Kind == history.SubOrchestrationInstanceCreated && call.Instance == s.top.ID
 }
 
 // failure tells about a Failed instance.
@@ -127,6 +162,9 @@ func (s *situation) failure(x Explanation) Explanation {
 		x.Summary += "."
 	}
 	switch above := s.top.ID != s.row.ID; {
+	case s.vain != "":
+		x.Action, x.Advice = "restart", "perdure restart "+option("--id", string(s.top.ID))
+		x.Summary += " " + s.vain
 	case above && s.deaf != "":
 		x.Summary += fmt.Sprintf(" A rewind of %q rewinds it too; the parent of that, %s, will not learn of the outcome.", s.top.ID, s.deaf)
 	case above:

@@ -400,6 +400,7 @@ func (w *world) replays(id string) {
 	}
 	app := perdure.New()
 	w.register(w, app)
+	calls := make(map[int32]bool)
 	for k, turn := range turns {
 		run, err := worker.New(app, worker.Options{})
 		if err != nil {
@@ -408,7 +409,9 @@ func (w *world) replays(id string) {
 		var incoming, recorded, asked []history.Event
 		terminated := false
 		for _, ev := range turn.Events {
-			if ev.Kind.Scheduling() || ev.Kind == history.ExecutionCompleted {
+			again := ev.Kind.Scheduling() && calls[ev.ID] // by a rewind, not by the code
+			calls[ev.ID] = calls[ev.ID] || ev.Kind.Scheduling()
+			if (ev.Kind.Scheduling() || ev.Kind == history.ExecutionCompleted) && !again {
 				recorded = append(recorded, ev)
 			} else {
 				incoming = append(incoming, ev)

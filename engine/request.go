@@ -85,8 +85,12 @@ type RewindPlan struct {
 	Delivered  int                  `json:"delivered"`  // events of the undone turns that are delivered again: raised events, results of calls that stay
 	Activities int                  `json:"activities"` // that run again, or still
 	Timers     int                  `json:"timers"`     // that are set again, at their own times
-	Rewound    []history.InstanceID `json:"rewound"`    // children that are rewound, or told that their parent is back
+	Rewound    []history.InstanceID `json:"rewound"`    // Failed children that are rewound too
 	Terminated []history.InstanceID `json:"terminated"` // children that only the undone turns created; live ones end
+
+	Again []history.InstanceID `json:"again,omitempty"` // children that are started again, since they were purged, replaced or terminated; under new ids unless the calls name theirs
+	Kept  []history.InstanceID `json:"kept,omitempty"`  // children that live, or have ended meanwhile: the call ends as they do
+	Lost  []history.InstanceID `json:"lost,omitempty"`  // children that were replaced by instances that live: these calls fail
 }
 
 // Undone is one failed call.

@@ -25,7 +25,11 @@ const maxRetained = 1000
 // Rewind lets a Failed instance go on from before its failure, and its failed
 // children with it. When it returns nil the instance is durably Pending; the
 // children follow. Errors: ErrInvalidArgument, ErrNotFound, ErrInvalidState if it is
-// not Failed, ErrUnavailable.
+// not Failed or the id of a child that must be started again belongs to another live
+// instance, ErrUnavailable.
+//
+// What it does is decided when it is called, from the children as they are then; [Engine.PlanRewind]
+// decides in the same way from what is there when that is called.
 func (e *Engine) Rewind(ctx context.Context, id history.InstanceID, req RewindRequest) error {
 	if id == "" {
 		return fmt.Errorf("%w: instance id is empty", ErrInvalidArgument)
@@ -40,9 +44,16 @@ func (e *Engine) Rewind(ctx context.Context, id history.InstanceID, req RewindRe
 		return err
 	}
 	refused := refuseRewind(id, &inst.row)
-	var records []history.Turn
+	var d *decision
 	if refused == nil {
-		records, err = t.settled(ctx, inst)
+		var records []history.Turn
+		var kin kin
+		if records, err = t.settled(ctx, inst); err == nil {
+			kin, err = kinOf(ctx, t.store, records)
+		}
+		if err == nil {
+			d, _, refused = rewind(inst.row, records, req, nil, t.now(), history.NewExecutionID(), kin)
+		}
 	}
 	stored := newAnswer()
 	var sent []routed
@@ -54,7 +65,6 @@ func (e *Engine) Rewind(ctx context.Context, id history.InstanceID, req RewindRe
 	case refused != nil:
 		t.commits.add(nil, func(err error) { stored.give(errors.Join(err, refused)) })
 	default:
-		d, _ := rewind(inst.row, records, req, nil, t.now(), history.NewExecutionID())
 		sent = t.commit(inst, d, nil, stored.give)
 	}
 	p.mu.Unlock()
@@ -84,8 +94,12 @@ func (e *Engine) PlanRewind(ctx context.Context, id history.InstanceID, req Rewi
 			return RewindPlan{}, err
 		}
 		if failed(records) { // else it was rewound, replaced or purged between the two reads
-			_, plan := rewind(row, records, req, nil, e.options.Now(), "")
-			return plan, nil
+			kin, err := kinOf(ctx, e.store, records)
+			if err != nil {
+				return RewindPlan{}, err
+			}
+			_, plan, err := rewind(row, records, req, nil, e.options.Now(), "", kin)
+			return plan, err
 		}
 	}
 }
@@ -148,8 +162,9 @@ func lastEvent(records []history.Turn) *history.Event {
 }
 
 // rewind decides how a Failed instance goes on as execution, for parent if that
-// is not nil, and tells what that undoes. records are all of its history.
-func rewind(row history.Instance, records []history.Turn, req RewindRequest, parent *history.Parent, now time.Time, execution history.ExecutionID) (*decision, RewindPlan) {
+// is not nil, and tells what that undoes. records are all of its history. An error says
+// why it would be of no use; the decision is good all the same.
+func rewind(row history.Instance, records []history.Turn, req RewindRequest, parent *history.Parent, now time.Time, execution history.ExecutionID, kin kin) (*decision, RewindPlan, error) {
 	past := survey(records)
 	undone := past.undo(req.All)
 	turn := past.cut(undone)
@@ -163,12 +178,22 @@ func rewind(row history.Instance, records []history.Turn, req RewindRequest, par
 	}
 	first := past.turns[turn] // record from which on all is replaced
 	record := history.Turn{Seq: records[first].Seq, Events: slices.Concat(rest.head, []history.Event{marker}, rest.facts)}
-	d := &decision{row: row, oldStatus: row.Status, record: &record, state: &history.State{}}
+	d := &decision{row: row, oldStatus: row.Status, record: &record}
 	d.drop.first, d.drop.end = record.Seq, last.Seq+1
-	for i := range records[:first] {
-		d.state.Apply(&records[i])
+	fold := func() {
+		d.state = new(history.State)
+		for i := range records[:first] {
+			d.state.Apply(&records[i])
+		}
+		d.state.Apply(&record)
 	}
-	d.state.Apply(&record)
+	fold()
+	fates := kin.fates(&row, d.state, undone)
+	calls := callsAgain(&row, d.state, fates, &marker)
+	if len(calls) > 0 {
+		record.Events = slices.Concat(rest.head, []history.Event{marker}, calls, rest.facts)
+		fold()
+	}
 
 	d.row.Status, d.row.ExecutionID = history.Pending, execution
 	d.row.CompletedAt, d.row.ScheduledAt = time.Time{}, time.Time{}
@@ -184,14 +209,13 @@ func rewind(row history.Instance, records []history.Turn, req RewindRequest, par
 		})
 		plan.Terminated = append(plan.Terminated, created.Instance)
 	}
-	plan.Rewound = d.rearm(&marker)
+	d.rearm(&marker, fates)
 	plan.Activities, plan.Timers = len(d.schedule), len(d.set)
-	return d, plan
+	return d, plan, plan.tell(past, fates, undone, kin)
 }
 
-// rearm lets everything that is open happen again. It returns the children that
-// it tells.
-func (d *decision) rearm(marker *history.Event) (told []history.InstanceID) {
+// rearm lets everything that is open happen again.
+func (d *decision) rearm(marker *history.Event, fates map[int32]fate) {
 	for _, id := range slices.Sorted(maps.Keys(d.state.Open)) {
 		switch ev := d.state.Open[id]; ev.Kind {
 		case history.TaskScheduled:
@@ -199,14 +223,16 @@ func (d *decision) rearm(marker *history.Event) (told []history.InstanceID) {
 		case history.TimerCreated:
 			d.set = append(d.set, timerOf(&d.row, ev))
 		case history.SubOrchestrationInstanceCreated:
+			if fates[id] == again {
+				d.startChild(ev)
+				continue
+			}
 			d.send(ev.Instance, "", history.Event{
 				Kind: history.ExecutionRewound, At: marker.At, Payload: marker.Payload, Recursive: marker.Recursive,
 				Started: &history.Started{Parent: parentOf(&d.row, id)},
 			})
-			told = append(told, ev.Instance)
 		}
 	}
-	return told
 }
 
 // parentOf tells the child of the call task who waits for it.
@@ -216,9 +242,9 @@ func parentOf(row *history.Instance, task int32) *history.Parent {
 
 // past is the history of an execution that failed.
 type past struct {
-	turns  []int    // for each turn the index of its first record
-	events []moment // all of them
-	calls  map[int32]moment
+	turns  []int            // for each turn the index of its first record
+	events []moment         // all of them
+	calls  map[int32]moment // by sequence id: the turn that made it, and the newest event about it
 	ended  *history.Event
 }
 
@@ -240,6 +266,9 @@ func survey(records []history.Turn) *past {
 			m := moment{len(p.turns) - 1, &records[i].Events[k]}
 			p.events = append(p.events, m)
 			if m.event.Kind.Scheduling() {
+				if call, ok := p.calls[m.event.ID]; ok { // made again by a rewind
+					m.turn = call.turn
+				}
 				p.calls[m.event.ID] = m
 			}
 		}
@@ -302,7 +331,7 @@ func (p *past) cut(undone map[int32]moment) int {
 
 // remains are what becomes of the events from the cut on.
 type remains struct {
-	head     []history.Event  // how the execution began, and earlier rewinds
+	head     []history.Event  // how the execution began, earlier rewinds and calls that they made again
 	facts    []history.Event  // to deliver again, in order
 	dropped  int              // events, the failures and the end aside
 	children []*history.Event // that nothing has answered and nobody will wait for
@@ -338,13 +367,16 @@ func (p *past) divide(cut int, undone map[int32]moment) remains {
 				r.dropped++
 			}
 		default:
-			if ev.Kind.Scheduling() {
+			switch {
+			case ev.Kind.Scheduling() && p.calls[ev.ID].turn < cut:
+				r.head = append(r.head, *ev)
+			case ev.Kind.Scheduling():
 				r.dropped++
 			}
 		}
 	}
 	for _, m := range p.events {
-		if ev := m.event; m.turn >= cut && ev.Kind == history.SubOrchestrationInstanceCreated && !ev.FireAndForget && !answered[ev.ID] {
+		if ev := m.event; ev.Kind == history.SubOrchestrationInstanceCreated && p.calls[ev.ID].turn >= cut && !ev.FireAndForget && !answered[ev.ID] {
 			r.children = append(r.children, ev)
 		}
 	}
@@ -422,7 +454,7 @@ func (t *tenure) parentRewound(inst *instance, ev *history.Event) (*decision, er
 		d.send(parent.InstanceID, parent.ExecutionID, childEnded(parent.TaskID, history.Truncate(t.now()), status, payload, failure))
 	}
 	switch {
-	case !inst.exists() || own == nil || own.InstanceID != parent.InstanceID || own.TaskID != parent.TaskID:
+	case !inst.exists() || !sameCall(own, parent):
 		tell(history.Failed, nil, &history.Failure{
 			Type:         history.FailureMissing,
 			Message:      fmt.Sprintf("sub-orchestration %q cannot be rewound: it was purged or replaced, or never was a child of this call", inst.id),
@@ -437,7 +469,14 @@ func (t *tenure) parentRewound(inst *instance, ev *history.Event) (*decision, er
 		if ev.Payload != nil {
 			reason.Reason = reasonText(ev.Payload)
 		}
-		d, _ = rewind(inst.row, records, reason, parent, t.now(), history.NewExecutionID())
+		if err := t.settle(t.ctx); err != nil {
+			return nil, err
+		}
+		kin, err := kinOf(t.ctx, t.store, records)
+		if err != nil {
+			return nil, err
+		}
+		d, _, _ = rewind(inst.row, records, reason, parent, t.now(), history.NewExecutionID(), kin) // of no use or not, its parent waits
 	case inst.row.Status.Terminal():
 		ended, err := t.lastEvent(inst)
 		if err != nil {

@@ -343,7 +343,7 @@ func (d *decision) act(a *history.Action, turn *history.Turn, version string) {
 	case history.SendEvent:
 		d.send(a.Instance, "", history.Event{Kind: history.EventRaised, Name: a.Name, Payload: a.Payload, At: turn.At})
 	case history.StartSubOrchestration:
-		d.startChild(a, turn.At)
+		d.startChild(&ev)
 	}
 }
 
@@ -357,22 +357,22 @@ func (d *decision) send(to history.InstanceID, execution history.ExecutionID, ev
 	d.sent = append(d.sent, history.Message{To: to, ExecutionID: execution, Event: ev})
 }
 
-func (d *decision) startChild(a *history.Action, at time.Time) {
-	started := &history.Started{Tags: a.Tags}
+// startChild sends the start that a SubOrchestrationInstanceCreated event records.
+func (d *decision) startChild(created *history.Event) {
+	started := new(history.Started)
+	if created.Started != nil {
+		started.Tags = created.Started.Tags
+	}
 	if len(d.row.Tags) > 0 {
-		started.Tags = make(map[string]string, len(d.row.Tags)+len(a.Tags))
-		for k, v := range d.row.Tags {
-			started.Tags[k] = v
-		}
-		for k, v := range a.Tags {
-			started.Tags[k] = v
-		}
+		tags := maps.Clone(d.row.Tags)
+		maps.Copy(tags, started.Tags)
+		started.Tags = tags
 	}
-	if !a.FireAndForget {
-		started.Parent = parentOf(&d.row, a.ID)
+	if !created.FireAndForget {
+		started.Parent = parentOf(&d.row, created.ID)
 	}
-	d.send(a.Instance, "", history.Event{
-		Kind: history.ExecutionStarted, Name: a.Name, Version: a.Version, Payload: a.Payload, At: at, Started: started,
+	d.send(created.Instance, "", history.Event{
+		Kind: history.ExecutionStarted, Name: created.Name, Version: created.Version, Payload: created.Payload, At: created.At, Started: started,
 	})
 }
 

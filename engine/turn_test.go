@@ -157,13 +157,24 @@ func (c *core) rewind(args string) {
 		}
 		req.All = req.All || option == "all"
 	}
-	d, plan := rewind(c.row, c.records, req, parent, c.now, c.execution())
+	d, plan, _ := rewind(c.row, c.records, req, parent, c.now, c.execution(), c.kin())
 	for _, u := range plan.Undone {
 		c.line("undo %s", c.event(&history.Event{Kind: u.Kind, ID: u.Task, Name: u.Name, Instance: u.Instance, Failure: u.Failure}))
 	}
 	c.line("plan: from turn %d on, drop %d, deliver %d, run %d, set %d, rewind %v, terminate %v",
 		plan.Turn, plan.Dropped, plan.Delivered, plan.Activities, plan.Timers, plan.Rewound, plan.Terminated)
 	c.decided(d)
+}
+
+// kin are Failed children of all calls.
+func (c *core) kin() kin {
+	k := make(kin)
+	for id, call := range survey(c.records).calls {
+		if call.event.Kind == history.SubOrchestrationInstanceCreated {
+			k[id] = history.Instance{Number: 1, Status: history.Failed, Parent: parentOf(&c.row, id)}
+		}
+	}
+	return k
 }
 
 func (c *core) turn(inbox []message, outcome history.Outcome) {

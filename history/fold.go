@@ -150,6 +150,7 @@ func (s *State) open(ev *Event) {
 	if s.Open == nil {
 		s.Open = make(map[int32]*Event)
 	}
+	s.answer(ev.ID) // a call that is made again: it is open already
 	s.Open[ev.ID] = ev
 	s.OpenBytes += len(ev.Payload)
 	if ev.Kind == TaskScheduled {

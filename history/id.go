@@ -77,6 +77,18 @@ func ChildID(parent InstanceID, execution ExecutionID, task int32) InstanceID {
 	return InstanceID(hash(string(parent)) + suffix)
 }
 
+// IsChildID reports whether id is what [ChildID] returns for the call task of some
+// execution of parent.
+func IsChildID(id, parent InstanceID, task int32) bool {
+	suffix := fmt.Sprintf(":%04x", task)
+	rest, ok := strings.CutSuffix(string(id), suffix)
+	if at := len(rest) - 16; ok && at > 0 {
+		digits := rest[at:] + rest[at:]
+		return packExecutionID(new([16]byte), ExecutionID(digits)) && id == ChildID(parent, ExecutionID(digits), task)
+	}
+	return false
+}
+
 // hash returns 32 hex digits that stand for text.
 func hash(text string) string {
 	sum := sha256.Sum256([]byte(text))

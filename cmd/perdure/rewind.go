@@ -72,6 +72,15 @@ func rewindPlan(plan *client.RewindPlan) result {
 	for _, child := range plan.Rewound {
 		text = append(text, fmt.Sprintf("Rewound with it: '%s'", child))
 	}
+	for _, child := range plan.Again {
+		text = append(text, fmt.Sprintf("Started again: '%s'", child))
+	}
+	for _, child := range plan.Kept {
+		text = append(text, fmt.Sprintf("Goes on, or has ended: '%s'", child))
+	}
+	for _, child := range plan.Lost {
+		text = append(text, fmt.Sprintf("Lost, the id is somebody else's: '%s'", child))
+	}
 	for _, child := range plan.Terminated {
 		text = append(text, fmt.Sprintf("Terminated: '%s'", child))
 	}

@@ -14,10 +14,12 @@ import (
 // (spec/runtime.md 3.4). What matches is no longer pending.
 func (s *Session) match(t *history.Turn) {
 	rest, next := s.pending[:0], 0
+	rewound, before := false, s.recorded
 	for i := range t.Events {
 		ev := &t.Events[i]
-		if !ev.Kind.Scheduling() {
-			continue
+		rewound = rewound || ev.Kind == history.ExecutionRewound
+		if !ev.Kind.Scheduling() || rewound && ev.Kind == history.SubOrchestrationInstanceCreated && ev.ID <= before {
+			continue // the latter is a call of an earlier turn, whose child was started again
 		}
 		s.recorded = max(s.recorded, ev.ID)
 		for next < len(s.pending) && s.pending[next].ID < ev.ID {

@@ -1,0 +1,262 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/client"
+	"github.com/perdure/perdure/history"
+)
+
+// addFragile registers Parent, which calls Frail, with an id or without, between two
+// steps. Frail fails until its input is marked; Other only waits.
+func addFragile(w *world, app *perdure.App) {
+	addStep(w, app)
+	app.AddOrchestrator("Frail", func(ctx *perdure.OrchestrationContext, s string) (string, error) {
+		switch _, err := perdure.WaitForExternalEvent[string](ctx, "Go").Await(); {
+		case err != nil:
+			return "", err
+		case w.marked("mended") == 0:
+			return "", errors.New("frail")
+		}
+		return s + "/" + ctx.Tags()["color"], nil
+	})
+	app.AddOrchestrator("Other", waitForGo)
+	app.AddOrchestrator("Parent", func(ctx *perdure.OrchestrationContext, id string) (string, error) {
+		before, err := inOrder(ctx, step{Name: "A"})
+		if err != nil {
+			return "", err
+		}
+		call := perdure.OrchestratorRef[string, string]("Frail").Call(ctx, "in", perdure.WithInstanceID(perdure.InstanceID(id)), perdure.WithTags(map[string]string{"color": "blue"}))
+		aside := doStep.Call(ctx, step{Name: "Aside"})
+		out, err := call.Await()
+		if err != nil {
+			return "", err
+		}
+		other, err := aside.Await()
+		if err != nil {
+			return "", err
+		}
+		after, err := inOrder(ctx, step{Name: "Z"})
+		return fmt.Sprint(before, " ", other, " ", out, " ", after), err
+	})
+}
+
+// kid returns the id of the newest child of p.
+func (w *world) kid(p string) string {
+	w.Helper()
+	kids := w.childrenOf(p)
+	if len(kids) == 0 {
+		w.Fatalf("%s has no child", p)
+	}
+	return kids[0]
+}
+
+// What became of a failed child decides what a rewind of its parent does, the plan
+// says the same, and in the end the parent completes: a call whose child is gone or
+// was terminated is made again.
+func TestRewind_WhatBecameOfTheChildDecides(t *testing.T) {
+	type part struct{ again, rewound, kept []string }
+	for _, tt := range []struct {
+		name, id string
+		before   func(w *world, kid string) // the child ends
+		then     func(w *world, kid string) // before the rewind
+		want     func(kid string) part
+		fresh    bool // another child is started
+	}{
+		{name: "failed", want: func(kid string) part { return part{rewound: []string{kid}} }},
+		{name: "purged", fresh: true, then: func(w *world, kid string) { w.purgeOne(kid) }, want: func(kid string) part { return part{again: []string{kid}} }},
+		{name: "purged, with an id", id: "own", fresh: true, then: func(w *world, kid string) { w.purgeOne(kid) }, want: func(kid string) part { return part{again: []string{kid}} }},
+		{
+			name: "terminated", fresh: true, before: func(w *world, kid string) { w.terminate(kid, client.TerminateOptions{Reason: "oops"}) },
+			want: func(kid string) part { return part{again: []string{kid}} },
+		},
+		{
+			name: "terminated, with an id", id: "own", fresh: true, before: func(w *world, kid string) { w.terminate(kid, client.TerminateOptions{Reason: "oops"}) },
+			want: func(kid string) part { return part{again: []string{kid}} },
+		},
+		{
+			name: "replaced", fresh: true, then: func(w *world, kid string) { w.mustStart("Other", "", client.StartOptions{ID: kid}) },
+			want: func(kid string) part { return part{again: []string{kid}} },
+		},
+		{
+			name: "mended alone", then: func(w *world, kid string) { w.rewound(kid); w.settle() },
+			want: func(kid string) part { return part{kept: []string{kid}} },
+		},
+	} {
+		for _, crash := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/crash=%t", tt.name, crash), func(t *testing.T) {
+				contract(t, addFragile, func(w *world) {
+					ctx := context.Background()
+					w.mustStart("Parent", tt.id, client.StartOptions{ID: "p"})
+					w.settle()
+					kid := w.kid("p")
+					if tt.before != nil {
+						tt.before(w, kid)
+					} else {
+						w.raise(kid, "Go", "")
+					}
+					w.ended("p", history.Failed)
+					w.mark("mended")
+					if tt.then != nil {
+						tt.then(w, kid)
+					}
+					if x, err := w.Explain(ctx, "p"); err != nil || x.Action != "rewind" || string(x.Target) != "p" {
+						w.Errorf("Explain = %+v, %v; want rewind of p", x, err)
+					}
+					plan, err := w.PlanRewind(ctx, "p", client.RewindOptions{})
+					if err != nil {
+						w.Fatalf("PlanRewind = %v", err)
+					}
+					texts := func(ids []history.InstanceID) (all []string) {
+						for _, id := range ids {
+							all = append(all, string(id))
+						}
+						return all
+					}
+					want := tt.want(kid)
+					if got := (part{texts(plan.Again), texts(plan.Rewound), texts(plan.Kept)}); !slices.Equal(got.again, want.again) || !slices.Equal(got.rewound, want.rewound) || !slices.Equal(got.kept, want.kept) {
+						w.Errorf("plan = %+v, want %+v", got, want)
+					}
+					time.Sleep(time.Second) // numbers grow with time
+					w.rewound("p")
+					if crash {
+						w.crash()
+					}
+					w.settle()
+					now := w.kid("p")
+					if fresh := now != kid; fresh != (tt.fresh && tt.id == "") {
+						w.Errorf("the child is %s, it was %s; want a fresh one: %t", now, kid, tt.fresh && tt.id == "")
+					}
+					if tt.fresh {
+						w.raise(now, "Go", "")
+					}
+					w.output("p", `"A1 Aside1 in/blue Z1"`)
+					w.ran(map[string]int64{"A": 1, "Aside": 1, "Z": 1})
+					w.replays("p")
+					w.checkArchive("p")
+				})
+			})
+		}
+	}
+}
+
+// purgeOne removes one instance.
+func (w *world) purgeOne(id string) {
+	w.Helper()
+	w.settle()
+	if result, err := w.Purge(context.Background(), id, client.PurgeOptions{}); err != nil || result.Deleted != 1 {
+		w.Fatalf("Purge(%s) = %+v, %v", id, result, err)
+	}
+}
+
+// checkArchive wants what was recorded to be exported and imported.
+func (w *world) checkArchive(id string) {
+	w.Helper()
+	archive, err := w.Export(context.Background(), id)
+	if err != nil {
+		w.Fatalf("Export(%s) = %v", id, err)
+	}
+	if _, err := w.Import(context.Background(), archive, client.ImportOptions{ID: id + " copy"}); err != nil {
+		w.Errorf("Import of %s = %v", id, err)
+	}
+}
+
+// A child that was started again can fail again, be purged again, and is then started
+// again: as often as it takes, and what was done is not done twice.
+func TestRewind_AgainAndAgain(t *testing.T) {
+	contract(t, addFragile, func(w *world) {
+		w.mustStart("Parent", "", client.StartOptions{ID: "p"})
+		seen := make(map[string]bool)
+		for round := range 4 {
+			w.settle()
+			kid := w.kid("p")
+			if seen[kid] {
+				w.Errorf("round %d: the child is %s once more", round, kid)
+			}
+			seen[kid] = true
+			w.raise(kid, "Go", "")
+			w.ended("p", history.Failed)
+			w.purgeOne(kid)
+			time.Sleep(time.Second)
+			if round == 3 {
+				w.mark("mended")
+			}
+			w.rewound("p")
+			w.checkArchive("p")
+		}
+		w.settle()
+		w.raise(w.kid("p"), "Go", "")
+		w.output("p", `"A1 Aside1 in/blue Z1"`)
+		w.ran(map[string]int64{"A": 1, "Aside": 1, "Z": 1})
+		w.replays("p")
+	})
+}
+
+// An id that somebody else has now cannot be used again: plan, rewind and
+// explanation say so, and none of them changes anything.
+func TestRewind_RefusedWhereItCannotWork(t *testing.T) {
+	contract(t, addFragile, func(w *world) {
+		ctx := context.Background()
+		w.mustStart("Parent", "own", client.StartOptions{ID: "p"})
+		w.settle()
+		w.raise("own", "Go", "")
+		w.ended("p", history.Failed)
+		w.mustStart("Other", "", client.StartOptions{ID: "own"})
+		w.settle()
+		before := w.json("p")
+		_, planErr := w.PlanRewind(ctx, "p", client.RewindOptions{})
+		for what, err := range map[string]error{"PlanRewind": planErr, "Rewind": w.Rewind(ctx, "p", client.RewindOptions{})} {
+			if !errors.Is(err, client.ErrInvalidState) || !strings.Contains(err.Error(), `"own" that failed cannot be made again`) {
+				w.Errorf("%s = %v, want ErrInvalidState that names the id", what, err)
+			}
+		}
+		if x, err := w.Explain(ctx, "p"); err != nil || x.Action != "restart" || !strings.Contains(x.Summary, `"own"`) {
+			w.Errorf("Explain = %+v, %v; want restart, and why", x, err)
+		}
+		if after := w.json("p"); after != before {
+			w.Errorf("a refused rewind changed %s to %s", before, after)
+		}
+		w.raise("own", "Go", "x")
+		w.completed("own")
+		w.mark("mended")
+		w.rewound("p")
+		w.settle()
+		w.raise("own", "Go", "")
+		w.output("p", `"A1 Aside1 in/blue Z1"`)
+	})
+}
+
+// Explain does not send anybody to a rewind after which the same wait is over
+// already, be it the instance's own or its child's.
+func TestExplain_NoRewindOfAWaitThatTimedOut(t *testing.T) {
+	contract(t, func(_ *world, app *perdure.App) {
+		app.AddOrchestrator("Waits", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
+			out, err := perdure.WaitForExternalEvent[string](ctx, "Never", perdure.WithTimeout(time.Minute)).Await()
+			if err != nil {
+				return "", fmt.Errorf("no approval: %w", err)
+			}
+			return out, nil
+		})
+		app.AddOrchestrator("Above", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
+			return perdure.OrchestratorRef[string, string]("Waits").Call(ctx, "", perdure.WithInstanceID("below")).Await()
+		})
+	}, func(w *world) {
+		w.mustStart("Waits", "", client.StartOptions{ID: "alone"})
+		w.mustStart("Above", "", client.StartOptions{ID: "above"})
+		w.ended("alone", history.Failed)
+		w.ended("above", history.Failed)
+		for _, id := range []string{"alone", "above", "below"} {
+			x, err := w.Explain(context.Background(), id)
+			if err != nil || x.Action != "restart" || !strings.Contains(x.Summary, "A rewind would not help") {
+				w.Errorf("Explain(%s) = %+v, %v; want restart, since a rewind would not help", id, x, err)
+			}
+		}
+	})
+}
