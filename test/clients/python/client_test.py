@@ -268,20 +268,20 @@ class Client(unittest.TestCase):
 
     @asynchronous
     async def test_get_status_by(self):
-        prefix = new_id("by")
+        prefix, minute = new_id("by"), timedelta(minutes=1)
+        begun = now() - minute
         failed, waiting = await start("Fail", None, prefix + "-failed"), await start("Wait", None, prefix + "-waiting")
         await ended(failed)
         await until(waiting, Status.Running)
-        minute = timedelta(minutes=1)
         by = client.get_status_by
         self.assertCountEqual(ids(await by(instance_id_prefix=prefix)), [failed, waiting])
         self.assertEqual(ids(await by(instance_id_prefix=prefix, runtime_status=[Status.Failed, Status.Terminated])), [failed])
         self.assertEqual(ids(await by(instance_id_prefix=prefix, runtime_status=[Status.Running])), [waiting])
-        everything = await by(now() - minute, now() + minute, list(Status), prefix)
+        everything = await by(begun, now() + minute, list(Status), prefix)
         self.assertCountEqual(ids(everything), [failed, waiting])
         self.assertCountEqual(ids(await by(datetime.min, datetime.max, instance_id_prefix=prefix)), [failed, waiting])
         self.assertEqual(await by(now() + minute, instance_id_prefix=prefix), [])
-        self.assertEqual(await by(created_time_to=now() - minute, instance_id_prefix=prefix), [])
+        self.assertEqual(await by(created_time_to=begun, instance_id_prefix=prefix), [])
         self.assertEqual(await by(created_time_to=datetime.min, instance_id_prefix=prefix), [])
         self.assertEqual(await by(datetime(2001, 1, 1), datetime(2001, 1, 2)), [])
 
