@@ -164,6 +164,11 @@ func TestLinksForARequest(t *testing.T) {
 	proxied := httptest.NewRequest("GET", "http://inner/x", nil)
 	proxied.Header.Set("X-Forwarded-Proto", "https, http")
 	proxied.Header.Set("X-Forwarded-Host", "outer.example, middle")
+	prefixed := proxied.Clone(t.Context())
+	prefixed.Header.Set("X-Forwarded-Prefix", "/wam")
+	evil := httptest.NewRequest("GET", "http://inner/x", nil)
+	evil.Header.Set("X-Forwarded-Proto", "javascript")
+	evil.Header.Set("X-Forwarded-Host", "evil/path?")
 	const path = "/runtime/webhooks/durabletask/instances/x?taskHub=H&connection=C"
 	for _, tt := range []struct {
 		what string
@@ -178,6 +183,8 @@ func TestLinksForARequest(t *testing.T) {
 		{"fixed", client.LinkOptions{Base: apiBase, Fixed: true}, plain, origin + path},
 		{"a proxy that is not believed", client.LinkOptions{}, proxied, "http://inner" + path},
 		{"a proxy", client.LinkOptions{Base: apiBase, Forwarded: true, Fixed: true}, proxied, "https://outer.example" + path},
+		{"no origin in what a proxy says", client.LinkOptions{Forwarded: true}, evil, "http://inner" + path},
+		{"a proxy that took off a path", client.LinkOptions{Base: apiBase, Forwarded: true}, prefixed, "https://outer.example/wam" + path},
 		{"codes", client.LinkOptions{Code: func(id string, op client.LinkOperation) string { return id + "-" + string(op) }}, nil, path + "&code=x-status"},
 	} {
 		tt.o.TaskHub, tt.o.Connection = "H", "C"

@@ -8,6 +8,7 @@ import (
 
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/wire"
 )
 
 // EventType says what an event records, such as [history.TaskCompleted].
@@ -96,40 +97,15 @@ func (c *Client) merged(ctx context.Context, id string, inputs, outputs bool) (e
 
 // merge is spec/http-api.md 5.3 but for its JSON.
 func merge(raw []history.Event, inputs, outputs bool) []Event {
-	scheduled := map[int32]*history.Event{}
-	for i := range raw {
-		if k := raw[i].Kind; k == history.TaskScheduled || k == history.SubOrchestrationInstanceCreated {
-			scheduled[raw[i].ID] = &raw[i]
-		}
-	}
-	answered := map[*history.Event]bool{}
-	for i := range raw {
-		if answers(raw[i].Kind) {
-			answered[scheduled[raw[i].TaskID]] = true
-		}
-	}
 	var out []Event
-	for i := range raw {
-		ev := &raw[i]
-		if ev.Kind == history.OrchestratorStarted || ev.Kind == history.OrchestratorCompleted || answered[ev] {
-			continue
-		}
-		merged := Event{Event: outline(ev, inputs, outputs)}
-		if s := scheduled[ev.TaskID]; s != nil && answers(ev.Kind) {
-			merged.Scheduled = &history.Event{Kind: s.Kind, ID: history.NoID, At: s.At, Name: s.Name, Payload: veil(*s, inputs, outputs).Payload}
+	for ev := range wire.Merge(raw) {
+		merged := Event{Event: outline(ev.Event, inputs, outputs)}
+		if s := ev.Scheduled; s != nil && wire.Completion(ev.Kind) {
+			merged.Scheduled = &history.Event{Kind: s.Kind, ID: history.NoID, At: ev.ScheduledAt, Name: s.Name, Payload: veil(*s, inputs, outputs).Payload}
 		}
 		out = append(out, merged)
 	}
 	return out
-}
-
-// answers reports whether an event of this kind completes a scheduled call.
-func answers(k history.Kind) bool {
-	switch k {
-	case history.TaskCompleted, history.TaskFailed, history.SubOrchestrationInstanceCompleted, history.SubOrchestrationInstanceFailed:
-		return true
-	}
-	return false
 }
 
 // outline keeps of an event what a merged history shows.

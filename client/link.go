@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/perdure/perdure/history"
@@ -38,7 +37,8 @@ type LinkOptions struct {
 	// with the address that the request came to.
 	Fixed bool
 	// Forwarded believes X-Forwarded-Proto and X-Forwarded-Host of requests when
-	// both are there. Only for hosts behind a proxy that sets them.
+	// both are there and make an origin, and X-Forwarded-Prefix, which stands before
+	// the API's path, besides. Only for hosts behind a proxy that sets them.
 	Forwarded bool
 }
 
@@ -47,38 +47,40 @@ type LinkOptions struct {
 func (c *Client) WithLinks(o LinkOptions) *Client { return &Client{hub: c.hub, links: o} }
 
 // Links returns the links of an instance, whether it exists or not.
-func (c *Client) Links(id string) ManagementLinks { return c.links.build("", id) }
+func (c *Client) Links(id string) ManagementLinks { return c.links.build("", "", id) }
 
 // LinksFor is [Client.Links] for the answer to a request: links begin with the
 // scheme and host by which the caller has reached this process.
 func (c *Client) LinksFor(r *http.Request, id string) ManagementLinks {
-	return c.links.build(c.links.origin(r), id)
+	origin, prefix := c.links.origin(r)
+	return c.links.build(origin, prefix, id)
 }
 
 // CreateHttpManagementPayload is [Client.Links] under the name that other
 // languages have for it.
 func (c *Client) CreateHttpManagementPayload(id string) ManagementLinks { return c.Links(id) }
 
-// origin is where r came to, empty when that does not matter.
-func (o *LinkOptions) origin(r *http.Request) string {
+// origin is where r came to, empty when that does not matter, and the path before
+// the API's, if a proxy says it.
+func (o *LinkOptions) origin(r *http.Request) (origin, prefix string) {
 	if r == nil {
-		return ""
+		return "", ""
 	}
-	// Of several proxies the first counts: the caller spoke to that one.
-	proto, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ",")
-	host, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Host"), ",")
+	if o.Forwarded {
+		if origin, prefix, ok := wire.Forwarded(r.Header); ok {
+			return origin, prefix
+		}
+	}
 	switch {
-	case o.Forwarded && proto != "" && host != "":
-		return strings.TrimSpace(proto) + "://" + strings.TrimSpace(host)
 	case o.Fixed:
-		return ""
+		return "", ""
 	case r.TLS != nil:
-		return "https://" + r.Host
+		return "https://" + r.Host, ""
 	}
-	return "http://" + r.Host
+	return "http://" + r.Host, ""
 }
 
-func (o *LinkOptions) build(origin, id string) ManagementLinks {
+func (o *LinkOptions) build(origin, prefix, id string) ManagementLinks {
 	base, connection := o.Base, o.Connection
 	if base == "" {
 		base = wire.BasePath
@@ -87,7 +89,11 @@ func (o *LinkOptions) build(origin, id string) ManagementLinks {
 		connection = "Storage"
 	}
 	if u, err := url.Parse(base); err == nil && origin != "" {
-		base = origin + u.EscapedPath()
+		path := u.EscapedPath()
+		if prefix != "" {
+			path = prefix + wire.BasePath
+		}
+		base = origin + path
 	}
 	return links.Scoped(base, o.TaskHub, connection, id, func(op links.Operation) string {
 		if o.Code != nil {

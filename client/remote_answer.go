@@ -13,6 +13,7 @@ import (
 
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/wire"
 )
 
 // wireStatus is the status object of spec/http-api.md 5.2 and the details that
@@ -129,7 +130,7 @@ func (w *wireEvent) event() Event {
 	case history.GenericEvent:
 		ev.Payload = text(w.Data)
 	}
-	if answers(kind) && !w.ScheduledTime.IsZero() {
+	if wire.Completion(kind) && !w.ScheduledTime.IsZero() {
 		ev.Scheduled = &history.Event{Kind: scheduling(kind), ID: history.NoID, At: w.ScheduledTime, Name: w.FunctionName, Payload: w.input()}
 	}
 	return ev

@@ -75,7 +75,9 @@ func TestStrangersAreNotBelieved(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%d %s", tt.code, tt.body), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := at(t, func(*http.Request) (*http.Response, error) { return response(tt.code, tt.body, "Content-Type", tt.media) })
+				h := at(t, func(*http.Request) (*http.Response, error) {
+					return response(tt.code, tt.body, "Content-Type", tt.media)
+				})
 				for op, err := range h.all() {
 					switch {
 					case !errors.Is(err, client.ErrUnavailable):

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/config"
@@ -42,7 +43,7 @@ func newAPI(own *running, functions []HTTPFunction, url, endpointKey string, o h
 	o.Other = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { other.ServeHTTP(w, r) })
 	api := httpapi.New(o)
 	c := client.Local(own.forProgram(byApp)).WithLinks(client.LinkOptions{
-		Base: cmp.Or(o.PublicURL, url) + httpapi.BasePath, TaskHub: own.name, Fixed: o.PublicURL != "", Forwarded: o.UseForwarded,
+		Base: cmp.Or(strings.TrimRight(o.PublicURL, "/"), url) + httpapi.BasePath, TaskHub: own.name, Fixed: o.PublicURL != "", Forwarded: o.UseForwarded,
 		Code: func(id string, op client.LinkOperation) string {
 			return api.LinkCode(own.name, history.InstanceID(id), op)
 		},

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/config"
 	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/httpapi"
 	"github.com/perdure/perdure/store/embedded"
 )
 
@@ -52,7 +54,9 @@ func Connect(ctx context.Context, cfg *config.Config, create bool, log *slog.Log
 	if errors.As(err, &locked) {
 		if ep, ok := findEndpoint(cfg.DataDir, locked.PID); ok {
 			return &Connection{
-				Client: client.Remote(ep.URL, client.RemoteOptions{Key: ep.Key, TaskHub: cfg.HubName}),
+				Client: client.Remote(ep.URL, client.RemoteOptions{Key: ep.Key, TaskHub: cfg.HubName}).WithLinks(client.LinkOptions{
+					Base: cmp.Or(strings.TrimRight(cfg.Management.PublicURL, "/"), ep.URL) + httpapi.BasePath, TaskHub: cfg.HubName,
+				}),
 				Served: strings.EqualFold(ep.Hub, cfg.HubName), close: func() error { return nil },
 			}, nil
 		}

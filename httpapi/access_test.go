@@ -270,6 +270,8 @@ func TestHTTP_153_ForwardedHeadersChangeLinksOnlyWhenEnabled(t *testing.T) {
 		{"a public URL", httpapi.Options{PublicURL: "https://a.example/app/"}, nil, "https://a.example/app"},
 		{"a public URL and no proxy", httpapi.Options{PublicURL: "https://a.example", UseForwarded: true}, nil, "https://a.example"},
 		{"a public URL and a proxy", httpapi.Options{PublicURL: "https://a.example", UseForwarded: true}, all, public},
+		{"a public path and a proxy", httpapi.Options{PublicURL: "https://a.example/wam/syncer/", UseForwarded: true}, all, public + "/wam/syncer"},
+		{"a proxy with a path", httpapi.Options{UseForwarded: true}, append(all[:4:4], "X-Forwarded-Prefix", "/wam/syncer"), public + "/wam/syncer"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			withIdleSite(t, tt.options, func(s *site) {
@@ -304,6 +306,8 @@ func TestHosts(t *testing.T) {
 		{httpapi.Options{Loopback: true}, "10.0.0.1", 421},
 		{httpapi.Options{Loopback: true}, "127.0.0.1.evil.example", 421},
 		{httpapi.Options{Loopback: true}, "", 421},
+		{httpapi.Options{Loopback: true}, "localhost.", 202},
+		{httpapi.Options{Loopback: true}, "localhost.:7071", 202},
 		{httpapi.Options{Loopback: true, AllowedHosts: []string{"Good.example"}}, "good.EXAMPLE:80", 202},
 		{httpapi.Options{Loopback: true, AllowedHosts: []string{"good.example", "fd00::1"}}, "[fd00::1]:80", 202},
 		{httpapi.Options{Loopback: true, AllowedHosts: []string{"good.example"}}, "evil.example", 421},
@@ -311,7 +315,6 @@ func TestHosts(t *testing.T) {
 		{httpapi.Options{AllowedHosts: []string{"good.example"}}, "127.0.0.1", 202},
 		{httpapi.Options{AllowedHosts: []string{""}}, "", 421},
 		{httpapi.Options{Loopback: true, PublicURL: "https://Public.example:8443/x"}, "public.example", 202},
-		{httpapi.Options{Loopback: true}, "", 421},
 	} {
 		tt.options.Hub, tt.options.TaskHub = anything{}, "TestHub"
 		r := httptest.NewRequest(get, instances+"/x", nil)

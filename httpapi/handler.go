@@ -85,8 +85,9 @@ type Options struct {
 	Loopback     bool
 	AllowedHosts []string
 	// PublicURL is the origin of links, perhaps with the path that a proxy puts
-	// before ours; empty: that of the request. With UseForwarded a proxy says it,
-	// in X-Forwarded-Host and X-Forwarded-Proto.
+	// before ours; empty: that of the request. With UseForwarded a proxy says the
+	// origin, in X-Forwarded-Host and X-Forwarded-Proto, and in X-Forwarded-Prefix
+	// the path, if another than that of PublicURL.
 	PublicURL    string
 	UseForwarded bool
 	// AllowedOrigins are the origins of web pages that may call the API and see
@@ -176,7 +177,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (response, error
 	if len(r.RequestURI) > maxURLBytes {
 		return response{}, refuse(http.StatusRequestURITooLong, "the URL has more than %d bytes", maxURLBytes)
 	}
-	if !h.answersFor(r.Host) {
+	if !h.answersFor(r) {
 		return response{}, refuse(http.StatusMisdirectedRequest, "this server does not answer for host %q; use 127.0.0.1, localhost or a name that is allowed", r.Host)
 	}
 	if h.cors(w.Header(), r) && preflight(r) {

@@ -3,31 +3,19 @@ package httpapi
 import (
 	"encoding/json"
 	"strconv"
-	"time"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/wire"
 )
 
 // historyEvents renders a history in the form of spec/http-api.md 5.3: frames
 // are dropped, a completion takes its scheduling event's name, time and input
 // and its place is the completion's.
 func historyEvents(events []history.Event, v view) json.RawMessage {
-	scheduled := map[int32]*history.Event{}
-	for i, ev := range events {
-		if ev.Kind.Scheduling() {
-			scheduled[ev.ID] = &events[i]
-		}
-	}
-	answered := map[int32]bool{}
-	for _, ev := range events {
-		if completion(ev.Kind) && scheduled[ev.TaskID] != nil {
-			answered[ev.TaskID] = true
-		}
-	}
 	out := []byte{'['}
-	for _, ev := range events {
+	for ev := range wire.Merge(events) {
 		form, ok := eventForms[ev.Kind]
-		if !ok || mergeable(ev.Kind) && answered[ev.ID] {
+		if !ok {
 			continue
 		}
 		if len(out) > 1 {
@@ -35,30 +23,14 @@ func historyEvents(events []history.Event, v view) json.RawMessage {
 		}
 		w := &eventWriter{event: ev, view: v}
 		w.out.str("EventType", ev.Kind.String()).instant("Timestamp", ev.At)
-		if completion(ev.Kind) {
-			w.origin(scheduled[ev.TaskID])
-		}
+		w.origin()
 		form(w)
 		if v.details {
-			w.details(scheduled[ev.TaskID])
+			w.details()
 		}
 		out = append(out, w.out.json()...)
 	}
 	return append(out, ']')
-}
-
-// completion reports whether an event of this kind swallows its scheduling event.
-func completion(k history.Kind) bool {
-	switch k {
-	case history.TaskCompleted, history.TaskFailed, history.SubOrchestrationInstanceCompleted, history.SubOrchestrationInstanceFailed:
-		return true
-	}
-	return false
-}
-
-// mergeable reports whether an event of this kind is swallowed by its completion.
-func mergeable(k history.Kind) bool {
-	return k == history.TaskScheduled || k == history.SubOrchestrationInstanceCreated
 }
 
 // eventForms says what each kind shows after EventType and Timestamp, in the
@@ -106,37 +78,27 @@ var eventForms = map[history.Kind]func(*eventWriter){
 
 // eventWriter writes the members of one event.
 type eventWriter struct {
-	event history.Event
+	event wire.Merged
 	view  view
 	out   object
 }
 
 // origin adds what a completion takes from its scheduling event, if it is known.
-func (w *eventWriter) origin(scheduled *history.Event) {
-	if scheduled == nil {
-		return
+func (w *eventWriter) origin() {
+	if s := w.event.Scheduled; s != nil && wire.Completion(w.event.Kind) {
+		w.out.instant("ScheduledTime", w.event.ScheduledAt).str("FunctionName", s.Name)
+		w.payload(s.Payload)
 	}
-	w.out.instant("ScheduledTime", w.begin(scheduled)).str("FunctionName", scheduled.Name)
-	w.payload(scheduled.Payload)
-}
-
-// begin returns when a completion's task was scheduled, which is not after its end.
-// Turns have times of their own, each later than the one before: ahead of the
-// clock, by which tasks end, where that stands still or was set back.
-func (w *eventWriter) begin(scheduled *history.Event) time.Time {
-	if scheduled.At.After(w.event.At) {
-		return w.event.At
-	}
-	return scheduled.At
 }
 
 // details adds what the original drops (spec/http-api.md 5.3): clients of others
 // do not expect it.
-func (w *eventWriter) details(scheduled *history.Event) {
+func (w *eventWriter) details() {
+	scheduled := w.event.Scheduled
 	if w.event.ID != history.NoID {
 		w.out.raw("EventId", strconv.AppendInt(nil, int64(w.event.ID), 10))
 	}
-	if !completion(w.event.Kind) && w.event.Kind != history.TimerFired {
+	if !wire.Completion(w.event.Kind) && w.event.Kind != history.TimerFired {
 		return
 	}
 	w.out.raw("TaskScheduledId", strconv.AppendInt(nil, int64(w.event.TaskID), 10))
@@ -146,7 +108,7 @@ func (w *eventWriter) details(scheduled *history.Event) {
 	if scheduled.Instance != "" {
 		w.out.str("InstanceId", string(scheduled.Instance))
 	}
-	w.out.raw("DurationInMs", strconv.AppendInt(nil, w.event.At.Sub(w.begin(scheduled)).Milliseconds(), 10))
+	w.out.raw("DurationInMs", strconv.AppendInt(nil, w.event.At.Sub(w.event.ScheduledAt).Milliseconds(), 10))
 }
 
 func (w *eventWriter) name()     { w.out.str("Name", w.event.Name) }

@@ -1,12 +1,15 @@
 package httpapi
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/perdure/perdure/internal/wire"
 )
 
 // publicName returns the host name in [Options.PublicURL], "" when there is
@@ -26,40 +29,47 @@ func publicName(text string) string {
 // origin is what stands before a path in links: scheme and authority as the
 // caller sees them (spec/http-api.md 2.5).
 func (r *request) origin() string {
+	public := strings.TrimRight(r.handler.PublicURL, "/")
 	if r.handler.UseForwarded {
-		if origin, ok := forwarded(r.Header); ok {
-			return origin
+		if origin, prefix, ok := wire.Forwarded(r.Header); ok {
+			return origin + cmp.Or(prefix, pathOf(public))
 		}
 	}
+	host := cmp.Or(r.Host, r.localAddress())
 	switch {
-	case r.handler.PublicURL != "":
-		return strings.TrimRight(r.handler.PublicURL, "/")
+	case public != "":
+		return public
 	case r.TLS != nil:
-		return "https://" + r.Host
+		return "https://" + host
 	}
-	return "http://" + r.Host
+	return "http://" + host
 }
 
-// forwarded reads what a proxy says of the request it got; of several proxies
-// the first, which the caller spoke to. Both headers are needed.
-func forwarded(h http.Header) (origin string, ok bool) {
-	host, _, _ := strings.Cut(h.Get("X-Forwarded-Host"), ",")
-	proto, _, _ := strings.Cut(h.Get("X-Forwarded-Proto"), ",")
-	host, proto = strings.TrimSpace(host), strings.ToLower(strings.TrimSpace(proto))
-	if proto != "http" && proto != "https" || host == "" {
-		return "", false
+// pathOf returns what follows the authority of a URL.
+func pathOf(address string) string {
+	_, rest, _ := strings.Cut(address, "://")
+	if at := strings.IndexByte(rest, '/'); at >= 0 {
+		return rest[at:]
 	}
-	u, err := url.Parse(proto + "://" + host)
-	return proto + "://" + host, err == nil && u.Host == host && u.Hostname() != ""
+	return ""
 }
 
-// answersFor reports whether a Host header is one of ours. Names of the
-// loopback always are: no other server's page can come by them.
-func (h *Handler) answersFor(host string) bool {
-	if !h.Loopback && len(h.AllowedHosts) == 0 {
+// localAddress is where r came in. Requests of HTTP/1.0 may name no host.
+func (r *request) localAddress() string {
+	if addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		return addr.String()
+	}
+	return "localhost"
+}
+
+// answersFor reports whether a request is for one of our hosts. Names of the
+// loopback always are: no other server's page can come by them. So is none at all,
+// which browsers never send: health checks of old balancers speak HTTP/1.0.
+func (h *Handler) answersFor(r *http.Request) bool {
+	if !h.Loopback && len(h.AllowedHosts) == 0 || r.Host == "" && !r.ProtoAtLeast(1, 1) {
 		return true
 	}
-	name := (&url.URL{Host: host}).Hostname()
+	name := strings.TrimSuffix((&url.URL{Host: r.Host}).Hostname(), ".") // with a dot it is the same name
 	return loopbackName(name) || name != "" && (containsFold(h.AllowedHosts, name) || strings.EqualFold(name, h.publicName))
 }
 

@@ -40,7 +40,7 @@ const (
 )
 
 // Management returns the links of instance id below base, such as
-// "https://example.org/runtime/webhooks/durabletask". An empty code is left out.
+// "https://example.org/runtime/webhooks/durabletask". An empty taskHub or code is left out.
 func Management(base, taskHub, connection, code, id string) Links {
 	return Scoped(base, taskHub, connection, id, func(Operation) string { return code })
 }
@@ -49,7 +49,10 @@ func Management(base, taskHub, connection, code, id string) Links {
 func Scoped(base, taskHub, connection, id string, code func(Operation) string) Links {
 	// PathEscape writes a blank as %20: a '+' would be taken literally.
 	address := strings.TrimRight(base, "/") + "/instances/" + url.PathEscape(id)
-	hub := "taskHub=" + url.QueryEscape(taskHub) + "&connection=" + url.QueryEscape(connection)
+	hub := "connection=" + url.QueryEscape(connection)
+	if taskHub != "" { // else it is the host's own
+		hub = "taskHub=" + url.QueryEscape(taskHub) + "&" + hub
+	}
 	link := func(op Operation, path, parameter string) string {
 		text := address + path + "?" + parameter + hub
 		if c := code(op); c != "" {
