@@ -111,8 +111,11 @@ func (e *Engine) picture(ctx context.Context, id history.InstanceID) (Archive, e
 		}
 		a := Archive{Instance: row}
 		for turn, err := range readRecords(ctx, e.store, row.Number) {
+			if err == nil {
+				err = exportable(&turn)
+			}
 			if err != nil {
-				return Archive{}, err
+				return Archive{}, fmt.Errorf("export instance %s: %w", id, err)
 			}
 			a.Turns = append(a.Turns, turn)
 		}
@@ -125,6 +128,17 @@ func (e *Engine) picture(ctx context.Context, id history.InstanceID) (Archive, e
 		}
 		// It went on between the reads, which may not fit each other.
 	}
+}
+
+// exportable reports which event of a turn would spoil an archive. Older builds let
+// such payloads in.
+func exportable(turn *history.Turn) error {
+	for i := range turn.Events {
+		if err := history.CheckEncoded(turn.Events[i].Payload); err != nil {
+			return fmt.Errorf("%w: record %d, event %d (%s): its payload cannot be written: %w", ErrInvalidState, turn.Seq, i+1, turn.Events[i].Kind, err)
+		}
+	}
+	return nil
 }
 
 // Import stores an archive as an instance of this hub and returns its id. When

@@ -17,7 +17,7 @@ func explain(r *request) (response, error) {
 		return response{}, err
 	}
 	e.Waits = orEmpty(e.Waits)
-	return response{code: http.StatusOK, body: encode(e)}, nil
+	return jsonResponse(e)
 }
 
 // export answers with an instance's archive.
@@ -26,11 +26,7 @@ func export(r *request) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	body, err := json.Marshal(archive)
-	if err != nil {
-		return response{}, err
-	}
-	return response{code: http.StatusOK, body: body}, nil
+	return jsonResponse(archive)
 }
 
 // importInstance stores an archive.

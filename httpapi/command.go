@@ -66,7 +66,7 @@ func rewind(r *request) (response, error) {
 	}
 	plan.Undone = orEmpty(plan.Undone)
 	plan.Rewound, plan.Terminated = orEmpty(plan.Rewound), orEmpty(plan.Terminated)
-	return response{code: http.StatusOK, body: encode(plan)}, nil
+	return jsonResponse(plan)
 }
 
 // makePrimary is spec/http-api.md 5.16: there are no app leases.

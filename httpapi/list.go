@@ -103,7 +103,7 @@ func purge(r *request) (response, error) {
 	case done.Deleted == 0 && !strings.HasPrefix(string(r.id()), "@"): // entities come and go
 		return response{}, fmt.Errorf("%w: %q", engine.ErrNotFound, r.id())
 	case ask.Recursive || r.query.flag("showDetails", false):
-		return response{code: http.StatusOK, body: encode(done)}, nil
+		return jsonResponse(done)
 	}
 	body := (&object{}).raw("instancesDeleted", strconv.AppendInt(nil, int64(done.Deleted), 10)).json()
 	return response{code: http.StatusOK, body: body}, nil
@@ -126,7 +126,7 @@ func purgeMany(r *request) (response, error) {
 	case done.Deleted == 0 && done.Complete && !f.DryRun:
 		return response{code: http.StatusNotFound}, nil
 	}
-	return response{code: http.StatusOK, body: encode(done)}, nil
+	return jsonResponse(done)
 }
 
 func (q query) purgeFilter() (engine.PurgeFilter, error) {

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"reflect"
 	"regexp"
@@ -40,12 +41,13 @@ var forms = tree{
 	string(statusForm): tree{
 		"type": "object",
 		"properties": tree{
-			"name": plain("string"), "instanceId": plain("string"), "runtimeStatus": statusSchema(),
+			"name": plain("string"), "instanceId": plain("string"), "runtimeStatus": tree{"anyOf": []any{statusSchema(), plain("null")}},
 			"input": tree{}, "customStatus": tree{}, "output": tree{},
 			"createdTime": tree{"type": "string", "format": "date-time"}, "lastUpdatedTime": tree{"type": "string", "format": "date-time"},
 			"historyEvents": tree{"type": "array", "items": plain("object")},
 			"history":       tree{"type": "array", "items": plain("object"), "description": "The same as historyEvents."},
 			"details":       plain("object"),
+			"error":         tree{"type": "string", "description": "What is stored and cannot be shown, and why; else absent. runtimeStatus is null if that cannot be read."},
 		},
 		"required": []string{"name", "instanceId", "runtimeStatus", "input", "customStatus", "output", "createdTime", "lastUpdatedTime"},
 	},
@@ -66,7 +68,7 @@ func describe(routes []route) []byte {
 	for i := range routes {
 		d.add(&routes[i])
 	}
-	return encode(tree{
+	text, err := encode(tree{
 		"openapi": "3.1.0",
 		"info": tree{
 			"title":       "Perdure instance management",
@@ -84,6 +86,10 @@ func describe(routes []route) []byte {
 			},
 		},
 	})
+	if err != nil {
+		panic(fmt.Sprintf("httpapi: encode the description: %v", err)) // at construction: the routes are wrong
+	}
+	return text
 }
 
 type description struct {

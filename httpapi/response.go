@@ -111,19 +111,29 @@ func (o *object) json() json.RawMessage {
 	return append(o.text, '}')
 }
 
-// encode writes a value that always has a JSON form and leaves <, > and & as
-// they are.
-func encode(value any) json.RawMessage {
+// jsonResponse answers with a value as JSON that leaves <, > and & as they are. A value that has
+// no such form, which is a mistake of ours, is an error and no panic: it must not cut
+// the caller off.
+func jsonResponse(value any) (response, error) {
+	body, err := encode(value)
+	if err != nil {
+		return response{}, fmt.Errorf("encode %T: %w", value, err)
+	}
+	return response{code: http.StatusOK, body: body}, nil
+}
+
+func encode(value any) (json.RawMessage, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(value); err != nil {
-		panic(fmt.Sprintf("httpapi: encode %T: %v", value, err))
-	}
-	return bytes.TrimRight(b.Bytes(), "\n")
+	err := enc.Encode(value)
+	return bytes.TrimRight(b.Bytes(), "\n"), err
 }
 
-func quote(text string) json.RawMessage { return encode(text) }
+func quote(text string) json.RawMessage {
+	quoted, _ := encode(text) // a string always has a JSON form
+	return quoted
+}
 
 // unquote returns the text of a JSON string, other JSON as it is, "" for null.
 func unquote(value json.RawMessage) string {
