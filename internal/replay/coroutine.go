@@ -14,15 +14,15 @@ import (
 //	driver                               coroutine
 //	  start ---------------------------> main: the user's function runs
 //	    <------------------------------- park: an Await that must block
-//	  applies one event; if it resolved
-//	  what the code waits for:
+//	  applies one event; if the look may
+//	  be able to end now:
 //	  resume --------------------------> park returns, the code runs on
 //	    <------------------------------- the function has returned
 //
 // Who resumes whom. Control is in one of the two places at any time. The driver
-// resumes the coroutine when an event resolved the task it waits for, or a task
-// that something continues (a combinator, a retry): continuations run on the
-// coroutine too, so that all user code runs there.
+// resumes the coroutine when the look in which it is parked may be able to end
+// (see parked.go), or a task has ended that something continues (a retry):
+// continuations run on the coroutine too, so that all user code runs there.
 //
 // Unloading. unload makes park fail; the Await around it calls
 // [runtime.Goexit], which, unlike a panic, no recover of the user can swallow.
