@@ -11,6 +11,7 @@ import (
 func TestValidateReportsAllMistakes(t *testing.T) {
 	app := perdure.New()
 	app.AddActivity("Work", Work)
+	app.AddActivity(strings.Repeat("x", 300), Work)
 	if err := app.Validate(); err != nil {
 		t.Errorf("Validate() = %v; want nil", err)
 	}
@@ -20,6 +21,7 @@ func TestValidateReportsAllMistakes(t *testing.T) {
 	app.AddActivity("@x", Work)
 	app.AddActivity(" x", Work)
 	app.AddActivity("a/b", Work)
+	app.AddActivity(strings.Repeat("x", 301), Work)
 	app.AddActivity("Nil", nil)
 	app.AddActivity("NilFunc", (func(context.Context, int) (int, error))(nil))
 	app.AddActivity("Text", "text")
@@ -44,6 +46,7 @@ func TestValidateReportsAllMistakes(t *testing.T) {
 		"'@'",
 		"white space",
 		"control character",
+		"has 301 bytes, at most 300 are allowed; shorten it",
 		"the function is nil",
 		"the function is nil",
 		"string is not a function",

@@ -156,8 +156,10 @@ func (s *situation) failure(x Explanation) Explanation {
 	switch end := s.state.Completed; {
 	case s.fault != nil:
 		x.Summary += " because " + s.fault.tell(s.row.ID)
+		x.Stack = s.fault.Failure.Trace()
 	case end != nil && end.Failure != nil:
 		x.Summary += ": " + sentence(end.Failure.String())
+		x.Stack = end.Failure.Trace()
 	default:
 		x.Summary += "."
 	}

@@ -323,3 +323,27 @@ func TestExplainParkedCode(t *testing.T) {
 	})
 	contract(t, register, test)
 }
+
+func TestExplainShowsTheStackOfAPanic(t *testing.T) {
+	contract(t, func(_ *world, app *perdure.App) {
+		app.AddActivity("Act", func(context.Context, any) (any, error) { panic("boom") })
+		app.AddOrchestrator("Calls", func(ctx *perdure.OrchestrationContext, _ any) (any, error) { return nil, callAct(ctx) })
+		app.AddOrchestrator("Panics", func(*perdure.OrchestrationContext, any) (any, error) { panic("boom") })
+		app.AddOrchestrator("Above", func(ctx *perdure.OrchestrationContext, child string) (any, error) {
+			return perdure.OrchestratorRef[any, any](child).Call(ctx, nil).Await()
+		})
+		app.AddOrchestrator("Refuses", func(*perdure.OrchestrationContext, any) (any, error) { return nil, errors.New("no") })
+	}, func(w *world) {
+		for _, tt := range []struct {
+			name, input string
+			want        bool
+		}{{"Calls", "", true}, {"Panics", "", true}, {"Above", "Panics", true}, {"Above", "Calls", true}, {"Refuses", "", false}} {
+			id := w.mustStart(tt.name, tt.input, client.StartOptions{})
+			w.ended(id, history.Failed)
+			x, err := w.Explain(context.Background(), id)
+			if err != nil || strings.HasPrefix(x.Stack, "github.com/perdure/perdure/engine_test.") != tt.want || tt.want == (x.Stack == "") {
+				w.Errorf("Explain(%s of %q) has the stack %q, %v; want one that begins with user code: %t", tt.name, tt.input, x.Stack, err, tt.want)
+			}
+		}
+	})
+}

@@ -55,5 +55,9 @@ func explanation(e *client.Explanation) result {
 		text = append(text, fmt.Sprintf("Keeps events %s, which it does not wait for: %d, the oldest since %s", k.Event, k.Count, since))
 	}
 	text = append(text, fmt.Sprintf("Next: %s. %s", e.Action, e.Advice))
+	if e.Stack != "" {
+		text = append(text, "Stack of the panic:")
+		text = append(text, strings.Split(strings.TrimSpace(e.Stack), "\n")...)
+	}
 	return result{document: e, rows: rows, legacy: lines(text), usual: "legacy"}
 }

@@ -202,6 +202,7 @@ func app(dir string) *perdure.App {
 	app.AddOrchestrator("Echo", echo)
 	app.AddOrchestrator("Wait", wait)
 	app.AddOrchestrator("Fail", fail)
+	app.AddOrchestrator("Panic", func(*perdure.OrchestrationContext, any) (any, error) { panic("broken") })
 	app.AddOrchestrator("Parent", parent)
 	app.AddOrchestrator("Order", order)
 	app.AddActivity("Reserve", func(_ context.Context, _ any) (any, error) { return appendLine(dir, "reserved.txt") })

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/perdure/perdure/history"
 )
 
 // Set holds the functions of one kind. Its zero value is empty.
@@ -73,7 +75,8 @@ func (s *Set[F]) Names() []string {
 
 func fold(name string) string { return strings.ToLower(name) }
 
-// checkName reports why name cannot be a durable name, with the fix.
+// checkName reports why name cannot be a durable name, with the fix. What may be stored
+// is [history.CheckName]'s to say; the rest is what paths and readers need.
 func checkName(name string) error {
 	switch {
 	case name == "":
@@ -88,6 +91,9 @@ func checkName(name string) error {
 		return strings.ContainsRune(`/\#?`, r) || unicode.IsControl(r) || r == unicode.ReplacementChar
 	}):
 		return fmt.Errorf(`the name holds one of / \ # ?, a control character or invalid UTF-8; remove it`)
+	}
+	if err := history.CheckName(name); err != nil {
+		return fmt.Errorf("the name %w; shorten it", err)
 	}
 	return nil
 }
