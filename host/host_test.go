@@ -279,8 +279,8 @@ func TestConnectReachesTheHostsOtherHubs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer release()
-	if _, err := c.StartNew(t.Context(), "Any", nil, client.StartOptions{}); !errors.Is(err, client.ErrHubNotFound) {
-		t.Errorf("StartNew in a hub that is not there error = %v, want ErrHubNotFound: a host creates none for a client", err)
+	if _, err := c.StartNew(t.Context(), "Any", nil, client.StartOptions{}); !errors.Is(err, client.ErrHubNotFound) || strings.Count(err.Error(), "not found") != 1 {
+		t.Errorf("StartNew in a hub that is not there error = %v, want ErrHubNotFound, said once: a host creates none for a client", err)
 	}
 }
 

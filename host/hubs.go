@@ -188,10 +188,16 @@ func hubNotFound(err error, name string) error {
 // forCallers is err as the HTTP API knows it.
 func forCallers(err error) error {
 	if errors.Is(err, client.ErrHubNotFound) {
-		return fmt.Errorf("%w: %w", httpapi.ErrHubNotFound, err)
+		return noHub{err}
 	}
 	return err
 }
+
+// noHub is an error about a hub that is not there, for the HTTP API too, whose
+// words are the same.
+type noHub struct{ error }
+
+func (e noHub) Unwrap() []error { return []error{httpapi.ErrHubNotFound, e.error} }
 
 // stop ends all engines and returns once everything is stored.
 func (h *hubs) stop() error {
