@@ -183,10 +183,12 @@ type tally struct {
 	bytes        int64
 	starts       int
 	terminations int
+	keys         int // bytes of idempotency keys
 }
 
 func (t *tally) add(m *message) {
 	t.bytes += messageBytes + int64(len(m.event.Payload))
+	t.keys += len(m.event.Key)
 	switch m.event.Kind {
 	case history.ExecutionStarted:
 		t.starts++

@@ -269,6 +269,7 @@ func (t *tenure) read(inst *instance) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	inst.known, inst.row, inst.state = true, row, state
+	inst.remember(state)
 	inst.startBytes = startBytes(state)
 	if state == nil {
 		return nil
@@ -414,6 +415,7 @@ func (t *tenure) fill(inst *instance, d *decision) []routed {
 		}
 	}
 	inst.known, inst.row, inst.state = true, d.row, d.state
+	inst.remember(d.state)
 	inst.startBytes = startBytes(d.state)
 	if d.abandon {
 		inst.abandon()

@@ -37,6 +37,8 @@ type instance struct {
 	held     *Hold  // after a turn that could not be run
 
 	tally      tally // of inbox; while running, of taken too
+	keysKnown  bool  // keyBytes is what its history remembers
+	keyBytes   int   // of idempotency keys, those that age has made void included
 	startBytes int64 // payloads of the start record that waits
 	taskBytes  int64 // cost of tasks
 	weight     int64 // all of it, as counted by weigh

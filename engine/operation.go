@@ -185,12 +185,17 @@ func (e *Engine) Raise(ctx context.Context, id history.InstanceID, req RaiseRequ
 	if err := checkPayload("event payload", req.Payload); err != nil {
 		return err
 	}
-	if err := refuse("idempotency key", history.CheckText(req.Key)); err != nil {
+	if err := refuse("idempotency key", history.CheckKey(req.Key)); err != nil {
 		return err
 	}
 	t, err := e.owner(ctx)
 	if err != nil {
 		return err
+	}
+	if req.Key != "" && id != "" {
+		if err := t.refuseKey(ctx, id, req.Key); err != nil {
+			return err
+		}
 	}
 	if err := t.admission.admit(ctx, len(req.Payload)); err != nil {
 		return err

@@ -408,13 +408,13 @@ func retain(row history.Instance, records []history.Turn, inbox []message) *deci
 		room--
 	}
 	events := last.Events[:end:end]
-	keys := make(map[string]bool)
+	var keys history.Keys
 	for i := range inbox {
 		ev := inbox[i].event
-		if ev.Kind != history.EventRaised || room <= 0 || ev.Key != "" && (keys[ev.Key] || slices.Contains(st.Keys, ev.Key)) {
+		if ev.Kind != history.EventRaised || room <= 0 || keys.Taken(ev.Key, ev.At) || st.Keys.Taken(ev.Key, ev.At) {
 			continue
 		}
-		keys[ev.Key] = true
+		keys.Take(ev.Key, ev.At)
 		ev.ID = history.NoID
 		events = append(events, ev)
 		room--

@@ -123,7 +123,7 @@ func take(row *history.Instance, st *history.State, inbox []message, now time.Ti
 	}
 	suspended := st.Suspended
 	var answered map[int32]bool // when there is more than one message
-	var keys map[string]bool
+	var keys history.Keys       // of this batch
 	for i := range inbox {
 		if i >= maxTurnEvents {
 			break
@@ -149,13 +149,10 @@ func take(row *history.Instance, st *history.State, inbox []message, now time.Ti
 			}
 		case history.EventRaised:
 			if ev.Key != "" {
-				if keys[ev.Key] || slices.Contains(st.Keys, ev.Key) {
+				if keys.Taken(ev.Key, ev.At) || st.Keys.Taken(ev.Key, ev.At) {
 					continue
 				}
-				if keys == nil {
-					keys = make(map[string]bool)
-				}
-				keys[ev.Key] = true
+				keys.Take(ev.Key, ev.At)
 			}
 		case history.ExecutionSuspended:
 			if suspended {
@@ -453,7 +450,7 @@ func (d *decision) continueAsNew(end *history.Action, execution history.Executio
 	started.ExecutionID = execution
 	started.Generation = d.row.Generation + 1
 	started.ScheduledAt = time.Time{}
-	started.Keys = old.Keys
+	started.Keys, started.KeyTimes = old.Keys.List(d.turn.At)
 	started.Parent = d.row.Parent // of now: it may have been rewound
 	d.row.Generation = started.Generation
 	d.row.ExecutionID = execution

@@ -2,12 +2,8 @@ package history
 
 import (
 	"encoding/json"
-	"slices"
 	"time"
 )
-
-// maxKeys is how many idempotency keys an instance remembers.
-const maxKeys = 1000
 
 // State is the fold over the records of one execution: all that deciding its
 // next turn needs to know of them. It keeps nothing else of them in memory: not
@@ -24,8 +20,8 @@ type State struct {
 	Tasks     int              // activities among them
 	Children  bool             // some call started a child, in this execution
 	Suspended bool
-	Keys      []string // the newest idempotency keys taken, oldest first
-	Completed *Event   // ExecutionCompleted, nil while it lives
+	Keys      Keys
+	Completed *Event // ExecutionCompleted, nil while it lives
 
 	LargeInput   bool // the input is in the history only
 	OpenBytes    int  // of payloads in Open
@@ -77,8 +73,12 @@ func (s *State) apply(ev *Event, bytes int) {
 		if s.At.Before(ev.At) {
 			s.At = ev.At
 		}
-		for _, key := range ev.Started.Keys {
-			s.remember(key)
+		for i, key := range ev.Started.Keys {
+			at := ev.At
+			if i < len(ev.Started.KeyTimes) {
+				at = ev.Started.KeyTimes[i]
+			}
+			s.Keys.Take(key, at)
 		}
 	case TaskScheduled, TimerCreated:
 		s.open(apart(ev, bytes))
@@ -92,7 +92,7 @@ func (s *State) apply(ev *Event, bytes int) {
 		s.answer(ev.TaskID)
 	case EventRaised:
 		s.given(len(ev.Payload))
-		s.remember(ev.Key)
+		s.Keys.Take(ev.Key, ev.At)
 	case ExecutionSuspended:
 		s.Suspended = true
 	case ExecutionResumed:
@@ -168,14 +168,4 @@ func (s *State) answer(id int32) {
 	if ev.Kind == TaskScheduled {
 		s.Tasks--
 	}
-}
-
-func (s *State) remember(key string) {
-	if key == "" {
-		return
-	}
-	if len(s.Keys) >= maxKeys {
-		s.Keys = slices.Clone(s.Keys[len(s.Keys)-maxKeys+1:])
-	}
-	s.Keys = append(s.Keys, key)
 }

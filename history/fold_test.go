@@ -83,19 +83,39 @@ func TestStateCompleted(t *testing.T) {
 	}
 }
 
+// A key is remembered for a day from when its event was accepted, however many
+// others come; of those of earlier executions each has its own time.
 func TestStateKeys(t *testing.T) {
-	raised := func(key string) Event { return Event{Kind: EventRaised, ID: NoID, Key: key} }
-	s := fold(startRecord(1, "a", "b"), turnAt(2, raised("c"), raised(""), raised("d")))
-	if diff := cmp.Diff([]string{"a", "b", "c", "d"}, s.Keys); diff != "" {
-		t.Errorf("Keys: -want +got\n%s", diff)
+	raised := func(key string, at time.Time) Event { return Event{Kind: EventRaised, ID: NoID, Key: key, At: at} }
+	start := Turn{Seq: 1, Events: []Event{{Kind: ExecutionStarted, ID: NoID, At: noon, Started: &Started{
+		Keys: []string{"a", "b"}, KeyTimes: []time.Time{noon.Add(-2 * time.Hour)},
+	}}}}
+	s := fold(start, turnAt(2, raised("c", noon.Add(time.Hour)), raised("", noon), raised("d", noon.Add(2*time.Hour))))
+	for key, life := range map[string]time.Duration{"a": 22 * time.Hour, "b": 24 * time.Hour, "c": 25 * time.Hour, "d": 26 * time.Hour} {
+		if !s.Keys.Taken(key, noon.Add(life-1)) || s.Keys.Taken(key, noon.Add(life)) {
+			t.Errorf("key %s is not remembered for %s", key, life)
+		}
+	}
+	if s.Keys.Taken("", noon) || s.Keys.Taken("e", noon) {
+		t.Errorf("keys are remembered that nobody used")
 	}
 	var many []Event
-	for i := range maxKeys {
-		many = append(many, raised(fmt.Sprint(i)))
+	for i := range 2000 {
+		many = append(many, raised(fmt.Sprintf("%0300d", i), noon.Add(3*time.Hour)))
 	}
 	turn := turnAt(3, many...)
-	if s.Apply(&turn); len(s.Keys) != maxKeys || s.Keys[0] != "0" || s.Keys[maxKeys-1] != fmt.Sprint(maxKeys-1) {
-		t.Errorf("after %d more keys: %d, from %s to %s, want the newest %d", maxKeys, len(s.Keys), s.Keys[0], s.Keys[len(s.Keys)-1], maxKeys)
+	s.Apply(&turn)
+	if got := s.Keys.Bytes(noon.Add(4 * time.Hour)); got != 4+2000*300 || !s.Keys.Taken("c", noon.Add(4*time.Hour)) {
+		t.Errorf("after 2000 more keys %d bytes are remembered, want all, %d", got, 4+2000*300)
+	}
+	keys, times := s.Keys.List(noon.Add(25 * time.Hour))
+	if len(keys) != 2001 || keys[0] != "d" || !times[0].Equal(noon.Add(2*time.Hour)) || s.Keys.Bytes(noon.Add(25*time.Hour)) != 1+2000*300 {
+		t.Errorf("a day later %d keys are left, the oldest %q of %s", len(keys), keys[0], times[0])
+	}
+	last := turnAt(4, raised("c", noon.Add(30*time.Hour)))
+	s.Apply(&last)
+	if keys, _ := s.Keys.List(noon.Add(30 * time.Hour)); !slices.Equal(keys, []string{"c"}) {
+		t.Errorf("keys at last are %v, want c, taken anew", keys)
 	}
 }
 
