@@ -3,6 +3,7 @@ package replay
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/perdure/perdure/history"
 )
@@ -13,10 +14,25 @@ func endless(c *Context, input string) string {
 	}
 }
 
+func hearing(c *Context, input string) string {
+	for {
+		wait(c, c.WaitForEvent("Go", time.Time{}))
+	}
+}
+
 // One turn of a session that is kept: an activity's result in, the next call
 // out.
 func BenchmarkTurn(b *testing.B) {
-	s := New(code(endless), Config{MaxActions: 1 << 30})
+	benchmarkTurns(b, endless, func(i int) history.Event { return done(int32(i), "1") })
+}
+
+// One turn of a session that is kept: an event in.
+func BenchmarkEventTurn(b *testing.B) {
+	benchmarkTurns(b, hearing, func(int) history.Event { return raised("Go", "1") })
+}
+
+func benchmarkTurns(b *testing.B, run func(c *Context, input string) string, event func(i int) history.Event) {
+	s := New(code(run), Config{MaxActions: 1 << 30})
 	defer s.Stop()
 	ctx := context.Background()
 	turn := func(past int, ev history.Event) {
@@ -28,7 +44,7 @@ func BenchmarkTurn(b *testing.B) {
 	turn(0, start("1"))
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		turn(i+1, done(int32(i), "1"))
+		turn(i+1, event(i))
 	}
 }
 

@@ -72,6 +72,9 @@ func (s *Session) raise(ev *history.Event) {
 		q.head = 0
 	}
 	q.events = append(q.events, arrival{place, ev})
+	if key == s.parked.name {
+		s.parked.hit = true
+	}
 	for w := q.watches; w != nil; {
 		next := w.next
 		if q.len() >= int(w.need) {

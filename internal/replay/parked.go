@@ -15,6 +15,7 @@ package replay
 type parkedLook struct {
 	task  *Task  // nil: no look is parked
 	mark  uint32 // tells it from all others of the session; above 0
+	name  string // an event of that name is a hit; empty: none
 	hit   bool   // it is to be tried again
 	every bool   // at every arrival and end: its members compete for events in ways that watches do not see
 	laid  [][]watch
@@ -24,7 +25,7 @@ type parkedLook struct {
 // watch lies in the list of a task, which is told of when it ends, or of a queue.
 type watch struct {
 	session *Session
-	part    *part // nil: the whole look
+	part    *part
 	member  int32 // of part
 	need    int32 // of a queue: so many events
 	next    *watch
@@ -51,7 +52,13 @@ type part struct {
 func (s *Session) park(t *Task) {
 	s.marks++
 	s.parked.task, s.parked.mark = t, s.marks
-	if !t.plain() {
+	switch {
+	case t.wait != nil: // the most frequent one does without watches
+		s.parked.name = t.wait.key
+		if t.wait.limit != nil {
+			t.wait.limit.mark = s.parked.mark
+		}
+	case t.members != nil:
 		s.parked.every = s.ends(t, nil, 0)
 	}
 }
