@@ -89,7 +89,7 @@ func (t *tool) purgeBy(ctx context.Context, f filter, o *purgeOptions) error {
 			return err
 		}
 		// Nobody else can use a store that is held open while a person thinks.
-		if err := t.confirm(o.yes, fmt.Sprintf("Purge %s of %s that %s?", counted(total), hubName, f.said(age))); err != nil {
+		if err := t.confirm(o.yes, fmt.Sprintf("Purge %s of %s that %s?", counted(total), hubName, f.said(o.olderThan.text, total))); err != nil {
 			return err
 		}
 	}
@@ -107,7 +107,7 @@ func (t *tool) purgeBy(ctx context.Context, f filter, o *purgeOptions) error {
 		if !done.Complete {
 			t.warn("there is more to purge: run the same command again")
 		}
-		what := fmt.Sprintf("of the instances of %s that %s", h.called(), f.said(age))
+		what := fmt.Sprintf("of the instances of %s that %s", h.called(), f.said(o.olderThan.text, 0))
 		if t.format("") == "legacy" {
 			what = purgedByOriginal(f)
 		}
@@ -130,30 +130,34 @@ func counted(n int) string {
 	return fmt.Sprintf("%d instances", n)
 }
 
-// said is what a filter asks for, as one says it of instances.
-func (f *filter) said(age time.Duration) string {
-	parts := []string{"have ended"}
+// said is what a filter asks for, as one says it of so many instances.
+func (f *filter) said(age string, n int) string {
+	have, are, were := "have", "are", "were"
+	if n == 1 {
+		have, are, were = "has", "is", "was"
+	}
+	parts := []string{have + " ended"}
 	say := func(format string, args ...any) { parts = append(parts, fmt.Sprintf(format, args...)) }
 	if len(f.statuses) > 0 {
-		parts[0] = "are " + strings.ReplaceAll(joined(f.statuses), ",", " or ")
+		parts[0] = are + " " + strings.ReplaceAll(joined(f.statuses), ",", " or ")
 	}
 	if f.from != nil {
-		say("were created at %s or later", instant(*f.from))
+		say("%s created at %s or later", were, instant(*f.from))
 	}
 	if f.to != nil {
-		say("were created at %s or earlier", instant(*f.to))
+		say("%s created at %s or earlier", were, instant(*f.to))
 	}
-	if age > 0 {
+	if age != "" {
 		say("ended more than %s ago", age)
 	}
 	if f.prefix != "" {
-		say("have an id that begins with %q", f.prefix)
+		say("%s an id that begins with %q", have, f.prefix)
 	}
 	if f.name != "" {
-		say("are of orchestrator %s", f.name)
+		say("%s of orchestrator %s", are, f.name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.tags)) {
-		say("have tag %s=%s", name, f.tags[name])
+		say("%s tag %s=%s", have, name, f.tags[name])
 	}
 	if last := len(parts) - 1; last > 0 {
 		return strings.Join(parts[:last], ", ") + " and " + parts[last]

@@ -136,6 +136,16 @@ func TestCLI_87_PurgeAsksAPerson(t *testing.T) {
 		}
 	}
 	p := newPerson(t, dir, "n\n", true)
+	p.does(t, "purge-history", "--id-prefix", "b", "--older-than", "1d")
+	if want := `Purge 0 instances of task hub DurableFunctionsHub that have ended, ended more than 1d ago and have an id that begins with "b"? [y/N]`; !strings.Contains(p.err.String(), want) {
+		t.Errorf("purge-history asks %q, want %q", &p.err, want)
+	}
+	p = newPerson(t, dir, "n\n", true)
+	p.does(t, "purge-history", "--id-prefix", "b")
+	if want := `Purge 1 instance of task hub DurableFunctionsHub that has ended and has an id that begins with "b"? [y/N]`; !strings.Contains(p.err.String(), want) {
+		t.Errorf("purge-history asks %q, want %q", &p.err, want)
+	}
+	p = newPerson(t, dir, "n\n", true)
 	if code := p.does(t, "delete-task-hub"); code != 1 || !strings.Contains(p.err.String(), "Delete task hub DurableFunctionsHub") {
 		t.Errorf("delete-task-hub answered with no = %d, stderr %q; want 1 and a question", code, &p.err)
 	}
