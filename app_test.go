@@ -2,6 +2,7 @@ package perdure_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -30,7 +31,10 @@ func TestValidateReportsAllMistakes(t *testing.T) {
 	app.AddOrchestrator("Swapped", Work)
 	app.AddActivity("Swapped", Child)
 	app.AddActivity("Hidden", func(context.Context, hidden) (int, error) { return 0, nil })
-	app.AddActivity("HiddenResult", func(context.Context, int) ([]*hidden, error) { return nil, nil })
+	app.AddActivity("HiddenResult", func(context.Context, int) ([]*hidden, error) {
+		h := &hidden{"x"}
+		return []*hidden{h}, fmt.Errorf("%s", h.id)
+	})
 	app.AddOrchestrator("Work", Child) // names are unique among orchestrators only
 
 	err := app.Validate()

@@ -23,7 +23,7 @@ type (
 	embedsOpen struct{ open }
 	embedsPtr  struct{ *open }
 	embedsHid  struct{ hidden }
-	named2     struct{ hidden hidden }
+	holdsHid   struct{ hidden hidden }
 	marshals   struct{ id string }
 	reads      struct{ id string }
 	texts      struct{ id string }
@@ -43,12 +43,12 @@ func TestCheckPayloadType(t *testing.T) {
 		value any
 		ok    bool
 	}{
-		{hidden{}, false}, {&hidden{}, false}, {[]hidden{}, false}, {[2]*hidden{}, false}, {map[string]hidden{}, false}, {new(*[]hidden), false},
-		{untold{}, false}, {embedsHid{}, false}, {named2{}, false}, {loop{}, false}, {sync.Mutex{}, false}, {embedsNone{}, false},
+		{hidden{"x"}, false}, {&hidden{}, false}, {[]hidden{}, false}, {[2]*hidden{}, false}, {map[string]hidden{}, false}, {new(*[]hidden), false},
+		{untold{}, false}, {embedsHid{hidden{"x"}}, false}, {holdsHid{hidden{"x"}}, false}, {loop{nil}, false}, {sync.Mutex{}, false}, {embedsNone{empty{}}, false},
 
 		{nil, true}, {1, true}, {"", true}, {[]byte{}, true}, {json.RawMessage{}, true}, {map[string]any{}, true}, {[]any{}, true}, {empty{}, true}, {struct{}{}, true},
-		{open{}, true}, {mixed{}, true}, {embedsOpen{}, true}, {embedsPtr{}, true}, {openLoop{}, true},
-		{marshals{}, true}, {&marshals{}, true}, {reads{}, true}, {texts{}, true}, {[]texts{}, true},
+		{open{}, true}, {mixed{"x", "y"}, true}, {embedsOpen{}, true}, {embedsPtr{}, true}, {openLoop{}, true},
+		{marshals{"x"}, true}, {&marshals{}, true}, {reads{"x"}, true}, {texts{"x"}, true}, {[]texts{}, true},
 		{time.Time{}, true}, {&time.Time{}, true}, {embedsTime{}, true}, {time.Second, true}, {big.Int{}, true}, {netip.Addr{}, true}, {url.URL{}, true},
 		{func() {}, true}, {make(chan int), true}, // have no JSON form, which encoding tells
 	} {
