@@ -14,8 +14,9 @@ import (
 	"time"
 )
 
-// patience is how long anything may take before it counts as hanging.
-const patience = time.Minute
+// patience is how long anything may take before it counts as hanging. Some
+// commands build programs.
+const patience = 5 * time.Minute
 
 var (
 	goRun   = regexp.MustCompile(`^go run \.(?:/examples/([a-z]+))?((?: .*)?)\n$`)
