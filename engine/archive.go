@@ -12,10 +12,24 @@ import (
 )
 
 // Export returns an instance with the history of its current execution, or
-// ErrNotFound. It is one consistent picture of what is durable. Events that were
+// ErrNotFound; ErrInvalidState names an event that no archive can hold. It is one consistent picture of what is durable. Events that were
 // raised and that no turn has taken in yet stand in it as a start record: where it is
 // imported, they are taken in first. Not in it are the instance's children.
 func (e *Engine) Export(ctx context.Context, id history.InstanceID) (Archive, error) {
+	a, err := e.archive(ctx, id)
+	if err != nil {
+		return Archive{}, err
+	}
+	for i := range a.Turns {
+		if err := exportable(&a.Turns[i]); err != nil {
+			return Archive{}, fmt.Errorf("export instance %s: %w", id, err)
+		}
+	}
+	return a, nil
+}
+
+// archive is Export before anybody has looked whether all of it can be written.
+func (e *Engine) archive(ctx context.Context, id history.InstanceID) (Archive, error) {
 	for {
 		row, ok, err := e.store.FindInstance(ctx, id)
 		if err != nil {
@@ -111,11 +125,8 @@ func (e *Engine) picture(ctx context.Context, id history.InstanceID) (Archive, e
 		}
 		a := Archive{Instance: row}
 		for turn, err := range readRecords(ctx, e.store, row.Number) {
-			if err == nil {
-				err = exportable(&turn)
-			}
 			if err != nil {
-				return Archive{}, fmt.Errorf("export instance %s: %w", id, err)
+				return Archive{}, err
 			}
 			a.Turns = append(a.Turns, turn)
 		}

@@ -327,7 +327,7 @@ func TestImportRefusesWhatMakesNoSense(t *testing.T) {
 			{"two starts", func(a *engine.Archive) { a.Turns[1].Events[0] = a.Turns[0].Events[0] }, "turn 2, event 1 (ExecutionStarted)"},
 			{"a start without more", func(a *engine.Archive) { a.Turns[0].Events[0].Started = nil }, "turn 1, event 1 (ExecutionStarted): it has no started"},
 			{"a frame", func(a *engine.Archive) { a.Turns[1].Events[0] = history.Event{Kind: history.OrchestratorStarted} }, "turn 2, event 1 (OrchestratorStarted)"},
-			{"a payload", func(a *engine.Archive) { a.Turns[0].Events[0].Payload = json.RawMessage("{") }, "turn 1, event 1 (ExecutionStarted): its payload is not valid JSON"},
+			{"a payload", func(a *engine.Archive) { a.Turns[0].Events[0].Payload = json.RawMessage("{") }, "turn 1, event 1 (ExecutionStarted): its payload cannot be stored: it is not valid JSON"},
 			{"ids", func(a *engine.Archive) { a.Turns[1].Events[1].ID = 0 }, "turn 2, event 2"},
 			{"an answer to nothing", func(a *engine.Archive) {
 				a.Turns[1].Events = append(a.Turns[1].Events, history.Event{Kind: history.TaskCompleted, TaskID: 99})
@@ -343,7 +343,7 @@ func TestImportRefusesWhatMakesNoSense(t *testing.T) {
 			{"suspended", func(a *engine.Archive) { a.Instance.Status = history.Suspended }, "which its history contradicts"},
 			{"a status", func(a *engine.Archive) { a.Instance.Status = history.ContinuedAsNew }, "is none that an instance can have"},
 			{"no creation", func(a *engine.Archive) { a.Instance.CreatedAt = time.Time{} }, "createdAt"},
-			{"a custom status", func(a *engine.Archive) { a.Instance.CustomStatus = json.RawMessage("x") }, "custom status is not valid JSON"},
+			{"a custom status", func(a *engine.Archive) { a.Instance.CustomStatus = json.RawMessage("x") }, "custom status cannot be stored: it is not valid JSON"},
 		} {
 			text, err := json.Marshal(live)
 			if err != nil {

@@ -3,6 +3,7 @@ package storetest
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/perdure/perdure/engine"
@@ -37,6 +38,35 @@ func testListOrder(r *room) {
 		}
 		r.same(fmt.Sprintf("ListInstances(%v) page by page", q.Statuses), paged, filtered)
 	}
+}
+
+// A page ends at so many bytes of rows, with one at least; the pages that follow hold
+// the others.
+func testListBytes(r *room) {
+	var want []history.Instance
+	for i, size := range []int{engine.PageBytes + 1, 1 << 20, 1 << 20, 1 << 20, 1 << 20, 1 << 20, 1, 1} {
+		d := start(int64(i+1)*10, history.InstanceID(fmt.Sprintf("id-%03d", i)), history.Running)
+		d.Row.CustomStatus = []byte(`"` + strings.Repeat("x", size-1) + `"`)
+		r.commit(d)
+		want = append(want, *d.Row)
+	}
+	slices.Reverse(want)
+	var got []history.Instance
+	for q := (engine.Query{}); ; {
+		page := r.page(q)
+		bytes := 0
+		for i := range page.Rows {
+			bytes += engine.RowBytes(&page.Rows[i])
+		}
+		if n := len(page.Rows); n == 0 || n > 1 && bytes-engine.RowBytes(&page.Rows[n-1]) >= engine.PageBytes {
+			r.Errorf("a page of %d rows has %d bytes", n, bytes)
+		}
+		got = append(got, page.Rows...)
+		if q.Before = page.Next; page.Next == 0 || len(got) > len(want) {
+			break
+		}
+	}
+	r.same("ListInstances page by page, by bytes", got, want)
 }
 
 func testListFilters(r *room) {

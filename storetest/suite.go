@@ -48,6 +48,7 @@ func Run(t *testing.T, open Open) {
 		{"Fenced", testFenced},
 		{"Refused", testRefused},
 		{"ListOrder", testListOrder},
+		{"ListBytes", testListBytes},
 		{"ListFilters", testListFilters},
 		{"ListCombined", testListCombined},
 		{"ListLabels", testListLabels},
