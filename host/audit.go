@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/engine"
@@ -27,8 +28,9 @@ const (
 //
 //	who what hub [function] [instance] [reason] ... result
 //
-// where result is "ok" or the error. Looking is not logged, nor are keys and
-// payloads. The level is Info; starts and events of the app itself, which is what an
+// where result is "ok" or the error. A purge of many has all that it was asked for
+// and is logged when it only counts, too: who purges by accident can tell what it was.
+// Other looks are not logged, nor are keys and payloads. The level is Info; starts and events of the app itself, which is what an
 // app does all day, are logged at Debug. A start that is content with an instance
 // that was there is no change.
 type audited struct {
@@ -120,10 +122,44 @@ func (a audited) Purge(ctx context.Context, id history.InstanceID, r engine.Purg
 
 func (a audited) PurgeBy(ctx context.Context, f engine.PurgeFilter) (engine.PurgeResult, error) {
 	result, err := a.current().PurgeBy(ctx, f)
-	if !f.DryRun {
-		a.record(ctx, "purge", "", "", err, slog.Any("statuses", f.Statuses), slog.Int("deleted", result.Deleted), slog.Bool("complete", result.Complete))
-	}
+	asked := append(asked(f), slog.Int("deleted", result.Deleted), slog.Bool("complete", result.Complete))
+	a.record(ctx, "purge", "", "", err, asked...)
 	return result, err
+}
+
+// asked is all that a purge was asked for: what is not in it was no condition.
+func asked(f engine.PurgeFilter) []slog.Attr {
+	attrs := []slog.Attr{slog.Bool("dryRun", f.DryRun)}
+	for _, bound := range []struct {
+		name string
+		at   *time.Time
+	}{{"createdFrom", f.CreatedFrom}, {"createdTo", f.CreatedTo}, {"completedFrom", f.CompletedFrom}, {"completedTo", f.CompletedTo}} {
+		if bound.at != nil {
+			attrs = append(attrs, slog.Time(bound.name, *bound.at))
+		}
+	}
+	if len(f.Statuses) > 0 {
+		attrs = append(attrs, slog.Any("statuses", f.Statuses))
+	}
+	if f.IDPrefix != "" {
+		attrs = append(attrs, slog.String("idPrefix", f.IDPrefix))
+	}
+	if f.Name != "" {
+		attrs = append(attrs, slog.String("function", f.Name))
+	}
+	if len(f.Tags) > 0 {
+		attrs = append(attrs, slog.Any("tags", f.Tags))
+	}
+	if f.Parent != "" {
+		attrs = append(attrs, slog.String("parent", string(f.Parent)))
+	}
+	if len(f.Labels) > 0 {
+		attrs = append(attrs, slog.Any("labels", f.Labels))
+	}
+	if f.Max > 0 {
+		attrs = append(attrs, slog.Int("limit", f.Max))
+	}
+	return attrs
 }
 
 func (a audited) Import(ctx context.Context, r engine.ImportRequest) (history.InstanceID, error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/host"
+	"github.com/perdure/perdure/httpapi"
 )
 
 // journal is a log that can be read while it is written.
@@ -152,5 +154,43 @@ func TestTheLogTellsWhereAndWhen(t *testing.T) {
 	}
 	if n := log.told(`"level":"INFO"`, `"msg":"stopping"`, `"activities":0`); n != 1 {
 		t.Errorf("%d lines tell that it stops, want one:\n%s", n, &log)
+	}
+}
+
+func TestABulkPurgeIsLoggedWithAllThatWasAsked(t *testing.T) {
+	var log journal
+	r := start(t, t.TempDir(), host.Options{Logger: log.logger()})
+	for _, query := range []string{
+		"createdTimeFrom=2020-01-01&dryRun",
+		"createdTimeFrom=2020-01-01&createdTimeTo=2030-01-01T00:00:00.5Z&completedTimeFrom=2021-01-01&completedBefore=2029-01-01&instanceIdPrefix=aud&name=Echo&tag.a=b&runtimeStatus=Failed&limit=7",
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, r.URL+httpapi.BasePath+"/instances?"+query, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+	}
+	r.stop(t)
+	want := []map[string]any{
+		{"dryRun": true, "createdFrom": "2020-01-01T00:00:00Z", "deleted": 0.0, "complete": true},
+		{
+			"dryRun": false, "createdFrom": "2020-01-01T00:00:00Z", "createdTo": "2030-01-01T00:00:00.5Z", "completedFrom": "2021-01-01T00:00:00Z",
+			"completedTo": "2028-12-31T23:59:59.9999999Z", "idPrefix": "aud", "function": "Echo", "tags": map[string]any{"a": "b"}, "statuses": []any{"Failed"},
+			"limit": 7.0, "deleted": 0.0, "complete": true,
+		},
+	}
+	for _, entry := range want {
+		entry["what"], entry["hub"], entry["result"] = "purge", "DurableFunctionsHub", "ok"
+	}
+	got := log.changes(t)
+	for _, entry := range got {
+		delete(entry, "who")
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("audit (-want +got):\n%s", diff)
 	}
 }
