@@ -207,14 +207,18 @@ func (r *remote) WaitStarted(ctx context.Context, id history.InstanceID) error {
 // until calls done until it reports true or the host is away for too long.
 func (r *remote) until(ctx context.Context, done func() (bool, error)) error {
 	var awaySince time.Time
+	var away error // what the host answers, or does not, since then
 	for {
 		asked := time.Now()
 		ok, err := done()
+		if ctx.Err() != nil && away != nil {
+			return fmt.Errorf("%w: %w", ctx.Err(), away)
+		}
 		switch {
 		case err == nil && ok:
 			return nil
 		case err == nil:
-			awaySince = time.Time{}
+			awaySince, away = time.Time{}, nil
 		case !errors.Is(err, ErrUnavailable) || final(err):
 			return err
 		case awaySince.IsZero():
@@ -222,11 +226,15 @@ func (r *remote) until(ctx context.Context, done func() (bool, error)) error {
 		case time.Since(awaySince) > patience:
 			return err
 		}
+		away = err
 		if time.Since(asked) > pollPause {
 			continue
 		}
 		select {
 		case <-ctx.Done():
+			if away != nil {
+				return fmt.Errorf("%w: %w", ctx.Err(), away)
+			}
 			return ctx.Err()
 		case <-time.After(pollPause):
 		}

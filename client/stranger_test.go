@@ -246,3 +246,15 @@ func TestAddressesWithAPrefix(t *testing.T) {
 		}
 	}}})
 }
+
+func TestAWaitThatEndsTellsWhatTheHostAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := at(t, func(*http.Request) (*http.Response, error) { return response(502, "<html>") })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := h.WaitForCompletion(ctx, "x")
+		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, client.ErrUnavailable) || !strings.Contains(err.Error(), "answered 502") {
+			t.Errorf("WaitForCompletion error = %v, want the deadline and the 502", err)
+		}
+	})
+}

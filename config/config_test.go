@@ -238,6 +238,18 @@ func TestConfig_20_NestedValueIsNamed(t *testing.T) {
 	wantProblem(t, Source{Dir: app(t, "local.settings.json", `{"Values":{"Deep":{"a":1}}}`)}, "Values.Deep")
 }
 
+func TestArraysAndScalarsAreNoObjects(t *testing.T) {
+	for _, key := range []string{"Values", "Host", "ConnectionStrings"} {
+		for _, value := range []string{`[]`, `[{"a":"b"}]`, `"a"`, `1`} {
+			wantProblem(t, Source{Dir: app(t, "local.settings.json", `{"`+key+`":`+value+`}`)}, key+": must be an object")
+		}
+	}
+	for _, text := range []string{`{"version":"2.0","extensions":[]}`, `{"version":"2.0","extensions":{"durableTask":[1]}}`} {
+		wantProblem(t, Source{Dir: app(t, "host.json", text)}, "must be an object")
+	}
+	wantProblem(t, Source{Dir: app(t, "host.json", durable(`"storageProvider":[]`))}, "storageProvider: must be an object")
+}
+
 func TestConfig_21_OverridableStates(t *testing.T) {
 	c := load(t, Source{Dir: app(t, "host.json", durable(`"overridableExistingInstanceStates":"anystate","throwStatusExceptionsOnRaiseEvent":"FALSE","defaultVersion":"1.2"`))})
 	if !c.ReplaceAnyState || c.RaiseChecks || c.DefaultVersion != "1.2" {

@@ -61,7 +61,7 @@ func readHostFile(path string, report func(Problem)) (settings tree, warnings []
 		warnings = append(warnings, path+": "+warning)
 	}
 	for _, key := range []string{"extensions", place, place + ":storageprovider"} {
-		if l, ok := all[key]; ok && l.kind == scalar {
+		if l, ok := all[key]; ok && (l.kind == scalar || l.array) {
 			report(Problem{Source: path, Key: l.path, Text: "must be an object"})
 		}
 	}

@@ -32,6 +32,12 @@ func readLocalSettings(path string, report func(Problem)) localSettings {
 		report(Problem{Source: path, Text: err.Error()})
 		return out
 	}
+	for _, key := range []string{"values", "host", "connectionstrings"} {
+		if l, ok := all[key]; ok && (l.kind == scalar || l.array) {
+			report(Problem{Source: path, Key: l.path, Text: "must be an object"})
+			return out
+		}
+	}
 	out.host = all.below("host")
 	encrypted := strings.EqualFold(all["isencrypted"].text, "true")
 	values := all.below("values")

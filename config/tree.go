@@ -18,6 +18,7 @@ type leaf struct {
 	source string // file path or environment variable
 	kind   kind
 	quoted bool // was a string in the file
+	array  bool // an array stands here, not an object
 }
 
 type kind int8
@@ -117,7 +118,7 @@ func (p *parser) value(path []string, tok json.Token) error {
 	p.out.erase(key)
 	switch v := tok.(type) {
 	case json.Delim:
-		l.kind = object
+		l.kind, l.array = object, v == '['
 		p.out[key] = l
 		return p.members(path, map[json.Delim]json.Delim{'{': '}', '[': ']'}[v])
 	case nil:

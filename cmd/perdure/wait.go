@@ -83,6 +83,9 @@ func (o *waitOptions) until(ctx context.Context, h *hub, id string, reached func
 	limited, cancel := context.WithTimeout(ctx, o.limit)
 	defer cancel()
 	status, err := wait(limited, id)
+	if errors.Is(err, context.DeadlineExceeded) && errors.Is(err, client.ErrUnavailable) && ctx.Err() == nil {
+		return nil, fmt.Errorf("wait for instance %s: %w after %s, and nothing is known of it: %w", id, errTimedOut, o.limit, err)
+	}
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		return nil, fmt.Errorf("wait for instance %s: %w after %s; it goes on", id, errTimedOut, o.limit)
 	}
