@@ -126,8 +126,9 @@ func (c *Client) WaitStarted(ctx context.Context, id string) (*Status, error) {
 // RaiseOption varies one RaiseEvent.
 type RaiseOption func(*engine.RaiseRequest)
 
-// WithIdempotencyKey makes the instance take an event of this key once, however
-// often it is raised.
+// WithIdempotencyKey makes the instance take an event of this key, of at most 300
+// bytes, once, however often it is raised within 24 hours. An instance remembers 1 MiB of
+// keys; an event with another one is [ErrResourceExhausted] then.
 func WithIdempotencyKey(key string) RaiseOption {
 	return func(r *engine.RaiseRequest) { r.Key = key }
 }

@@ -13,7 +13,7 @@ import (
 type TerminateOptions struct {
 	Reason    string // becomes the instance's output; empty: none
 	Output    any    // becomes the instance's output instead of a reason
-	Recursive bool   // the children that the instance waits for end too, and theirs
+	Recursive bool   // its children, those that it called in whatever execution, end too, and theirs
 	Wait      bool   // return when the instance has ended
 }
 

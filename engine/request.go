@@ -52,7 +52,7 @@ type StartRequest struct {
 type RaiseRequest struct {
 	Name    string          // required; matched ignoring case
 	Payload json.RawMessage // valid JSON; nil is null
-	Key     string          // idempotency key: the instance takes an event of a key once; empty: always
+	Key     string          // idempotency key, at most [history.MaxKeyLength] bytes: within [history.KeyLife] the instance takes an event of a key once; empty: always
 }
 
 // StatusOptions says which parts of a [Status] to read. What is left out is nil.
@@ -64,7 +64,7 @@ type StatusOptions struct {
 // TerminateRequest asks to end an instance.
 type TerminateRequest struct {
 	Reason    json.RawMessage // becomes the output; valid JSON, nil for none
-	Recursive bool            // end the children that it waits for too, and theirs
+	Recursive bool            // end its children too, those that it called in whatever execution, and theirs
 }
 
 // RewindRequest asks to let a Failed instance go on from before its failure
