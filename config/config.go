@@ -37,6 +37,7 @@ type Config struct {
 	MaxActivities     int    // at a time in this process; 0: 10 per core
 	MaxOrchestrations int    // at a time in this process; 0: 10 per core
 	MaxActions        int    // of one orchestration
+	MaxDeaths         int    // of the program, after which what ran at each is put aside; 0: 5
 	MaxBacklogBytes   int    // of work at hand; 0: 128 MiB
 	ReplaceAnyState   bool   // a start may replace an instance that has not ended
 	RaiseChecks       bool   // raising an event to a missing or ended instance is an error

@@ -314,7 +314,7 @@ func TestEverySettingHasASource(t *testing.T) {
 		"maxOrchestrationActions":        filepath.Join(dir, "host.json") + ": extensions.durableTask.maxOrchestrationActions",
 		"maxConcurrentActivityFunctions": "default", "maxConcurrentOrchestratorFunctions": "default",
 		"httpSettings.useForwardedHost": "default", "management.requireKey": "default", "management.publicUrl": "default",
-		"maxBacklogBytes": "default", "management.maxBodyBytes": "default", "localRpcEndpointEnabled": "default",
+		"maxBacklogBytes": "default", "maxDeaths": "default", "management.maxBodyBytes": "default", "localRpcEndpointEnabled": "default",
 		"management.allowedHosts": "default", "management.links.scope": "default", "management.links.lifetime": "default",
 		"retention.completed": "default", "retention.failed": "default", "retention.terminated": "default", "retention.interval": "default",
 		"overridableExistingInstanceStates": "default", "throwStatusExceptionsOnRaiseEvent": "default", "defaultVersion": "default",

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -18,6 +19,7 @@ import (
 type activity struct {
 	instance *instance
 	task     history.Task
+	run      runID
 	held     *Hold       // after a run that ended in "not now"
 	slow     *slow       // once it has run for long
 	running  atomic.Bool // its code runs right now
@@ -37,9 +39,10 @@ type slow struct {
 // dispatch. Goroutines are started as they are needed and then kept, with the
 // stacks they have grown.
 type activities struct {
-	max  int
-	run  func(*activity)
-	wake func() // called before each run
+	max    int
+	run    func(*activity)
+	deaths *deaths
+	wake   func() // called before each run
 
 	mu       sync.Mutex // guards the rest
 	more     sync.Cond  // signalled when a goroutine may go on
@@ -54,7 +57,7 @@ type activities struct {
 }
 
 func newActivities(max int, run func(*activity)) *activities {
-	as := &activities{max: max, run: run, wake: func() {}, returned: func() {}, idle: make(chan struct{})}
+	as := &activities{max: max, run: run, deaths: new(deaths), wake: func() {}, returned: func() {}, idle: make(chan struct{})}
 	as.more.L = &as.mu
 	return as
 }
@@ -84,7 +87,7 @@ func (as *activities) hire() {
 		as.more.Signal()
 	case as.workers < as.max:
 		as.workers++
-		s := &slot{}
+		s := &slot{note: as.deaths.take()}
 		as.slots = append(as.slots[:len(as.slots):len(as.slots)], s)
 		go s.work(as) // ends after stop, which tells when, or once it was lost
 	}
@@ -96,6 +99,7 @@ func (s *slot) work(as *activities) {
 	defer func() {
 		if exited {
 			s.activity.Store(nil)
+			s.note.end()
 			go s.work(as) // takes its place
 		}
 	}()
@@ -103,7 +107,9 @@ func (s *slot) work(as *activities) {
 		s.serial.Store(s.serial.Load() + 1)
 		s.activity.Store(a)
 		as.wake()
+		s.note.begin(a.run)
 		as.run(a)
+		s.note.end()
 		s.activity.Store(nil)
 	}
 	exited = false
@@ -133,6 +139,7 @@ func (as *activities) next(s *slot) *activity {
 		}
 	}
 	as.slots = slices.DeleteFunc(slices.Clone(as.slots), func(other *slot) bool { return other == s })
+	as.deaths.put(s.note)
 	if s.lost {
 		as.lost--
 		as.returned()
@@ -223,7 +230,30 @@ func (t *tenure) schedule(inst *instance, events []*history.Event) {
 		}
 		inst.tasks[ev.ID] = a
 		inst.taskBytes += a.bytes()
+		a.run = activityRun(inst.row.Number, inst.row.Generation, ev.ID)
+		t.dispatch(a)
+	}
+}
+
+// dispatch queues a, unless it has to wait because it was running when the process
+// died. mu of the partition is held.
+func (t *tenure) dispatch(a *activity) {
+	err := t.deaths.admit(a.run, func() {
+		p := a.instance.partition
+		p.mu.Lock()
+		a.held = nil
+		p.mu.Unlock()
 		t.activities.dispatch(a)
+	})
+	switch {
+	case err == nil:
+		t.activities.dispatch(a)
+	case aside(err):
+		t.log.Error("an activity is put aside: the program died each time it ran", "instance", a.task.Instance, "function", a.task.Name, "task", a.task.ID)
+		failure := &history.Failure{Type: history.FailurePoison, Message: fmt.Sprintf("activity %s: %v", a.task.Name, err), NonRetriable: true}
+		t.alarms.set(t.now(), func() { t.performed(a, nil, failure) })
+	default:
+		a.held = t.hold(nil, a.instance.id, a.task.ID, a.task.Name, err)
 	}
 }
 
@@ -244,6 +274,7 @@ func (t *tenure) perform(a *activity) {
 	}
 	t.exec.RunActivity(&a.wanted, a.task, func(result json.RawMessage, failure *history.Failure, err error) {
 		a.running.Store(false)
+		t.deaths.clear(a.run)
 		if err != nil {
 			t.performLater(a, err)
 		} else {

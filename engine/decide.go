@@ -161,6 +161,9 @@ func (t *tenure) decide(inst *instance, batch []message) (d *decision, consumed 
 	case len(in.turn.Events) == 0 && len(inst.state.Waiting) == 0:
 		return nil, keys(used), left, nil
 	}
+	if t.deaths.some.Load() && find(used, history.ExecutionResumed) >= 0 {
+		t.deaths.clearInstance(inst.row.Number) // whoever resumes it wants it to run
+	}
 	out, err := t.orchestrate(inst, t.workFor(inst, in.turn))
 	if err != nil {
 		return nil, nil, batch, err
@@ -419,6 +422,7 @@ func (t *tenure) fill(inst *instance, d *decision) []routed {
 	inst.startBytes = startBytes(d.state)
 	if d.abandon {
 		inst.abandon()
+		t.deaths.clearInstance(inst.row.Number)
 	}
 	if d.ended {
 		inst.state = nil

@@ -19,6 +19,8 @@ type Options struct {
 	MaxOrchestrators int              // turns running at a time; 0: 10 for each core
 	CacheBytes       int              // memory for instances that are loaded but idle; 0: 64 MiB; negative: none
 	MaxBacklogBytes  int              // work at hand beyond which new work waits or is refused; 0: 128 MiB; negative: no limit
+	MaxDeaths        int              // process deaths after which what ran at each of them is put aside; 0: 5
+	Build            func() string    // names the program, so that another build is given another chance; nil: all are one
 	DrainTimeout     time.Duration    // how long stopping waits for what runs; 0: 10 s
 	DefaultVersion   string           // version of starts that name none
 	Hub              string           // its name, for errors
@@ -49,6 +51,9 @@ func (o *Options) setDefaults() {
 	if o.MaxBacklogBytes == 0 {
 		o.MaxBacklogBytes = 128 << 20
 	}
+	if o.MaxDeaths == 0 {
+		o.MaxDeaths = 5
+	}
 	if o.DrainTimeout == 0 {
 		o.DrainTimeout = 10 * time.Second
 	}
@@ -62,6 +67,7 @@ type Engine struct {
 	options Options
 	waiters waiters
 	sweeps  sweeps
+	deaths  *deaths      // of [Engine.Run]; nil before it
 	left    atomic.Int64 // goroutines that user code does not give back
 
 	mu      sync.Mutex    // guards the rest
@@ -85,6 +91,11 @@ func New(store Store, exec Executor, options Options) *Engine {
 // broken for good ([ErrBroken]).
 func (e *Engine) Run(ctx context.Context) error {
 	defer e.set(nil, nil, true)
+	defer func() {
+		if e.deaths != nil {
+			e.deaths.end(context.WithoutCancel(ctx))
+		}
+	}()
 	for attempt := 0; ; attempt++ {
 		began := e.options.Now()
 		err := e.own(ctx)
@@ -124,8 +135,14 @@ func (e *Engine) own(ctx context.Context) error {
 	}
 	t.watch = newWatch(t)
 	t.ctx, t.end = context.WithCancelCause(context.WithoutCancel(ctx))
+	if e.deaths == nil {
+		e.deaths = newDeaths(ctx, e.store, e.exec != nil, &e.options)
+	}
+	e.deaths.restart(t.alarms.set)
+	t.deaths = e.deaths
 	t.lane = newLane(t.ctx, t.commits)
 	t.activities = newActivities(e.options.MaxActivities, t.perform)
+	t.activities.deaths = t.deaths
 	t.activities.wake, t.activities.returned = t.watch.wake, func() { e.left.Add(-1) }
 	if err := t.begin(ctx); err != nil {
 		t.end(err)

@@ -69,7 +69,25 @@ func (e *Engine) explain(ctx context.Context, id history.InstanceID, budget *int
 			},
 		})
 	}
-	return s.explain(), nil
+	x := s.explain()
+	x.Summary += s.died()
+	return x, nil
+}
+
+// died tells of the times that the program died while the instance was running.
+func (s *situation) died() string {
+	var told strings.Builder
+	for _, c := range s.deaths {
+		what := "Its code"
+		if ev := s.state.Open[int32(uint32(c.What))]; c.What>>63 == 0 {
+			if ev == nil {
+				continue
+			}
+			what = fmt.Sprintf("The activity %q", ev.Name)
+		}
+		fmt.Fprintf(&told, " %s was running each of the last %d times that the program died.", what, c.Deaths)
+	}
+	return told.String()
 }
 
 // unwinding adds to what is told of an instance that has ended that its deferred
@@ -129,6 +147,7 @@ func (e *Engine) look(s *situation) {
 	p := t.partition(s.row.ID)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	s.deaths = t.deaths.remembered(s.row.Number)
 	inst := p.instances[s.row.ID]
 	if inst == nil {
 		return
@@ -164,9 +183,10 @@ type situation struct {
 	resumed  bool  // they resume it
 	held     *Hold // of its orchestrator; nil: none
 	tasks    map[int32]attempt
-	stuck    *stuck // its turn does not come back; nil: it may
-	slots    int    // activities that run at a time
-	holders  string // what holds them all while others wait
+	deaths   []deathCount // of what was running when the program died
+	stuck    *stuck       // its turn does not come back; nil: it may
+	slots    int          // activities that run at a time
+	holders  string       // what holds them all while others wait
 	children map[history.InstanceID]child
 	awaits   []history.Await
 	kept     []history.Kept
@@ -215,6 +235,8 @@ func (s *situation) explain() Explanation {
 		return say("deploy", fmt.Sprintf("The host does not know the orchestrator %q.", s.row.Name), fmt.Sprintf("Deploy a host that registers the orchestrator %q.", s.row.Name))
 	case s.held != nil && errors.Is(s.held.cause, history.ErrParked):
 		return say("deploy", "It is parked because its code no longer fits its history: "+sentence(s.held.Reason), "Deploy the code that the instance began with.")
+	case s.held != nil && aside(s.held.cause):
+		return say("resume", "Its turn is put aside: "+sentence(s.held.Reason), "Deploy a build that does not take the program down, or let it run once more: perdure resume --id "+id)
 	case s.held != nil:
 		return say("wait", "Its turn could not run: "+sentence(s.held.Reason), fmt.Sprintf("Wait: it is tried again at %s; look into the host's log if that does not help.", stamp(s.held.RetryAt)))
 	case s.stuck != nil:

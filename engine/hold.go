@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -41,6 +42,9 @@ func (t *tenure) hold(last *Hold, id history.InstanceID, task int32, function st
 	}
 	h.Attempts++
 	h.RetryAt = now.Add(delay)
+	if d := new(deathError); errors.As(err, &d) && d.due.After(h.RetryAt) {
+		h.RetryAt = d.due
+	}
 	if last == nil || last.Reason != h.Reason {
 		attrs := []any{"instance", id, "function", function}
 		if task != history.NoID {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/perdure/perdure/history"
 )
@@ -225,14 +226,21 @@ func (e *Engine) Suspend(ctx context.Context, id history.InstanceID, reason stri
 	})
 }
 
-// Resume lets a suspended instance go on. Errors as with [Engine.Raise], and
-// ErrInvalidState if it is not suspended.
+// Resume lets an instance go on that is suspended, or whose turn was put aside because
+// the program died each time it ran. Errors as with [Engine.Raise], and ErrInvalidState
+// if it is neither.
 func (e *Engine) Resume(ctx context.Context, id history.InstanceID, reason string) error {
 	return e.tell(ctx, id, history.Event{Kind: history.ExecutionResumed, Payload: reasonPayload(reason)}, func(inst *instance) error {
-		if !inst.suspension() {
-			return fmt.Errorf("%w: %q is not suspended but %s", ErrInvalidState, id, inst.row.Status)
+		switch {
+		case inst.suspension():
+			return nil
+		case inst.held != nil && aside(inst.held.cause):
+			inst.held.RetryAt = time.Time{} // now
+			return nil
+		case inst.partition.tenure.deaths.putAside(inst.row.Number): // as known where no app runs
+			return nil
 		}
-		return nil
+		return fmt.Errorf("%w: %q is not suspended but %s", ErrInvalidState, id, inst.row.Status)
 	})
 }
 

@@ -179,6 +179,18 @@ func (p *partition) newKey(to int) MessageKey {
 // before it.
 func firstSeq(epoch Epoch) uint64 { return uint64(epoch) << 40 }
 
+// tryAgain ends a hold before its time.
+func (p *partition) tryAgain(inst *instance) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if inst.held != nil {
+		inst.held.RetryAt = p.tenure.now()
+	}
+	if !p.dead {
+		p.wake(inst)
+	}
+}
+
 // deliver puts a message into the inbox of id and sees that it is looked at.
 func (p *partition) deliver(id history.InstanceID, m message) {
 	p.mu.Lock()

@@ -30,6 +30,7 @@ type slot struct {
 
 	lost bool // the activity is left behind; guarded by the mutex of activities
 
+	note note // tells the next process what runs
 	seen seen // what the watchdog saw of it
 }
 
@@ -108,12 +109,18 @@ var errLeft = errors.New("the turn was left behind")
 
 // orchestrate runs the code of a turn. The caller has set running.
 func (t *tenure) orchestrate(inst *instance, w history.Work) (history.Outcome, error) {
-	s := inst.slot
+	s, run := inst.slot, turnRun(inst.row.Number, w.Turn.Seq)
+	if err := t.deaths.admit(run, func() { inst.partition.tryAgain(inst) }); err != nil {
+		return history.Outcome{}, err
+	}
+	s.note.begin(run)
 	s.serial.Store(s.serial.Load() + 1)
 	s.turn.Store(inst)
 	t.watch.wake()
 	out, err := t.exec.Orchestrate(t.ctx, w)
 	s.turn.Store(nil)
+	s.note.end()
+	t.deaths.clear(run)
 	if s.struck.Load() && t.cameBack(inst, s) {
 		return history.Outcome{}, errLeft
 	}
@@ -168,7 +175,7 @@ func (t *tenure) strike(s *slot, serial uint64, since time.Time) *instance {
 
 // hire starts a goroutine that runs turns.
 func (t *tenure) hire() {
-	s := &slot{}
+	s := &slot{note: t.deaths.take()}
 	t.crew.add(s)
 	t.loops.Go(func() { t.work(s) }) // ends when runs is closed, or once it was replaced
 }

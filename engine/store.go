@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/perdure/perdure/history"
@@ -87,6 +88,20 @@ type Reader interface {
 	// until, in firing order, beginning after the timer after (its zero value:
 	// from the start).
 	Timers(ctx context.Context, partition int, after Timer, until time.Time, limit int) ([]Timer, error)
+}
+
+// Witness is what a [Store] may be besides: one whose folder or the like outlives a
+// process that dies. It never asks what the words and the memo mean.
+type Witness interface {
+	// Notes returns n words, which whoever owns the hub may write at any time,
+	// without syncing anything, and what the last process left in them: as long as
+	// the machine runs, they outlive the process. It returns none when n is 0, and where
+	// there is no such memory. The words stay valid for as long as the process lives.
+	Notes(n int) (words []atomic.Uint64, before []uint64, err error)
+	// Memo returns what SetMemo stored last, nil when that was nothing.
+	Memo(ctx context.Context) ([]byte, error)
+	// SetMemo stores a few bytes in place of those before, durably.
+	SetMemo(ctx context.Context, memo []byte) error
 }
 
 // Ref names an instance in both ways.

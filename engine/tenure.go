@@ -43,6 +43,7 @@ type tenure struct {
 	waiters    *waiters
 	crew       crew
 	watch      *watch
+	deaths     *deaths
 	left       *atomic.Int64  // goroutines of the process that are left behind
 	loops      sync.WaitGroup // goroutines that run turns
 	felling    chan struct{}  // holds a token while a tree of instances is being purged
@@ -242,6 +243,7 @@ func (t *tenure) work(s *slot) {
 		}
 		if s.replaced {
 			t.crew.remove(s)
+			t.deaths.put(s.note)
 			return
 		}
 	}

@@ -116,6 +116,8 @@ func (w *watch) look() (busy bool) {
 		if s.seen.serial != serial {
 			s.seen = seen{serial: serial, since: now}
 		}
+		s.note.age(now.Sub(s.seen.since))
+		t.deaths.outlived(s.note.run(), now.Sub(s.seen.since))
 		if !s.seen.told && now.Sub(s.seen.since) >= slowTurn {
 			s.seen.told = true
 			if inst := t.strike(s, serial, s.seen.since); inst != nil {
@@ -133,6 +135,7 @@ func (w *watch) look() (busy bool) {
 		w.tellUnwinding(unwinding, trace)
 	}
 	w.lookAtSlots(now)
+	t.deaths.keep(t.ctx)
 	return busy || running || unwound
 }
 
@@ -183,6 +186,8 @@ func (w *watch) lookAtActivities(now time.Time) (slow, lost []*slot, running boo
 		if s.seen.serial != serial {
 			s.seen = seen{serial: serial, since: now}
 		}
+		s.note.age(now.Sub(s.seen.since))
+		w.tenure.deaths.outlived(s.note.run(), now.Sub(s.seen.since))
 		if !s.seen.told && now.Sub(s.seen.since) >= slowActivity {
 			s.seen.told = true
 			slow = append(slow, s)

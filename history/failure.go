@@ -18,6 +18,7 @@ const (
 	FailureAlreadyExists    = "InstanceAlreadyExists"                  // a child's id belongs to a live instance
 	FailureMissing          = "InstanceMissing"                        // a child is not in this hub
 	FailureTerminated       = "Terminated"                             // a child was terminated
+	FailurePoison           = "Poison"                                 // an activity that takes the program down again and again
 	FailureActionLimit      = "ActionLimitExceeded"                    // maxOrchestrationActions
 	FailureMisuse           = "ContextMisuse"                          // the context was used outside its coroutine
 )

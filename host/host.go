@@ -206,7 +206,7 @@ func drainTimeout(o Options) time.Duration { return cmp.Or(o.DrainTimeout, 10*ti
 func engineOptions(cfg *config.Config, o Options, log *slog.Logger) engine.Options {
 	return engine.Options{
 		Logger: log, MaxActivities: cfg.MaxActivities, MaxOrchestrators: cfg.MaxOrchestrations,
-		MaxBacklogBytes: cfg.MaxBacklogBytes, DrainTimeout: drainTimeout(o), DefaultVersion: cfg.DefaultVersion,
+		MaxBacklogBytes: cfg.MaxBacklogBytes, MaxDeaths: cfg.MaxDeaths, Build: build, DrainTimeout: drainTimeout(o), DefaultVersion: cfg.DefaultVersion,
 	}
 }
 

@@ -49,6 +49,7 @@ type DB struct {
 	*breaker
 
 	reclaimer *reclaimer
+	onDisk    bool // in a folder of the real file system
 
 	making  sync.Mutex // held while a hub is looked up and made or deleted; guards lastHub
 	lastHub uint16     // highest number of a hub there ever was
@@ -76,7 +77,7 @@ func Open(dir string, opts Options) (*DB, error) {
 		return nil, err
 	}
 	db := &DB{dir: dir, lock: lock, breaker: newBreaker(log.With("dir", dir)), hubs: make(map[string]*Hub)}
-	db.reclaimer = newReclaimer(db)
+	db.reclaimer, db.onDisk = newReclaimer(db), opts.FS == nil
 	db.space.min, db.space.free = cmp.Or(opts.MinFreeBytes, 64<<20), opts.FreeBytes
 	if db.space.free == nil {
 		db.space.free = func() (uint64, error) {

@@ -3,6 +3,7 @@
 //
 //	<dir>/FORMAT    version of the layout below
 //	<dir>/lock      held by the process that has the folder open; says who it is
+//	<dir>/running-N what runs now in hub N, for the process after one that dies
 //	<dir>/data/     Pebble's files; several hubs, told apart by the prefix of their keys
 //
 // A commit is one Pebble batch and is synced before it is acknowledged; a read
@@ -20,6 +21,7 @@
 //	        e | partition u16                           -> epoch u64
 //	        g | tag's name, its value, number u64       -> nothing
 //	        i | number u64                              -> status row
+//	        k                                           -> memo
 //	        l | label, number u64                       -> nothing
 //	        m | partition u16, from u16, seq u64        -> bytes of a message
 //	        n | instance id                             -> number u64

@@ -39,6 +39,7 @@ func (db *DB) DeleteHub(name string) error {
 	db.mu.Lock()
 	delete(db.hubs, strings.ToLower(h.name))
 	db.mu.Unlock()
+	h.removeNotes()
 	db.reclaimer.add(h.id, span{whole: true})
 	return nil
 }

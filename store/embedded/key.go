@@ -21,6 +21,7 @@ const (
 	spaceTags     = 'g'
 	spaceRows     = 'i'
 	spaceLabels   = 'l'
+	spaceMemo     = 'k'
 	spaceInbox    = 'm'
 	spaceIDs      = 'n'
 	spaceNames    = 'o'

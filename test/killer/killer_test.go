@@ -1,0 +1,140 @@
+// Package killer runs functions that take their own process down, again and again.
+package killer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/client"
+	"github.com/perdure/perdure/host"
+)
+
+// folderVariable tells the test's own program to be the app, on that folder.
+const folderVariable = "PERDURE_TEST_KILLER"
+
+func TestMain(m *testing.M) {
+	if folder := os.Getenv(folderVariable); folder != "" {
+		if err := run(folder); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// run serves the app on folder until nothing more will happen to its instances. In
+// most of its lives it does not come so far.
+func run(folder string) error {
+	app := perdure.New()
+	app.AddActivity("Boom", func(context.Context, string) (string, error) {
+		go func() { panic("bug in a goroutine of an activity") }()
+		select {}
+	})
+	app.AddActivity("Good", func(_ context.Context, n int) (int, error) { return n + 1, nil })
+	app.AddOrchestrator("Boom", func(ctx *perdure.OrchestrationContext, s string) (string, error) {
+		return perdure.ActivityRef[string, string]("Boom").Call(ctx, s, perdure.WithRetry(perdure.RetryPolicy{FirstInterval: 10 * time.Millisecond, MaxAttempts: 3})).Await()
+	})
+	app.AddOrchestrator("BoomTurn", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
+		if _, err := ctx.CreateTimer(time.Millisecond).Await(); err != nil { // the first turn may run before the start is durable
+			return "", err
+		}
+		os.Exit(3)
+		return "", nil
+	})
+	app.AddOrchestrator("Good", func(ctx *perdure.OrchestrationContext, _ string) (n int, err error) {
+		for n < 20 {
+			if _, err := ctx.CreateTimer(10 * time.Millisecond).Await(); err != nil {
+				return n, err
+			}
+			if n, err = perdure.ActivityRef[int, int]("Good").Call(ctx, n).Await(); err != nil {
+				return n, err
+			}
+		}
+		return n, nil
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	return host.Run(ctx, app, host.Options{Dir: folder, Logger: slog.New(slog.NewTextHandler(os.Stdout, nil)), OnReady: func(ctx context.Context, info host.Info) error {
+		defer cancel()
+		for _, name := range []string{"Good", "Boom", "BoomTurn"} {
+			if _, err := info.Client.StartNew(ctx, name, "x", client.StartOptions{ID: name, Reuse: client.ReturnExisting}); err != nil {
+				return err
+			}
+		}
+		for _, id := range []string{"Good", "Boom"} {
+			s, err := info.Client.WaitForCompletion(ctx, id)
+			if err != nil {
+				return err
+			}
+			fmt.Printf("end of %s: %s %s\n", id, s.Status, s.Output)
+		}
+		for {
+			x, err := info.Client.Explain(ctx, "BoomTurn")
+			if err != nil {
+				return err
+			}
+			if x.Action == "resume" {
+				fmt.Printf("turn: %s, %s\n", x.Status, x.Summary)
+				return nil
+			}
+			time.Sleep(20 * time.Millisecond) // for the next explanation to be another one
+		}
+	}})
+}
+
+// life runs the app once. died is false when it came to its end.
+func life(t *testing.T, folder string) (output string, died bool) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, self)
+	cmd.Env = append(os.Environ(), folderVariable+"="+folder)
+	out, err := cmd.CombinedOutput()
+	var exited *exec.ExitError
+	if err != nil && !errors.As(err, &exited) || ctx.Err() != nil {
+		t.Fatalf("the app did not end: %v\n%s", err, out)
+	}
+	return string(out), err != nil
+}
+
+func TestKillersArePutAsideAndOthersGoOn(t *testing.T) {
+	const maxDeaths = 3
+	folder := t.TempDir()
+	settings := fmt.Sprintf(`{"version": "2.0", "extensions": {"durableTask": {"maxDeaths": %d}}}`, maxDeaths)
+	if err := os.WriteFile(filepath.Join(folder, "host.json"), []byte(settings), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; ; n++ {
+		out, died := life(t, folder)
+		if died {
+			if n > 5*maxDeaths {
+				t.Fatalf("the app died %d times; want the two killers to be put aside after %d deaths each\n%s", n, maxDeaths, out)
+			}
+			continue
+		}
+		t.Logf("life %d:\n%s", n, out)
+		if n <= maxDeaths {
+			t.Errorf("the app came to its end in life %d; want it to die %d times at least: else the test shows nothing", n, maxDeaths)
+		}
+		for _, want := range []string{"end of Good: Completed 20", "end of Boom: Failed", "Poison", "turn: ", "times that the program died"} {
+			if !strings.Contains(out, want) {
+				t.Errorf("the app says no %q", want)
+			}
+		}
+		return
+	}
+}
