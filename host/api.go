@@ -77,7 +77,7 @@ func deleteHub(own *running, endpointKey string) http.HandlerFunc {
 			err = hub.forCallers().DeleteHub(r.Context(), r.URL.Query().Get("force") == "true")
 		}
 		if err != nil {
-			httpapi.WriteError(w, forCallers(err))
+			httpapi.WriteError(w, err)
 			return
 		}
 		w.WriteHeader(http.StatusNoContent)

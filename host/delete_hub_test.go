@@ -130,3 +130,11 @@ func TestOnlyTheEndpointsKeyDeletesAHub(t *testing.T) {
 		t.Errorf("DeleteHub with a system key error = %v, want ErrUnauthenticated", err)
 	}
 }
+
+func TestAMissingHubIsToldOnce(t *testing.T) {
+	r := start(t, t.TempDir(), host.Options{})
+	_, err := client.Remote(r.URL, client.RemoteOptions{TaskHub: "Nowhere"}).GetStatus(t.Context(), "x", client.GetOptions{})
+	if want := "status x: task hub not found: Nowhere"; !errors.Is(err, client.ErrHubNotFound) || err.Error() != want {
+		t.Errorf("GetStatus error = %v, want %s", err, want)
+	}
+}

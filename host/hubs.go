@@ -116,7 +116,7 @@ func (r *running) current() client.Hub {
 func (h *hubs) find(_ context.Context, name string) (httpapi.Hub, error) {
 	r, err := h.lookUp(name)
 	if err != nil {
-		return nil, forCallers(err)
+		return nil, err
 	}
 	return r.forCallers(), nil
 }
@@ -184,20 +184,6 @@ func hubNotFound(err error, name string) error {
 	}
 	return err
 }
-
-// forCallers is err as the HTTP API knows it.
-func forCallers(err error) error {
-	if errors.Is(err, client.ErrHubNotFound) {
-		return noHub{err}
-	}
-	return err
-}
-
-// noHub is an error about a hub that is not there, for the HTTP API too, whose
-// words are the same.
-type noHub struct{ error }
-
-func (e noHub) Unwrap() []error { return []error{httpapi.ErrHubNotFound, e.error} }
 
 // stop ends all engines and returns once everything is stored.
 func (h *hubs) stop() error {
