@@ -48,6 +48,11 @@ func TestClient_Query(t *testing.T) {
 			if got := h.is("p:child", history.Running).ParentID; got != "p" {
 				h.Errorf("ParentID of a child = %q, want p", got)
 			}
+			page, err := h.List(h.Context(), client.Query{Parent: "p"})
+			counts, countErr := h.Count(h.Context(), client.Query{Parent: "p"})
+			if err != nil || len(page.Items) != 1 || page.Items[0].ID != "p:child" || countErr != nil || counts.Total() != 1 {
+				h.Errorf("children of p: %+v, %v; %v, %v; want p:child", page, err, counts, countErr)
+			}
 			h.begin("Fail", "f", nil)
 			if st := h.ended("f", history.Failed); st.Failure == nil || st.Failure.Message != "it broke" || st.Err() == nil {
 				h.Errorf("status of a failed one = %+v", st)
