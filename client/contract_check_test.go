@@ -183,7 +183,7 @@ func TestBadValuesAreRefusedInCode(t *testing.T) {
 			})
 			return client.Local(e), e, func() { stop(); running.Wait() }
 		}
-		c, e, stop := run()
+		c, _, stop := run()
 		id, err := c.StartNew(t.Context(), "Ask", nil, client.StartOptions{})
 		if err != nil {
 			t.Fatal(err)
@@ -197,8 +197,8 @@ func TestBadValuesAreRefusedInCode(t *testing.T) {
 		}
 		synctest.Wait()
 		stop()
-		c, e, stop = run() // it must not fire after a restart either
-		defer func() { stop() }()
+		c, e, stop := run() // it must not fire after a restart either
+		defer stop()
 		synctest.Wait()
 		time.Sleep(time.Hour)
 		if st, err := c.GetStatus(t.Context(), "never", client.GetOptions{}); err != nil || st.Status != client.Running {
