@@ -425,3 +425,15 @@ func TestHeaderLimit(t *testing.T) {
 		}
 	}
 }
+
+func TestRequestsOfHTTP10NeedNoHost(t *testing.T) {
+	withIdleSite(t, httpapi.Options{Loopback: true}, func(s *site) {
+		r := httptest.NewRequest(post, base+"/orchestrators/Echo/x", nil)
+		r.Host, r.Proto, r.ProtoMinor = "", "HTTP/1.0", 0
+		w := httptest.NewRecorder()
+		s.handler.ServeHTTP(w, r)
+		if link := w.Header().Get("Location"); w.Code != 202 || !strings.HasPrefix(link, "http://localhost/") {
+			t.Errorf("a start without a host = %d with Location %s, want 202 and a link with a host", w.Code, link)
+		}
+	})
+}
