@@ -319,19 +319,6 @@ func (d *deaths) put(n note) {
 // suspectAt is the count of deaths from which on a run is held back.
 const suspectAt = 2
 
-// of returns how often run was running when the process died.
-func (d *deaths) of(run runID) int {
-	if !d.some.Load() {
-		return 0
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if c := d.counts[run]; c != nil {
-		return c.Deaths
-	}
-	return 0
-}
-
 // deathError tells why something is held back.
 type deathError struct {
 	deaths int

@@ -159,7 +159,7 @@ func (db *DB) pebbleOptions(disk vfs.FS, cacheBytes int64) *pebble.Options {
 	return opts
 }
 
-// Close waits for the calls under way, closes the folder and lets go of its
+// Close waits for the calls under way, though not for ever, closes the folder and lets go of its
 // lock. The DB and its hubs return [ErrClosed] from then on. A broken DB keeps
 // the lock until the process ends, since Pebble may still be writing. A second
 // Close does nothing.
@@ -168,7 +168,9 @@ func (db *DB) Close() error {
 	closed := db.closed
 	db.closed = true
 	db.mu.Unlock()
-	db.users.Wait()
+	if !db.idle() {
+		return fmt.Errorf("store folder %s: calls that do not end are under way; it stays open, and locked, until the process ends", db.dir)
+	}
 	db.reclaimer.close()
 	if closed {
 		return nil
@@ -180,6 +182,27 @@ func (db *DB) Close() error {
 		return fmt.Errorf("close store folder %s: %w", db.dir, err)
 	}
 	return db.lock.Close()
+}
+
+// callGrace is how long Close waits for calls under way. One that reads a history for
+// code that does not come back never ends.
+const callGrace = 2 * time.Second
+
+// idle waits until no call is under way, and reports whether that is so.
+func (db *DB) idle() bool {
+	idle := make(chan struct{})
+	go func() { // ends with the calls, or with the process
+		db.users.Wait()
+		close(idle)
+	}()
+	timer := time.NewTimer(callGrace)
+	defer timer.Stop()
+	select {
+	case <-idle:
+		return true
+	case <-timer.C:
+		return false
+	}
 }
 
 // What only the log has is moved into tables by Close, if it is more than
