@@ -294,7 +294,7 @@ func sameEvents(events []history.Event) []history.Event {
 		started.ExecutionID = ""
 		if started.Parent != nil {
 			parent := *started.Parent
-			parent.ExecutionID = ""
+			parent.ExecutionID, parent.Number = "", 0
 			started.Parent = &parent
 		}
 		events[i].Started = &started
@@ -369,6 +369,9 @@ func TestH99_HistoriesDoNotDependOnTheCache(t *testing.T) {
 			for i := range events {
 				if name, ok := names[events[i].Instance]; ok {
 					events[i].Instance = history.InstanceID(name)
+				}
+				if started := events[i].Started; started != nil && started.Parent != nil { // copies, see sameEvents
+					started.Parent.InstanceID = history.InstanceID(names[started.Parent.InstanceID])
 				}
 			}
 			histories[name] = events
