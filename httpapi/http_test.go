@@ -210,6 +210,17 @@ func TestHTTP_52_BlanksInIDs(t *testing.T) {
 	})
 }
 
+// What is written as a plus is one: nobody purges "a b" who means "a+b".
+func TestAPlusThatIsWrittenAsOneIsNoBlank(t *testing.T) {
+	withSite(t, func(s *site) {
+		s.finish("Echo/a%20b", "1")
+		for _, r := range [][2]string{{get, "/a%2Bb"}, {post, "/a%2Bb/terminate"}, {del, "/a%2Bb"}, {del, "/a%2bb?force=true"}} {
+			s.wantEmpty(404, r[0], instances+r[1], "")
+		}
+		s.want(200, del, instances+"/a+b", "")
+	})
+}
+
 func TestHTTP_53to56and58_StatusCodes(t *testing.T) {
 	withSite(t, func(s *site) {
 		s.wantEmpty(404, get, base+"/instances/nobody", "")

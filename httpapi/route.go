@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/perdure/perdure/engine"
@@ -74,8 +75,8 @@ func (t *route) answer(r *request) (response, error) {
 	// A '+' in a path is a plus, but links made by others have it for a blank:
 	// when there is no such instance, the id is tried that way. A link of ours
 	// opens the id that it was made for, and no other.
-	if id := r.params["id"]; errors.Is(err, engine.ErrNotFound) && strings.Contains(id, "+") && r.caller != CallerLink {
-		r.params["id"] = strings.ReplaceAll(id, "+", " ")
+	if id, ok := r.params[formID]; ok && errors.Is(err, engine.ErrNotFound) && r.caller != CallerLink {
+		r.params["id"] = id
 		res, err = t.serve(r)
 	}
 	for _, row := range t.errors {
@@ -86,10 +87,15 @@ func (t *route) answer(r *request) (response, error) {
 	return res, err
 }
 
+// formID is the parameter that holds the id as forms encode it, with '+' for a blank,
+// if the path has a '+' there. %2B is a plus, whoever writes it.
+const formID = "id of a form"
+
 // findRoute matches an escaped path below the base. Slashes around it do not
 // count; it is split before it is decoded, once.
 func findRoute(method, path string) (to *route, params map[string]string) {
-	segments := strings.Split(strings.Trim(path, "/"), "/")
+	escaped := strings.Split(strings.Trim(path, "/"), "/")
+	segments := slices.Clone(escaped)
 	for i, s := range segments {
 		decoded, err := url.PathUnescape(s)
 		if err != nil || decoded == "" {
@@ -100,6 +106,9 @@ func findRoute(method, path string) (to *route, params map[string]string) {
 	for i := range routes {
 		to := &routes[i]
 		if params, ok := to.match(segments); ok && (to.method == method || to.method == "") {
+			if at := slices.Index(strings.Split(to.pattern, "/"), "{id}"); at > 0 && strings.Contains(escaped[at], "+") {
+				params[formID], _ = url.QueryUnescape(escaped[at]) // it has been decoded
+			}
 			return to, params
 		}
 	}

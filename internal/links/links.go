@@ -47,8 +47,7 @@ func Management(base, taskHub, connection, code, id string) Links {
 
 // Scoped is [Management] with a code for each operation.
 func Scoped(base, taskHub, connection, id string, code func(Operation) string) Links {
-	// PathEscape writes a blank as %20: a '+' would be taken literally.
-	address := strings.TrimRight(base, "/") + "/instances/" + url.PathEscape(id)
+	address := strings.TrimRight(base, "/") + "/instances/" + Segment(id)
 	hub := "connection=" + url.QueryEscape(connection)
 	if taskHub != "" { // else it is the host's own
 		hub = "taskHub=" + url.QueryEscape(taskHub) + "&" + hub
@@ -76,7 +75,7 @@ func Scoped(base, taskHub, connection, id string, code func(Operation) string) L
 
 // Event is where to POST the payload of an event of that name.
 func (l Links) Event(name string) string {
-	return strings.Replace(l.SendEventPostURI, "{eventName}", url.PathEscape(name), 1)
+	return strings.Replace(l.SendEventPostURI, "{eventName}", Segment(name), 1)
 }
 
 // Terminate is where to POST to end the instance; an empty reason is none.
@@ -98,3 +97,7 @@ func because(link, reason string) string {
 // JSON is the check-status payload. Unlike json.Marshal it leaves & as it is,
 // so that the links can be copied out of the text.
 func (l Links) JSON() []byte { return encode(l) }
+
+// Segment is text as a segment of a path. A blank is %20 and a plus %2B: a '+' is a plus
+// for some hosts and a blank for others.
+func Segment(text string) string { return strings.ReplaceAll(url.PathEscape(text), "+", "%2B") }

@@ -9,7 +9,7 @@ import (
 const base = "http://localhost:7071/runtime/webhooks/durabletask"
 
 func TestManagementIsTheCheckStatusPayload(t *testing.T) {
-	const i, q = base + "/instances/my%20%C3%A9+id", "taskHub=Hub&connection=Storage&code=K+%26"
+	const i, q = base + "/instances/my%20%C3%A9%2Bid", "taskHub=Hub&connection=Storage&code=K+%26"
 	want := `{"id":"my é+id","statusQueryGetUri":"` + i + `?` + q + `","sendEventPostUri":"` + i + `/raiseEvent/{eventName}?` + q +
 		`","terminatePostUri":"` + i + `/terminate?reason={text}&` + q + `","rewindPostUri":"` + i + `/rewind?reason={text}&` + q +
 		`","purgeHistoryDeleteUri":"` + i + `?` + q + `","restartPostUri":"` + i + `/restart?` + q +
