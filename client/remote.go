@@ -8,6 +8,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/perdure/perdure/engine"
@@ -31,7 +32,8 @@ type RemoteOptions struct {
 // one that the API has for what was asked. What a proxy answers in place of the host
 // is [ErrUnavailable], with its status and address, and never taken for an answer
 // about an instance; but 401 is [ErrUnauthenticated] and 429 [ErrResourceExhausted],
-// whoever says so. A host from which nothing comes for 30 s, or 5 min for what
+// whoever says so. A host of another make, or of an older build, is not asked for
+// what it would ignore: that is [ErrUnsupported]. A host from which nothing comes for 30 s, or 5 min for what
 // takes long, hangs: that is [ErrUnavailable] too, and says what may have happened.
 func Remote(baseURL string, o RemoteOptions) *Client {
 	if o.HTTPClient == nil {
@@ -51,6 +53,7 @@ type remote struct {
 	bad     error  // what is wrong with the address
 	options RemoteOptions
 	http    http.Client // of options, but it follows no redirects
+	ours    atomic.Bool // the host has marked an answer
 }
 
 // The answers of the contract (spec/http-api.md 5).
@@ -77,6 +80,11 @@ func (r *remote) Start(ctx context.Context, s engine.StartRequest) (history.Inst
 	for name, value := range s.Tags {
 		c.query.Set("tag."+name, value)
 	}
+	if !s.ScheduledAt.IsZero() || s.Reuse != RefuseIfActive || len(s.Tags) > 0 {
+		if err := r.needOurs(ctx); err != nil {
+			return "", err
+		}
+	}
 	return r.started(ctx, c)
 }
 
@@ -91,6 +99,11 @@ func (r *remote) started(ctx context.Context, c call) (history.InstanceID, error
 var reuseNames = map[Reuse]string{RefuseIfActive: "RefuseIfActive", RefuseIfExists: "RefuseIfExists", ReplaceAny: "ReplaceAny", ReturnExisting: "ReturnExisting"}
 
 func (r *remote) Raise(ctx context.Context, id history.InstanceID, e engine.RaiseRequest) error {
+	if e.Key != "" {
+		if err := r.needOurs(ctx); err != nil {
+			return err
+		}
+	}
 	return r.tell(ctx, call{method: http.MethodPost, path: []string{"instances", string(id), "raiseEvent", e.Name}, body: e.Payload, key: e.Key, ok: accepted})
 }
 
@@ -102,10 +115,15 @@ func (r *remote) Terminate(ctx context.Context, id history.InstanceID, t engine.
 	case json.Unmarshal(t.Reason, &text) == nil:
 		query.Set("reason", text)
 	default:
-		query.Set("output", string(t.Reason)) // which only our hosts know
+		query.Set("output", string(t.Reason))
 	}
 	if t.Recursive {
 		query.Set("recursive", "true")
+	}
+	if query.Has("output") || t.Recursive {
+		if err := r.needOurs(ctx); err != nil {
+			return err
+		}
 	}
 	return r.command(ctx, id, "terminate", query)
 }

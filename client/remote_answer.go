@@ -25,7 +25,7 @@ type wireStatus struct {
 	Input           json.RawMessage       `json:"input"`
 	CustomStatus    json.RawMessage       `json:"customStatus"`
 	Output          json.RawMessage       `json:"output"`
-	CreatedTime     time.Time             `json:"createdTime"`
+	CreatedTime     *time.Time            `json:"createdTime"` // the zero time is a time
 	LastUpdatedTime time.Time             `json:"lastUpdatedTime"`
 	HistoryEvents   []wireEvent           `json:"historyEvents,omitempty"`
 	Error           string                `json:"error,omitempty"`
@@ -59,15 +59,17 @@ func (f *wireFailure) failure() *history.Failure {
 }
 
 // formed reports whether it is a status at all.
-func (w *wireStatus) formed() bool { return w.InstanceID != "" && !w.CreatedTime.IsZero() }
+func (w *wireStatus) formed() bool { return w.InstanceID != "" && w.CreatedTime != nil }
 
 func (w *wireStatus) status() engine.Status {
 	st := engine.Status{
 		Instance: history.Instance{
-			ID: w.InstanceID, Name: w.Name, Status: w.RuntimeStatus, CreatedAt: w.CreatedTime, UpdatedAt: w.LastUpdatedTime,
-			CustomStatus: notNull(w.CustomStatus),
+			ID: w.InstanceID, Name: w.Name, Status: w.RuntimeStatus, UpdatedAt: w.LastUpdatedTime, CustomStatus: notNull(w.CustomStatus),
 		},
 		Input: notNull(w.Input), Output: notNull(w.Output), Problem: w.Error,
+	}
+	if w.CreatedTime != nil {
+		st.CreatedAt = *w.CreatedTime
 	}
 	if w.Error != "" && w.Name == "" { // not even the row can be read
 		st.Status = history.Unknown
@@ -175,6 +177,9 @@ func notNull(text json.RawMessage) json.RawMessage {
 	return text
 }
 
+// errUnserved: a host of ours has nothing at the path.
+var errUnserved = errors.New("nothing is served there")
+
 // refused is an error answer. It matches every sentinel in kinds.
 type refused struct {
 	text  string
@@ -251,11 +256,15 @@ func readProblem(c call, body []byte) (p problem, ok bool) {
 // refusal reads an answer that is not one of c.ok.
 func (r *remote) refusal(ctx context.Context, c call, a answer) error {
 	p, formed := readProblem(c, a.body)
-	empty := len(a.body) == 0 && (a.code == http.StatusNotFound || a.code == http.StatusGone)
-	switch {
+	switch missing := a.code == http.StatusNotFound || a.code == http.StatusGone; {
 	case a.code < 400:
 		return r.strange(a, nil)
-	case !a.ours() && !formed && !(empty && r.keepsContract(ctx)):
+	case a.header.Get(wire.Mark) == wire.Unserved:
+		return &refused{final: true, kinds: []error{ErrUnavailable, errUnserved},
+			text: fmt.Sprintf("%v: there is nothing at %s: the address is wrong, or the host older than this client", ErrUnavailable, a.from)}
+	case a.ours() || p.Code == "HubNotFound": // of an earlier build, which does not mark it
+	case missing && (formed || len(a.body) == 0) && r.keepsContract(ctx): // other programs have such answers too
+	case missing || !formed:
 		return r.strange(a, nil)
 	}
 	kinds := kindsByCode[p.Code]

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/perdure/perdure/internal/links"
 	"github.com/perdure/perdure/internal/wire"
 )
 
@@ -96,7 +97,7 @@ func (r *remote) address(c call) (string, error) {
 		if segment == "" {
 			return "", fmt.Errorf("%w: the instance id is empty", ErrInvalidArgument)
 		}
-		address += "/" + url.PathEscape(segment)
+		address += "/" + links.Segment(segment)
 	}
 	if len(query) > 0 {
 		address += "?" + query.Encode()
@@ -162,7 +163,11 @@ func (r *remote) exchange(ctx context.Context, c call, address string) (answer, 
 		return answer{}, r.lost(ctx, within, c, limit, err)
 	}
 	from, _, _ := strings.Cut(c.method+" "+req.URL.Redacted(), "?")
-	return answer{from, res.StatusCode, body, res.Header}, nil
+	a := answer{from, res.StatusCode, body, res.Header}
+	if a.ours() {
+		r.ours.Store(true)
+	}
+	return a, nil
 }
 
 // moving tells of every byte that moves.
@@ -193,7 +198,10 @@ func (r *remote) lost(ctx, within context.Context, c call, limit time.Duration, 
 	case errors.Is(context.Cause(within), errSilent):
 		return fmt.Errorf("%w: the host at %s hangs: nothing has come from it for %v%s", ErrUnavailable, r.origin, limit, doubt)
 	}
-	return fmt.Errorf("%w: %w%s", ErrUnavailable, err, doubt)
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		err = e.Err // its URL has reasons and payloads in it
+	}
+	return fmt.Errorf("%w: the host at %s: %w%s", ErrUnavailable, r.origin, err, doubt)
 }
 
 // tell is do for answers without a body.

@@ -48,6 +48,15 @@ func filter(q *engine.Query) url.Values {
 	return values
 }
 
+// onlyOurs reports whether q has conditions that hosts of other makes ignore.
+func onlyOurs(q *engine.Query) bool {
+	return q.CompletedFrom != nil || q.CompletedTo != nil || q.Name != "" || q.Parent != "" || len(q.Tags) > 0
+}
+
+// errParent: hosts of older builds, which do not mark their answers, list all instances
+// for those of one parent.
+var errParent = fmt.Errorf("%w: the host does not know children", ErrUnsupported)
+
 // sharp keeps an upper bound in whole seconds from standing for all of its last
 // second, as it does over HTTP. Stored times are coarser than a nanosecond, so it
 // stays the same bound.
@@ -80,10 +89,18 @@ func (r *remote) page(ctx context.Context, q engine.Query, token string, o GetOp
 	if q.Limit > 0 {
 		query.Set("top", strconv.Itoa(q.Limit))
 	}
+	if onlyOurs(&q) {
+		if err := r.needOurs(ctx); err != nil {
+			return nil, "", err
+		}
+	}
 	c := call{method: http.MethodGet, path: []string{"instances"}, query: query, token: token, ok: done}
 	a, err := r.do(ctx, c)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, "", err
+	case q.Parent != "" && !a.ours():
+		return nil, "", errParent
 	}
 	var rows []wireStatus
 	if err := json.Unmarshal(a.body, &rows); err != nil {
@@ -99,14 +116,21 @@ func (r *remote) page(ctx context.Context, q engine.Query, token string, o GetOp
 	return items, a.header.Get(tokenHeader), nil
 }
 
+// wireCounts is the answer to counts.
+type wireCounts struct {
+	RuntimeStatus engine.Counts `json:"runtimeStatus"`
+}
+
+func (w *wireCounts) formed() bool { return w.RuntimeStatus != nil }
+
 func (r *remote) Count(ctx context.Context, q engine.Query) (engine.Counts, error) {
-	var counted struct {
-		RuntimeStatus engine.Counts `json:"runtimeStatus"`
-	}
-	err := r.ask(ctx, call{method: http.MethodGet, path: []string{"counts"}, query: filter(&q), ok: done, silence: slow},
-		&counted, func() bool { return counted.RuntimeStatus != nil })
+	var counted wireCounts
+	err := r.ask(ctx, call{method: http.MethodGet, path: []string{"counts"}, query: filter(&q), ok: done, silence: slow}, &counted, counted.formed)
 	if errors.Is(err, ErrNotFound) {
 		return nil, fmt.Errorf("%w: the host does not count instances", ErrUnsupported)
+	}
+	if err == nil && q.Parent != "" && !r.ours.Load() {
+		err = errParent
 	}
 	return counted.RuntimeStatus, err
 }

@@ -16,6 +16,11 @@ import (
 )
 
 func (r *remote) Rewind(ctx context.Context, id history.InstanceID, q engine.RewindRequest) error {
+	if q.All {
+		if err := r.needOurs(ctx); err != nil {
+			return err
+		}
+	}
 	return r.command(ctx, id, "rewind", rewindQuery(q))
 }
 
@@ -41,10 +46,15 @@ func (r *remote) PlanRewind(ctx context.Context, id history.InstanceID, q engine
 }
 
 // needOurs refuses hosts that would ignore parameters which are not in the
-// contract, where that would do harm. Only ours count instances.
+// contract, where that would do harm. Ours mark their answers; those of earlier
+// builds count instances at least.
 func (r *remote) needOurs(ctx context.Context) error {
-	_, err := r.Count(ctx, engine.Query{})
-	if errors.Is(err, ErrUnsupported) {
+	if r.ours.Load() {
+		return nil
+	}
+	var counted wireCounts
+	err := r.ask(ctx, call{method: http.MethodGet, path: []string{"counts"}, ok: done}, &counted, counted.formed)
+	if errors.Is(err, ErrNotFound) {
 		return fmt.Errorf("%w: the host would not heed all that is asked", ErrUnsupported)
 	}
 	return err
@@ -70,6 +80,9 @@ func (r *remote) Purge(ctx context.Context, id history.InstanceID, q engine.Purg
 	}
 	if q.Recursive {
 		query.Set("recursive", "true")
+		if err := r.needOurs(ctx); err != nil {
+			return engine.PurgeResult{}, err
+		}
 	}
 	return r.purged(ctx, call{method: http.MethodDelete, path: []string{"instances", string(id)}, query: query, ok: done, silence: slow})
 }
@@ -90,7 +103,7 @@ const purgeChunk = 20_000
 // PurgeBy asks again until nothing is left.
 func (r *remote) PurgeBy(ctx context.Context, f engine.PurgeFilter) (engine.PurgeResult, error) {
 	var sum engine.PurgeResult
-	if f.IDPrefix != "" || f.Name != "" || len(f.Tags) > 0 || f.CompletedFrom != nil || f.CompletedTo != nil || f.Max > 0 || f.DryRun {
+	if onlyOurs(&f.Query) || f.IDPrefix != "" || f.Max > 0 || f.DryRun {
 		if err := r.needOurs(ctx); err != nil {
 			return sum, err
 		}
@@ -143,19 +156,19 @@ func (r *remote) purge(ctx context.Context, f *engine.PurgeFilter, limit int) (e
 
 func (r *remote) Explain(ctx context.Context, id history.InstanceID) (engine.Explanation, error) {
 	var explanation engine.Explanation
-	return explanation, r.own(ctx, id, "explain", &explanation, func() bool { return explanation.Instance != "" })
+	return explanation, r.own(ctx, id, "explain", silence, &explanation, func() bool { return explanation.Instance != "" })
 }
 
 func (r *remote) Export(ctx context.Context, id history.InstanceID) (engine.Archive, error) {
 	var archive engine.Archive
-	return archive, r.own(ctx, id, "export", &archive, func() bool { return archive.Instance.ID != "" })
+	return archive, r.own(ctx, id, "export", slow, &archive, func() bool { return archive.Instance.ID != "" })
 }
 
 // own asks for something that only our hosts have. Others have no such route
 // and answer as if the instance was missing.
-func (r *remote) own(ctx context.Context, id history.InstanceID, word string, out any, formed func() bool) error {
-	err := r.ask(ctx, call{method: http.MethodGet, path: []string{"instances", string(id), word}, ok: done, silence: slow}, out, formed)
-	if errors.Is(err, ErrNotFound) {
+func (r *remote) own(ctx context.Context, id history.InstanceID, word string, silence time.Duration, out any, formed func() bool) error {
+	err := r.ask(ctx, call{method: http.MethodGet, path: []string{"instances", string(id), word}, ok: done, silence: silence}, out, formed)
+	if errors.Is(err, ErrNotFound) || errors.Is(err, errUnserved) {
 		if _, missing := r.Status(ctx, id, engine.StatusOptions{}); missing == nil {
 			return fmt.Errorf("%w: the host has no %s", ErrUnsupported, word)
 		}
@@ -184,7 +197,7 @@ func (r *remote) DeleteHub(ctx context.Context, force bool) error {
 	}
 	c := call{method: http.MethodPost, path: []string{"admin", "perdure", "delete-hub"}, query: query, ok: []int{http.StatusNoContent}, own: true, silence: slow}
 	_, err := r.sendTo(ctx, c, r.root+"/"+strings.Join(c.path, "/")+"?"+query.Encode())
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, ErrNotFound) || errors.Is(err, errUnserved) {
 		return fmt.Errorf("%w: the host deletes no hubs", ErrUnsupported)
 	}
 	return err

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/history"
@@ -129,11 +130,42 @@ func TestForeignHostsAreNotAskedForMoreThanTheyKnow(t *testing.T) {
 			t.Errorf("PurgeBy(%s) error = %v after %q, want ErrUnsupported after a question", what, err, host.requests)
 		}
 	}
-	host := &foreign{replies: []reply{{code: 404}}}
-	if _, err := host.client().PlanRewind(t.Context(), "x", client.RewindOptions{}); !errors.Is(err, client.ErrUnsupported) || len(host.requests) != 1 {
-		t.Errorf("PlanRewind error = %v after %q, want ErrUnsupported after a question", err, host.requests)
+	for what, do := range map[string]func(*client.Client) error{
+		"PlanRewind": func(c *client.Client) error { return ignore(c.PlanRewind(t.Context(), "x", client.RewindOptions{})) },
+		"Rewind All": func(c *client.Client) error { return c.Rewind(t.Context(), "x", client.RewindOptions{All: true}) },
+		"StartNew StartAt": func(c *client.Client) error {
+			return ignore(c.StartNew(t.Context(), "F", nil, client.StartOptions{StartAt: time.Now()}))
+		},
+		"StartNew Reuse": func(c *client.Client) error {
+			return ignore(c.StartNew(t.Context(), "F", nil, client.StartOptions{Reuse: client.RefuseIfExists}))
+		},
+		"StartNew Tags": func(c *client.Client) error {
+			return ignore(c.StartNew(t.Context(), "F", nil, client.StartOptions{Tags: map[string]string{"a": "b"}}))
+		},
+		"RaiseEvent": func(c *client.Client) error {
+			return c.RaiseEvent(t.Context(), "x", "go", nil, client.WithIdempotencyKey("k"))
+		},
+		"Terminate Recursive": func(c *client.Client) error {
+			return c.Terminate(t.Context(), "x", client.TerminateOptions{Recursive: true})
+		},
+		"Terminate Output": func(c *client.Client) error {
+			return c.Terminate(t.Context(), "x", client.TerminateOptions{Output: 1})
+		},
+		"List Name":   func(c *client.Client) error { return ignore(c.List(t.Context(), client.Query{Name: "F"})) },
+		"List Parent": func(c *client.Client) error { return ignore(c.List(t.Context(), client.Query{Parent: "x"})) },
+		"ListIDs": func(c *client.Client) error {
+			return ignore(c.ListIDs(t.Context(), client.IDQuery{CompletedFrom: new(time.Now())}))
+		},
+		"Purge Recursive": func(c *client.Client) error {
+			return ignore(c.Purge(t.Context(), "x", client.PurgeOptions{Recursive: true}))
+		},
+	} {
+		host := &foreign{replies: []reply{{code: 404}}}
+		if err := do(host.client()); !errors.Is(err, client.ErrUnsupported) || len(host.requests) != 1 || !strings.HasPrefix(host.requests[0], "GET /counts") {
+			t.Errorf("%s error = %v after %q, want ErrUnsupported after a question", what, err, host.requests)
+		}
 	}
-	host = &foreign{replies: []reply{{code: 200, body: `{"instancesDeleted":3}`}}}
+	host := &foreign{replies: []reply{{code: 200, body: `{"instancesDeleted":3}`}}}
 	got, err := host.client().PurgeBy(t.Context(), client.PurgeFilter{All: true})
 	if err != nil || got.Deleted != 3 || !got.Complete {
 		t.Errorf("PurgeBy = %+v, %v; want 3", got, err)
@@ -141,6 +173,31 @@ func TestForeignHostsAreNotAskedForMoreThanTheyKnow(t *testing.T) {
 	want := "DELETE /instances?createdTimeFrom=0001-01-01T00%3A00%3A00Z&limit=20000&runtimeStatus=Completed%2CFailed%2CCanceled%2CTerminated"
 	if len(host.requests) != 1 || host.requests[0] != want {
 		t.Errorf("PurgeBy sends %q, want %q", host.requests, want)
+	}
+}
+
+func TestAHostOfEarlierBuildsIsAskedOnceWhatItKnows(t *testing.T) {
+	host := &foreign{replies: []reply{{code: 200, body: `{"runtimeStatus":{}}`}, {code: 202, body: `{"id":"x"}`}}}
+	if _, err := host.client().StartNew(t.Context(), "F", nil, client.StartOptions{Tags: map[string]string{"a": "b"}}); err != nil || len(host.requests) != 2 {
+		t.Errorf("StartNew error = %v after %q, want one question before it", err, host.requests)
+	}
+}
+
+// A host of an earlier build counts, and lists, all instances for the children of one.
+func TestAHostThatKnowsNoChildrenIsNotBelieved(t *testing.T) {
+	host := &foreign{replies: []reply{{code: 200, body: `{"runtimeStatus":{"Running":7}}`}}}
+	if counts, err := host.client().Count(t.Context(), client.Query{Parent: "x"}); !errors.Is(err, client.ErrUnsupported) {
+		t.Errorf("Count = %v, %v; want ErrUnsupported", counts, err)
+	}
+	if page, err := host.client().List(t.Context(), client.Query{Parent: "x"}); !errors.Is(err, client.ErrUnsupported) && !errors.Is(err, client.ErrUnavailable) {
+		t.Errorf("List = %v, %v; want an error", page, err)
+	}
+}
+
+func TestTheZeroTimeIsATimeOfAStatus(t *testing.T) {
+	host := &foreign{replies: []reply{{code: 200, body: strings.ReplaceAll(foreignStatus, "2026-01-02T03:04:05Z", "0001-01-01T00:00:00Z")}}}
+	if st, err := host.client().GetStatus(t.Context(), "x", client.GetOptions{}); err != nil || !st.CreatedAt.IsZero() {
+		t.Errorf("GetStatus = %+v, %v; want a status of the zero time", st, err)
 	}
 }
 

@@ -58,7 +58,7 @@ func (s *Status) MarshalJSON() ([]byte, error) {
 	return json.Marshal(wireStatus{
 		Name: s.Name, InstanceID: history.InstanceID(s.ID), RuntimeStatus: s.Status,
 		Input: s.Input, CustomStatus: s.CustomStatus, Output: s.Output,
-		CreatedTime: s.CreatedAt.UTC().Truncate(time.Second), LastUpdatedTime: s.UpdatedAt.UTC().Truncate(time.Second), Error: s.Problem,
+		CreatedTime: new(s.CreatedAt.UTC().Truncate(time.Second)), LastUpdatedTime: s.UpdatedAt.UTC().Truncate(time.Second), Error: s.Problem,
 	})
 }
 

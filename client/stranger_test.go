@@ -70,7 +70,9 @@ func TestStrangersAreNotBelieved(t *testing.T) {
 		{201, "{}", "application/json"}, {204, "", ""}, {203, "", ""}, {202, "<html>", "text/html"},
 		{400, "<html>", "text/html"}, {400, `{"message":"bad"}`, "application/json"}, {403, `{"message":"Forbidden"}`, "application/json"}, {404, "", ""},
 		{404, "<html>nginx</html>", "text/html"}, {404, "404 page not found\n", "text/plain"}, {404, `{"message":"no Route matched"}`, "application/json"},
-		{404, `{"code":"NotFound"}`, "application/json"}, {405, "", ""}, {409, "", ""}, {410, "", ""}, {410, "gone", "text/plain"}, {412, "", ""}, {413, "<html>", "text/html"},
+		{404, `{"code":"NotFound"}`, "application/json"}, {404, `{"Message":"No HTTP resource was found"}`, "application/json"},
+		{404, `{"Code":"NotFound","Message":"Cannot find it"}`, "application/json"}, {404, `"Not Found"`, "application/json"}, {410, `{"Message":"gone"}`, "application/json"},
+		{405, "", ""}, {409, "", ""}, {410, "", ""}, {410, "gone", "text/plain"}, {412, "", ""}, {413, "<html>", "text/html"},
 		{500, "", ""}, {501, "", ""}, {502, "<html>", "text/html"}, {503, "", ""}, {504, "", ""},
 	} {
 		t.Run(fmt.Sprintf("%d %s", tt.code, tt.body), func(t *testing.T) {
@@ -128,6 +130,9 @@ func TestAProxyDoesNotAnswerForItsHost(t *testing.T) {
 func TestAHostThatHangsIsSaidTo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := at(t, func(r *http.Request) (*http.Response, error) {
+			if strings.HasSuffix(r.URL.Path, "/counts") { // it was well when it was asked what it knows
+				return response(200, `{"runtimeStatus":{}}`, "X-Perdure", "1")
+			}
 			if r.Body != nil {
 				io.Copy(io.Discard, r.Body)
 			}
@@ -187,6 +192,31 @@ func TestASlowHostDoesNotHang(t *testing.T) {
 	})
 }
 
+func TestErrorsHoldNoPayloads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, broken := range []network{
+			func(*http.Request) (*http.Response, error) { return nil, errors.New("connection reset") },
+			func(*http.Request) (*http.Response, error) { return response(502, "<html>") },
+		} {
+			h := at(t, func(r *http.Request) (*http.Response, error) {
+				if strings.HasSuffix(r.URL.Path, "/counts") { // it was well when it was asked what it knows
+					return response(200, `{"runtimeStatus":{}}`, "X-Perdure", "1")
+				}
+				return broken(r)
+			})
+			calls := h.all()
+			delete(calls, "Count")
+			calls["Terminate Output"] = h.Terminate(t.Context(), "x", client.TerminateOptions{Output: []string{"PAYLOAD"}})
+			calls["Suspend"] = h.Suspend(t.Context(), "x", "PAYLOAD")
+			for op, err := range calls {
+				if err == nil || strings.Contains(err.Error(), "PAYLOAD") || strings.Contains(err.Error(), apiKey) {
+					t.Errorf("%s: error = %v, want one without payload and key", op, err)
+				}
+			}
+		}
+	})
+}
+
 func TestNothingIsDoubtfulWithoutAConnection(t *testing.T) {
 	h := at(t, func(*http.Request) (*http.Response, error) {
 		return nil, &net.OpError{Op: "dial", Err: errors.New("connection refused")}
@@ -235,6 +265,15 @@ func TestAddressesWithAPrefix(t *testing.T) {
 			for op, err := range (&hub{T: h.T, Client: c}).everything("x") {
 				if !errors.Is(err, client.ErrUnavailable) || !strings.Contains(err.Error(), "no answer of a Perdure host") {
 					h.Errorf("%s at %s: error = %v, want that it is no host", op, address, err)
+				}
+			}
+		}
+		// A host of ours answers, which has nothing at such a place.
+		for _, address := range []string{"/wam/syncer/api", "/wam/syncer/runtime/webhooks/durabletask/instances"} {
+			c := client.Remote(origin+address, client.RemoteOptions{Key: apiKey, HTTPClient: &http.Client{Transport: web}})
+			for op, err := range (&hub{T: h.T, Client: c}).everything("x") {
+				if !errors.Is(err, client.ErrUnavailable) || errors.Is(err, client.ErrNotFound) || !strings.Contains(err.Error(), "there is nothing at ") {
+					h.Errorf("%s at %s: error = %v, want that there is nothing", op, address, err)
 				}
 			}
 		}

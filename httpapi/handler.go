@@ -172,6 +172,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Logger.Debug("http request", "method", r.Method, "path", r.URL.Path, "code", res.code, "took", time.Since(began))
 }
 
+// unserved is the answer to what is no path, or no method, of the API.
+var unserved = response{code: http.StatusNotFound, mark: wire.Unserved}
+
 // serve decides what to answer; without a code it has been answered.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (response, error) {
 	if len(r.RequestURI) > maxURLBytes {
@@ -190,7 +193,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (response, error
 	}
 	path, ours := h.relativePath(r.URL.EscapedPath())
 	if !ours && h.Other == nil {
-		return response{code: http.StatusNotFound}, nil
+		return unserved, nil
 	}
 	var to *route
 	var params map[string]string
@@ -204,7 +207,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (response, error
 	case req.caller == "":
 		return response{code: http.StatusUnauthorized}, nil
 	case ours && to == nil:
-		return response{code: http.StatusNotFound}, nil
+		return unserved, nil
 	}
 	req.Request = r.WithContext(context.WithValue(r.Context(), callerKey{}, req.caller))
 	if !ours {

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 // response is an answer; an empty body has no content type.
 type response struct {
 	code       int
+	mark       string // of [wire.Mark]; empty: [wire.Served]
 	location   string
 	retryAfter int     // seconds; 0: none
 	next       *string // continuation token, also when it is empty; nil: not a list
@@ -25,7 +27,7 @@ type response struct {
 
 func (r response) write(w http.ResponseWriter) {
 	header := w.Header()
-	header.Set(wire.Mark, "1")
+	header.Set(wire.Mark, cmp.Or(r.mark, wire.Served))
 	if r.location != "" {
 		header.Set("Location", r.location)
 	}

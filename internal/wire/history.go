@@ -11,9 +11,9 @@ import (
 type Merged struct {
 	*history.Event
 	// Scheduled is the scheduling event that a completion or a timer that fired
-	// answers, nil if it is not known; ScheduledAt is its time, but not after the completion's. Turns have times
-	// of their own, each later than the one before: ahead of the clock, by which tasks
-	// end, where that stands still or was set back.
+	// answers, nil if it is not known; ScheduledAt is its time, but not after the
+	// completion's. Turns have times of their own, each later than the one before: ahead
+	// of the clock, by which tasks end, where that stands still or was set back.
 	Scheduled   *history.Event
 	ScheduledAt time.Time
 }

@@ -19,5 +19,11 @@ const (
 // client tells them from those of a proxy.
 const Mark = "X-Perdure"
 
+// Values of [Mark].
+const (
+	Served   = "1"
+	Unserved = "0" // there is nothing at that path: no answer about an instance either
+)
+
 // ErrHubNotFound: the task hub that is asked for does not exist.
 var ErrHubNotFound = errors.New("task hub not found")
