@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/perdure/perdure/client"
@@ -62,19 +63,19 @@ const deleteHubPath = "/admin/perdure/delete-hub"
 
 func deleteHub(own *running, endpointKey string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set(wire.Mark, "1")
+		w.Header().Set(wire.Mark, wire.Served)
 		if subtle.ConstantTimeCompare([]byte(r.Header.Get("x-functions-key")), []byte(endpointKey)) != 1 {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
-		name := cmp.Or(r.URL.Query().Get("taskHub"), own.name)
-		if err := config.CheckHubName(name); err != nil {
+		name, force, err := whatToDelete(r.URL.RawQuery, own.name)
+		if err != nil {
 			httpapi.WriteError(w, fmt.Errorf("%w: %w", engine.ErrInvalidArgument, err))
 			return
 		}
 		hub, err := own.hubs.lookUp(name)
 		if err == nil {
-			err = hub.forCallers().DeleteHub(r.Context(), r.URL.Query().Get("force") == "true")
+			err = hub.forCallers().DeleteHub(r.Context(), force)
 		}
 		if err != nil {
 			httpapi.WriteError(w, err)
@@ -82,4 +83,33 @@ func deleteHub(own *running, endpointKey string) http.HandlerFunc {
 		}
 		w.WriteHeader(http.StatusNoContent)
 	}
+}
+
+// whatToDelete reads what is asked of deleteHub, own being the hub if none is named. As
+// in the API, what is not understood is an error: it must not stand for the app's own hub.
+func whatToDelete(query, own string) (name string, force bool, err error) {
+	asked, err := url.ParseQuery(query)
+	if err != nil {
+		return "", false, err
+	}
+	name = own
+	for parameter, values := range asked {
+		value := values[0]
+		switch {
+		case len(values) > 1:
+			err = fmt.Errorf("parameter %s is given twice", parameter)
+		case parameter == "taskHub":
+			name, err = value, config.CheckHubName(value)
+		case parameter == "force" && (value == "true" || value == "false"):
+			force = value == "true"
+		case parameter == "force":
+			err = fmt.Errorf("force %q is not true or false", value)
+		default:
+			err = fmt.Errorf("unknown parameter %q; known here are taskHub, force", parameter)
+		}
+		if err != nil {
+			return "", false, err
+		}
+	}
+	return name, force, nil
 }

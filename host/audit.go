@@ -30,9 +30,9 @@ const (
 //
 // where result is "ok" or the error. A purge of many has all that it was asked for
 // and is logged when it only counts, too: who purges by accident can tell what it was.
-// Other looks are not logged, nor are keys and payloads. The level is Info; starts and events of the app itself, which is what an
-// app does all day, are logged at Debug. A start that is content with an instance
-// that was there is no change.
+// Other looks are not logged, nor are keys and payloads. The level is Info; starts and
+// events of the app itself, which is what an app does all day, are logged at Debug. A
+// start that is content with an instance that was there is no change.
 type audited struct {
 	*running
 	who        string // unless the API says who calls

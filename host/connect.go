@@ -57,7 +57,7 @@ func Connect(ctx context.Context, cfg *config.Config, create bool, log *slog.Log
 				Client: client.Remote(ep.URL, client.RemoteOptions{Key: ep.Key, TaskHub: cfg.HubName}).WithLinks(client.LinkOptions{
 					Base: cmp.Or(strings.TrimRight(cfg.Management.PublicURL, "/"), ep.URL) + httpapi.BasePath, TaskHub: cfg.HubName,
 				}),
-				Served: strings.EqualFold(ep.Hub, cfg.HubName), close: func() error { return nil },
+				Served: ep.Hub == "" || strings.EqualFold(ep.Hub, cfg.HubName), close: func() error { return nil },
 			}, nil
 		}
 		err = fmt.Errorf("%w: %w", client.ErrUnavailable, err)

@@ -1,8 +1,11 @@
 package host_test
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -128,6 +131,36 @@ func TestOnlyTheEndpointsKeyDeletesAHub(t *testing.T) {
 	remote := client.Remote(r.URL, client.RemoteOptions{Key: theKey(t, dir)})
 	if err := remote.DeleteHub(t.Context(), client.DeleteHubOptions{Force: true}); !errors.Is(err, client.ErrUnauthenticated) {
 		t.Errorf("DeleteHub with a system key error = %v, want ErrUnauthenticated", err)
+	}
+}
+
+// A slip in the hub's name must not delete the app's own hub.
+func TestADeletionThatIsNotUnderstoodDeletesNothing(t *testing.T) {
+	dir := t.TempDir()
+	r := start(t, dir, host.Options{})
+	defer r.stop(t)
+	if _, err := r.Client.StartNew(t.Context(), "Wait", nil, client.StartOptions{ID: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, ".perdure", "endpoint"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var endpoint struct{ Key string }
+	if err := json.Unmarshal(text, &endpoint); err != nil {
+		t.Fatal(err)
+	}
+	for _, query := range []string{
+		"taskHubb=DurableFunctionsHub", "taskHub=", "taskHub", "taskHub=%zz", "taskHub=OtherHub&taskHub=DurableFunctionsHub", "force=true&force=false",
+		"force=", "=", "dryRun=true", "taskhub=OtherHub;x",
+	} {
+		code, body := request(t, http.MethodPost, r.URL+"/admin/perdure/delete-hub?force=true&"+query, "x-functions-key", endpoint.Key)
+		if code != http.StatusBadRequest {
+			t.Errorf("POST delete-hub?force=true&%s = %d %s, want 400", query, code, body)
+		}
+		if _, err := r.Client.GetStatus(t.Context(), "x", client.GetOptions{}); err != nil {
+			t.Fatalf("GetStatus after that: %v", err)
+		}
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 type endpoint struct {
 	URL string `json:"url"`
 	PID int    `json:"pid"`     // the same as in the store's lock: else the file is a stale one
-	Hub string `json:"taskHub"` // whose functions run there; clients reach the others by the same address
+	Hub string `json:"taskHub"` // whose functions run there; clients reach the others by the same address; empty: an older build does not say
 	Key string `json:"key"`     // opens everything; another one after each start
 }
 

@@ -1,6 +1,7 @@
 package host_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -381,6 +382,15 @@ func TestAConnectionTellsWhetherAnAppServesTheHub(t *testing.T) {
 	r := start(t, dir, host.Options{})
 	if !served("") || !served("durableFUNCTIONSHub") || served("OtherHub") {
 		t.Errorf("with an app its hub is served %v, another one %v; want true, false", served(""), served("OtherHub"))
+	}
+	// An app of an older build does not say which hub it serves.
+	endpoint := filepath.Join(dir, ".perdure", "endpoint")
+	text, err := os.ReadFile(endpoint)
+	if err == nil {
+		err = os.WriteFile(endpoint, bytes.Replace(text, []byte(`"taskHub":"DurableFunctionsHub",`), nil, 1), 0o600)
+	}
+	if err != nil || !served("") {
+		t.Errorf("with an app that does not say which hub it serves its hub is not served, %v", err)
 	}
 	r.stop(t)
 	if served("") {
