@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/nearest"
 )
 
 // colorModes are the values of --color.
@@ -47,5 +48,5 @@ func (t *tool) checkColor() error {
 			return nil
 		}
 	}
-	return usage("--color %s: the value is auto, always or never%s", t.color, didYouMean(t.color, colorModes))
+	return usage("--color %s: the value is auto, always or never%s", t.color, nearest.Hint(t.color, colorModes))
 }

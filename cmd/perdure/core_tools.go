@@ -40,23 +40,31 @@ func (t *tool) readCompat(args []string) error {
 }
 
 // unquote drops the quotes around values, as the original does to all.
-func unquote(args []string) []string {
+func unquote(args []string) ([]string, error) {
 	out := make([]string, len(args))
 	for i, arg := range args {
 		if name, value, given := splitOption(arg); given && isOption(arg) && options[name] != boolean {
-			arg = name + "=" + strings.Trim(value, `"`)
+			bare := strings.Trim(value, `"`)
+			if bare == "" && options[name] != payload {
+				return nil, syntax("%s needs a value", name)
+			}
+			arg = name + "=" + bare
 		}
 		out[i] = arg
 	}
-	return out
+	return out, nil
 }
 
 // forgive makes commands ignore what they do not know.
 func forgive(root *cobra.Command) {
 	for _, cmd := range append(root.Commands(), root) {
-		cmd.FParseErrWhitelist.UnknownFlags = true
+		cmd.FParseErrWhitelist.UnknownFlags = !destroys(cmd.Name())
 	}
 }
+
+// destroys reports whether a command removes many instances. It forgives nothing: an
+// option that is dropped there removes more than was meant.
+func destroys(name string) bool { return name == "purge-history" || name == "delete-task-hub" }
 
 // answer returns the exit code of the original for err, having told it the way the
 // original does: help for a command line that cannot be read.
@@ -64,7 +72,7 @@ func (t *tool) answer(root *cobra.Command, err error) int {
 	if err == nil {
 		return 0
 	}
-	if !isSyntax(err) {
+	if !isSyntax(err) || destroys(t.name) {
 		t.printError(err)
 		return 1
 	}

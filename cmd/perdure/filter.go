@@ -8,6 +8,7 @@ import (
 
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/nearest"
 )
 
 // filterOptions say which instances get-instances lists and purge-history purges.
@@ -67,7 +68,7 @@ func parseStatuses(values []string) ([]client.RuntimeStatus, error) {
 		for _, word := range words {
 			status, err := history.ParseStatus(word)
 			if err != nil {
-				return nil, usage("--runtime-status: %w%s", err, didYouMean(word, statusNames()))
+				return nil, usage("--runtime-status: %w%s", err, nearest.Hint(word, statusNames()))
 			}
 			out = append(out, status)
 		}

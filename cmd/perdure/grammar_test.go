@@ -11,6 +11,7 @@ import (
 
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/nearest"
 )
 
 // quiet is a tool whose output nobody reads.
@@ -216,8 +217,8 @@ func TestParseStatuses(t *testing.T) {
 func TestDidYouMean(t *testing.T) {
 	for word, want := range map[string]string{"get-instancs": "get-instances", "termnate": "terminate", "xyz": "", "wiat": "wait", "get": "get-instances", "rest": "restart", "wait": "", "ga": ""} {
 		names := []string{"get-instances", "terminate", "wait", "restart"}
-		if got := didYouMean(word, names); want == "" && got != "" || want != "" && got != "; did you mean "+want+"?" {
-			t.Errorf("didYouMean(%q) = %q, want %q", word, got, want)
+		if got := nearest.Hint(word, names); want == "" && got != "" || want != "" && got != "; did you mean "+want+"?" {
+			t.Errorf("nearest.Hint(%q) = %q, want %q", word, got, want)
 		}
 	}
 }

@@ -21,6 +21,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/perdure/perdure/internal/nearest"
 )
 
 func main() {
@@ -81,11 +83,13 @@ func (t *tool) execute(ctx context.Context, root *cobra.Command, args []string) 
 	if err != nil {
 		return err
 	}
-	switch {
-	case t.coreTools:
-		args = unquote(args)
+	if t.coreTools {
+		if args, err = unquote(args); err != nil {
+			return err
+		}
 		forgive(root)
-	case globals.twice != "":
+	}
+	if globals.twice != "" && (!t.coreTools || destroys(t.name)) {
 		return syntax("%s is given twice", globals.twice)
 	}
 	root.InitDefaultCompletionCmd()
@@ -278,8 +282,8 @@ func (t *tool) noArguments(cmd *cobra.Command, args []string) error {
 		for _, known := range cmd.Commands() {
 			names = append(append(names, known.Name()), known.Aliases...)
 		}
-		return syntax("%q is not a command%s", args[0], didYouMean(args[0], names))
-	case t.coreTools:
+		return syntax("%q is not a command%s", args[0], nearest.Hint(args[0], names))
+	case t.coreTools && !destroys(cmd.Name()):
 		return nil
 	}
 	return syntax("%s takes no argument %q", cmd.Name(), args[0])
@@ -308,5 +312,5 @@ func flagError(cmd *cobra.Command, err error) error {
 	}
 	var names []string
 	cmd.Flags().VisitAll(func(flag *pflag.Flag) { names = append(names, "--"+flag.Name) })
-	return syntax("%w%s", err, didYouMean(word, names))
+	return syntax("%w%s", err, nearest.Hint(word, names))
 }

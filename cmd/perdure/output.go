@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/perdure/perdure/internal/nearest"
 )
 
 // formats are the values of --output.
@@ -35,7 +37,7 @@ func (t *tool) checkFormat() error {
 			return nil
 		}
 	}
-	return usage("--output %s: the value is json, jsonl, table or legacy%s", t.output, didYouMean(t.output, formats))
+	return usage("--output %s: the value is json, jsonl, table or legacy%s", t.output, nearest.Hint(t.output, formats))
 }
 
 // format is the one that was asked for, else the usual one.

@@ -39,7 +39,9 @@ func (t *tool) raiseEvent() *cobra.Command {
 			switch {
 			case err == nil:
 				h.waits("the event")
-			case nobody && (noCheck || t.coreTools):
+			case nobody && t.coreTools:
+			case nobody && noCheck:
+				return t.show(sentence(fmt.Sprintf("Nobody took event '%s': %v", name, err), object{{"instanceId", *id}, {"eventName", name}, {"raised", false}}))
 			case errors.Is(err, client.ErrTerminal):
 				return h.howEnded(ctx, *id, err)
 			default:

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/perdure/perdure/client"
+	"github.com/perdure/perdure/internal/nearest"
 )
 
 // conflictRules are the values of --on-conflict.
@@ -25,7 +26,7 @@ var conflictNames = []string{"fail", "replace-finished", "terminate", "return-ex
 func parseConflict(name string) (client.Reuse, error) {
 	rule, ok := conflictRules[name]
 	if !ok {
-		return 0, usage("--on-conflict %s: the value is %s%s", name, strings.Join(conflictNames, ", "), didYouMean(name, conflictNames))
+		return 0, usage("--on-conflict %s: the value is %s%s", name, strings.Join(conflictNames, ", "), nearest.Hint(name, conflictNames))
 	}
 	return rule, nil
 }
@@ -153,7 +154,7 @@ func parseTags(options []string) (map[string]string, error) {
 	tags := make(map[string]string, len(options))
 	for _, option := range options {
 		name, value, ok := strings.Cut(option, "=")
-		if !ok || name == "" {
+		if !ok || name == "" || value == "" {
 			return nil, usage("--tag %s: NAME=VALUE is needed", option)
 		}
 		if _, twice := tags[name]; twice {

@@ -320,3 +320,12 @@ func TestAHostThatHangsIsToldOf(t *testing.T) {
 		t.Errorf("list = %d, stderr %q; want it to tell that the host has not answered", code, &p.err)
 	}
 }
+
+func TestAWaitEndsInTimeThoughTheHostHangs(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	defer server.Close()
+	p := newPerson(t, t.TempDir(), "", false)
+	if code := p.does(t, "wait", "x", "--timeout", "1ms", "--url", server.URL); code != 124 || !strings.Contains(p.err.String(), "timed out after 1ms, and nothing is known of it") {
+		t.Errorf("wait = %d, stderr %q; want 124 and that nothing is known", code, &p.err)
+	}
+}

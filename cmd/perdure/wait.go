@@ -11,6 +11,7 @@ import (
 
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/nearest"
 )
 
 func (t *tool) wait() *cobra.Command {
@@ -28,7 +29,7 @@ func (t *tool) wait() *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		wait, ok := waits[*goal]
 		if !ok {
-			return usage("--for %s: the value is completed, started or any-end%s", *goal, didYouMean(*goal, goals))
+			return usage("--for %s: the value is completed, started or any-end%s", *goal, nearest.Hint(*goal, goals))
 		}
 		if err := end.check(); err != nil {
 			return err
@@ -70,26 +71,28 @@ func (o *waitOptions) check() (err error) {
 // errTimedOut at the limit, or errIdle or errUnknown at once if that cannot happen.
 func (o *waitOptions) until(ctx context.Context, h *hub, id string, reached func(client.RuntimeStatus) bool,
 	wait func(context.Context, string) (*client.Status, error)) (*client.Status, error) {
+	limited := ctx
+	if o.limit > 0 {
+		var cancel context.CancelFunc
+		limited, cancel = context.WithTimeout(ctx, o.limit)
+		defer cancel()
+	}
 	look := h.stopped
 	if h.idle == "" {
 		look = h.explained
 	}
-	if status, err := look(ctx, id, reached, o.tell); status != nil || err != nil {
+	status, err := look(limited, id, reached, o.tell)
+	seen := err == nil
+	if seen && status == nil {
+		status, err = wait(limited, id)
+	}
+	switch {
+	case !errors.Is(err, context.DeadlineExceeded) || o.limit == 0 || ctx.Err() != nil:
 		return status, err
-	}
-	if o.limit == 0 {
-		return wait(ctx, id)
-	}
-	limited, cancel := context.WithTimeout(ctx, o.limit)
-	defer cancel()
-	status, err := wait(limited, id)
-	if errors.Is(err, context.DeadlineExceeded) && errors.Is(err, client.ErrUnavailable) && ctx.Err() == nil {
+	case !seen || errors.Is(err, client.ErrUnavailable):
 		return nil, fmt.Errorf("wait for instance %s: %w after %s, and nothing is known of it: %w", id, errTimedOut, o.limit, err)
 	}
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return nil, fmt.Errorf("wait for instance %s: %w after %s; it goes on", id, errTimedOut, o.limit)
-	}
-	return status, err
+	return nil, fmt.Errorf("wait for instance %s: %w after %s; it goes on", id, errTimedOut, o.limit)
 }
 
 // stopped looks at an instance that no app runs: its status if that is one that is
@@ -106,7 +109,10 @@ func (h *hub) stopped(ctx context.Context, id string, reached func(client.Runtim
 // that app cannot go on with it. A person may be told what is waited for.
 func (h *hub) explained(ctx context.Context, id string, reached func(client.RuntimeStatus) bool, tell bool) (*client.Status, error) {
 	e, err := h.Explain(ctx, id)
-	if err != nil || reached(e.Status) {
+	switch {
+	case ctx.Err() != nil:
+		return nil, err
+	case err != nil || reached(e.Status):
 		return nil, nil // whatever it is, the wait finds it out
 	}
 	held := false // the app could not run its turn
