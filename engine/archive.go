@@ -200,6 +200,9 @@ func (a *arrival) bytes() (bytes int) {
 func (t *tenure) receive(ctx context.Context, a *arrival, reuse Reuse) error {
 	p := t.partition(a.row.ID)
 	inst, err := p.take(ctx, a.row.ID, reuse == ReplaceAny)
+	if blocked := new(blockedError); errors.As(err, &blocked) { // it lives, as others do
+		return t.found(ctx, &blocked.row, reuse, nil)
+	}
 	if err != nil {
 		return err
 	}

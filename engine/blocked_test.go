@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -121,15 +122,99 @@ func TestStopIsBoundedWhateverUserCodeDoes(t *testing.T) {
 				began := time.Now()
 				w.store.dead.Store(true) // nothing is stored any more, and the end may be an error
 				w.end()
-				err := w.worker.Close()
-				if took := time.Since(began); took > 6*time.Second {
-					w.Errorf("stop took %v (%v); want it bounded", took, err)
+				w.worker.Close()
+				if took := time.Since(began); took > 3*time.Second {
+					w.Errorf("stop took %v; want DrainTimeout and 2 s at most", took)
 				}
 				close(w.release)
 				w.start()
 			})
 		})
 	}
+}
+
+func TestStopNamesOnlyWhatRuns(t *testing.T) {
+	const blocked, idle = 13, 20
+	contract(t, func(w *world, app *perdure.App) {
+		if w.release == nil { // the first time
+			w.release = make(chan struct{})
+		}
+		w.options.DrainTimeout = time.Second
+		app.AddOrchestrator("Idle", func(ctx *perdure.OrchestrationContext, _ int) (string, error) {
+			return perdure.WaitForExternalEvent[string](ctx, "Go").Await()
+		})
+		app.AddOrchestrator("Defer", func(ctx *perdure.OrchestrationContext, _ int) (string, error) {
+			defer func() { <-w.release }()
+			return perdure.WaitForExternalEvent[string](ctx, "Go").Await()
+		})
+	}, func(w *world) {
+		for i := range max(blocked, idle) {
+			if i < blocked {
+				w.mustStart("Defer", 0, client.StartOptions{})
+			}
+			w.mustStart("Idle", 0, client.StartOptions{})
+		}
+		w.settle()
+		began := time.Now()
+		w.store.dead.Store(true) // the end is an error
+		w.end()
+		w.worker.Close()
+		if took := time.Since(began); took > 3*time.Second {
+			w.Errorf("stop took %v; want DrainTimeout and 2 s at most", took)
+		}
+		if n := w.told.count("deferred functions of orchestrator Defer of instance"); n != 1 || w.told.count("user code does not return") != 1 {
+			w.Errorf("%d lines name the deferred functions; want one", n)
+		}
+		if w.told.count(fmt.Sprintf("and %d more", blocked-10)) != 1 || w.told.count("orchestrator Idle") != 0 {
+			w.Error("the end does not name ten of the code that runs, and how much more")
+		}
+		close(w.release)
+		w.start()
+	})
+}
+
+func TestBlockedInstanceTakesWhatOthersTake(t *testing.T) {
+	contract(t, func(w *world, app *perdure.App) {
+		if w.release == nil { // the first time
+			w.release = make(chan struct{})
+		}
+		app.AddOrchestrator("Stuck", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
+			<-w.release
+			sum := 0
+			for range 4 {
+				text, err := perdure.WaitForExternalEvent[string](ctx, "E").Await()
+				if err != nil {
+					return 0, err
+				}
+				sum += len(text)
+			}
+			return sum, nil
+		})
+	}, func(w *world) {
+		ctx := context.Background()
+		id := w.mustStart("Stuck", 0, client.StartOptions{ID: "x"})
+		large := strings.Repeat("x", 100<<10)
+		w.raise(id, "E", large) // which is not yet known to be blocked
+		time.Sleep(10 * time.Second)
+		w.raise(id, "E", "small")
+		w.raise(id, "E", large)
+		if err := w.RaiseEvent(ctx, id, "E", large, client.WithIdempotencyKey("key")); err != nil {
+			w.Errorf("an event with a key for a blocked instance = %v; want it taken", err)
+		}
+		if _, err := w.StartNew(ctx, "Stuck", 0, client.StartOptions{ID: id}); !errors.Is(err, client.ErrAlreadyExists) {
+			w.Errorf("StartNew with the id of a blocked instance = %v; want %v", err, client.ErrAlreadyExists)
+		}
+		if _, err := w.StartNew(ctx, "Stuck", 0, client.StartOptions{ID: id, Reuse: client.ReturnExisting}); err != nil {
+			w.Errorf("StartNew(ReturnExisting) with the id of a blocked instance = %v; want it returned", err)
+		}
+		w.store.kill() // what was accepted is stored
+		close(w.release)
+		w.stop()
+		w.start()
+		if got, want := w.completed(id), fmt.Sprint(3*len(large)+len("small")); got != want {
+			w.Errorf("the events add up to %s, want %s: each was accepted", got, want)
+		}
+	})
 }
 
 func TestActivitiesThatHoldAllSlotsAreTold(t *testing.T) {

@@ -107,7 +107,7 @@ type deaths struct {
 	build   string
 	max     int
 	began   time.Time
-	life    uint64
+	counted uint64          // the life of which the notes have been counted last
 	words   []atomic.Uint64 // the first tells the life, 0: ended in good order; then notes
 	some    atomic.Bool     // counts is not empty
 
@@ -144,11 +144,11 @@ func newDeaths(ctx context.Context, store Store, runs bool, o *Options) *deaths 
 }
 
 func (d *deaths) read(ctx context.Context, witness Witness, store Reader, runs bool, o *Options) error {
-	slots := 0
+	n := 0 // else what is there stays as it is, for the one that runs
 	if runs {
-		slots = o.MaxActivities + o.MaxOrchestrators + maxNotes
+		n = 1 + (o.MaxActivities+o.MaxOrchestrators+maxNotes)*noteWords
 	}
-	words, before, err := witness.Notes(1 + slots*noteWords)
+	words, before, err := witness.Notes(n)
 	if err != nil || runs && words == nil {
 		return err
 	}
@@ -170,12 +170,13 @@ func (d *deaths) read(ctx context.Context, witness Witness, store Reader, runs b
 		d.dirty = len(table.Runs) > 0
 		table.Runs = nil
 	}
+	d.counted = table.Life
 	for _, c := range table.Runs {
 		d.counts[c.runID] = &c
 	}
 	if unclean {
 		d.count(before[1:])
-		d.life, d.dirty = before[0], true
+		d.counted, d.dirty = before[0], true
 	}
 	if err := d.prune(ctx, store); err != nil {
 		return err
@@ -193,8 +194,8 @@ func (d *deaths) read(ctx context.Context, witness Witness, store Reader, runs b
 	for i := range words {
 		words[i].Store(0)
 	}
-	d.words, d.life = words, uint64(max(d.began.UnixNano(), 1))
-	words[0].Store(d.life)
+	d.words = words
+	words[0].Store(uint64(max(d.began.UnixNano(), 1))) // another one than counted: time has passed
 	for at := 1; at+noteWords <= len(words); at += noteWords {
 		d.free = append(d.free, note(words[at:at+noteWords:at+noteWords]))
 	}
@@ -255,7 +256,7 @@ func (d *deaths) suspects() (n int) {
 
 // save stores the counts. mu is held, or nobody else knows d yet.
 func (d *deaths) save(ctx context.Context) error {
-	table := deathTable{Build: d.build, Life: d.life, Runs: []deathCount{}}
+	table := deathTable{Build: d.build, Life: d.counted, Runs: []deathCount{}}
 	for _, c := range d.counts {
 		table.Runs = append(table.Runs, *c)
 	}
@@ -342,9 +343,14 @@ func (d *deaths) restart(set func(time.Time, func())) {
 	clear(d.waiting)
 }
 
-// putAside reports whether a turn of an instance has been put aside.
-func (d *deaths) putAside(number history.Number) bool {
-	return slices.ContainsFunc(d.remembered(number), func(c deathCount) bool { return c.Deaths >= d.max && c.What>>63 == 1 })
+// putAside tells why a turn of an instance has been put aside; nil if none has.
+func (d *deaths) putAside(number history.Number) *deathError {
+	for _, c := range d.remembered(number) {
+		if c.Deaths >= d.max && c.What>>63 == 1 {
+			return &deathError{deaths: c.Deaths, aside: true}
+		}
+	}
+	return nil
 }
 
 // aside reports whether err tells of something that is put aside.
@@ -377,7 +383,9 @@ func (d *deaths) due(c *deathCount) time.Time {
 	return d.began.Add(min(firstRetry<<min(c.Deaths-suspectAt, 6), lastRetry))
 }
 
-// pick lets the suspect with the fewest deaths run, if none does.
+// pick lets the first of the suspects run, if none does: the one with the fewest
+// deaths. Those that take long to show that they do not kill come after all others,
+// the longest last: nobody is to wait for them who need not.
 func (d *deaths) pick() {
 	d.mu.Lock()
 	if d.trial != (runID{}) {
@@ -387,14 +395,13 @@ func (d *deaths) pick() {
 	var next *deathCount
 	for run := range d.waiting {
 		c := d.counts[run]
-		if c == nil || d.now().Before(d.due(c)) {
-			continue
-		}
-		if next == nil || cmp.Or(cmp.Compare(c.Deaths, next.Deaths), cmp.Compare(c.Number, next.Number), cmp.Compare(c.What, next.What)) < 0 {
+		if next == nil || cmp.Or(
+			cmp.Compare(max(c.proof(), lastRetry), max(next.proof(), lastRetry)),
+			cmp.Compare(c.Deaths, next.Deaths), cmp.Compare(c.Number, next.Number), cmp.Compare(c.What, next.What)) < 0 {
 			next = c
 		}
 	}
-	if next == nil {
+	if next == nil || d.now().Before(d.due(next)) { // then it comes again
 		d.mu.Unlock()
 		return
 	}
@@ -446,16 +453,22 @@ func (d *deaths) outlived(run runID, ran time.Duration) {
 	}
 	d.mu.Lock()
 	c := d.counts[run]
-	longer := c != nil && ran > max(provenAfter, 2*time.Duration(c.Seconds)*time.Second)
+	longer := c != nil && ran > c.proof()
 	d.mu.Unlock()
 	if longer {
 		d.clear(run)
 	}
 }
 
-// provenAfter is how long a suspect runs at least until it is clear without having
-// ended.
+// provenAfter is how much longer at least than when the process died a suspect runs
+// until it is clear without having ended.
 const provenAfter = 10 * time.Second
+
+// proof is how long a suspect runs until it is clear without having ended.
+func (c *deathCount) proof() time.Duration {
+	ran := time.Duration(c.Seconds) * time.Second
+	return ran + max(provenAfter, ran/4)
+}
 
 // remembered lists the counts of an instance.
 func (d *deaths) remembered(number history.Number) []deathCount {

@@ -152,6 +152,9 @@ func (t *tenure) decide(inst *instance, batch []message) (d *decision, consumed 
 	in := take(&inst.row, inst.state, batch, t.now())
 	used, left := batch[:in.accepted], batch[in.accepted:]
 	endings := t.endings(&inst.row, inst.state, in.turn.Events)
+	if t.deaths.some.Load() && find(used, history.ExecutionResumed) >= 0 {
+		t.deaths.clearInstance(inst.row.Number) // whoever resumes it wants it to run
+	}
 	switch {
 	case in.terminated != nil:
 		t.forgetCode(inst.row.Number)
@@ -160,9 +163,6 @@ func (t *tenure) decide(inst *instance, batch []message) (d *decision, consumed 
 		return d, keys(used), left, nil
 	case len(in.turn.Events) == 0 && len(inst.state.Waiting) == 0:
 		return nil, keys(used), left, nil
-	}
-	if t.deaths.some.Load() && find(used, history.ExecutionResumed) >= 0 {
-		t.deaths.clearInstance(inst.row.Number) // whoever resumes it wants it to run
 	}
 	out, err := t.orchestrate(inst, t.workFor(inst, in.turn))
 	if err != nil {

@@ -88,7 +88,8 @@ func New(store Store, exec Executor, options Options) *Engine {
 // DrainTimeout for what runs, stores its results and returns nil. A commit that
 // does not succeed does not end Run: everything not known to be stored is given
 // up, read again, and done again. What does end it early is a store that is
-// broken for good ([ErrBroken]).
+// broken for good ([ErrBroken]). User code that ignores all that gets two seconds
+// more; should any still run then, the error is an [ErrLeftBehind] that names it.
 func (e *Engine) Run(ctx context.Context) error {
 	defer e.set(nil, nil, true)
 	defer func() {

@@ -59,6 +59,8 @@ type Observer interface {
 	// Unwinding lists what runs although its instance has been forgotten: deferred
 	// functions.
 	Unwinding() []Unwinding
+	// Unwound waits until what Unwinding lists now has ended, or ctx ends.
+	Unwound(ctx context.Context)
 }
 
 // Unwinding is an instance whose deferred functions run.

@@ -19,8 +19,15 @@ const maxExplained = 64
 // move it; of an instance that waits for a child, the one that moves the child.
 // It changes nothing. Errors: ErrNotFound, or what reading the store led to.
 func (e *Engine) Explain(ctx context.Context, id history.InstanceID) (Explanation, error) {
+	if _, err := e.owner(ctx); ctx.Err() != nil { // else what is stored tells enough
+		return Explanation{}, err
+	}
 	budget := maxExplained
-	return e.explain(ctx, id, &budget)
+	x, err := e.explain(ctx, id, &budget)
+	if t := e.current(); t != nil {
+		x.LeftBehind = t.watch.leftBehind()
+	}
+	return x, err
 }
 
 func (e *Engine) explain(ctx context.Context, id history.InstanceID, budget *int) (Explanation, error) {
@@ -78,6 +85,9 @@ func (e *Engine) explain(ctx context.Context, id history.InstanceID, budget *int
 func (s *situation) died() string {
 	var told strings.Builder
 	for _, c := range s.deaths {
+		if c.What>>63 == 1 && s.aside != nil {
+			continue // that has been told
+		}
 		what := "Its code"
 		if ev := s.state.Open[int32(uint32(c.What))]; c.What>>63 == 0 {
 			if ev == nil {
@@ -147,7 +157,7 @@ func (e *Engine) look(s *situation) {
 	p := t.partition(s.row.ID)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s.deaths = t.deaths.remembered(s.row.Number)
+	s.deaths, s.aside = t.deaths.remembered(s.row.Number), t.deaths.putAside(s.row.Number)
 	inst := p.instances[s.row.ID]
 	if inst == nil {
 		return
@@ -184,6 +194,7 @@ type situation struct {
 	held     *Hold // of its orchestrator; nil: none
 	tasks    map[int32]attempt
 	deaths   []deathCount // of what was running when the program died
+	aside    *deathError  // why its turn is put aside; nil: it is not
 	stuck    *stuck       // its turn does not come back; nil: it may
 	slots    int          // activities that run at a time
 	holders  string       // what holds them all while others wait
@@ -229,6 +240,9 @@ func (s *situation) explain() Explanation {
 	switch {
 	case !s.hosted && s.suspended(): // the one can be done without the other
 		return say("resume", "It is suspended"+because(s.row.Reason)+" Nor does a host run this hub's functions.", "perdure resume "+id+", and start the function app of this hub.")
+	case !s.hosted && s.aside != nil:
+		return say("resume", "Its turn is put aside: "+sentence(s.aside.Error())+" Nor does a host run this hub's functions.",
+			"Start a build of the function app that does not take the program down, or let it run once more: perdure resume "+id+", and start the app.")
 	case !s.hosted:
 		return say("start", "No host runs this hub's functions, so nothing moves.", "Start the function app of this hub.")
 	case s.held != nil && errors.Is(s.held.cause, history.ErrUnregistered), errors.Is(s.unknown, history.ErrUnregistered):

@@ -111,6 +111,9 @@ func (t *tenure) start(ctx context.Context, req *StartRequest, fresh bool) error
 	}
 
 	inst, err := p.take(ctx, req.ID, req.Reuse == ReplaceAny)
+	if blocked := new(blockedError); errors.As(err, &blocked) { // it lives, as others do
+		return t.found(ctx, &blocked.row, req.Reuse, req.Found)
+	}
 	if err != nil {
 		return err
 	}
@@ -153,6 +156,16 @@ func refusal(row *history.Instance, reuse Reuse) error {
 		return fmt.Errorf("%w: %q is %s", ErrAlreadyExists, row.ID, row.Status)
 	}
 	return nil
+}
+
+// found answers those whose instance id is that of row, which lives. What is known of
+// it may not be durable yet, so the answer waits its turn.
+func (t *tenure) found(ctx context.Context, row *history.Instance, reuse Reuse, found *bool) error {
+	refused := refusal(row, reuse)
+	if found != nil {
+		*found = refused == nil
+	}
+	return cmp.Or(t.settle(ctx), refused)
 }
 
 // create commits a new instance in place of what inst was. mu is held.
@@ -237,7 +250,7 @@ func (e *Engine) Resume(ctx context.Context, id history.InstanceID, reason strin
 		case inst.held != nil && aside(inst.held.cause):
 			inst.held.RetryAt = time.Time{} // now
 			return nil
-		case inst.partition.tenure.deaths.putAside(inst.row.Number): // as known where no app runs
+		case inst.partition.tenure.deaths.putAside(inst.row.Number) != nil: // as known where no app runs
 			return nil
 		}
 		return fmt.Errorf("%w: %q is not suspended but %s", ErrInvalidState, id, inst.row.Status)

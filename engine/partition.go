@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -47,15 +48,18 @@ func (p *partition) release(inst *instance) {
 // commit so many bytes; leave must follow when that is durable, or came to nothing.
 // ends says that f ends the instance, whatever its code does.
 func (p *partition) resolve(ctx context.Context, id history.InstanceID, bytes int, ends bool, f func(*instance)) (leave func(), err error) {
-	p.mu.Lock()
-	if inst, ok := p.instances[id]; ok && inst.known && !p.dead && bytes < largeBytes {
-		defer p.mu.Unlock()
-		f(inst)
-		p.release(inst)
+	if bytes < largeBytes && p.beside(id, f) {
 		return func() {}, nil
 	}
-	p.mu.Unlock()
 	inst, err := p.take(ctx, id, ends)
+	if blocked := new(blockedError); errors.As(err, &blocked) { // it takes what comes for it all the same
+		leave, err = p.tenure.lane.enter(ctx, bytes)
+		if err != nil || p.beside(id, f) {
+			return leave, err
+		}
+		leave()
+		return p.resolve(ctx, id, bytes, ends, f) // it has come back meanwhile, and gone from memory
+	}
 	if err != nil {
 		return func() {}, err
 	}
@@ -73,9 +77,35 @@ func (p *partition) resolve(ctx context.Context, id history.InstanceID, bytes in
 	return leave, err
 }
 
+// beside calls f with the entry for id, under the mutex, if its row is known: nobody
+// need wait for whoever decides about it now. It reports whether it did.
+func (p *partition) beside(id history.InstanceID, f func(*instance)) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	inst, ok := p.instances[id]
+	if !ok || !inst.known || p.dead {
+		return false
+	}
+	f(inst)
+	p.release(inst)
+	return true
+}
+
+// blockedError is an ErrInvalidState: the turn of an instance does not come back.
+type blockedError struct {
+	row   history.Instance
+	stuck stuck
+}
+
+func (e *blockedError) Error() string {
+	return fmt.Sprintf("%v: %q is in a turn that does not come back (%s); terminate it, or force the purge", ErrInvalidState, e.row.ID, &e.stuck)
+}
+
+func (e *blockedError) Is(target error) bool { return target == ErrInvalidState }
+
 // claim makes the caller the one who decides about id, and its row known. It
 // waits for whoever does so now, but not for a turn that does not come back
-// (ErrInvalidState). The caller ends it with yield.
+// ([blockedError]). The caller ends it with yield.
 func (p *partition) claim(ctx context.Context, id history.InstanceID) (*instance, error) {
 	return p.take(ctx, id, false)
 }
@@ -101,8 +131,8 @@ func (p *partition) take(ctx context.Context, id history.InstanceID, ends bool) 
 		}
 		if s := inst.stuck; s != nil {
 			if !ends {
-				p.mu.Unlock()
-				return nil, fmt.Errorf("%w: %q is in a turn that does not come back (%s); terminate it, or force the purge", ErrInvalidState, id, s)
+				defer p.mu.Unlock()
+				return nil, &blockedError{inst.row, *s}
 			}
 			p.tenure.leave(inst)
 			p.mu.Unlock()

@@ -137,13 +137,16 @@ type PurgeResult struct {
 type Explanation struct {
 	Instance history.InstanceID    `json:"instanceId"`
 	Status   history.RuntimeStatus `json:"runtimeStatus"`
-	Summary  string                `json:"summary"`         // one sentence
-	Waits    []Wait                `json:"waits"`           // what it waits for, oldest first; none when it has ended
-	Kept     []Kept                `json:"kept"`            // events that have come and that it does not wait for, by name; none when it has ended
-	Action   string                `json:"action"`          // the one action that would move it: an operation such as "raise-event", "resume", "rewind", "restart"; "wait", "start" (the app) or "deploy" when no operation does; "none" when it has ended well
-	Target   history.InstanceID    `json:"target"`          // the instance to act upon: this one, or one that it waits for
-	Advice   string                `json:"advice"`          // what to do, in a sentence
-	Stack    string                `json:"stack,omitempty"` // of the panic behind a failure, where it was raised first; empty when there was none
+	Summary  string                `json:"summary"` // one sentence
+	Waits    []Wait                `json:"waits"`   // what it waits for, oldest first; none when it has ended
+	Kept     []Kept                `json:"kept"`    // events that have come and that it does not wait for, by name; none when it has ended
+	Action   string                `json:"action"`  // the one action that would move it: an operation such as "raise-event", "resume", "rewind", "restart"; "wait", "start" (the app) or "deploy" when no operation does; "none" when it has ended well
+	Target   history.InstanceID    `json:"target"`  // the instance to act upon: this one, or one that it waits for
+	Advice   string                `json:"advice"`  // what to do, in a sentence
+	// LeftBehind is how many goroutines of user code, of all instances, do not come back
+	// and are no longer waited for where the hub runs. Only a restart of the app ends them.
+	LeftBehind int    `json:"leftBehind,omitempty"`
+	Stack      string `json:"stack,omitempty"` // of the panic behind a failure, where it was raised first; empty when there was none
 }
 
 // Wait is something that an instance waits for.

@@ -135,22 +135,25 @@ func (t *tenure) run(ctx context.Context, draining func()) error {
 	committing.Wait()
 	t.end(nil)
 	t.runs.close()
-	stopped := t.stopped(&wg)
-	t.forget()
-	if names := t.stillRunning(); !stopped || t.left.Load() > 0 {
+	t.forget() // so that deferred functions run while the rest is waited for
+	stopped, names := t.stopped(&wg), t.stillRunning()
+	t.forget() // what was at work before
+	if !stopped || names != "" || t.left.Load() > 0 {
 		t.log.Error("user code does not return although its time is over; it is left behind", "after", stopGrace, "code", names, "leftBehind", t.left.Load())
-		return errors.Join(err, fmt.Errorf("%w: %s", errStuck, names))
+		return errors.Join(err, fmt.Errorf("%w: %s", ErrLeftBehind, cmp.Or(names, "what ran before the hub was read again")))
 	}
 	return err
 }
 
-// stopGrace is how long user code may take to return once nobody wants its
-// result any more.
+// stopGrace is how long user code, all of it together, may take to return once
+// nobody wants its result any more.
 const stopGrace = 2 * time.Second
 
-var errStuck = errors.New("user code that does not return is left behind")
+// ErrLeftBehind says that user code did not return when the engine stopped. All that
+// was accepted is stored.
+var ErrLeftBehind = errors.New("user code that does not return is left behind")
 
-// stopped waits for the loops and the activities, but not for ever.
+// stopped waits for the loops, the activities and deferred functions, but not for ever.
 func (t *tenure) stopped(loops *sync.WaitGroup) bool {
 	all := make(chan struct{})
 	go func() { // ends with the user code it waits for, or with the process
@@ -161,7 +164,11 @@ func (t *tenure) stopped(loops *sync.WaitGroup) bool {
 	}()
 	ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
 	defer cancel()
-	return wait(ctx, all) == nil
+	err := wait(ctx, all)
+	if observer, ok := t.exec.(Observer); ok {
+		observer.Unwound(ctx)
+	}
+	return err == nil
 }
 
 // stillRunning names the code that runs.
@@ -169,12 +176,20 @@ func (t *tenure) stillRunning() string {
 	var names []string
 	for _, s := range t.crew.all() {
 		if inst := s.turn.Load(); inst != nil {
-			names = append(names, fmt.Sprintf("an orchestrator of instance %s", inst.id))
+			p := inst.partition
+			p.mu.Lock()
+			names = append(names, fmt.Sprintf("orchestrator %s of instance %s", inst.row.Name, inst.id))
+			p.mu.Unlock()
 		}
 	}
 	for _, s := range t.activities.all() {
 		if a := s.activity.Load(); a != nil {
 			names = append(names, fmt.Sprintf("activity %s of instance %s", a.task.Name, a.task.Instance))
+		}
+	}
+	if observer, ok := t.exec.(Observer); ok {
+		for _, u := range observer.Unwinding() {
+			names = append(names, fmt.Sprintf("deferred functions of orchestrator %s of instance %s", u.Function, u.Instance))
 		}
 	}
 	if more := len(names) - maxNamed; more > 0 {
@@ -219,15 +234,18 @@ func (t *tenure) kill() {
 
 // forget drops what the executor has cached for this tenure.
 func (t *tenure) forget() {
-	if t.exec == nil {
-		return
-	}
+	var numbers []history.Number
 	for _, p := range t.partitions {
+		p.mu.Lock()
 		for _, inst := range p.instances {
 			if inst.state != nil {
-				t.forgetCode(inst.row.Number)
+				numbers = append(numbers, inst.row.Number)
 			}
 		}
+		p.mu.Unlock()
+	}
+	for _, number := range numbers {
+		t.forgetCode(number)
 	}
 }
 

@@ -265,11 +265,17 @@ func (w *watch) tellUnwinding(slow []Unwinding, trace *stacktrace.Trace) {
 		place := u.Place(trace)
 		w.mu.Lock()
 		w.unwind[unwindKey{u.Instance, u.Since}] = place
-		left := w.tenure.left.Load() + int64(len(w.unwind))
 		w.mu.Unlock()
 		w.tenure.log.Warn("deferred functions do not come back", "instance", u.Instance, "function", u.Function,
-			"for", time.Since(u.Since), "place", place, "leftBehind", left)
+			"for", time.Since(u.Since), "place", place, "leftBehind", w.leftBehind())
 	}
+}
+
+// leftBehind is how many goroutines of user code nobody waits for any more.
+func (w *watch) leftBehind() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return int(w.tenure.left.Load()) + len(w.unwind)
 }
 
 // lookAtSlots tells when activities have waited long for a slot.

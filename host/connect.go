@@ -72,7 +72,7 @@ func Connect(ctx context.Context, cfg *config.Config, create bool, log *slog.Log
 		}
 		return nil, errors.Join(err, db.Close())
 	}
-	hubs := newHubs(db, cfg, engine.Options{Logger: log, MaxBacklogBytes: cfg.MaxBacklogBytes, DefaultVersion: cfg.DefaultVersion})
+	hubs := newHubs(db, cfg, engine.Options{Logger: log, MaxBacklogBytes: cfg.MaxBacklogBytes, MaxDeaths: cfg.MaxDeaths, DefaultVersion: cfg.DefaultVersion})
 	r, err := hubs.run(store, nil)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())

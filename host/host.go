@@ -57,8 +57,8 @@ type Options struct {
 	Stdout       io.Writer     // where functions and addresses are listed; nil: nowhere
 
 	// OnReady is called in a goroutine of its own once the app can be used. ctx
-	// ends when the host stops, which waits for it. An error stops the host and
-	// becomes Run's.
+	// ends when the host stops, which waits for it, for DrainTimeout at most. An error stops
+	// the host and becomes Run's.
 	OnReady func(ctx context.Context, info Info) error
 
 	stopping func(activities int, within time.Duration) // told instead of Logger that ctx has ended
@@ -168,7 +168,7 @@ func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config,
 		log.Info("listening", "at", info.URL, "hub", info.TaskHub)
 		endWork := startWork(ctx, o, own, info.Client)
 		err = untilStopped(ctx, o, info, own.ended, served, func() { stopping(o, own, log) })
-		endWork()
+		err = errors.Join(err, endWork())
 		removeEndpoint()
 	}
 	// Requests that wait for an instance end when the engines do, so the server
@@ -190,15 +190,36 @@ func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config,
 }
 
 // startWork starts what the host does besides serving: timer functions and
-// retention. end stops it and returns when it has ended.
-func startWork(ctx context.Context, o Options, own *running, c *client.Client) (end func()) {
+// retention. end stops it and returns when it has ended, or with an error if it has not
+// within DrainTimeout.
+func startWork(ctx context.Context, o Options, own *running, c *client.Client) (end func() error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var work sync.WaitGroup
 	for _, f := range o.Timers {
 		work.Go(func() { f.run(ctx, c, own.log) })
 	}
 	work.Go(func() { retain(ctx, own.forProgram(byRetention), own.hubs.cfg.Retention) })
-	return func() { cancel(); work.Wait() }
+	ended := make(chan struct{})
+	go func() { // ends with what it waits for, or with the process
+		work.Wait()
+		close(ended)
+	}()
+	return func() error {
+		cancel()
+		return inTime(o, "a timer function", ended)
+	}
+}
+
+// inTime waits for code of the user at the end, but not for ever.
+func inTime[T any](o Options, what string, ended <-chan T) error {
+	timer := time.NewTimer(drainTimeout(o))
+	defer timer.Stop()
+	select {
+	case <-ended:
+		return nil
+	case <-timer.C:
+		return fmt.Errorf("%w: %s", engine.ErrLeftBehind, what)
+	}
 }
 
 func drainTimeout(o Options) time.Duration { return cmp.Or(o.DrainTimeout, 10*time.Second) }
@@ -222,7 +243,7 @@ func stopping(o Options, own *running, log *slog.Logger) {
 
 // untilStopped calls OnReady and returns when ctx ends, which stopping is told at once,
 // or with what went wrong.
-func untilStopped(ctx context.Context, o Options, info Info, engineEnded, served <-chan error, stopping func()) error {
+func untilStopped(ctx context.Context, o Options, info Info, engineEnded, served <-chan error, stopping func()) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	ready := make(chan error, 1)
 	if o.OnReady != nil {
@@ -234,7 +255,7 @@ func untilStopped(ctx context.Context, o Options, info Info, engineEnded, served
 	defer func() {
 		cancel()
 		if !done {
-			<-ready
+			err = errors.Join(err, inTime(o, "OnReady", ready))
 		}
 	}()
 	for {

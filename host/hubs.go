@@ -68,7 +68,7 @@ func (h *hubs) runLocked(store *embedded.Hub, app *perdure.App) (*running, error
 
 // start runs an engine on store until r.stop is called.
 func (r *running) start(store *embedded.Hub) error {
-	exec, closeExec := engine.Executor(nil), func() error { return nil }
+	exec, closeExec := engine.Executor(nil), func() {}
 	if r.app != nil {
 		w, err := worker.New(r.app, worker.Options{Logger: r.log, MaxActions: r.hubs.cfg.MaxActions})
 		if err != nil {
@@ -82,7 +82,8 @@ func (r *running) start(store *embedded.Hub) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { // stop ends it and waits for it
-		err := errors.Join(e.Run(ctx), closeExec())
+		err := e.Run(ctx)
+		closeExec()
 		switch {
 		case ctx.Err() == nil:
 			r.ended <- err

@@ -55,6 +55,9 @@ func explanation(e *client.Explanation) result {
 		text = append(text, fmt.Sprintf("Keeps events %s, which it does not wait for: %d, the oldest since %s", k.Event, k.Count, since))
 	}
 	text = append(text, fmt.Sprintf("Next: %s. %s", e.Action, e.Advice))
+	if e.LeftBehind > 0 {
+		text = append(text, fmt.Sprintf("Code that does not come back and was left behind, of all instances: %d. A restart of the app ends it.", e.LeftBehind))
+	}
 	if e.Stack != "" {
 		text = append(text, "Stack of the panic:")
 		text = append(text, strings.Split(strings.TrimSpace(e.Stack), "\n")...)

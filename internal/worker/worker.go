@@ -235,10 +235,10 @@ func (w *Worker) place(number history.Number) *place {
 	return w.places[number]
 }
 
-// Close drops all sessions. It returns when no orchestrator runs, or with an error
-// that names the code which does not come back within [Grace]; later turns fail
-// with [ErrClosed].
-func (w *Worker) Close() error {
+// Close drops all sessions. It returns when no orchestrator runs; code that does not come
+// back within [Grace] from when it was dropped is left behind, see [Worker.Unwinding].
+// Later turns fail with [ErrClosed].
+func (w *Worker) Close() {
 	w.mu.Lock()
 	w.closed = true
 	places := slices.Collect(maps.Values(w.places))
@@ -247,23 +247,13 @@ func (w *Worker) Close() error {
 		w.forget(p)
 		w.leave(p) // whatever still runs
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), Grace)
-	defer cancel()
-	var left []error
 	for _, u := range w.underWay() {
-		if !u.wait(ctx) {
-			left = append(left, fmt.Errorf("deferred functions of the orchestrator %s of instance %s", u.function, u.instance))
-		}
+		ctx, cancel := context.WithDeadline(context.Background(), u.since.Add(Grace))
+		u.wait(ctx)
+		cancel()
 	}
 	w.stacks.Close()
-	if len(left) > 0 {
-		return fmt.Errorf("%w: %w", ErrLeftBehind, errors.Join(left...))
-	}
-	return nil
 }
-
-// ErrLeftBehind says that code of the user did not come back.
-var ErrLeftBehind = errors.New("user code that does not return is left behind")
 
 // underWay lists the code that is being unloaded.
 func (w *Worker) underWay() []*unwinding {
@@ -365,13 +355,11 @@ func (w *Worker) unwound(ctx context.Context, number history.Number) {
 	}
 }
 
-// wait reports whether the functions have run before ctx ends.
-func (u *unwinding) wait(ctx context.Context) bool {
+// wait waits until the functions have run, or ctx ends.
+func (u *unwinding) wait(ctx context.Context) {
 	select {
 	case <-u.done:
-		return true
 	case <-ctx.Done():
-		return false
 	}
 }
 
@@ -382,6 +370,13 @@ func (w *Worker) Unwinding() []engine.Unwinding {
 		list = append(list, engine.Unwinding{Instance: u.instance, Function: u.function, Since: u.since, Place: u.at.In})
 	}
 	return list
+}
+
+// Unwound implements [engine.Observer].
+func (w *Worker) Unwound(ctx context.Context) {
+	for _, u := range w.underWay() {
+		u.wait(ctx)
+	}
 }
 
 // Place implements [engine.Observer].
