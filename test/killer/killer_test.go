@@ -1,4 +1,5 @@
-// Package killer runs functions that take their own process down, again and again.
+// Package killer runs functions that take their own process down, again and again, and
+// such as never come back, each in a process of its own.
 package killer
 
 import (
@@ -18,12 +19,26 @@ import (
 	"github.com/perdure/perdure/host"
 )
 
-// folderVariable tells the test's own program to be the app, on that folder.
-const folderVariable = "PERDURE_TEST_KILLER"
+// These tell the test's own program to be an app, and on which folder.
+const (
+	appVariable    = "PERDURE_TEST_APP"
+	folderVariable = "PERDURE_TEST_FOLDER"
+)
+
+// apps are what the program can be.
+var apps = map[string]func(folder string) error{
+	"killers":  killers,
+	"aside":    func(folder string) error { return putAside(folder, true, false) },
+	"mended":   func(folder string) error { return putAside(folder, false, false) },
+	"resuming": func(folder string) error { return putAside(folder, false, true) },
+	"blocked":  blocked,
+	"quiet":    func(folder string) error { return replaying(folder, false) },
+	"blocking": func(folder string) error { return replaying(folder, true) },
+}
 
 func TestMain(m *testing.M) {
-	if folder := os.Getenv(folderVariable); folder != "" {
-		if err := run(folder); err != nil {
+	if app := apps[os.Getenv(appVariable)]; app != nil {
+		if err := app(os.Getenv(folderVariable)); err != nil {
 			fmt.Println(err)
 			os.Exit(1)
 		}
@@ -32,9 +47,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// run serves the app on folder until nothing more will happen to its instances. In
+// killers serves the app on folder until nothing more will happen to its instances. In
 // most of its lives it does not come so far.
-func run(folder string) error {
+func killers(folder string) error {
 	app := perdure.New()
 	app.AddActivity("Boom", func(context.Context, string) (string, error) {
 		go func() { panic("bug in a goroutine of an activity") }()
@@ -92,17 +107,29 @@ func run(folder string) error {
 	}})
 }
 
-// life runs the app once. died is false when it came to its end.
-func life(t *testing.T, folder string) (output string, died bool) {
+// self is the path of the test's own program.
+func self(t *testing.T) string {
 	t.Helper()
-	self, err := os.Executable()
+	path, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return path
+}
+
+// life runs an app once. died is false when it came to its end.
+func life(t *testing.T, app, folder string) (output string, died bool) {
+	t.Helper()
+	return lifeOf(t, self(t), app, folder)
+}
+
+// lifeOf is life of the program at a path.
+func lifeOf(t *testing.T, program, app, folder string) (output string, died bool) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, self)
-	cmd.Env = append(os.Environ(), folderVariable+"="+folder)
+	cmd := exec.CommandContext(ctx, program)
+	cmd.Env = append(os.Environ(), appVariable+"="+app, folderVariable+"="+folder)
 	out, err := cmd.CombinedOutput()
 	var exited *exec.ExitError
 	if err != nil && !errors.As(err, &exited) || ctx.Err() != nil {
@@ -111,15 +138,23 @@ func life(t *testing.T, folder string) (output string, died bool) {
 	return string(out), err != nil
 }
 
-func TestKillersArePutAsideAndOthersGoOn(t *testing.T) {
-	const maxDeaths = 3
+// folderWith is the folder of an app with that setting.
+func folderWith(t *testing.T, maxDeaths int) string {
+	t.Helper()
 	folder := t.TempDir()
 	settings := fmt.Sprintf(`{"version": "2.0", "extensions": {"durableTask": {"maxDeaths": %d}}}`, maxDeaths)
 	if err := os.WriteFile(filepath.Join(folder, "host.json"), []byte(settings), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return folder
+}
+
+func TestKillersArePutAsideAndOthersGoOn(t *testing.T) {
+	t.Parallel()
+	const maxDeaths = 3
+	folder := folderWith(t, maxDeaths)
 	for n := 1; ; n++ {
-		out, died := life(t, folder)
+		out, died := life(t, "killers", folder)
 		if died {
 			if n > 5*maxDeaths {
 				t.Fatalf("the app died %d times; want the two killers to be put aside after %d deaths each\n%s", n, maxDeaths, out)
