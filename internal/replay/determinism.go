@@ -33,7 +33,6 @@ func (s *Session) match(t *history.Turn) {
 		}
 		if did == nil || !fits(did, ev) {
 			s.fatal = s.misfit(t, ev, did)
-			s.Stop()
 			return
 		}
 	}

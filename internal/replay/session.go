@@ -34,7 +34,7 @@ type Config struct {
 }
 
 // Session runs one execution. It is not safe for concurrent use. Whoever has
-// one calls Stop before letting go of it.
+// one calls Unload before letting go of it.
 type Session struct {
 	config Config
 	run    Func
@@ -142,35 +142,20 @@ func (s *Session) replay(ctx context.Context, w history.Work) error {
 	return nil
 }
 
-// stopGrace is how long Stop waits for the user's deferred functions.
-const stopGrace = 2 * time.Second
-
-// Stop unloads the code. It returns when none of it runs, or its deferred
-// functions take too long: they are left behind.
-func (s *Session) Stop() {
-	done := make(chan struct{})
-	s.Unload(func() { close(done) })
-	timer := time.NewTimer(stopGrace)
-	defer timer.Stop()
-	select {
-	case <-done:
-	case <-timer.C:
-	}
-}
-
 // Loaded reports whether there is code to unload.
 func (s *Session) Loaded() bool { return s.co.stack != nil }
 
-// Unload begins what [Session.Stop] waits for: ended is called when the code's
-// deferred functions have run.
+// Unload ends the code and does not wait: ended is called when its deferred
+// functions have run.
 func (s *Session) Unload(ended func()) {
 	s.quiet.Store(true)
 	s.co.unload(ended)
 }
 
 // Leave gives up a session whose code has control and does not give it back: what
-// the code asks for from now on does nothing. It may be called from any goroutine, while Run
-// runs, which then returns an error if ever the code comes back.
+// the code asks for from now on does nothing. It may be called from any
+// goroutine, while Run runs, which then returns an error if ever the code comes
+// back.
 func (s *Session) Leave() {
 	s.co.left.Store(true)
 	s.quiet.Store(true)
@@ -314,7 +299,7 @@ func (s *Session) answer(ev *history.Event, kind history.ActionKind) {
 	s.wake(t)
 }
 
-// checkFatal ends the code if it must not go on.
+// checkFatal reports whether the code must not go on.
 func (s *Session) checkFatal() bool {
 	if s.fatal == nil && s.co.misused.Load() && (!s.co.ended || s.co.abused) {
 		s.fatal = &history.Failure{Type: history.FailureMisuse, Message: ErrForeignGoroutine.Error(), NonRetriable: true}
@@ -322,11 +307,7 @@ func (s *Session) checkFatal() bool {
 	if s.co.left.Load() {
 		s.fatal = &history.Failure{Type: history.FailureMisuse, Message: errLeft.Error()} // which goes nowhere
 	}
-	if s.fatal == nil {
-		return false
-	}
-	s.Stop()
-	return true
+	return s.fatal != nil
 }
 
 // errLeft is how a turn ends that was left behind.

@@ -13,6 +13,13 @@ import (
 	"github.com/perdure/perdure/history"
 )
 
+// Stop unloads the code and waits for its deferred functions.
+func (s *Session) Stop() {
+	done := make(chan struct{})
+	s.Unload(func() { close(done) })
+	<-done
+}
+
 func TestGUIDVectors(t *testing.T) {
 	now := time.Date(2024, 1, 2, 3, 4, 5, 123456700, time.UTC)
 	inProcess := guidNamespace

@@ -58,7 +58,8 @@ type place struct {
 	mu sync.Mutex // held while code of the instance may run, and while session is stopped
 }
 
-// unwinding is code that is being unloaded: the user's deferred functions run.
+// unwinding is code that runs without a turn: the user's deferred functions while
+// it is being unloaded, or all of it while it is rebuilt for those who look on.
 type unwinding struct {
 	number   history.Number
 	instance history.InstanceID
@@ -118,9 +119,9 @@ func (w *Worker) Orchestrate(ctx context.Context, work history.Work) (history.Ou
 var errRunning = errors.New("its code runs right now")
 
 // Awaits returns the external events that an instance's code waits for, and those
-// that are kept though it does not, from its session or else from one that is built
-// for the purpose and dropped. It
-// neither waits for a turn nor keeps one waiting for longer than it reads.
+// that are kept though it does not, from its session or else from one that is
+// built for the purpose and dropped. It neither waits for a turn nor keeps one
+// waiting for longer than it reads.
 func (w *Worker) Awaits(ctx context.Context, work history.Work) ([]history.Await, []history.Kept, error) {
 	fn, ok := w.functions.Orchestrators.Find(work.Instance.Name)
 	if !ok {
@@ -152,8 +153,7 @@ func (w *Worker) rebuild(ctx context.Context, s *replay.Session, work history.Wo
 	go func() { // waited for below, and by Close; ends with the user's code
 		awaits, kept, err := s.Awaits(ctx, work)
 		answered <- answer{awaits, kept, err}
-		s.Stop()
-		w.end(u)
+		s.Unload(func() { w.end(u) })
 	}()
 	timer := time.NewTimer(Grace)
 	defer timer.Stop()
@@ -221,11 +221,11 @@ func (w *Worker) Leave(number history.Number) {
 }
 
 func (w *Worker) leave(p *place) {
-	w.remove(p)
 	p.left.Store(true)
 	if s := p.session.Load(); s != nil {
 		s.Leave()
 	}
+	w.forget(p) // the turn may have come back just now
 }
 
 // place returns where the session of an instance is kept, nil if there is none.
@@ -244,8 +244,7 @@ func (w *Worker) Close() {
 	places := slices.Collect(maps.Values(w.places))
 	w.mu.Unlock()
 	for _, p := range places {
-		w.forget(p)
-		w.leave(p) // whatever still runs
+		w.leave(p)
 	}
 	for _, u := range w.underWay() {
 		ctx, cancel := context.WithDeadline(context.Background(), u.since.Add(Grace))
@@ -326,7 +325,7 @@ func (w *Worker) unload(p *place) bool {
 	return true
 }
 
-// begin notes that code of s is on its way out; end must follow.
+// begin notes that code of s runs without a turn; end must follow.
 func (w *Worker) begin(s *replay.Session) *unwinding {
 	in := s.Instance()
 	u := &unwinding{number: in.Number, instance: in.ID, function: in.Name, since: time.Now(), at: s.Location(), done: make(chan struct{})}

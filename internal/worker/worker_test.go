@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -140,6 +142,55 @@ func TestFinishedAndBrokenSessionsAreDropped(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Whatever ends the code, its deferred functions are unloaded where they are seen if
+// they do not come back.
+func TestDeferredFunctionsOfMisfitsAreSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		w := open(t, func(app *perdure.App) {
+			app.AddOrchestrator("Main", func(ctx *perdure.OrchestrationContext, n int) (int, error) {
+				defer func() { <-release }()
+				return far.Call(ctx, n).Await()
+			})
+		})
+		other := history.Event{Kind: history.TaskScheduled, ID: 0, Name: "Other"}
+		began := time.Now()
+		out, err := w.Orchestrate(t.Context(), work(1, []history.Turn{turn(started, other)}, turn(answered)))
+		if !errors.Is(err, history.ErrParked) || time.Since(began) != 0 {
+			t.Errorf("Orchestrate(misfit) = %+v, %v after %v; want ErrParked at once", out, err, time.Since(began))
+		}
+		if n := len(w.Unwinding()); n != 1 {
+			t.Errorf("%d instances unwind; want the misfit to", n)
+		}
+		close(release)
+		synctest.Wait()
+		if n := len(w.Unwinding()); n != 0 {
+			t.Errorf("%d instances unwind after that has ended", n)
+		}
+	})
+}
+
+// A turn that comes back just before it is left behind leaves no code in memory.
+func TestLeaveUnloadsWhatHasComeBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		unloaded := false
+		w := open(t, func(app *perdure.App) {
+			app.AddOrchestrator("Main", func(ctx *perdure.OrchestrationContext, n int) (int, error) {
+				defer func() { unloaded = true }()
+				return far.Call(ctx, n).Await()
+			})
+		})
+		if _, err := w.Orchestrate(t.Context(), work(1, nil, turn(started))); err != nil {
+			t.Errorf("Orchestrate = %v", err)
+		}
+		w.Leave(1)
+		synctest.Wait()
+		if !unloaded {
+			t.Error("Leave(1) unloads nothing")
+		}
+	})
 }
 
 func TestForgetAndCloseUnload(t *testing.T) {
