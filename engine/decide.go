@@ -417,13 +417,13 @@ func (t *tenure) fill(inst *instance, d *decision) []routed {
 			delta.Work = Set
 		}
 	}
+	if d.abandon {
+		inst.abandon()
+		t.deaths.clearInstance(inst.row.Number) // of the one that was
+	}
 	inst.known, inst.row, inst.state = true, d.row, d.state
 	inst.remember(d.state)
 	inst.startBytes = startBytes(d.state)
-	if d.abandon {
-		inst.abandon()
-		t.deaths.clearInstance(inst.row.Number)
-	}
 	if d.ended {
 		inst.state = nil
 	}
