@@ -82,11 +82,13 @@ func (i *instance) early(now func() time.Time) bool {
 func (i *instance) terminating() bool { return i.tally.terminations > 0 }
 
 // ends reports whether a termination has arrived that ends the instance whatever
-// its code does. mu of the partition is held.
+// its code does. It may be a part of what the running turn has taken: a turn
+// accepts so many messages only, and the others stay. mu of the partition is held.
 func (i *instance) ends() bool {
-	return i.terminating() && slices.ContainsFunc(i.inbox, func(m message) bool {
+	ends := func(m message) bool {
 		return m.event.Kind == history.ExecutionTerminated && (m.execution == "" || m.execution == i.row.ExecutionID) && terminates(&m.event, &i.row)
-	})
+	}
+	return i.terminating() && (slices.ContainsFunc(i.taken, ends) || slices.ContainsFunc(i.inbox, ends))
 }
 
 // waiting reports whether the execution's first turn is due.
