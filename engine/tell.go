@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"log/slog"
+	"strings"
 
 	"github.com/perdure/perdure/history"
 )
@@ -152,5 +153,5 @@ func shortened(text string) string {
 	if len(text) <= maxToldBytes {
 		return text
 	}
-	return text[:maxToldBytes] + "..."
+	return strings.ToValidUTF8(text[:maxToldBytes], "") + "..." // not half a character
 }

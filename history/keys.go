@@ -48,22 +48,25 @@ func (k *Keys) Bytes(at time.Time) int {
 	return bytes
 }
 
-// Take remembers a key, unless it is empty or remembered already, and forgets what is too old.
+// Take remembers a key, unless it is empty or remembered already, and forgets
+// what is too old.
 func (k *Keys) Take(key string, at time.Time) {
 	for len(k.order) > 0 && !k.Taken(k.order[0], at) {
 		delete(k.taken, k.order[0])
 		k.bytes -= len(k.order[0])
 		k.order = k.order[1:]
 	}
-	if _, ok := k.taken[key]; ok || key == "" {
+	if key == "" || k.Taken(key, at) {
 		return
 	}
 	if k.taken == nil {
 		k.taken = make(map[string]time.Time)
 	}
+	if _, ok := k.taken[key]; !ok { // else it is too old, but behind a younger one: the clock was set back
+		k.order = append(k.order, key)
+		k.bytes += len(key)
+	}
 	k.taken[key] = at
-	k.order = append(k.order, key)
-	k.bytes += len(key)
 }
 
 // List returns what is remembered at the time at, oldest first, and when each was
