@@ -71,8 +71,7 @@ func (e *nonRetriableError) NonRetriable() bool { return true }
 // the tasks behind it included.
 const maxFailureDepth = 16
 
-// failureOf returns the stored form of what a function returned, nil for nil
-// (spec/runtime.md 2.13).
+// failureOf returns the stored form of what a function returned, nil for nil.
 func failureOf(err error) *Failure {
 	if err == nil {
 		return nil

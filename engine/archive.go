@@ -12,8 +12,9 @@ import (
 )
 
 // Export returns an instance with the history of its current execution, or
-// ErrNotFound; ErrInvalidState names an event that no archive can hold. It is one consistent picture of what is durable. Events that were
-// raised and that no turn has taken in yet stand in it as a start record: where it is
+// ErrNotFound; ErrInvalidState names an event that no archive can hold. The
+// archive is one consistent picture of what is durable. Events that were raised
+// and that no turn has taken in yet stand in it as a start record: where it is
 // imported, they are taken in first. Not in it are the instance's children.
 func (e *Engine) Export(ctx context.Context, id history.InstanceID) (Archive, error) {
 	a, err := e.archive(ctx, id)

@@ -28,8 +28,9 @@ const maxRetained = 1000
 // not Failed or the id of a child that must be started again belongs to another live
 // instance, ErrUnavailable.
 //
-// What it does is decided when it is called, from the children as they are then; [Engine.PlanRewind]
-// decides in the same way from what is there when that is called.
+// What it does is decided when it is called, from the children as they are then;
+// [Engine.PlanRewind] decides in the same way from what is there when that is
+// called.
 func (e *Engine) Rewind(ctx context.Context, id history.InstanceID, req RewindRequest) error {
 	if id == "" {
 		return fmt.Errorf("%w: instance id is empty", ErrInvalidArgument)

@@ -181,8 +181,9 @@ type Delta struct {
 }
 
 // Query filters status rows; all that is given must hold. Zero fields do not
-// filter, and neither does a time that is nil; the zero time is a time, long ago. But instances whose id begins with '@' are left out unless IDPrefix asks for
-// them: they belong to entities.
+// filter; a time does unless it is nil, the zero time too: it is long ago.
+// Instances whose id begins with '@' belong to entities: they are left out unless
+// IDPrefix asks for them.
 type Query struct {
 	CreatedFrom   *time.Time // inclusive, to the microsecond
 	CreatedTo     *time.Time // inclusive

@@ -263,7 +263,8 @@ func TestFailuresAreToldOnceWhateverCommitFails(t *testing.T) {
 							t.Errorf("%d lines hold %q, want one", found, parts)
 						}
 					}
-					// Of a commit that is stored though its caller was told otherwise nothing is known.
+					// Of a commit that is stored though its caller was told
+					// otherwise nothing is known.
 					if total < 3 || total < 4 && mode == storetest.NotStored {
 						t.Errorf("%d lines of the 4 were written", total)
 					}

@@ -14,11 +14,11 @@ import (
 // whose start is under way have no row yet: it is in an inbox of this process.
 //
 // A recursive termination goes down a tree by messages, each stored with the
-// decision that sends it, so a crash loses none of it. An instance that it ends tells the
-// children it waits for at once, and sends itself a message to look for the others, a page at
-// a time. That message is about a number: it is good whatever has become of the
-// instance meanwhile. A child that has ended is passed through, since children of its own
-// may live.
+// decision that sends it, so a crash loses none of it. An instance that it ends
+// tells the children it waits for at once, and sends itself a message to look for
+// the others, a page at a time. That message is about a number: it is good
+// whatever has become of the instance meanwhile. A child that has ended is passed
+// through, since children of its own may live.
 
 // treePage is how many children one decision looks at.
 const treePage = 1000
@@ -37,8 +37,9 @@ func endsTree(ev *history.Event) bool {
 }
 
 // findTree returns the place of a message that is to end the children of an
-// instance that has ended, and what it asks for; -1 if there is none. Before start (-1: there is
-// none) these are also the terminations that came too late for the instance itself.
+// instance that has ended, and what it asks for; -1 if there is none. Before
+// start (-1: there is none) these are also the terminations that came too late
+// for the instance itself.
 func findTree(row *history.Instance, batch []message, start int) (at int, ev history.Event) {
 	for i := range batch {
 		switch ev := &batch[i].event; {

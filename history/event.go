@@ -92,13 +92,16 @@ const NoID int32 = -1
 //
 //	ExecutionStarted                   Name Version Payload(input) Started
 //	ExecutionCompleted                 ID Status Payload(result) Failure Tasks(that failed it)
-//	ExecutionTerminated                Payload(reason) Recursive; by a parent: Instance and TaskID(of its call), Started(ExecutionID) if only the child of that execution is meant;
-//	                                   for the children of an instance that has ended: Instance(its own) Tasks(told already) Started(ExecutionID Parent Before)
+//	ExecutionTerminated                Payload(reason) Recursive; from a parent besides: Instance and
+//	                                   TaskID(of its call) Started(ExecutionID, when no other's child is meant);
+//	                                   for the children of an instance that has ended: Instance(its own)
+//	                                   Tasks(told already) Started(ExecutionID Parent Before)
 //	ExecutionSuspended, …Resumed       Payload(reason)
 //	TaskScheduled                      ID Name Version Payload(input) Attempt
 //	TaskCompleted                      TaskID Payload(result)
 //	TaskFailed                         TaskID Failure
-//	SubOrchestrationInstanceCreated    ID Name Version Payload(input) Instance FireAndForget Started(Tags), when the call has tags of its own
+//	SubOrchestrationInstanceCreated    ID Name Version Payload(input) Instance FireAndForget
+//	                                   Started(Tags, when the call has its own)
 //	SubOrchestrationInstanceCompleted  TaskID Payload(result)
 //	SubOrchestrationInstanceFailed     TaskID Failure
 //	TimerCreated                       ID FireAt

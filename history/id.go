@@ -35,9 +35,9 @@ func randomHex() string {
 	return hex.EncodeToString(b[:])
 }
 
-// Validate reports why id cannot name an orchestration: it must be valid UTF-8 of 1 to
-// [MaxInstanceIDLength] UTF-16 units, must not start with '@' (entities do), must not be . or .. and must not
-// hold / \ # ? or a control character.
+// Validate reports why id cannot name an orchestration: it must be valid UTF-8 of
+// 1 to [MaxInstanceIDLength] UTF-16 units, must not start with '@' (entities do),
+// must not be . or .. and must not hold / \ # ? or a control character.
 func (id InstanceID) Validate() error {
 	text := string(id)
 	switch {
@@ -60,11 +60,11 @@ func (id InstanceID) Validate() error {
 	return nil
 }
 
-// ChildID returns the id of the child of the call task of an execution, unless
-// the call names one (spec/runtime.md 2.4): <parent>:<16 hex digits of the
-// execution>:<sequence id as 4 hex digits>. What would be too long has the first 32
-// hex digits of the SHA-256 of the parent's id in its place. So no two calls have
-// the same: an execution id is never used again, and within one sequence ids are not.
+// ChildID returns the id of the child that the call task of an execution starts,
+// unless the call names one: <parent>:<16 hex digits of the execution
+// id>:<sequence id as at least 4 hex digits>. If that is too long, the first 32 hex
+// digits of the SHA-256 of the parent's id stand for that. No two calls have the
+// same: an execution id is never used again, and within one sequence ids are not.
 func ChildID(parent InstanceID, execution ExecutionID, task int32) InstanceID {
 	digits := string(execution)
 	if packed := [16]byte{}; !packExecutionID(&packed, execution) { // of another engine, perhaps

@@ -18,7 +18,7 @@ import (
 // out as it came.
 func DecodePayload(payload json.RawMessage, into any) error {
 	v := reflect.ValueOf(into)
-	if v.Kind() != reflect.Pointer || v.IsNil() || string(payload) == "null" || !holdsAny(v.Type().Elem()) {
+	if v.Kind() != reflect.Pointer || v.IsNil() || string(payload) == "null" || !holdsAny.of(v.Type().Elem()) {
 		return json.Unmarshal(payload, into)
 	}
 	d := json.NewDecoder(bytes.NewReader(payload))
@@ -33,27 +33,35 @@ func DecodePayload(payload json.RawMessage, into any) error {
 	return nil
 }
 
-var (
-	anyHolders      sync.Map // reflect.Type -> bool: what holdsAny found
-	unmarshalerType = reflect.TypeFor[json.Unmarshaler]()
-	textType        = reflect.TypeFor[encoding.TextUnmarshaler]()
-)
+// property is something that a type made of others has or has not. What was found
+// out about a type is kept.
+type property struct {
+	find  func(t reflect.Type, seen map[reflect.Type]bool) bool
+	known sync.Map // reflect.Type -> bool
+}
 
-// holdsAny reports whether a value of type t can have an any in it that
-// [json.Unmarshal] fills.
-func holdsAny(t reflect.Type) bool {
+func (p *property) of(t reflect.Type) bool {
 	switch t.Kind() {
 	case reflect.Interface, reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map, reflect.Struct:
 	default:
 		return false
 	}
-	if known, ok := anyHolders.Load(t); ok {
+	if known, ok := p.known.Load(t); ok {
 		return known.(bool)
 	}
-	found := findAny(t, make(map[reflect.Type]bool))
-	anyHolders.Store(t, found)
+	found := p.find(t, make(map[reflect.Type]bool))
+	p.known.Store(t, found)
 	return found
 }
+
+// holdsAny is of types whose values can have an any in them that [json.Unmarshal]
+// fills.
+var holdsAny = property{find: findAny}
+
+var (
+	unmarshalerType = reflect.TypeFor[json.Unmarshaler]()
+	textType        = reflect.TypeFor[encoding.TextUnmarshaler]()
+)
 
 func findAny(t reflect.Type, seen map[reflect.Type]bool) bool {
 	if seen[t] || readsItself(t) {
@@ -86,7 +94,7 @@ func readsItself(t reflect.Type) bool {
 
 // settleNumbers makes the numbers in v that are written the same as a float64 one.
 func settleNumbers(v reflect.Value) {
-	if !holdsAny(v.Type()) {
+	if !holdsAny.of(v.Type()) {
 		return
 	}
 	switch v.Kind() {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"sync"
 )
 
 // CheckPayloadType reports why values of type t do not travel as JSON: they hold
@@ -13,30 +12,14 @@ import (
 // that does not write itself. Of a pointer, slice, array or map it is about what
 // that holds.
 func CheckPayloadType(t reflect.Type) error {
-	if t == nil {
-		return nil
-	}
-	if !losesAll(t) {
+	if t == nil || !losesAll.of(t) {
 		return nil
 	}
 	return fmt.Errorf("%s has no exported fields, so JSON keeps nothing of it: export them, or give it a MarshalJSON and an UnmarshalJSON", t)
 }
 
-var losers sync.Map // reflect.Type -> bool: what losesAll found
-
-func losesAll(t reflect.Type) bool {
-	switch t.Kind() {
-	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map, reflect.Struct:
-	default:
-		return false
-	}
-	if known, ok := losers.Load(t); ok {
-		return known.(bool)
-	}
-	found := findLoss(t, make(map[reflect.Type]bool))
-	losers.Store(t, found)
-	return found
-}
+// losesAll is of types that hold something of which JSON keeps nothing.
+var losesAll = property{find: findLoss}
 
 func findLoss(t reflect.Type, seen map[reflect.Type]bool) bool {
 	if seen[t] || writesItself(t) {

@@ -159,10 +159,10 @@ func (db *DB) pebbleOptions(disk vfs.FS, cacheBytes int64) *pebble.Options {
 	return opts
 }
 
-// Close waits for the calls under way, though not for ever, closes the folder and lets go of its
-// lock. The DB and its hubs return [ErrClosed] from then on. A broken DB keeps
-// the lock until the process ends, since Pebble may still be writing. A second
-// Close does nothing.
+// Close waits for the calls under way, though not for ever, closes the folder and
+// lets go of its lock. The DB and its hubs return [ErrClosed] from then on. A
+// broken DB keeps the lock until the process ends, since Pebble may still be
+// writing. A second Close does nothing.
 func (db *DB) Close() error {
 	db.mu.Lock()
 	closed := db.closed
