@@ -111,6 +111,43 @@ func TestClient_Query(t *testing.T) {
 				h.refused("GetMany with an empty id", err, client.ErrInvalidArgument)
 			}
 		}},
+		{20, "GetMany takes any number of ids", true, func(h *hub) {
+			var ids []string
+			for i := range 3 * 16 {
+				ids = append(ids, h.begin("Echo", fmt.Sprint(i), i))
+			}
+			got, err := h.GetMany(h.Context(), ids, client.GetOptions{})
+			h.done("GetMany", err)
+			for i, id := range ids {
+				if got[id] == nil || string(got[id].Input) != fmt.Sprint(i) {
+					h.Errorf("GetMany has %+v for %s", got[id], id)
+				}
+			}
+		}},
+		{0, "Lists tell failures without their outputs", false, func(h *hub) {
+			text := "it broke " + strings.Repeat("é", 1000)
+			h.begin("Fail", "x", text)
+			h.ended("x", history.Failed)
+			h.begin("Echo", "y", text)
+			h.ended("y", history.Completed)
+			for _, q := range []client.Query{{OmitInput: true, OmitOutput: true}, {OmitOutput: true}, {}} {
+				page, err := h.List(h.Context(), q)
+				h.done("List", err)
+				for _, st := range page.Items {
+					want := map[string]string{"x": history.Brief(text), "y": ""}[st.ID]
+					if st.FailureText != want || q.OmitOutput && (st.Output != nil || st.Failure != nil) || q.OmitInput && st.Input != nil {
+						h.Errorf("List(%+v) has %+v, want failure text %q", q, st, want)
+					}
+				}
+				st, err := h.GetStatus(h.Context(), "x", client.GetOptions{OmitInput: q.OmitInput, OmitOutput: q.OmitOutput})
+				if h.done("GetStatus", err); st.FailureText != history.Brief(text) || len(st.FailureText) > 300 {
+					h.Errorf("GetStatus has failure text %q", st.FailureText)
+				}
+			}
+			if st := h.status("x"); st.Failure == nil || st.Failure.Message != text {
+				h.Errorf("GetStatus has failure %+v, want all of it", st.Failure)
+			}
+		}},
 		{21, "List filters", false, func(h *hub) {
 			for i, id := range []string{"a1", "a2", "b1", "b2"} {
 				o := client.StartOptions{ID: id, Tags: map[string]string{"n": fmt.Sprint(i % 2), "all": "x y"}}

@@ -169,7 +169,12 @@ func (h *hub) functions() *perdure.App {
 	app.AddOrchestrator("Wait", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
 		return perdure.WaitForExternalEvent[any](ctx, "go").Await()
 	})
-	app.AddOrchestrator("Fail", func(*perdure.OrchestrationContext, any) (any, error) { return nil, errors.New("it broke") })
+	app.AddOrchestrator("Fail", func(_ *perdure.OrchestrationContext, in any) (any, error) {
+		if text, ok := in.(string); ok {
+			return nil, errors.New(text)
+		}
+		return nil, errors.New("it broke")
+	})
 	app.AddOrchestrator("Slow", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
 		_, err := ctx.CreateTimer(time.Hour).Await()
 		return nil, err

@@ -45,24 +45,34 @@ func (o GetOptions) parts() engine.StatusOptions {
 	return engine.StatusOptions{Payloads: !o.OmitInput || !o.OmitOutput}
 }
 
-// GetMany returns the status of those of the ids that have an instance.
+// GetMany returns the status of those of the ids that have an instance. It holds what
+// it returns: where payloads are large, ask for some ids at a time, or leave them out. It
+// reads 16 at once, but no more than fit into 4 MiB if they are like those before.
 func (c *Client) GetMany(ctx context.Context, ids []string, o GetOptions) (map[string]*Status, error) {
 	found := make(map[string]*Status, len(ids))
-	var mu sync.Mutex // guards found
-	err := forEach(ctx, ids, func(ctx context.Context, id string) error {
-		st, err := c.GetStatus(ctx, id, o)
-		if errors.Is(err, ErrNotFound) {
-			return nil
+	var mu sync.Mutex // guards found and bytes
+	for n := 1; len(ids) > 0; {
+		some, bytes := ids[:min(n, len(ids))], 0
+		ids = ids[len(some):]
+		err := forEach(ctx, some, func(ctx context.Context, id string) error {
+			st, err := c.GetStatus(ctx, id, o)
+			if errors.Is(err, ErrNotFound) {
+				return nil
+			}
+			if err == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				found[id], bytes = st, bytes+st.bytes()
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
 		}
-		if err == nil {
-			mu.Lock()
-			defer mu.Unlock()
-			found[id] = st
+		n = min(2*n, atOnce)
+		if bytes > 0 { // those to come may be as large
+			n = max(1, min(n, len(some)*engine.PageBytes/bytes))
 		}
-		return err
-	})
-	if err != nil {
-		return nil, err
 	}
 	return found, nil
 }

@@ -20,7 +20,14 @@ type RemoteOptions struct {
 	Key        string       // sent as x-functions-key; empty: none
 	TaskHub    string       // empty: the host's own
 	HTTPClient *http.Client // nil: http.DefaultClient
+	// MaxAnswerBytes is how large a status, a page, an archive or the like may be; 0: 1 GiB.
+	// A larger one is [ErrUnavailable], with the address and this bound. Other answers
+	// may have 1 MiB.
+	MaxAnswerBytes int64
 }
+
+// maxAnswerBytes is the default of [RemoteOptions].
+const maxAnswerBytes = 1 << 30
 
 // Remote returns a client that speaks the HTTP API of the host at baseURL, for
 // example "http://127.0.0.1:7071", or "https://example.org/orders" when a proxy
@@ -38,6 +45,9 @@ type RemoteOptions struct {
 func Remote(baseURL string, o RemoteOptions) *Client {
 	if o.HTTPClient == nil {
 		o.HTTPClient = http.DefaultClient
+	}
+	if o.MaxAnswerBytes == 0 {
+		o.MaxAnswerBytes = maxAnswerBytes
 	}
 	r := &remote{options: o, http: *o.HTTPClient}
 	r.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -156,7 +166,7 @@ func (r *remote) Status(ctx context.Context, id history.InstanceID, o engine.Sta
 		query.Set("showOutput", "false")
 	}
 	var w wireStatus
-	if err := r.ask(ctx, call{method: http.MethodGet, path: []string{"instances", string(id)}, query: query, ok: known}, &w, w.formed); err != nil {
+	if err := r.ask(ctx, call{method: http.MethodGet, path: []string{"instances", string(id)}, query: query, ok: known, large: true}, &w, w.formed); err != nil {
 		return engine.Status{}, err
 	}
 	st := w.status()
@@ -204,7 +214,7 @@ const (
 func (r *remote) Wait(ctx context.Context, id history.InstanceID) (engine.Status, error) {
 	err := r.until(ctx, func() (bool, error) {
 		var w wireStatus
-		err := r.ask(ctx, call{method: http.MethodGet, path: []string{"instances", string(id)}, ok: known, silence: longPoll + silence,
+		err := r.ask(ctx, call{method: http.MethodGet, path: []string{"instances", string(id)}, ok: known, large: true, silence: longPoll + silence,
 			query: url.Values{"showInput": {"false"}, "showOutput": {"false"}, "wait": {fmt.Sprint(longPoll.Seconds())}}}, &w, w.formed)
 		return w.RuntimeStatus.Terminal(), err
 	})

@@ -39,6 +39,7 @@ type wireStatus struct {
 		ParentID        history.InstanceID  `json:"parentInstanceId"`
 		Tags            map[string]string   `json:"tags"`
 		Failure         *wireFailure        `json:"failureDetails"`
+		FailureText     string              `json:"failureText"`
 	} `json:"details,omitempty"`
 }
 
@@ -75,11 +76,16 @@ func (w *wireStatus) status() engine.Status {
 		st.Status = history.Unknown
 	}
 	if d := w.Details; d != nil {
-		st.ExecutionID, st.Version, st.Tags, st.Failure = d.ExecutionID, d.Version, d.Tags, d.Failure.failure()
+		st.ExecutionID, st.Version, st.Tags, st.Failure, st.FailureText = d.ExecutionID, d.Version, d.Tags, d.Failure.failure(), d.FailureText
 		st.CreatedAt, st.UpdatedAt, st.CompletedAt, st.ScheduledAt = d.CreatedTime, d.LastUpdatedTime, d.CompletedTime, d.ScheduledTime
 		if d.ParentID != "" {
 			st.Parent = &history.Parent{InstanceID: d.ParentID}
 		}
+	}
+	if st.Status == history.Failed && st.FailureText == "" {
+		text := string(st.Output)
+		json.Unmarshal(st.Output, &text) // what is no text is told as it is
+		st.FailureText = history.Brief(text)
 	}
 	return st
 }
@@ -314,15 +320,16 @@ func statusLine(code int) string {
 // host of another make answers a list at this address, and has no mark there either.
 // With one, something in between has answered for a host of ours.
 func (r *remote) keepsContract(ctx context.Context) bool {
-	c := call{method: http.MethodGet, path: []string{"instances"}, query: url.Values{"top": {"1"}}, ok: done}
+	var row json.RawMessage
+	c := call{method: http.MethodGet, path: []string{"instances"}, query: url.Values{"top": {"1"}}, ok: done, large: true,
+		item: func(d *json.Decoder) error { return d.Decode(&row) }}
 	address, err := r.address(c)
 	if err != nil {
 		return false
 	}
 	a, err := r.exchange(ctx, c, address)
-	var rows []json.RawMessage
 	_, tokened := a.header[http.CanonicalHeaderKey(tokenHeader)]
-	return err == nil && a.code == http.StatusOK && !a.ours() && tokened && json.Unmarshal(a.body, &rows) == nil
+	return err == nil && a.code == http.StatusOK && !a.ours() && tokened
 }
 
 // foreignKinds reads the status of hosts that send no Code. Those of the second

@@ -29,9 +29,13 @@ type call struct {
 	token  string // of a page
 
 	ok      []int         // the answers that the contract has for what was asked; all others are failures
+	large   bool          // the answer may be: see [RemoteOptions.MaxAnswerBytes]
 	own     bool          // only a host of ours has it
 	looks   bool          // it changes nothing, though its method may look like it
 	silence time.Duration // how long nothing may come from the host; 0: [silence]
+	// item reads the next item of the answer, which is an array, as it comes: the answer
+	// has no body then. nil: it is not read as an array.
+	item func(*json.Decoder) error
 }
 
 // silence is how long a host that is asked to do little may be silent; slow is for
@@ -158,16 +162,96 @@ func (r *remote) exchange(ctx context.Context, c call, address string) (answer, 
 		return answer{}, r.lost(ctx, within, c, limit, err)
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(&moving{res.Body, heard})
-	if err != nil {
-		return answer{}, r.lost(ctx, within, c, limit, err)
-	}
 	from, _, _ := strings.Cut(c.method+" "+req.URL.Redacted(), "?")
-	a := answer{from, res.StatusCode, body, res.Header}
+	a := answer{from: from, code: res.StatusCode, header: res.Header}
 	if a.ours() {
 		r.ours.Store(true)
 	}
+	if !slices.Contains(c.ok, a.code) { // of an error page the beginning will do
+		if a.body, err = io.ReadAll(io.LimitReader(&moving{res.Body, heard}, fewBytes)); err != nil {
+			return answer{}, r.lost(ctx, within, c, limit, err)
+		}
+		return a, nil
+	}
+	body := &bounded{Reader: &moving{res.Body, heard}, left: fewBytes}
+	if c.large {
+		body.left = r.options.MaxAnswerBytes
+	}
+	most := body.left
+	if res.ContentLength > most {
+		return answer{}, r.tooLong(c, a, most)
+	}
+	if c.item != nil {
+		err = readArray(body, c.item)
+	} else {
+		a.body, err = io.ReadAll(body)
+	}
+	switch {
+	case body.left < 0:
+		return answer{}, r.tooLong(c, a, most)
+	case body.err != nil:
+		return answer{}, r.lost(ctx, within, c, limit, body.err)
+	case err != nil:
+		return answer{}, r.strange(a, err)
+	}
 	return a, nil
+}
+
+// tooLong refuses an answer of more than most bytes.
+func (r *remote) tooLong(c call, a answer, most int64) error {
+	text := fmt.Sprintf("%v: %s answered %s with more than %d bytes%s", ErrUnavailable, a.from, statusLine(a.code), most, c.doubt())
+	if c.large {
+		text += "; RemoteOptions.MaxAnswerBytes allows more"
+	}
+	return &refused{text: text, kinds: []error{ErrUnavailable}, final: true}
+}
+
+// fewBytes is how long an answer may be that is not large.
+const fewBytes = 1 << 20
+
+// bounded is a body that may have so many bytes left, and is cut off after one more.
+type bounded struct {
+	io.Reader
+	left int64
+	err  error // why it could not be read to its end; nil: it could
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left < 0 {
+		return 0, io.EOF
+	}
+	n, err := b.Reader.Read(p[:min(int64(len(p)), b.left+1)])
+	b.left -= int64(n)
+	if err != nil && err != io.EOF {
+		b.err = err
+	}
+	return n, err
+}
+
+// readArray reads a JSON array item by item. One that has no end is an error: it was
+// cut off.
+func readArray(r io.Reader, item func(*json.Decoder) error) error {
+	d := json.NewDecoder(r)
+	begin, err := d.Token()
+	if err == nil && begin != json.Delim('[') {
+		err = errors.New("it is no array")
+	}
+	for err == nil && d.More() {
+		err = item(d)
+	}
+	if err == nil {
+		_, err = d.Token() // its end
+	}
+	switch {
+	case err == io.EOF:
+		return io.ErrUnexpectedEOF
+	case err != nil:
+		return err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return errors.New("something follows the array")
+	}
+	return nil
 }
 
 // moving tells of every byte that moves.

@@ -77,6 +77,9 @@ func (r *remote) List(ctx context.Context, q engine.Query, o engine.StatusOption
 	return engine.StatusPage{Items: items, Next: next}, err
 }
 
+// mostItems is more than any host has on a page; [remote.page] refuses an endless one.
+const mostItems = 100_000
+
 func (r *remote) page(ctx context.Context, q engine.Query, token string, o GetOptions) ([]engine.Status, string, error) {
 	query := filter(&q)
 	query.Set("showDetails", "true")
@@ -94,7 +97,21 @@ func (r *remote) page(ctx context.Context, q engine.Query, token string, o GetOp
 			return nil, "", err
 		}
 	}
-	c := call{method: http.MethodGet, path: []string{"instances"}, query: query, token: token, ok: done}
+	items := []engine.Status{}
+	c := call{method: http.MethodGet, path: []string{"instances"}, query: query, token: token, ok: done, large: true,
+		item: func(d *json.Decoder) error {
+			var w wireStatus
+			if err := d.Decode(&w); err != nil {
+				return err
+			}
+			if len(items) == mostItems {
+				return fmt.Errorf("it has more than %d instances", mostItems)
+			}
+			st := w.status()
+			o.omit(&st) // other makes send it all the same
+			items = append(items, st)
+			return nil
+		}}
 	a, err := r.do(ctx, c)
 	switch {
 	case err != nil:
@@ -102,16 +119,8 @@ func (r *remote) page(ctx context.Context, q engine.Query, token string, o GetOp
 	case q.Parent != "" && !a.ours():
 		return nil, "", errParent
 	}
-	var rows []wireStatus
-	if err := json.Unmarshal(a.body, &rows); err != nil {
-		return nil, "", r.strange(a, err)
-	}
 	if _, tokened := a.header[http.CanonicalHeaderKey(tokenHeader)]; !tokened { // it is always there
 		return nil, "", r.strange(a, nil)
-	}
-	items := make([]engine.Status, len(rows))
-	for i := range rows {
-		items[i] = rows[i].status()
 	}
 	return items, a.header.Get(tokenHeader), nil
 }
@@ -141,7 +150,7 @@ func (r *remote) merged(ctx context.Context, id history.InstanceID, inputs, outp
 	err := r.ask(ctx, call{method: http.MethodGet, path: []string{"instances", string(id)}, query: url.Values{
 		"showDetails": {"true"}, "showHistory": {"true"},
 		"showInput": {strconv.FormatBool(inputs)}, "showHistoryOutput": {strconv.FormatBool(outputs)},
-	}, ok: known}, &w, w.formed)
+	}, ok: known, large: true}, &w, w.formed)
 	if err != nil {
 		return engine.Status{}, nil, err
 	}

@@ -40,7 +40,7 @@ func (r *remote) PlanRewind(ctx context.Context, id history.InstanceID, q engine
 	query := rewindQuery(q)
 	query.Set("dryRun", "true")
 	var plan engine.RewindPlan
-	err := r.ask(ctx, call{method: http.MethodPost, path: []string{"instances", string(id), "rewind"}, query: query, ok: done, looks: true},
+	err := r.ask(ctx, call{method: http.MethodPost, path: []string{"instances", string(id), "rewind"}, query: query, ok: done, looks: true, large: true},
 		&plan, func() bool { return plan.Instance != "" })
 	return plan, err
 }
@@ -167,7 +167,7 @@ func (r *remote) Export(ctx context.Context, id history.InstanceID) (engine.Arch
 // own asks for something that only our hosts have. Others have no such route
 // and answer as if the instance was missing.
 func (r *remote) own(ctx context.Context, id history.InstanceID, word string, silence time.Duration, out any, formed func() bool) error {
-	err := r.ask(ctx, call{method: http.MethodGet, path: []string{"instances", string(id), word}, ok: done, silence: silence}, out, formed)
+	err := r.ask(ctx, call{method: http.MethodGet, path: []string{"instances", string(id), word}, ok: done, large: true, silence: silence}, out, formed)
 	if errors.Is(err, ErrNotFound) || errors.Is(err, errUnserved) {
 		if _, missing := r.Status(ctx, id, engine.StatusOptions{}); missing == nil {
 			return fmt.Errorf("%w: the host has no %s", ErrUnsupported, word)

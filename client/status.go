@@ -45,6 +45,9 @@ type Status struct {
 	ParentID    string    // instance that waits for this one; empty when none
 	Tags        map[string]string
 	Failure     *Failure // Failed only
+	// FailureText is the first line of Failure, cut at 300 bytes; also where outputs are
+	// left out. Of hosts of another make it is made of the output, if they send it.
+	FailureText string
 	// Problem says what is stored and cannot be shown, and why; empty when all is
 	// well. Such an instance is in lists, and may have nothing but its ID, or not even that.
 	Problem string
@@ -98,19 +101,33 @@ func Result[T any](s *Status) (T, error) {
 	return out, nil
 }
 
-// newStatus keeps what o does not leave out.
-func newStatus(st engine.Status, o GetOptions) *Status {
+// bytes is how much of what users stored the status holds, about.
+func (s *Status) bytes() int {
+	n := len(s.Input) + len(s.CustomStatus) + len(s.Output) + s.Failure.Bytes()
+	for i := range s.History {
+		n += len(s.History[i].Payload)
+	}
+	return n
+}
+
+// omit takes out of st what o leaves out.
+func (o GetOptions) omit(st *engine.Status) {
 	if o.OmitInput {
 		st.Input = nil
 	}
 	if o.OmitOutput {
 		st.Output, st.Failure = nil, nil
 	}
+}
+
+// newStatus keeps what o does not leave out.
+func newStatus(st engine.Status, o GetOptions) *Status {
+	o.omit(&st)
 	out := &Status{
 		ID: string(st.ID), Name: st.Name, Status: st.Instance.Status, CreatedAt: st.CreatedAt, UpdatedAt: st.UpdatedAt,
 		Input: st.Input, CustomStatus: st.CustomStatus, Output: st.Output,
 		ExecutionID: string(st.ExecutionID), Version: st.Version, CompletedAt: st.CompletedAt, ScheduledAt: st.ScheduledAt,
-		Tags: st.Tags, Failure: st.Failure, Problem: st.Problem,
+		Tags: st.Tags, Failure: st.Failure, FailureText: st.FailureText, Problem: st.Problem,
 	}
 	if st.Parent != nil {
 		out.ParentID = string(st.Parent.InstanceID)

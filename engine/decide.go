@@ -498,6 +498,6 @@ func (d *decision) final() *Status {
 		return nil
 	}
 	status := &Status{Instance: d.row, Input: d.state.Started.Payload}
-	status.end(d.record)
+	status.end(d.record, true)
 	return status
 }

@@ -187,6 +187,7 @@ type Status struct {
 	Input            json.RawMessage  // of the current execution; nil is null
 	Output           json.RawMessage  // Completed: the result; Failed: Failure as a string; Terminated, Suspended: the reason
 	Failure          *history.Failure // Failed only
+	FailureText      string           // Failed only: [history.Brief] of Failure; it is no payload
 	History          []history.Event  // of the current execution, with the turns' frames; nil while Pending
 	Problem          string           // what is stored and cannot be shown, and why; empty when all is well
 }

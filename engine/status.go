@@ -47,9 +47,7 @@ func (e *Engine) read(ctx context.Context, row history.Instance, options StatusO
 	if turn.At.After(status.UpdatedAt) {
 		status.UpdatedAt = turn.At
 	}
-	if options.Payloads {
-		status.end(&turn)
-	}
+	status.end(&turn, options.Payloads)
 	if options.Payloads || options.History {
 		err = e.readHistory(ctx, &status, options)
 	}
@@ -107,20 +105,20 @@ func (s *Status) conceal() {
 	}
 }
 
-// payloads returns how many bytes of payloads the status holds.
-func (s *Status) payloads() int {
-	bytes := RowBytes(&s.Instance) + len(s.Input) + len(s.Output)
+// Bytes is how much of a status counts for [PageBytes].
+func (s *Status) Bytes() int {
+	bytes := RowBytes(&s.Instance) + len(s.Input) + len(s.Output) + s.Failure.Bytes()
 	for i := range s.History {
-		bytes += len(s.History[i].Payload)
+		bytes += len(s.History[i].Payload) + s.History[i].Failure.Bytes()
 	}
 	return bytes
 }
 
-// end fills what the newest turn says about how the instance ended.
-func (s *Status) end(last *history.Turn) {
-	if s.Status == history.Suspended {
+// end fills what the newest turn says about how the instance ended: without payloads
+// FailureText alone.
+func (s *Status) end(last *history.Turn, payloads bool) {
+	if s.Status == history.Suspended && payloads {
 		s.Output = s.Reason
-		return
 	}
 	if len(last.Events) == 0 || !s.Status.Terminal() {
 		return
@@ -129,9 +127,18 @@ func (s *Status) end(last *history.Turn) {
 	if ended.Kind != history.ExecutionCompleted {
 		return
 	}
-	s.Output, s.Failure = ended.Payload, ended.Failure
-	if s.Failure != nil {
-		s.Output, _ = json.Marshal(s.Failure.String()) // a string always has a JSON form
+	var text string
+	if ended.Failure != nil {
+		text = ended.Failure.String()
+		s.FailureText = history.Brief(text)
+	}
+	switch {
+	case !payloads:
+	case ended.Failure != nil:
+		s.Failure = ended.Failure
+		s.Output, _ = json.Marshal(text) // a string always has a JSON form
+	default:
+		s.Output = ended.Payload
 	}
 }
 
@@ -168,7 +175,7 @@ func (e *Engine) List(ctx context.Context, q Query, options StatusOptions) (Stat
 		}
 		if ok { // else it was replaced or purged meanwhile
 			list.Items = append(list.Items, status)
-			bytes += status.payloads()
+			bytes += status.Bytes()
 		}
 		last = status.Number
 	}

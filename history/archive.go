@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -37,22 +38,39 @@ const (
 // MarshalJSON writes the form that [Archive] describes. It fails on what JSON
 // cannot say: a time beyond the year 9999, a tag's name that is no text.
 func (a Archive) MarshalJSON() ([]byte, error) {
-	wire := wireArchive{Format: archiveFormat + archiveVersion, Instance: wireInstanceOf(&a.Instance)}
-	if a.Turns != nil {
-		wire.Turns = make([]wireTurn, len(a.Turns))
-	}
-	for i := range a.Turns {
-		turn := &a.Turns[i]
-		out := wireTurn{Seq: turn.Seq, At: turn.At}
-		if turn.Events != nil {
-			out.Events = make([]wireEvent, len(turn.Events))
+	var out []byte
+	for part, err := range a.Parts() {
+		if err != nil {
+			return nil, err
 		}
-		for k := range turn.Events {
-			out.Events[k] = wireEventOf(&turn.Events[k])
-		}
-		wire.Turns[i] = out
+		out = append(out, part...)
 	}
-	return json.Marshal(&wire)
+	return out, nil
+}
+
+// Parts yields the JSON form piece by piece, a turn at a time, for archives that are
+// large. What [Archive.MarshalJSON] would fail on ends it.
+func (a Archive) Parts() iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		head, err := json.Marshal(&wireArchive{Format: archiveFormat + archiveVersion, Instance: wireInstanceOf(&a.Instance)})
+		if err != nil || a.Turns == nil {
+			yield(head, err)
+			return
+		}
+		if !yield(append(bytes.TrimSuffix(head, []byte("null}")), '['), nil) {
+			return
+		}
+		for i := range a.Turns {
+			if i > 0 && !yield([]byte{','}, nil) {
+				return
+			}
+			turn, err := json.Marshal(wireTurnOf(&a.Turns[i]))
+			if !yield(turn, err) || err != nil {
+				return
+			}
+		}
+		yield([]byte("]}"), nil)
+	}
 }
 
 // UnmarshalJSON reads what [Archive.MarshalJSON] wrote. It refuses fields it
@@ -229,6 +247,17 @@ func wireStatus(name string) (RuntimeStatus, error) {
 		return Unknown, nil
 	}
 	return ParseStatus(name)
+}
+
+func wireTurnOf(turn *Turn) *wireTurn {
+	w := &wireTurn{Seq: turn.Seq, At: turn.At}
+	if turn.Events != nil {
+		w.Events = make([]wireEvent, len(turn.Events))
+	}
+	for i := range turn.Events {
+		w.Events[i] = wireEventOf(&turn.Events[i])
+	}
+	return w
 }
 
 func (w *wireTurn) turn() (Turn, error) {

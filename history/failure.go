@@ -1,5 +1,10 @@
 package history
 
+import (
+	"strings"
+	"unicode/utf8"
+)
+
 // Failure is what user code reported when it did not succeed. It is data: it is
 // stored, sent to callers and shown, unlike an engine's error, which is not
 // (spec/runtime.md 2.13).
@@ -36,6 +41,32 @@ func (f *Failure) String() string {
 		return f.Message
 	}
 	return f.Type + ": " + f.Message
+}
+
+// BriefBytes is how long a text is at most that [Brief] returns.
+const BriefBytes = 300
+
+// Brief is the text of a failure as lists have it: the first line, cut if it is too
+// long. It holds nothing of the rest.
+func Brief(text string) string {
+	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
+	if len(text) <= BriefBytes {
+		return strings.Clone(text)
+	}
+	const more = "…"
+	end := BriefBytes - len(more)
+	for !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + more
+}
+
+// Bytes is how much text the failure holds, with its causes.
+func (f *Failure) Bytes() (n int) {
+	for ; f != nil; f = f.Inner {
+		n += len(f.Type) + len(f.Message) + len(f.Stack)
+	}
+	return n
 }
 
 // Trace returns the stack of the failure, or of the first of its causes that has

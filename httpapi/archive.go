@@ -26,7 +26,7 @@ func export(r *request) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	return jsonResponse(archive)
+	return response{code: http.StatusOK, parts: archive.Parts()}, nil
 }
 
 // importInstance stores an archive.

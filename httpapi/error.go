@@ -94,7 +94,7 @@ func errorResponse(err error) response {
 }
 
 // WriteError answers a request with an error of a [Hub] as the API does.
-func WriteError(w http.ResponseWriter, err error) { errorResponse(err).write(w) }
+func WriteError(w http.ResponseWriter, err error) { errorResponse(err).write(w) } // which fails with parts only
 
 // errorBody is form EB1 without a stack trace: callers look into Message and
 // ExceptionMessage, so both are always filled.

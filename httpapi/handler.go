@@ -11,6 +11,7 @@ package httpapi
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -166,7 +167,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if res.code != 0 {
-		res.write(w)
+		if err := res.write(w); err != nil {
+			if !errors.Is(err, errCallerGone) {
+				h.Logger.Error("http answer cut off", "method", r.Method, "path", r.URL.Path, "error", err)
+			}
+			panic(http.ErrAbortHandler) // there is no other way to say so once an answer has begun
+		}
 	}
 	// The query stays out of the log: it may hold a key.
 	h.Logger.Debug("http request", "method", r.Method, "path", r.URL.Path, "code", res.code, "took", time.Since(began))

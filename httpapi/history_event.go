@@ -2,35 +2,35 @@ package httpapi
 
 import (
 	"encoding/json"
+	"iter"
 	"strconv"
 
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/wire"
 )
 
-// historyEvents renders a history in the form of spec/http-api.md 5.3: frames
-// are dropped, a completion takes its scheduling event's name, time and input
+// historyEvents renders the events of a history in the form of spec/http-api.md 5.3:
+// frames are dropped, a completion takes its scheduling event's name, time and input
 // and its place is the completion's.
-func historyEvents(events []history.Event, v view) json.RawMessage {
-	out := []byte{'['}
-	for ev := range wire.Merge(events) {
-		form, ok := eventForms[ev.Kind]
-		if !ok {
-			continue
+func historyEvents(events []history.Event, v view) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for ev := range wire.Merge(events) {
+			form, ok := eventForms[ev.Kind]
+			if !ok {
+				continue
+			}
+			w := &eventWriter{event: ev, view: v}
+			w.out.str("EventType", ev.Kind.String()).instant("Timestamp", ev.At)
+			w.origin()
+			form(w)
+			if v.details {
+				w.details()
+			}
+			if !yield(w.out.json()) {
+				return
+			}
 		}
-		if len(out) > 1 {
-			out = append(out, ',')
-		}
-		w := &eventWriter{event: ev, view: v}
-		w.out.str("EventType", ev.Kind.String()).instant("Timestamp", ev.At)
-		w.origin()
-		form(w)
-		if v.details {
-			w.details()
-		}
-		out = append(out, w.out.json()...)
 	}
-	return append(out, ']')
 }
 
 // eventForms says what each kind shows after EventType and Timestamp, in the

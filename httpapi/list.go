@@ -45,7 +45,7 @@ func list(r *request) (response, error) {
 		q.Before, left = page.Next, left-len(page.Items)
 		if page.Next == 0 || left <= 0 || !time.Now().Before(until) || bytesOf(items) >= engine.PageBytes {
 			next := engine.ContinuationToken(page.Next)
-			return response{code: http.StatusOK, next: &next, items: statusBodies(items, v)}, nil
+			return response{code: http.StatusOK, next: &next, parts: array(statusBodies(items, v))}, nil
 		}
 	}
 }
@@ -53,10 +53,7 @@ func list(r *request) (response, error) {
 // bytesOf is how much of [engine.PageBytes] the items take.
 func bytesOf(items []engine.Status) (bytes int) {
 	for i := range items {
-		bytes += engine.RowBytes(&items[i].Instance) + len(items[i].Input) + len(items[i].Output)
-		for k := range items[i].History {
-			bytes += len(items[i].History[k].Payload)
-		}
+		bytes += items[i].Bytes()
 	}
 	return bytes
 }
@@ -65,7 +62,7 @@ func bytesOf(items []engine.Status) (bytes int) {
 func statusBodies(items []engine.Status, v view) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		for i := range items {
-			body := statusBody(items[i], v).json()
+			body := statusBody(&items[i], v).json()
 			items[i] = engine.Status{} // its payloads are in body, which is the last to hold them
 			if !yield(body) {
 				return

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"net/http"
 	"strconv"
@@ -22,10 +22,14 @@ type response struct {
 	retryAfter int     // seconds; 0: none
 	next       *string // continuation token, also when it is empty; nil: not a list
 	body       []byte
-	items      iter.Seq[[]byte] // of an array, which is the body, written one by one; nil: no such body
+	// parts are the body where it may be large, each made when it is written. nil: body
+	// is all. An error ends them.
+	parts iter.Seq2[[]byte, error]
 }
 
-func (r response) write(w http.ResponseWriter) {
+// write sends the answer. An error means that not all of it was sent: the caller must
+// be cut off then, or it could take what there is for the whole.
+func (r response) write(w http.ResponseWriter) error {
 	header := w.Header()
 	header.Set(wire.Mark, cmp.Or(r.mark, wire.Served))
 	if r.location != "" {
@@ -37,36 +41,47 @@ func (r response) write(w http.ResponseWriter) {
 	if r.next != nil {
 		header.Set(tokenHeader, *r.next)
 	}
-	if r.items == nil {
+	if r.parts == nil {
 		header.Set("Content-Length", strconv.Itoa(len(r.body)))
 	}
 	header.Set("Cache-Control", "no-store")
-	if len(r.body) > 0 || r.items != nil {
+	if len(r.body) > 0 || r.parts != nil {
 		header.Set("Content-Type", "application/json; charset=utf-8")
 		header.Set("X-Content-Type-Options", "nosniff")
 	}
 	w.WriteHeader(r.code)
-	if r.items != nil {
-		writeArray(w, r.items)
-		return
+	if r.parts == nil {
+		w.Write(r.body) // its length is told: nobody takes less for all
+		return nil
 	}
-	w.Write(r.body) // a caller that is gone misses nothing
+	for part, err := range r.parts {
+		if err != nil {
+			return fmt.Errorf("make the answer: %w", err)
+		}
+		if _, err := w.Write(part); err != nil {
+			return fmt.Errorf("%w: %w", errCallerGone, err)
+		}
+	}
+	return nil
 }
 
-// writeArray writes an array of items, as long as the caller is there.
-func writeArray(w io.Writer, items iter.Seq[[]byte]) {
-	separator := []byte{'['}
-	for item := range items {
-		w.Write(separator)
-		if _, err := w.Write(item); err != nil {
+var errCallerGone = errors.New("the caller is gone")
+
+// array makes an array of items.
+func array(items iter.Seq[[]byte]) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		separator := []byte{'['}
+		for item := range items {
+			if !yield(separator, nil) || !yield(item, nil) {
+				return
+			}
+			separator = []byte{','}
+		}
+		if separator[0] == '[' && !yield(separator, nil) {
 			return
 		}
-		separator = []byte{','}
+		yield([]byte{']'}, nil)
 	}
-	if separator[0] == '[' {
-		w.Write(separator)
-	}
-	w.Write([]byte{']'})
 }
 
 // object builds a JSON object whose keys keep their order and whose payloads

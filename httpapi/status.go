@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/json"
+	"iter"
 	"net/http"
 
 	"github.com/perdure/perdure/engine"
@@ -44,7 +45,12 @@ func status(r *request) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	res := response{code: http.StatusOK, body: statusBody(st, v).json()}
+	res := response{code: http.StatusOK}
+	if v.history && st.Status != history.Pending && len(st.History) > 0 {
+		res.parts = withHistory(&st, v)
+	} else {
+		res.body = statusBody(&st, v).json()
+	}
 	switch {
 	case !st.Status.Terminal():
 		res.code, res.location, res.retryAfter = http.StatusAccepted, r.origin()+r.URL.RequestURI(), 5
@@ -55,7 +61,7 @@ func status(r *request) (response, error) {
 }
 
 // statusBody writes the first eight keys always: clients insist on them.
-func statusBody(st engine.Status, v view) *object {
+func statusBody(st *engine.Status, v view) *object {
 	input, output := st.Input, st.Output
 	if !v.input {
 		input = nil
@@ -66,17 +72,33 @@ func statusBody(st engine.Status, v view) *object {
 	o := (&object{}).str("name", st.Name).str("instanceId", string(st.ID)).raw("runtimeStatus", statusName(st.Status)).
 		raw("input", input).raw("customStatus", st.CustomStatus).raw("output", output).
 		second("createdTime", st.CreatedAt).second("lastUpdatedTime", st.UpdatedAt)
-	if v.history && st.Status != history.Pending && len(st.History) > 0 {
-		events := historyEvents(st.History, v)
-		o.raw("historyEvents", events).raw("history", events) // npm durable-functions reads the second
-	}
 	if v.details {
-		o.raw("details", details(st))
+		o.raw("details", details(st, v))
 	}
 	if st.Problem != "" { // ours, and only for what cannot be shown
 		o.str("error", st.Problem)
 	}
 	return o
+}
+
+// withHistory is statusBody with the history behind it, event by event.
+func withHistory(st *engine.Status, v view) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		if !yield(statusBody(st, v).text, nil) {
+			return
+		}
+		for _, name := range []string{"historyEvents", "history"} { // npm durable-functions reads the second
+			if !yield([]byte(`,"`+name+`":`), nil) {
+				return
+			}
+			for part, err := range array(historyEvents(st.History, v)) {
+				if !yield(part, err) {
+					return
+				}
+			}
+		}
+		yield([]byte{'}'}, nil)
+	}
 }
 
 // statusName is null for a status that cannot be read: clients refuse a whole list for a
@@ -89,7 +111,7 @@ func statusName(status history.RuntimeStatus) json.RawMessage {
 }
 
 // details are ours; keys without a value are left out.
-func details(st engine.Status) json.RawMessage {
+func details(st *engine.Status, v view) json.RawMessage {
 	o := (&object{}).str("executionId", string(st.ExecutionID)).
 		instant("createdTime", st.CreatedAt).instant("lastUpdatedTime", st.UpdatedAt)
 	if st.Version != "" {
@@ -108,7 +130,10 @@ func details(st engine.Status) json.RawMessage {
 		tags, _ := json.Marshal(st.Tags) // strings always encode
 		o.raw("tags", tags)
 	}
-	if st.Failure != nil {
+	if st.FailureText != "" {
+		o.str("failureText", st.FailureText)
+	}
+	if st.Failure != nil && v.output {
 		o.raw("failureDetails", failureDetails(st.Failure))
 	}
 	return o.json()

@@ -121,12 +121,13 @@ func number(option, text string, most int) (int, error) {
 	return n, nil
 }
 
-// list shows limit instances, all if that is 0. Lines of JSON are shown as
-// they are read; everything else at once, so that what is cut short is not mistaken
-// for the whole.
+// list shows limit instances, all if that is 0. JSON is shown as it is read, and a
+// document has no end if something goes wrong; everything else at once, so that what is
+// cut short is not mistaken for the whole.
 func (t *tool) list(ctx context.Context, h *hub, q client.Query, limit int, v shown) error {
 	form := t.format("")
 	var found []*client.Status
+	document := arrayWriter{w: t.stdout, name: "instances"}
 	for shown := 0; ; {
 		if limit > 0 {
 			q.PageSize = min(q.PageSize, limit-shown)
@@ -136,30 +137,43 @@ func (t *tool) list(ctx context.Context, h *hub, q client.Query, limit int, v sh
 			return err
 		}
 		shown += len(page.Items)
-		if form == "jsonl" {
-			for _, s := range page.Items {
-				if err := encode(t.stdout, "", newRecord(s, v)); err != nil {
-					return err
-				}
+		for _, s := range page.Items {
+			switch form {
+			case "json":
+				err = document.add(newRecord(s, v))
+			case "jsonl":
+				err = encode(t.stdout, "", newRecord(s, v))
+			case "table":
+				s.CustomStatus = nil // which it does not show
+				found = append(found, s)
+			default:
+				found = append(found, s)
 			}
-		} else {
-			found = append(found, page.Items...)
+			if err != nil {
+				return err
+			}
 		}
 		q.Token = page.Token
 		if page.Token == "" || limit > 0 && shown >= limit {
 			break
 		}
 	}
-	if form == "table" && !v.output {
-		var err error
-		if v.errors, err = h.errors(ctx, found); err != nil {
-			return err
+	var err error
+	switch form {
+	case "json":
+		err = document.end(object{{"continuationToken", q.Token}})
+	case "table":
+		v = v.of(found...)
+		rows := []row{tableHead(v)}
+		for _, s := range found {
+			rows = append(rows, tableRow(s, v))
 		}
+		err = t.writeTable(rows)
+	case "legacy":
+		err = t.showLegacy(found, q.Token, v)
 	}
-	if form != "jsonl" {
-		if err := t.showList(found, q.Token, v); err != nil {
-			return err
-		}
+	if err != nil {
+		return err
 	}
 	if q.Token != "" && (form == "jsonl" || form == "table") {
 		t.warn("there are more: --continuation-token %s", q.Token)
@@ -167,16 +181,15 @@ func (t *tool) list(ctx context.Context, h *hub, q client.Query, limit int, v sh
 	return nil
 }
 
-func (t *tool) showList(found []*client.Status, token string, v shown) error {
-	records, rows, classic := []any{}, []row{tableHead(v)}, []any{}
+func (t *tool) showLegacy(found []*client.Status, token string, v shown) error {
+	classic := []any{}
 	for _, s := range found {
-		records, rows, classic = append(records, newRecord(s, v)), append(rows, tableRow(s, v)), append(classic, newLegacy(s, v))
+		classic = append(classic, newLegacy(s, v))
 	}
-	r := result{document: object{{"instances", records}, {"continuationToken", token}}, rows: rows, legacy: classic}
-	err := t.show(r)
-	if err == nil && t.format("") == "legacy" {
-		_, err = fmt.Fprintf(t.stdout, "Continuation token for next set of results: '%s'\n", token)
+	if err := encode(t.stdout, "  ", classic); err != nil {
+		return err
 	}
+	_, err := fmt.Fprintf(t.stdout, "Continuation token for next set of results: '%s'\n", token)
 	return err
 }
 

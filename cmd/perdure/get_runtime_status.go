@@ -23,11 +23,6 @@ func (t *tool) getRuntimeStatus() *cobra.Command {
 			if err != nil {
 				return t.notFound(named(*id, err))
 			}
-			if t.format("") == "table" && !v.output {
-				if v.errors, err = h.errors(ctx, []*client.Status{status}); err != nil {
-					return err
-				}
-			}
 			return t.show(instance(status, v))
 		})
 	}

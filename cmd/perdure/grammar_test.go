@@ -267,11 +267,10 @@ func TestErrorsInTablesAreShort(t *testing.T) {
 		status client.Status
 		want   string
 	}{
-		{client.Status{Failure: &client.Failure{Message: "it broke\nat line 1"}}, "it broke"},
-		{client.Status{Output: []byte(`"it broke"`)}, "it broke"},
-		{client.Status{Output: []byte(`{"code":1}`)}, `{"code":1}`},
+		{client.Status{FailureText: "it broke"}, "it broke"},
 		{client.Status{}, ""},
-		{client.Status{Failure: &client.Failure{Message: strings.Repeat("é", 500)}}, strings.Repeat("é", maxErrorText-1) + "…"},
+		{client.Status{FailureText: strings.Repeat("é", maxErrorText)}, strings.Repeat("é", maxErrorText)},
+		{client.Status{FailureText: strings.Repeat("é", maxErrorText+1)}, strings.Repeat("é", maxErrorText-1) + "…"},
 	} {
 		if got := shortError(&tt.status); got != tt.want {
 			t.Errorf("shortError(%+v) = %q, want %q", tt.status, got, tt.want)

@@ -155,6 +155,46 @@ func encode(w io.Writer, indent string, v any) error {
 	return enc.Encode(v)
 }
 
+// arrayWriter writes a JSON object that begins with an array, item by item, as encode
+// would write it as a whole.
+type arrayWriter struct {
+	w     io.Writer
+	name  string // of the array
+	items int    // that were written
+}
+
+func (a *arrayWriter) add(item any) error {
+	before := ",\n    "
+	if a.items == 0 {
+		before = fmt.Sprintf("{\n  %q: [\n    ", a.name)
+	}
+	a.items++
+	var b strings.Builder
+	b.WriteString(before)
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("    ", "  ")
+	if err := enc.Encode(item); err != nil {
+		return err
+	}
+	_, err := io.WriteString(a.w, strings.TrimSuffix(b.String(), "\n"))
+	return err
+}
+
+// end writes the members that follow the array.
+func (a *arrayWriter) end(members object) error {
+	after := "\n  ]"
+	if a.items == 0 {
+		after = fmt.Sprintf("{\n  %q: []", a.name)
+	}
+	var b strings.Builder
+	if err := encode(&b, "  ", members); err != nil {
+		return err
+	}
+	_, err := io.WriteString(a.w, after+","+strings.TrimPrefix(b.String(), "{"))
+	return err
+}
+
 // writeTable aligns the columns; no line ends in blanks.
 func (t *tool) writeTable(rows []row) error {
 	status := slices.Index(rows[0], "STATUS")

@@ -1,9 +1,8 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/perdure/perdure/client"
@@ -12,46 +11,27 @@ import (
 // shown says what of an instance is shown besides the usual.
 type shown struct {
 	input, output bool
-	errors        map[string]string // in tables: why instances failed, by id; empty: none has, or the output tells
+	failures      bool // in tables: why they failed; false: none has, or the output tells
+}
+
+// of adds what a table of found has to show.
+func (v shown) of(found ...*client.Status) shown {
+	v.failures = !v.output && slices.ContainsFunc(found, func(s *client.Status) bool { return s.FailureText != "" })
+	return v
 }
 
 // instance is the result that shows one instance.
 func instance(s *client.Status, v shown) result {
+	v = v.of(s)
 	return result{document: newRecord(s, v), rows: []row{tableHead(v), tableRow(s, v)}, legacy: newLegacy(s, v)}
 }
 
 // maxErrorText is how much of an error fits into a row of a table, in letters.
 const maxErrorText = 80
 
-// errors tells of those that have Failed why they have, by id, shortly. Lists leave
-// that out with the outputs, so it is asked for.
-func (h *hub) errors(ctx context.Context, found []*client.Status) (map[string]string, error) {
-	var failed []string
-	for _, s := range found {
-		if s.Status == client.Failed {
-			failed = append(failed, s.ID)
-		}
-	}
-	statuses, err := h.GetMany(ctx, failed, client.GetOptions{OmitInput: true})
-	if err != nil {
-		return nil, err
-	}
-	texts := make(map[string]string, len(statuses))
-	for id, s := range statuses {
-		texts[id] = shortError(s)
-	}
-	return texts, nil
-}
-
-// shortError is why an instance failed, in one line that fits into a table.
+// shortError is why an instance failed, as it fits into a table.
 func shortError(s *client.Status) string {
-	text := string(s.Output)
-	if s.Failure != nil {
-		text = s.Failure.String()
-	} else if quoted := ""; json.Unmarshal(s.Output, &quoted) == nil {
-		text = quoted
-	}
-	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
+	text := s.FailureText
 	if letters := []rune(text); len(letters) > maxErrorText {
 		text = string(letters[:maxErrorText-1]) + "…"
 	}
@@ -154,7 +134,7 @@ func second(at time.Time) string { return at.UTC().Format(time.RFC3339) }
 // tableHead is the head above rows of [tableRow].
 func tableHead(v shown) row {
 	head := row{"INSTANCE ID", "NAME", "STATUS", "CREATED", "UPDATED"}
-	if len(v.errors) > 0 {
+	if v.failures {
 		head = append(head, "ERROR")
 	}
 	if v.input {
@@ -169,8 +149,8 @@ func tableHead(v shown) row {
 // tableRow is an instance in a table.
 func tableRow(s *client.Status, v shown) row {
 	values := row{s.ID, s.Name, s.Status.String(), second(s.CreatedAt), second(s.UpdatedAt)}
-	if len(v.errors) > 0 {
-		values = append(values, v.errors[s.ID])
+	if v.failures {
+		values = append(values, shortError(s))
 	}
 	if v.input {
 		values = append(values, string(s.Input))
