@@ -155,7 +155,7 @@ func (t *route) strict(p *param) bool {
 	return !slices.Contains(t.lenient, p.name)
 }
 
-// check refuses a request whose parameters cannot all be heeded.
+// check refuses a request that cannot be heeded whole.
 func (t *route) check(r *request) error {
 	if t.needs != "" {
 		if _, ok := r.query.instant(t.needs); !ok {
@@ -184,6 +184,9 @@ func (t *route) check(r *request) error {
 		if values = slices.Compact(slices.Clone(values)); len(values) > 1 || strings.TrimSpace(values[0]) == "" {
 			return invalid("header %s is empty or says two things", idempotencyHeader)
 		}
+	}
+	if t.bodiless && r.saysMore() {
+		return invalid("a body is not looked at here: parameters go into the URL")
 	}
 	return nil
 }

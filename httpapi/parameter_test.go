@@ -95,6 +95,13 @@ func TestNothingIsChangedByARequestThatIsNotUnderstood(t *testing.T) {
 					t.Errorf("%s %s with idempotency keys %q is accepted", c.method, c.target, headers)
 				}
 			}
+			if c.method == del || strings.Contains(c.target, "/rewind") {
+				for _, body := range []string{"dryRun=true", `{"dryRun":true}`, "                      {\"runtimeStatus\":[]}", "x"} {
+					if w := s.do(c.method, base+c.target, body, "Content-Type", "application/x-www-form-urlencoded"); w.Code != 400 {
+						t.Errorf("%s %s with body %q = %d %s, want 400", c.method, c.target, body, w.Code, w.Body)
+					}
+				}
+			}
 			s.settle()
 			if diff := cmp.Diff(before, s.everything()); diff != "" {
 				t.Fatalf("%s %s with what is not understood changes (-was +is):\n%s", c.method, c.target, diff)

@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -59,6 +60,15 @@ func (r *request) payload() (json.RawMessage, error) {
 	default:
 		return text, nil
 	}
+}
+
+// saysMore reports whether the request has a body with something in it. Some clients
+// send one that has not.
+func (r *request) saysMore() bool {
+	const most = 1 << 10                                 // bytes of nothing
+	begin, _ := io.ReadAll(io.LimitReader(r.Body, most)) // of a body that breaks off what came counts
+	text := string(bytes.TrimSpace(bytes.TrimPrefix(begin, []byte("\uFEFF"))))
+	return len(begin) == most || !slices.Contains([]string{"", "null", "{}", `""`}, text)
 }
 
 // foreignEncoding names how a body is encoded if that is not UTF-8 as it is, by what the

@@ -22,6 +22,8 @@ type route struct {
 	needs   string          // a time that must be there and readable; else 400 and a JSON string
 	lenient []string        // of its parameters: what is wrong with them is as if they were absent, though it changes something
 
+	bodiless bool // a body is refused: what it says, such as dryRun, would be dropped
+
 	// The rest documents the route, see [describe]; but a parameter that is not
 	// here does not exist.
 	name    string

@@ -50,7 +50,7 @@ var routes = []route{
 		},
 	},
 	{
-		method: http.MethodDelete, pattern: "instances/{id}", serve: purge, link: links.Purge,
+		method: http.MethodDelete, pattern: "instances/{id}", serve: purge, link: links.Purge, bodiless: true,
 		errors: []errorRow{{err: engine.ErrInvalidState, code: http.StatusPreconditionFailed, form: bareText}},
 		name:   "purgeInstance", summary: "Remove an instance that has ended, with its history.",
 		params: [][]param{{
@@ -65,7 +65,7 @@ var routes = []route{
 		},
 	},
 	{
-		method: http.MethodDelete, pattern: "instances", serve: purgeMany,
+		method: http.MethodDelete, pattern: "instances", serve: purgeMany, bodiless: true,
 		needs: "createdTimeFrom",
 		name:  "purgeInstances", summary: "Remove all ended instances that match. Live ones and entities are never touched.",
 		params: [][]param{filterParams, {
@@ -128,7 +128,7 @@ var routes = []route{
 		},
 	},
 	{
-		method: http.MethodPost, pattern: "instances/{id}/rewind", serve: rewind, link: links.Rewind,
+		method: http.MethodPost, pattern: "instances/{id}/rewind", serve: rewind, link: links.Rewind, bodiless: true,
 		errors: []errorRow{
 			{err: engine.ErrNotFound, code: http.StatusNotFound, form: bareText},
 			{err: engine.ErrInvalidState, code: http.StatusPreconditionFailed, form: bareText},
