@@ -283,7 +283,8 @@ func (w *world) interfere(id string, p *program) {
 }
 
 // sameEvents makes events comparable that differ in execution ids, which are
-// random.
+// random, and in what depends on them: the id of a child, and so its partition, which
+// is part of its number.
 func sameEvents(events []history.Event) []history.Event {
 	events = slices.Clone(events)
 	for i := range events {
@@ -294,7 +295,7 @@ func sameEvents(events []history.Event) []history.Event {
 		started.ExecutionID = ""
 		if started.Parent != nil {
 			parent := *started.Parent
-			parent.ExecutionID, parent.Number = "", 0
+			parent.ExecutionID, parent.Number = "", history.NewNumber(parent.Number.Micros(), 0)
 			started.Parent = &parent
 		}
 		events[i].Started = &started
@@ -312,8 +313,12 @@ func (w *world) sameIDs() map[history.InstanceID]string {
 		w.Fatalf("ListInstances = %v, %d", err, page.Next)
 	}
 	names, executions := make(map[history.InstanceID]string), make(map[history.InstanceID][]history.ExecutionID)
+	numbers := make(map[history.InstanceID]history.Number)
 	for _, row := range slices.Backward(page.Rows) { // parents come first
-		names[row.ID] = string(row.ID)
+		names[row.ID], numbers[row.ID] = string(row.ID), row.Number
+		if row.Parent != nil && row.Parent.Number != numbers[row.Parent.InstanceID] {
+			w.Errorf("the parent of %s has the number %d, want that of %s, %d", row.ID, row.Parent.Number, row.Parent.InstanceID, numbers[row.Parent.InstanceID])
+		}
 		if row.Parent == nil || row.ID != history.ChildID(row.Parent.InstanceID, row.Parent.ExecutionID, row.Parent.TaskID) {
 			continue
 		}
