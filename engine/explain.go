@@ -204,10 +204,11 @@ type situation struct {
 	unknown  error // why awaits and kept are not known
 
 	// Of a Failed instance:
-	fault *fault           // the call behind its failure; nil: its own code
-	top   history.Instance // the topmost one whose rewind rewinds it: itself, or above
-	vain  string           // why a rewind would be of no use; empty: it may be
-	deaf  string           // the parent of top, when a rewind of that would not; empty: it has none
+	fault  *fault           // the call behind its failure; nil: its own code
+	broken string           // the orchestrator whose own code failed, and would again; empty: of none
+	top    history.Instance // the topmost one whose rewind rewinds it: itself, or above
+	vain   string           // why a rewind would be of no use; empty: it may be
+	deaf   string           // the parent of top, when a rewind of that would not; empty: it has none
 }
 
 // attempt is where a scheduled activity stands.

@@ -45,12 +45,16 @@ func (e *Engine) explainFailure(ctx context.Context, s *situation, budget *int) 
 func (e *Engine) descend(ctx context.Context, s *situation, budget *int) error {
 	row, turns := s.row, s.turns
 	for {
-		causes := survey(turns).causes()
-		if len(causes) == 0 {
+		past := survey(turns)
+		causes := past.causes()
+		if len(causes) == 0 { // its own code failed
 			if timedOut(turns) {
 				s.vain = fmt.Sprintf("A rewind would not help: %q waited for an event for as long as it may, and would not wait again.", row.ID)
 			}
-			return nil // its own code failed
+			if past.failsAgain() {
+				s.broken = row.Name
+			}
+			return nil
 		}
 		others := len(causes) - 1
 		if s.fault != nil {
@@ -74,6 +78,12 @@ func (e *Engine) descend(ctx context.Context, s *situation, budget *int) error {
 		}
 		row, turns = child.Instance, child.Turns
 	}
+}
+
+// failsAgain reports whether the code of a Failed instance that no failed call ended
+// would fail again as it is: it panicked, or a rewind lets nothing happen anew.
+func (p *past) failsAgain() bool {
+	return p.ended != nil && p.ended.Failure != nil && p.ended.Failure.Type == history.FailurePanic || len(p.undo(false)) == 0
 }
 
 // timedOut reports whether an execution failed since an event did not come in time:
@@ -173,6 +183,10 @@ func (s *situation) failure(x Explanation) Explanation {
 		x.Summary += fmt.Sprintf(" A rewind of %q rewinds it too.", s.top.ID)
 	case s.deaf != "":
 		x.Summary += fmt.Sprintf(" A rewind is for itself alone: its parent, %s, will not learn of the outcome.", s.deaf)
+	}
+	if s.broken != "" && s.vain == "" {
+		x.Summary += fmt.Sprintf(" The code of %q, as it is, would fail again.", s.broken)
+		x.Advice = "Deploy mended code, then: " + x.Advice
 	}
 	return x
 }

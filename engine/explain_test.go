@@ -1,8 +1,10 @@
 package engine_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -195,6 +197,49 @@ func TestExplainFailedChildOfAnotherFate(t *testing.T) {
 			w.Fatalf("Purge = %v", err)
 		}
 		w.explained("kid", "rewind", "kid", `its parent, "boss" (no longer in this hub), will not`)
+	})
+}
+
+// Code that failed of itself fails again as it is: mended code comes first, then the
+// rewind. What a call brought about is done anew by the rewind alone.
+func TestExplainSaysToMendTheCodeFirst(t *testing.T) {
+	contract(t, func(w *world, app *perdure.App) {
+		addStep(w, app)
+		below := func(ctx *perdure.OrchestrationContext, name string) error {
+			_, err := perdure.OrchestratorRef[string, string](name).Call(ctx, "").Await()
+			return err
+		}
+		fail := func(ctx *perdure.OrchestrationContext, fails int64) error {
+			_, err := doStep.Call(ctx, step{Name: string(ctx.InstanceID()), Fails: fails}).Await()
+			return err
+		}
+		for name, run := range map[string]func(ctx *perdure.OrchestrationContext) error{
+			"Panics":            func(*perdure.OrchestrationContext) error { panic("boom") },
+			"Refuses":           func(*perdure.OrchestrationContext) error { return errors.New("no") },
+			"RefusesLater":      func(ctx *perdure.OrchestrationContext) error { return cmp.Or(fail(ctx, 0), errors.New("no")) },
+			"PanicsAfterAFault": func(ctx *perdure.OrchestrationContext) error { panic(fail(ctx, 1).Error()) },
+			"AbovePanics":       func(ctx *perdure.OrchestrationContext) error { return below(ctx, "Panics") },
+			"Calls":             func(ctx *perdure.OrchestrationContext) error { return fail(ctx, 1) },
+			"AboveCalls":        func(ctx *perdure.OrchestrationContext) error { return below(ctx, "Calls") },
+			"RewordsAFault":     func(ctx *perdure.OrchestrationContext) error { return errors.New(fail(ctx, 1).Error()) },
+		} {
+			app.AddOrchestrator(name, func(ctx *perdure.OrchestrationContext, _ string) (string, error) { return "", run(ctx) })
+		}
+	}, func(w *world) {
+		for name, broken := range map[string]string{
+			"Panics": "Panics", "Refuses": "Refuses", "RefusesLater": "RefusesLater", "PanicsAfterAFault": "PanicsAfterAFault", "AbovePanics": "Panics",
+			"Calls": "", "AboveCalls": "", "RewordsAFault": "",
+		} {
+			w.mustStart(name, "", client.StartOptions{ID: name})
+			w.ended(name, history.Failed)
+			summary, advice := "", "perdure rewind --id "+name
+			if broken != "" {
+				summary, advice = fmt.Sprintf(" The code of %q, as it is, would fail again.", broken), "Deploy mended code, then: "+advice
+			}
+			if x := w.explained(name, "rewind", name, summary); x.Advice != advice || broken == "" && strings.Contains(x.Summary, "fail again") {
+				w.Errorf("Explain(%s) = %s %s; want the advice %q", name, x.Summary, x.Advice, advice)
+			}
+		}
 	})
 }
 
