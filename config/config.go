@@ -88,7 +88,7 @@ func Load(src Source) (*Config, error) {
 	if found {
 		c.HostFile = path
 	}
-	c.Warnings = warnings
+	c.Warnings = append(warnings, local.warnings...)
 	applyOverrides(settings, app)
 
 	c.hub(settings, app, src.TaskHub, report)

@@ -69,7 +69,7 @@ func TestConfig_02to05_Places(t *testing.T) {
 		{"v2 without version", `{"extensions":{"durableTask":{"hubName":"DevHub"}}}`, "DevHub", true},
 		{"numeric version", `{"version":2.0,"extensions":{"durableTask":{"hubName":"DevHub"}}}`, "DevHub", true},
 		{"any letter case", `{"VERSION":"2.0","Extensions":{"DURABLETASK":{"HUBNAME":"DevHub"}}}`, "DevHub", false},
-		{"last key wins", durable(`"hubName":"First","HUBNAME":"DevHub"`), "DevHub", false},
+		{"last key wins", durable(`"hubName":"First","HUBNAME":"DevHub"`), "DevHub", true},
 		{"empty object", `{}`, DefaultHubName, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -78,6 +78,37 @@ func TestConfig_02to05_Places(t *testing.T) {
 				t.Errorf("Load(%s) = hub %q, warnings %q; want hub %q, warned %v", tt.file, c.HubName, c.Warnings, tt.want, tt.warn)
 			}
 		})
+	}
+}
+
+// Of a setting that one object has twice, in whatever letter case, the last counts; a
+// warning names both.
+func TestSettingsGivenTwiceAreWarnedOf(t *testing.T) {
+	const used = " is given twice: it is ignored, and the last one, "
+	for _, tt := range []struct{ name, file, text, first, last string }{
+		{"a setting", "host.json", durable(`"hubName":"First","HubName":"Last"`), "extensions.durableTask.hubName", "extensions.durableTask.HubName"},
+		{"the same spelling", "host.json", durable(`"hubName":"First","hubName":"Last"`), "extensions.durableTask.hubName", "extensions.durableTask.hubName"},
+		{"null", "host.json", durable(`"hubName":"First","HubName":null`), "extensions.durableTask.hubName", "extensions.durableTask.HubName"},
+		{
+			"a section", "host.json", durable(`"storageProvider":{"partitionCount":3},"StorageProvider":{"type":"embedded"}`),
+			"extensions.durableTask.storageProvider", "extensions.durableTask.StorageProvider",
+		},
+		{
+			"within a section", "host.json", durable(`"storageProvider":{"partitionCount":3,"PartitionCount":4}`),
+			"extensions.durableTask.storageProvider.partitionCount", "extensions.durableTask.storageProvider.PartitionCount",
+		},
+		{"a value", "local.settings.json", `{"Values":{"STAGE":"a","Stage":"b"}}`, "Values.STAGE", "Values.Stage"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := app(t, tt.file, tt.text)
+			want := []string{filepath.Join(dir, tt.file) + ": " + tt.first + used + tt.last + ", is used"}
+			if diff := cmp.Diff(want, load(t, Source{Dir: dir}).Warnings); diff != "" {
+				t.Errorf("warnings (-want +got):\n%s", diff)
+			}
+		})
+	}
+	if c := load(t, Source{Dir: app(t, "host.json", durable(`"storageProvider":{"type":"embedded"},"hubName":"Hub"`))}); len(c.Warnings) > 0 {
+		t.Errorf("warnings of settings that are given once: %q", c.Warnings)
 	}
 }
 

@@ -51,7 +51,7 @@ func readHostFile(path string, report func(Problem)) (settings tree, warnings []
 		report(Problem{Source: path, Text: err.Error()})
 		return tree{}, nil, true
 	}
-	all, err := parseTree(path, text)
+	all, warnings, err := parseTree(path, text)
 	if err != nil {
 		report(Problem{Source: path, Text: err.Error()})
 		return tree{}, nil, true

@@ -11,9 +11,10 @@ const localSettingsFile = "local.settings.json"
 
 // localSettings is what a local.settings.json says (spec/config.md 9).
 type localSettings struct {
-	file   string
-	values map[string]leaf // Values and ConnectionStrings by lower-case name
-	host   tree            // Host
+	file     string
+	values   map[string]leaf // Values and ConnectionStrings by lower-case name
+	host     tree            // Host
+	warnings []string
 }
 
 // readLocalSettings reads the file in root; a missing one is empty.
@@ -27,11 +28,12 @@ func readLocalSettings(path string, report func(Problem)) localSettings {
 		report(Problem{Source: path, Text: err.Error()})
 		return out
 	}
-	all, err := parseTree(path, text)
+	all, warnings, err := parseTree(path, text)
 	if err != nil {
 		report(Problem{Source: path, Text: err.Error()})
 		return out
 	}
+	out.warnings = warnings
 	for _, key := range []string{"values", "host", "connectionstrings"} {
 		if l, ok := all[key]; ok && (l.kind == scalar || l.array) {
 			report(Problem{Source: path, Key: l.path, Text: "must be an object"})

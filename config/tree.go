@@ -37,14 +37,14 @@ type tree map[string]leaf
 const maxDepth = 64
 
 // parseTree reads one JSON object in the lenient dialect. Of keys that differ only in
-// letter case, or not at all, the last one wins.
-func parseTree(source string, text []byte) (tree, error) {
+// letter case, or not at all, the last one wins; a warning names both.
+func parseTree(source string, text []byte) (out tree, warnings []string, err error) {
 	clean := standardize(text)
 	p := parser{source: source, out: tree{}, dec: json.NewDecoder(bytes.NewReader(clean))}
 	p.dec.UseNumber()
-	err := p.document()
+	err = p.document()
 	if err == nil {
-		return p.out, nil
+		return p.out, p.warnings, nil
 	}
 	var syntax *json.SyntaxError
 	offset := p.dec.InputOffset()
@@ -52,7 +52,7 @@ func parseTree(source string, text []byte) (tree, error) {
 		offset = syntax.Offset
 	}
 	line, column := position(clean, int(offset))
-	return nil, fmt.Errorf("line %d, column %d: %w", line, column, err)
+	return nil, nil, fmt.Errorf("line %d, column %d: %w", line, column, err)
 }
 
 func position(text []byte, offset int) (line, column int) {
@@ -61,9 +61,10 @@ func position(text []byte, offset int) (line, column int) {
 }
 
 type parser struct {
-	dec    *json.Decoder
-	source string
-	out    tree
+	dec      *json.Decoder
+	source   string
+	out      tree
+	warnings []string
 }
 
 func (p *parser) document() error {
@@ -115,6 +116,9 @@ func (p *parser) members(path []string, end json.Delim) error {
 func (p *parser) value(path []string, tok json.Token) error {
 	l := leaf{path: strings.Join(path, "."), source: p.source}
 	key := foldKey(path)
+	if before, ok := p.out[key]; ok {
+		p.warnings = append(p.warnings, fmt.Sprintf("%s is given twice: it is ignored, and the last one, %s, is used", before.origin(), l.path))
+	}
 	p.out.erase(key)
 	switch v := tok.(type) {
 	case json.Delim:
