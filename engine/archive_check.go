@@ -223,6 +223,9 @@ func (c *recordCheck) event(ev *history.Event, first bool) error {
 		if ev.Name == "" {
 			return fmt.Errorf("it has no name")
 		}
+		if err := history.CheckKey(ev.Key); err != nil {
+			return fmt.Errorf("its idempotency key cannot be stored: %w", err)
+		}
 	case history.ExecutionCompleted:
 		c.ended = true
 		if !ev.Status.Terminal() {
@@ -246,6 +249,21 @@ func (c *recordCheck) started(ev *history.Event) error {
 	}
 	if err := history.CheckTime(ev.Started.ScheduledAt); err != nil {
 		return fmt.Errorf("its scheduledAt cannot be stored: %w", err)
+	}
+	bytes := 0
+	for _, key := range ev.Started.Keys {
+		if err := history.CheckKey(key); err != nil {
+			return fmt.Errorf("one of its idempotency keys cannot be stored: %w", err)
+		}
+		bytes += len(key)
+	}
+	if bytes > history.MaxKeysBytes {
+		return fmt.Errorf("its idempotency keys have %d bytes, at most %d are allowed", bytes, history.MaxKeysBytes)
+	}
+	for _, at := range ev.Started.KeyTimes {
+		if err := history.CheckTime(at); err != nil {
+			return fmt.Errorf("the time of one of its idempotency keys cannot be stored: %w", err)
+		}
 	}
 	return nil
 }

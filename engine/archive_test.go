@@ -343,6 +343,18 @@ func TestImportRefusesWhatMakesNoSense(t *testing.T) {
 			{"suspended", func(a *engine.Archive) { a.Instance.Status = history.Suspended }, "which its history contradicts"},
 			{"a status", func(a *engine.Archive) { a.Instance.Status = history.ContinuedAsNew }, "is none that an instance can have"},
 			{"no creation", func(a *engine.Archive) { a.Instance.CreatedAt = time.Time{} }, "createdAt"},
+			{"the key of an event", func(a *engine.Archive) {
+				a.Turns[1].Events = append([]history.Event{{Kind: history.EventRaised, Name: "Go", Key: strings.Repeat("k", history.MaxKeyLength+1)}}, a.Turns[1].Events...)
+			}, "turn 2, event 1 (EventRaised): its idempotency key cannot be stored: it has 301 bytes"},
+			{"a key of earlier executions", func(a *engine.Archive) {
+				a.Turns[0].Events[0].Started.Keys = []string{"k", strings.Repeat("k", history.MaxKeyLength+1)}
+			}, "one of its idempotency keys cannot be stored: it has 301 bytes"},
+			{"too many keys", func(a *engine.Archive) {
+				a.Turns[0].Events[0].Started.Keys = slices.Repeat([]string{strings.Repeat("k", history.MaxKeyLength)}, history.MaxKeysBytes/history.MaxKeyLength+1)
+			}, "its idempotency keys have 1048800 bytes"},
+			{"the time of a key", func(a *engine.Archive) {
+				a.Turns[0].Events[0].Started.Keys, a.Turns[0].Events[0].Started.KeyTimes = []string{"k"}, []time.Time{a.Turns[1].At.AddDate(9000, 0, 0)}
+			}, "the time of one of its idempotency keys"},
 			{"a custom status", func(a *engine.Archive) { a.Instance.CustomStatus = json.RawMessage("x") }, "custom status cannot be stored: it is not valid JSON"},
 		} {
 			text, err := json.Marshal(live)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/httpapi"
 )
 
@@ -299,6 +300,19 @@ func TestHTTP_95to105_RaiseEvent(t *testing.T) {
 		s.start("Wait/x", "")
 		for range 2 {
 			s.wantEmpty(202, post, event, "1", "Content-Type", "application/json", "Idempotency-Key", "k")
+		}
+	})
+}
+
+// A key that is too long to be remembered is refused at the door, with its limit.
+func TestIdempotencyKeysHaveALimit(t *testing.T) {
+	withIdleSite(t, httpapi.Options{}, func(s *site) {
+		s.start("Wait/x", "")
+		for bytes, want := range map[int]int{history.MaxKeyLength: 202, history.MaxKeyLength + 1: 400} {
+			w := s.do(post, base+"/instances/x/raiseEvent/go", "1", "Content-Type", "application/json", "Idempotency-Key", strings.Repeat("k", bytes))
+			if w.Code != want || want == 400 && !strings.Contains(w.Body.String(), "idempotency key: it has 301 bytes, at most 300 are allowed") {
+				s.Errorf("an event with a key of %d bytes = %d %s, want %d", bytes, w.Code, w.Body, want)
+			}
 		}
 	})
 }
