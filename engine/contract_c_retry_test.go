@@ -187,6 +187,38 @@ func TestC37_HandleEndsTheAttempts(t *testing.T) {
 	})
 }
 
+// The mark of an error around the failure of a task, or within what is around it,
+// reaches the policy of the parent.
+func TestC38_NonRetriableAroundTheFailureOfATaskIsNotRetried(t *testing.T) {
+	for name, mark := range map[string]func(error) error{
+		"outside": func(err error) error { return perdure.NonRetriable(fmt.Errorf("order %s: %w", "17", err)) },
+		"inside":  func(err error) error { return fmt.Errorf("order %s: %w", "17", perdure.NonRetriable(err)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			contract(t, func(w *world, app *perdure.App) {
+				app.AddActivity("Flaky", flaky{w: w, fail: always, err: &declinedError{"4711"}}.run)
+				app.AddOrchestrator("Order", func(ctx *perdure.OrchestrationContext, _ int) (int64, error) {
+					_, err := perdure.ActivityRef[int, int64]("Flaky").Call(ctx, 0).Await()
+					return 0, mark(err)
+				})
+				app.AddOrchestrator("Shop", func(ctx *perdure.OrchestrationContext, _ int) (int64, error) {
+					policy := perdure.RetryPolicy{FirstInterval: time.Second, MaxAttempts: 5}
+					return perdure.OrchestratorRef[int, int64]("Order").Call(ctx, 0, perdure.WithRetry(policy)).Await()
+				})
+			}, func(w *world) {
+				id := w.mustStart("Shop", 0, client.StartOptions{})
+				s := w.ended(id, history.Failed)
+				if w.marked("runs") != 1 || w.count(id, history.SubOrchestrationInstanceCreated) != 1 || w.count(id, history.TimerCreated) != 0 {
+					w.Errorf("the activity ran %d times, the child %d times; want one attempt", w.marked("runs"), w.count(id, history.SubOrchestrationInstanceCreated))
+				}
+				if !strings.Contains(string(s.Output), "order 17: ") || !strings.Contains(string(s.Output), "card 4711 declined") {
+					w.Errorf("output = %s, want the whole error", s.Output)
+				}
+			})
+		})
+	}
+}
+
 func TestC38_NonRetriableFailureIsNotRetried(t *testing.T) {
 	policy := perdure.RetryPolicy{FirstInterval: time.Second, MaxAttempts: 3}
 	contract(t, retried(flaky{fail: always, err: perdure.NonRetriable(&declinedError{"4711"})}, policy), func(w *world) {
