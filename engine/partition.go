@@ -120,6 +120,13 @@ func (p *partition) take(ctx context.Context, id history.InstanceID, ends bool) 
 			return nil, ErrUnavailable
 		}
 		inst := p.instance(id)
+		if s := inst.stuck; s != nil {
+			if !ends {
+				defer p.mu.Unlock()
+				return nil, &blockedError{inst.row, *s}
+			}
+			p.tenure.leave(inst) // and claimed below, before another turn runs its code
+		}
 		if !inst.running {
 			inst.running = true
 			known := inst.known
@@ -128,15 +135,6 @@ func (p *partition) take(ctx context.Context, id history.InstanceID, ends bool) 
 				return inst, nil
 			}
 			return inst, p.know(ctx, inst)
-		}
-		if s := inst.stuck; s != nil {
-			if !ends {
-				defer p.mu.Unlock()
-				return nil, &blockedError{inst.row, *s}
-			}
-			p.tenure.leave(inst)
-			p.mu.Unlock()
-			continue
 		}
 		idle := inst.whenIdle()
 		p.mu.Unlock()

@@ -136,6 +136,7 @@ func (t *tenure) cameBack(inst *instance, s *slot) (left bool) {
 	s.struck.Store(false)
 	switch {
 	case s.left:
+		s.left = false // should it not be replaced, it works on
 		t.left.Add(-1)
 		t.log.Info("code that was left behind has come back", "instance", inst.id, "leftBehind", t.left.Load())
 		return true

@@ -155,11 +155,11 @@ var ErrLeftBehind = errors.New("user code that does not return is left behind")
 
 // stopped waits for the loops, the activities and deferred functions, but not for ever.
 func (t *tenure) stopped(loops *sync.WaitGroup) bool {
-	all := make(chan struct{})
+	idle, all := t.activities.stop(), make(chan struct{})
 	go func() { // ends with the user code it waits for, or with the process
 		loops.Wait()
 		t.loops.Wait()
-		<-t.activities.stop()
+		<-idle
 		close(all)
 	}()
 	ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
