@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 
 	"github.com/perdure/perdure/engine"
@@ -25,6 +26,12 @@ func export(r *request) (response, error) {
 	archive, err := r.hub.Export(r.Context(), r.id())
 	if err != nil {
 		return response{}, err
+	}
+	for _, err := range archive.Parts() { // what is wrong with the first can still be told
+		if err != nil {
+			return response{}, fmt.Errorf("export instance %s: %w", r.id(), err)
+		}
+		break
 	}
 	return response{code: http.StatusOK, parts: archive.Parts()}, nil
 }

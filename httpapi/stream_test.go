@@ -128,6 +128,19 @@ func TestAnAnswerThatBreaksOffIsCutOff(t *testing.T) {
 	}
 }
 
+// untold is a hub whose instance has a tag that JSON cannot tell.
+type untold struct{ anything }
+
+func (untold) Export(_ context.Context, id history.InstanceID) (engine.Archive, error) {
+	return engine.Archive{Instance: history.Instance{ID: id, Status: history.Running, Tags: map[string]string{"\xff": ""}}, Turns: story(1, 1)}, nil
+}
+
+// What is known to be wrong before an answer begins is an error like others.
+func TestAnExportThatCannotBeginSaysWhy(t *testing.T) {
+	s := &site{T: t, handler: httpapi.New(httpapi.Options{Hub: untold{}, TaskHub: "TestHub"})}
+	s.wantError(500, get, instances+"/x/export", "")
+}
+
 // gone is a caller that goes away while the answer comes.
 type gone struct{ sink }
 
