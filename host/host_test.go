@@ -12,10 +12,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/config"
+	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/host"
 )
@@ -199,6 +201,32 @@ func TestAnErrorOfOnReadyEndsTheHost(t *testing.T) {
 	err := host.Run(t.Context(), app(), host.Options{Dir: t.TempDir(), Environ: []string{}, OnReady: func(context.Context, host.Info) error { return broken }})
 	if !errors.Is(err, broken) {
 		t.Errorf("Run error = %v, want that of OnReady", err)
+	}
+}
+
+func TestAStopIsBoundedWhateverTheProgramDoes(t *testing.T) {
+	for name, options := range map[string]func(blocks func()) host.Options{
+		"OnReady": func(blocks func()) host.Options {
+			return host.Options{OnReady: func(context.Context, host.Info) error { blocks(); return nil }}
+		},
+		"a timer function": func(blocks func()) host.Options {
+			return host.Options{Timers: []host.TimerFunction{{Name: "Tick", Schedule: "* * * * * *", Do: func(context.Context, *client.Client, host.Tick) error {
+				blocks()
+				return nil
+			}}}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancel(context.Background())
+			release := make(chan struct{})
+			defer close(release)
+			o := options(func() { cancel(); <-release })
+			o.Dir, o.Environ, o.DrainTimeout = t.TempDir(), []string{}, time.Millisecond
+			if err := host.Run(ctx, app(), o); !errors.Is(err, engine.ErrLeftBehind) || !strings.Contains(err.Error(), name) {
+				t.Errorf("Run error = %v, want that %s does not return", err, name)
+			}
+		})
 	}
 }
 
