@@ -39,6 +39,21 @@ func kinOf(ctx context.Context, store Reader, records []history.Turn) (kin, erro
 	return k, nil
 }
 
+// afterEnding returns k as it is once the rewind of row has ended the children of the
+// calls that it drops, which is before it starts any: their ids are free then.
+func (k kin) afterEnding(row *history.Instance, dropped []*history.Event) kin {
+	k = maps.Clone(k)
+	for id, child := range k {
+		for _, call := range dropped {
+			if child.ID == call.Instance && !child.Status.Terminal() && sameCall(child.Parent, parentOf(row, call.ID)) && child.Parent.ExecutionID == row.ExecutionID {
+				child.Status = history.Terminated
+				k[id] = child
+			}
+		}
+	}
+	return k
+}
+
 // fate is what a rewind does about a child.
 type fate int8
 

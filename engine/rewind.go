@@ -189,6 +189,7 @@ func rewind(row history.Instance, records []history.Turn, req RewindRequest, par
 		d.state.Apply(&record)
 	}
 	fold()
+	kin = kin.afterEnding(&row, rest.children)
 	fates := kin.fates(&row, d.state, undone)
 	calls := callsAgain(&row, d.state, fates, &marker)
 	if len(calls) > 0 {

@@ -199,6 +199,42 @@ func TestRewind_AgainAndAgain(t *testing.T) {
 	})
 }
 
+// The call of an id is made again although a later call of the same id, which the
+// rewind drops, has a child under way: that one ends first.
+func TestRewind_AnIDOfALaterCallIsFree(t *testing.T) {
+	contract(t, func(w *world, app *perdure.App) {
+		app.AddOrchestrator("Kid", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
+			if w.mark("kid") == 1 {
+				return 0, errors.New("first")
+			}
+			return perdure.WaitForExternalEvent[int](ctx, "Go").Await()
+		})
+		app.AddOrchestrator("Parent", func(ctx *perdure.OrchestrationContext, _ int) (n int, err error) {
+			if n, err = callKid.Call(ctx, 0, perdure.WithInstanceID("kid")).Await(); err == nil {
+				return n, nil
+			}
+			kid := callKid.Call(ctx, 0, perdure.WithInstanceID("kid"))
+			if _, err := perdure.WhenAny(ctx, kid, ctx.CreateTimer(time.Second)).Await(); err != nil {
+				return 0, err
+			}
+			return 0, errors.New("neither")
+		})
+	}, func(w *world) {
+		w.mustStart("Parent", 0, client.StartOptions{ID: "p"})
+		w.ended("p", history.Failed)
+		w.is("kid", history.Running)
+		plan, err := w.PlanRewind(context.Background(), "p", client.RewindOptions{})
+		if err != nil || !slices.Equal(plan.Again, []history.InstanceID{"kid"}) || !slices.Equal(plan.Terminated, []history.InstanceID{"kid"}) {
+			w.Errorf("PlanRewind = %+v, %v; want kid terminated and started again", plan, err)
+		}
+		w.rewound("p")
+		w.settle()
+		w.raise("kid", "Go", 7)
+		w.output("p", "7")
+		w.idle()
+	})
+}
+
 // An id that somebody else has now cannot be used again: plan, rewind and
 // explanation say so, and none of them changes anything.
 func TestRewind_RefusedWhereItCannotWork(t *testing.T) {
