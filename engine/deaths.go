@@ -18,7 +18,7 @@ import (
 // This file remembers what ran when a process died, so that code which takes the
 // process down again and again does not take everything else with it.
 //
-// While user code runs, a note of the store's [Witness] says so. The process that
+// While user code runs, a note of the store's [CrashNotes] says so. The process that
 // finds notes counts a death for each of them; a process that stops in good order
 // leaves none. What ran at one death only goes on as ever: an operator's kill -9 makes
 // everything that ran a suspect. From the second death on a suspect waits for a
@@ -103,7 +103,7 @@ type deaths struct {
 	log     *slog.Logger
 	now     func() time.Time
 	set     func(at time.Time, ring func()) // of the alarms of the tenure
-	witness Witness                         // nil: nothing is remembered
+	notes   CrashNotes                      // nil: nothing is remembered
 	build   string
 	max     int
 	began   time.Time
@@ -132,27 +132,27 @@ func newDeaths(ctx context.Context, store Store, runs bool, o *Options) *deaths 
 		log: o.Logger, now: o.Now, max: o.MaxDeaths, began: o.Now(),
 		counts: make(map[runID]*deathCount), waiting: make(map[runID]func()),
 	}
-	witness, ok := store.(Witness)
+	notes, ok := store.(CrashNotes)
 	if !ok {
 		return d
 	}
-	if err := d.read(ctx, witness, store, runs, o); err != nil {
+	if err := d.read(ctx, notes, store, runs, o); err != nil {
 		o.Logger.Warn("what ran when a process died is not remembered", "cause", err)
-		d.words, d.free, d.witness = nil, nil, nil
+		d.words, d.free, d.notes = nil, nil, nil
 	}
 	return d
 }
 
-func (d *deaths) read(ctx context.Context, witness Witness, store Reader, runs bool, o *Options) error {
+func (d *deaths) read(ctx context.Context, notes CrashNotes, store Reader, runs bool, o *Options) error {
 	n := 0 // else what is there stays as it is, for the one that runs
 	if runs {
 		n = 1 + (o.MaxActivities+o.MaxOrchestrators+maxNotes)*noteWords
 	}
-	words, before, err := witness.Notes(n)
+	words, before, err := notes.Notes(n)
 	if err != nil || runs && words == nil {
 		return err
 	}
-	stored, err := witness.Memo(ctx)
+	stored, err := notes.Memo(ctx)
 	if err != nil {
 		return err
 	}
@@ -185,7 +185,7 @@ func (d *deaths) read(ctx context.Context, witness Witness, store Reader, runs b
 	if !runs {
 		return nil // only looks on
 	}
-	d.witness = witness
+	d.notes = notes
 	if d.dirty {
 		if err := d.save(ctx); err != nil {
 			return err
@@ -262,7 +262,7 @@ func (d *deaths) save(ctx context.Context) error {
 	}
 	stored, err := json.Marshal(table)
 	if err == nil {
-		err = d.witness.SetMemo(ctx, stored)
+		err = d.notes.SetMemo(ctx, stored)
 	}
 	if err == nil {
 		d.dirty = false
@@ -277,7 +277,7 @@ func (d *deaths) keep(ctx context.Context) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.dirty || d.witness == nil {
+	if !d.dirty || d.notes == nil {
 		return
 	}
 	if err := d.save(ctx); err != nil {

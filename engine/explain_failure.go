@@ -30,11 +30,11 @@ func (e *Engine) explainFailure(ctx context.Context, s *situation, budget *int) 
 	if err != nil || s.vain != "" || !failed(top) {
 		return err
 	}
-	kin, err := kinOf(ctx, e.store, top)
+	children, err := childRowsOf(ctx, e.store, top)
 	if err != nil {
 		return err
 	}
-	if _, _, refused := rewind(s.top, top, RewindRequest{}, nil, s.now, "", kin); refused != nil {
+	if _, _, refused := rewind(s.top, top, RewindRequest{}, nil, s.now, "", children); refused != nil {
 		s.vain = "A rewind is " + sentence(refused.Error())
 	}
 	return nil
@@ -137,11 +137,11 @@ func (e *Engine) ascend(ctx context.Context, s *situation, budget *int) (turns [
 		case err != nil:
 			return nil, err
 		}
-		kin, err := kinOf(ctx, e.store, parent.Turns)
+		children, err := childRowsOf(ctx, e.store, parent.Turns)
 		switch {
 		case err != nil:
 			return nil, err
-		case !s.reached(&parent, kin):
+		case !s.reached(&parent, children):
 			return turns, nil
 		}
 		s.top, s.deaf, turns = parent.Instance, "", parent.Turns
@@ -150,11 +150,11 @@ func (e *Engine) ascend(ctx context.Context, s *situation, budget *int) (turns [
 }
 
 // reached reports whether a rewind of parent rewinds the topmost instance known.
-func (s *situation) reached(parent *Archive, kin kin) bool {
+func (s *situation) reached(parent *Archive, children childRows) bool {
 	if !failed(parent.Turns) {
 		return false
 	}
-	d, _, err := rewind(parent.Instance, parent.Turns, RewindRequest{}, nil, s.now, "", kin)
+	d, _, err := rewind(parent.Instance, parent.Turns, RewindRequest{}, nil, s.now, "", children)
 	call := d.state.Open[s.top.Parent.TaskID]
 	return err == nil && call != nil && call.Kind == history.SubOrchestrationInstanceCreated && call.Instance == s.top.ID
 }

@@ -32,7 +32,7 @@ func TestSlotThatCameBackIsLikeAnyOther(t *testing.T) {
 		t.Errorf("a turn that was left behind is not known as such when it comes back, %d are left", own.left.Load())
 	}
 	inst.stuck = &stuck{slot: s}
-	own.runs.strike()
+	own.runs.markStuck()
 	if own.cameBack(inst, s) || inst.stuck != nil || own.left.Load() != 0 {
 		t.Errorf("the next turn of its slot, which nobody left behind, counts as left behind: stuck %v, left %d", inst.stuck, own.left.Load())
 	}

@@ -48,12 +48,12 @@ func (e *Engine) Rewind(ctx context.Context, id history.InstanceID, req RewindRe
 	var d *decision
 	if refused == nil {
 		var records []history.Turn
-		var kin kin
+		var children childRows
 		if records, err = t.settled(ctx, inst); err == nil {
-			kin, err = kinOf(ctx, t.store, records)
+			children, err = childRowsOf(ctx, t.store, records)
 		}
 		if err == nil {
-			d, _, refused = rewind(inst.row, records, req, nil, t.now(), history.NewExecutionID(), kin)
+			d, _, refused = rewind(inst.row, records, req, nil, t.now(), history.NewExecutionID(), children)
 		}
 	}
 	stored := newAnswer()
@@ -95,11 +95,11 @@ func (e *Engine) PlanRewind(ctx context.Context, id history.InstanceID, req Rewi
 			return RewindPlan{}, err
 		}
 		if failed(records) { // else it was rewound, replaced or purged between the two reads
-			kin, err := kinOf(ctx, e.store, records)
+			children, err := childRowsOf(ctx, e.store, records)
 			if err != nil {
 				return RewindPlan{}, err
 			}
-			_, plan, err := rewind(row, records, req, nil, e.options.Now(), "", kin)
+			_, plan, err := rewind(row, records, req, nil, e.options.Now(), "", children)
 			return plan, err
 		}
 	}
@@ -165,7 +165,7 @@ func lastEvent(records []history.Turn) *history.Event {
 // rewind decides how a Failed instance goes on as execution, for parent if that
 // is not nil, and tells what that undoes. records are all of its history. An error says
 // why it would be of no use; the decision is good all the same.
-func rewind(row history.Instance, records []history.Turn, req RewindRequest, parent *history.Parent, now time.Time, execution history.ExecutionID, kin kin) (*decision, RewindPlan, error) {
+func rewind(row history.Instance, records []history.Turn, req RewindRequest, parent *history.Parent, now time.Time, execution history.ExecutionID, children childRows) (*decision, RewindPlan, error) {
 	past := survey(records)
 	undone := past.undo(req.All)
 	turn := past.cut(undone)
@@ -189,8 +189,8 @@ func rewind(row history.Instance, records []history.Turn, req RewindRequest, par
 		d.state.Apply(&record)
 	}
 	fold()
-	kin = kin.afterEnding(&row, rest.children)
-	fates := kin.fates(&row, d.state, undone)
+	children = children.afterEnding(&row, rest.children)
+	fates := children.fates(&row, d.state, undone)
 	calls := callsAgain(&row, d.state, fates, &marker)
 	if len(calls) > 0 {
 		record.Events = slices.Concat(rest.head, []history.Event{marker}, calls, rest.facts)
@@ -213,7 +213,7 @@ func rewind(row history.Instance, records []history.Turn, req RewindRequest, par
 	}
 	d.rearm(&marker, fates)
 	plan.Activities, plan.Timers = len(d.schedule), len(d.set)
-	return d, plan, plan.tell(past, fates, undone, kin)
+	return d, plan, plan.tell(past, fates, undone, children)
 }
 
 // rearm lets everything that is open happen again.
@@ -474,11 +474,11 @@ func (t *tenure) parentRewound(inst *instance, ev *history.Event) (*decision, er
 		if err := t.settle(t.ctx); err != nil {
 			return nil, err
 		}
-		kin, err := kinOf(t.ctx, t.store, records)
+		children, err := childRowsOf(t.ctx, t.store, records)
 		if err != nil {
 			return nil, err
 		}
-		d, _, _ = rewind(inst.row, records, reason, parent, t.now(), history.NewExecutionID(), kin) // of no use or not, its parent waits
+		d, _, _ = rewind(inst.row, records, reason, parent, t.now(), history.NewExecutionID(), children) // of no use or not, its parent waits
 	case inst.row.Status.Terminal():
 		ended, err := t.lastEvent(inst)
 		if err != nil {

@@ -11,8 +11,8 @@ type runs struct {
 	more   sync.Cond  // signalled when pop may go on
 	idle   sync.Cond  // broadcast when quiet may go on
 	queue  []*instance
-	active int  // instances taken and not done, without those that were struck
-	struck int  // instances taken whose code does not come back
+	active int  // instances taken and not done, without those that were stuck
+	stuck  int  // instances taken whose code does not come back
 	closed bool // pop returns nothing more
 }
 
@@ -48,27 +48,27 @@ func (r *runs) pop() (inst *instance, ok bool) {
 	return inst, true
 }
 
-// strike notes that a turn does not come back: nothing is to wait for it but quiet.
+// markStuck notes that a turn does not come back: nothing is to wait for it but quiet.
 // Either back or leave follows.
-func (r *runs) strike() {
+func (r *runs) markStuck() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.active--
-	r.struck++
+	r.stuck++
 }
 
-// back notes that a turn that was struck has come back; done follows.
+// back notes that a turn that was stuck has come back; done follows.
 func (r *runs) back() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.active++
-	r.struck--
+	r.stuck--
 }
 
-// leave notes that a turn that was struck is left behind; done does not follow.
+// leave notes that a turn that was stuck is left behind; done does not follow.
 func (r *runs) leave() {
 	r.mu.Lock()
-	r.struck--
+	r.stuck--
 	r.mu.Unlock()
 	r.idle.Broadcast()
 }
@@ -95,7 +95,7 @@ func (r *runs) quiet(ctx context.Context) {
 	})()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for (!r.empty() || r.struck > 0) && !r.closed && ctx.Err() == nil {
+	for (!r.empty() || r.stuck > 0) && !r.closed && ctx.Err() == nil {
 		r.idle.Wait()
 	}
 }

@@ -24,7 +24,7 @@ type slot struct {
 	turn     atomic.Pointer[instance] // whose code runs; nil: none
 	activity atomic.Pointer[activity]
 
-	struck   atomic.Bool // the turn was found not to come back: look at what follows
+	stuck    atomic.Bool // the turn was found not to come back: look at what follows
 	left     bool        // and is left behind; guarded by the mutex of the instance's partition
 	replaced bool        // and another slot has taken the place of this one; guarded likewise
 
@@ -59,28 +59,28 @@ func at(place string) string {
 // lost stays lost.
 const maxReplaced = 1000
 
-// crew are the goroutines that run turns.
-type crew struct {
+// turnSlots are the goroutines that run turns.
+type turnSlots struct {
 	mu       sync.Mutex // guards the rest
 	slots    []*slot
 	replaced int // slots that were replaced and have not come back
 }
 
 // all returns the slots of now.
-func (c *crew) all() []*slot {
+func (c *turnSlots) all() []*slot {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.slots[:len(c.slots):len(c.slots)] // replaced, never changed, by add and remove
 }
 
-func (c *crew) add(s *slot) {
+func (c *turnSlots) add(s *slot) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.slots = append(c.slots[:len(c.slots):len(c.slots)], s)
 }
 
 // remove takes out a slot that was replaced and has come back.
-func (c *crew) remove(s *slot) {
+func (c *turnSlots) remove(s *slot) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var rest []*slot
@@ -94,7 +94,7 @@ func (c *crew) remove(s *slot) {
 }
 
 // replace reports whether one more slot may be replaced.
-func (c *crew) replace() bool {
+func (c *turnSlots) replace() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.replaced >= maxReplaced {
@@ -121,35 +121,35 @@ func (t *tenure) orchestrate(inst *instance, w history.Work) (history.Outcome, e
 	s.turn.Store(nil)
 	s.note.end()
 	t.deaths.clear(run)
-	if s.struck.Load() && t.cameBack(inst, s) {
+	if s.stuck.Load() && t.cameBack(inst, s) {
 		return history.Outcome{}, errLeft
 	}
 	return out, err
 }
 
-// cameBack ends the case of a turn that was struck. It reports whether it was left
+// cameBack ends the case of a turn that was stuck. It reports whether it was left
 // behind meanwhile.
 func (t *tenure) cameBack(inst *instance, s *slot) (left bool) {
 	p := inst.partition
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s.struck.Store(false)
+	s.stuck.Store(false)
 	switch {
 	case s.left:
 		s.left = false // should it not be replaced, it works on
 		t.left.Add(-1)
 		t.log.Info("code that was left behind has come back", "instance", inst.id, "leftBehind", t.left.Load())
 		return true
-	case inst.stuck != nil: // else it came back while it was being struck
+	case inst.stuck != nil: // else it came back while it was being marked
 		inst.stuck = nil
 		t.runs.back()
 	}
 	return false
 }
 
-// strike notes that a turn does not come back, and replaces its slot. It returns
+// markStuck notes that a turn does not come back, and replaces its slot. It returns
 // nil if it just did.
-func (t *tenure) strike(s *slot, serial uint64, since time.Time) *instance {
+func (t *tenure) markStuck(s *slot, serial uint64, since time.Time) *instance {
 	inst := s.turn.Load()
 	if inst == nil {
 		return nil
@@ -157,14 +157,14 @@ func (t *tenure) strike(s *slot, serial uint64, since time.Time) *instance {
 	p := inst.partition
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s.struck.Store(true)
+	s.stuck.Store(true)
 	if s.turn.Load() != inst || s.serial.Load() != serial || p.dead {
-		s.struck.Store(false)
+		s.stuck.Store(false)
 		return nil
 	}
 	inst.stuck = &stuck{slot: s, function: inst.row.Name, since: since}
-	t.runs.strike()
-	if s.replaced = t.crew.replace(); s.replaced {
+	t.runs.markStuck()
+	if s.replaced = t.turnSlots.replace(); s.replaced {
 		t.hire()
 	}
 	if inst.idle != nil { // whoever waits for the turn need not wait any longer
@@ -177,7 +177,7 @@ func (t *tenure) strike(s *slot, serial uint64, since time.Time) *instance {
 // hire starts a goroutine that runs turns.
 func (t *tenure) hire() {
 	s := &slot{note: t.deaths.take()}
-	t.crew.add(s)
+	t.turnSlots.add(s)
 	t.loops.Go(func() { t.work(s) }) // ends when runs is closed, or once it was replaced
 }
 

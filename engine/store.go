@@ -90,9 +90,9 @@ type Reader interface {
 	Timers(ctx context.Context, partition int, after Timer, until time.Time, limit int) ([]Timer, error)
 }
 
-// Witness is what a [Store] may be besides: one whose folder or the like outlives a
+// CrashNotes is what a [Store] may be besides: one whose folder or the like outlives a
 // process that dies. It never asks what the words and the memo mean.
-type Witness interface {
+type CrashNotes interface {
 	// Notes returns n words, which whoever owns the hub may write at any time,
 	// without syncing anything, and what the last process left in them: as long as
 	// the machine runs, they outlive the process. It returns none when n is 0, and where

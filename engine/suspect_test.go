@@ -15,8 +15,8 @@ import (
 	"github.com/perdure/perdure/store/memory"
 )
 
-// witness is a store that remembers what ran when a process died.
-type witness struct {
+// crashNotes is a store that remembers what ran when a process died.
+type crashNotes struct {
 	engine.Store
 	words  []atomic.Uint64 // of the process that runs
 	before []uint64        // of the one before
@@ -24,14 +24,14 @@ type witness struct {
 	died   bool // the process that runs stores no memo any more
 }
 
-func (s *witness) Notes(n int) ([]atomic.Uint64, []uint64, error) {
+func (s *crashNotes) Notes(n int) ([]atomic.Uint64, []uint64, error) {
 	s.words, s.died = make([]atomic.Uint64, n), false
 	return s.words, s.before, nil
 }
 
-func (s *witness) Memo(context.Context) ([]byte, error) { return s.memo, nil }
+func (s *crashNotes) Memo(context.Context) ([]byte, error) { return s.memo, nil }
 
-func (s *witness) SetMemo(_ context.Context, memo []byte) error {
+func (s *crashNotes) SetMemo(_ context.Context, memo []byte) error {
 	if !s.died {
 		s.memo = memo
 	}
@@ -39,7 +39,7 @@ func (s *witness) SetMemo(_ context.Context, memo []byte) error {
 }
 
 // die has the next process find what is there if a process dies now.
-func (s *witness) die() {
+func (s *crashNotes) die() {
 	s.before, s.died = nil, true
 	for i := range s.words {
 		s.before = append(s.before, s.words[i].Load())
@@ -47,7 +47,7 @@ func (s *witness) die() {
 }
 
 // live runs app on the store in virtual time, does what is asked, and dies.
-func (s *witness) live(t *testing.T, app *perdure.App, do func(c *client.Client)) {
+func (s *crashNotes) live(t *testing.T, app *perdure.App, do func(c *client.Client)) {
 	run, err := worker.New(app, worker.Options{})
 	if err != nil {
 		t.Fatalf("register functions: %v", err)
@@ -97,7 +97,7 @@ func TestSuspectThatGoesHoldsNobodyBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ctx, store := t.Context(), &witness{Store: memory.New(4)}
+				ctx, store := t.Context(), &crashNotes{Store: memory.New(4)}
 				store.live(t, app, func(c *client.Client) {
 					for _, id := range []string{"first", "second"} {
 						if _, err := c.StartNew(ctx, "Call", 0, client.StartOptions{ID: id}); err != nil {

@@ -41,7 +41,7 @@ type tenure struct {
 	activities *activities
 	cache      *cache
 	waiters    *waiters
-	crew       crew
+	turnSlots  turnSlots
 	watch      *watch
 	deaths     *deaths
 	left       *atomic.Int64  // goroutines of the process that are left behind
@@ -174,7 +174,7 @@ func (t *tenure) stopped(loops *sync.WaitGroup) bool {
 // stillRunning names the code that runs.
 func (t *tenure) stillRunning() string {
 	var names []string
-	for _, s := range t.crew.all() {
+	for _, s := range t.turnSlots.all() {
 		if inst := s.turn.Load(); inst != nil {
 			p := inst.partition
 			p.mu.Lock()
@@ -260,7 +260,7 @@ func (t *tenure) work(s *slot) {
 			t.runs.done()
 		}
 		if s.replaced {
-			t.crew.remove(s)
+			t.turnSlots.remove(s)
 			t.deaths.put(s.note)
 			return
 		}

@@ -157,7 +157,7 @@ func (c *core) rewind(args string) {
 		}
 		req.All = req.All || option == "all"
 	}
-	d, plan, _ := rewind(c.row, c.records, req, parent, c.now, c.execution(), c.kin())
+	d, plan, _ := rewind(c.row, c.records, req, parent, c.now, c.execution(), c.childRows())
 	for _, u := range plan.Undone {
 		c.line("undo %s", c.event(&history.Event{Kind: u.Kind, ID: u.Task, Name: u.Name, Instance: u.Instance, Failure: u.Failure}))
 	}
@@ -166,9 +166,9 @@ func (c *core) rewind(args string) {
 	c.decided(d)
 }
 
-// kin are Failed children of all calls.
-func (c *core) kin() kin {
-	k := make(kin)
+// childRows are Failed children of all calls.
+func (c *core) childRows() childRows {
+	k := make(childRows)
 	for id, call := range survey(c.records).calls {
 		if call.event.Kind == history.SubOrchestrationInstanceCreated {
 			k[id] = history.Instance{Number: 1, Status: history.Failed, Parent: parentOf(&c.row, id)}

@@ -89,7 +89,7 @@ func (w *watch) run(ctx context.Context) {
 
 // busy reports whether user code runs.
 func (t *tenure) busy() bool {
-	for _, s := range t.crew.all() {
+	for _, s := range t.turnSlots.all() {
 		if s.turn.Load() != nil {
 			return true
 		}
@@ -107,7 +107,7 @@ func (t *tenure) busy() bool {
 func (w *watch) look() (busy bool) {
 	t, now := w.tenure, w.tenure.now()
 	var turns []*instance
-	for _, s := range t.crew.all() {
+	for _, s := range t.turnSlots.all() {
 		serial := s.serial.Load()
 		if s.turn.Load() == nil {
 			continue
@@ -120,7 +120,7 @@ func (w *watch) look() (busy bool) {
 		t.deaths.outlived(s.note.run(), now.Sub(s.seen.since))
 		if !s.seen.told && now.Sub(s.seen.since) >= slowTurn {
 			s.seen.told = true
-			if inst := t.strike(s, serial, s.seen.since); inst != nil {
+			if inst := t.markStuck(s, serial, s.seen.since); inst != nil {
 				turns = append(turns, inst)
 			}
 		}
@@ -139,7 +139,7 @@ func (w *watch) look() (busy bool) {
 	return busy || running || unwound
 }
 
-// tellTurns tells of turns that have been struck.
+// tellTurns tells of turns that have been stuck.
 func (w *watch) tellTurns(turns []*instance, trace *stacktrace.Trace, now time.Time) {
 	t := w.tenure
 	observer, _ := t.exec.(Observer)

@@ -12,13 +12,13 @@ import (
 // This file tells what a rewind does about the children that its calls wait for. It
 // depends on what has become of them; plan, rewind and explanation ask here.
 
-// kin are the rows of the instances that have the ids of children, by call: Number
+// childRows are the rows of the instances that have the ids of children, by call: Number
 // is 0 where there is none.
-type kin map[int32]history.Instance
+type childRows map[int32]history.Instance
 
-// kinOf reads what has become of the children that the execution may have to wait for.
-func kinOf(ctx context.Context, store Reader, records []history.Turn) (kin, error) {
-	past, k := survey(records), make(kin)
+// childRowsOf reads what has become of the children that the execution may have to wait for.
+func childRowsOf(ctx context.Context, store Reader, records []history.Turn) (childRows, error) {
+	past, k := survey(records), make(childRows)
 	completed := make(map[int32]bool)
 	for _, m := range past.events {
 		if m.event.Kind == history.SubOrchestrationInstanceCompleted {
@@ -41,7 +41,7 @@ func kinOf(ctx context.Context, store Reader, records []history.Turn) (kin, erro
 
 // afterEnding returns k as it is once the rewind of row has ended the children of the
 // calls that it drops, which is before it starts any: their ids are free then.
-func (k kin) afterEnding(row *history.Instance, dropped []*history.Event) kin {
+func (k childRows) afterEnding(row *history.Instance, dropped []*history.Event) childRows {
 	k = maps.Clone(k)
 	for id, child := range k {
 		for _, call := range dropped {
@@ -66,7 +66,7 @@ const (
 
 // fates decides about the children of the calls that are open in st. A child that was
 // terminated ended so, unless its termination is what is to be undone.
-func (k kin) fates(row *history.Instance, st *history.State, undone map[int32]moment) map[int32]fate {
+func (k childRows) fates(row *history.Instance, st *history.State, undone map[int32]moment) map[int32]fate {
 	fates := make(map[int32]fate)
 	for id, call := range st.Open {
 		if call.Kind != history.SubOrchestrationInstanceCreated {
@@ -113,7 +113,7 @@ func callsAgain(row *history.Instance, st *history.State, fates map[int32]fate, 
 
 // tell adds the children to the plan. It returns an error if one of the calls that are
 // to be made again cannot be.
-func (p *RewindPlan) tell(past *past, fates map[int32]fate, undone map[int32]moment, k kin) (err error) {
+func (p *RewindPlan) tell(past *past, fates map[int32]fate, undone map[int32]moment, k childRows) (err error) {
 	for _, id := range slices.Sorted(maps.Keys(fates)) {
 		child := past.calls[id].event.Instance
 		switch fates[id] {
