@@ -216,12 +216,17 @@ func TestCLI_91_AnInterruptedWaitPrintsNothing(t *testing.T) {
 func TestWaitTellsAPersonWhatItWaitsFor(t *testing.T) {
 	dir := t.TempDir()
 	servedBy(t, dir, waiting)
-	for _, atTerminal := range []bool{true, false} {
-		p := newPerson(t, dir, "", atTerminal)
-		code := p.does(t, "wait", "w", "--timeout", "1ms")
-		if told := strings.Contains(p.err.String(), `w is Running. It waits for the external event "go".`); code != 124 || told != atTerminal {
-			t.Errorf("wait with terminal %v = %d, stderr %q; want it to tell a person what it waits for", atTerminal, code, &p.err)
-		}
+	const told = `w is Running. It waits for the external event "go".`
+	p := newPerson(t, dir, "", true)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	p.stderr = io.MultiWriter(&p.err, interrupt(cancel))
+	if code := p.run(ctx, []string{"wait", "w", "--script-root", dir}); code != 130 || !strings.Contains(p.err.String(), told) {
+		t.Errorf("wait at a terminal = %d, stderr %q; want it to tell what it waits for", code, &p.err)
+	}
+	script := newPerson(t, dir, "", false)
+	if code := script.does(t, "wait", "w", "--timeout", "300ms"); code != 124 || strings.Contains(script.err.String(), told) {
+		t.Errorf("wait of a script = %d, stderr %q; want nothing told", code, &script.err)
 	}
 }
 
