@@ -284,7 +284,7 @@ func (w *Worker) occupy(ctx context.Context, number history.Number) (*place, err
 			}
 			return p, nil
 		}
-		p.mu.Unlock() // forgotten while we waited; there is a new place, or none
+		w.release(p) // forgotten while we waited: there is a new place, or none
 	}
 }
 
