@@ -1,3 +1,5 @@
+//go:build trees
+
 package engine_test
 
 import (
