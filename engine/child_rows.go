@@ -61,22 +61,26 @@ const (
 	follow fate = iota // rewind it, it is Failed
 	keep               // let it go on, or tell how it ended
 	again              // start it again
-	lost               // nothing: somebody else has its id
+	lost               // nothing: its id belongs to another
 )
 
 // fates decides about the children of the calls that are open in st. A child that was
-// terminated ended so, unless its termination is what is to be undone.
-func (k childRows) fates(row *history.Instance, st *history.State, undone map[int32]moment) map[int32]fate {
+// terminated ended so, unless its termination is what is to be undone. Several calls may
+// have named one id: it belongs to the child that lives or will, else to the first of
+// them that is made again.
+func (k childRows) fates(row *history.Instance, st *history.State, past *past, undone map[int32]moment) map[int32]fate {
 	fates := make(map[int32]fate)
+	held := make(map[history.InstanceID]bool)
 	for id, call := range st.Open {
 		if call.Kind != history.SubOrchestrationInstanceCreated {
 			continue
 		}
 		child := k[id]
 		_, undo := undone[id]
-		switch ours := child.Number != 0 && sameCall(child.Parent, parentOf(row, id)); {
+		switch ours := past.called(&child, row, id); {
 		case ours && child.Status == history.Failed:
 			fates[id] = follow
+			held[child.ID] = true
 		case ours && (child.Status != history.Terminated || !undo):
 			fates[id] = keep
 		case ours, child.Number == 0, child.Status.Terminal(), history.IsChildID(call.Instance, row.ID, id):
@@ -85,7 +89,26 @@ func (k childRows) fates(row *history.Instance, st *history.State, undone map[in
 			fates[id] = lost
 		}
 	}
+	for _, id := range slices.Sorted(maps.Keys(fates)) {
+		if child := st.Open[id].Instance; fates[id] == again && !history.IsChildID(child, row.ID, id) {
+			if held[child] {
+				fates[id] = lost
+			}
+			held[child] = true
+		}
+	}
 	return fates
+}
+
+// called reports whether the call task of row, in the execution whose history p is,
+// started child. What came without numbers was imported, and knows no executions.
+func (p *past) called(child, row *history.Instance, task int32) bool {
+	if child.Number == 0 || !sameCall(child.Parent, parentOf(row, task)) {
+		return false
+	}
+	return child.Parent.Number == 0 || slices.ContainsFunc(p.events, func(m moment) bool {
+		return m.event.Started != nil && m.event.Started.ExecutionID == child.Parent.ExecutionID
+	})
 }
 
 // sameCall reports whether child was started by the call that parent tells of.
@@ -126,10 +149,17 @@ func (p *RewindPlan) tell(past *past, fates map[int32]fate, undone map[int32]mom
 		case lost:
 			p.Lost = append(p.Lost, child)
 			if _, undo := undone[id]; undo && err == nil {
-				err = fmt.Errorf("%w: the call of %q that failed cannot be made again: that id belongs to another instance now, which is %s; terminate it first, or restart %q",
-					ErrInvalidState, child, k[id].Status, p.Instance)
+				err = fmt.Errorf("%w: the call of %q that failed cannot be made again: that id belongs to %s", ErrInvalidState, child, p.holder(k[id]))
 			}
 		}
 	}
 	return err
+}
+
+// holder tells who has the id of a call that cannot be made again, and what can be done.
+func (p *RewindPlan) holder(child history.Instance) string {
+	if child.Status.Terminal() || child.Number == 0 {
+		return fmt.Sprintf("the child of another call of %q, which goes on too; restart %[1]q", p.Instance)
+	}
+	return fmt.Sprintf("another instance now, which is %s; terminate it first, or restart %q", child.Status, p.Instance)
 }

@@ -121,11 +121,11 @@ func (t *tenure) decide(inst *instance, batch []message) (d *decision, consumed 
 		return nil, keys(batch[astray : astray+1]), without(batch, astray), nil
 	}
 	if at >= 0 {
-		if inst.state == nil || find(batch[:at], history.ExecutionTerminated) < 0 {
+		if before := batch[:at]; find(before, history.ExecutionRewound) < 0 && (inst.state == nil || find(before, history.ExecutionTerminated) < 0) {
 			d, left = t.startChild(inst, batch, at)
 			return d, keys(batch[at : at+1]), left, nil
 		}
-		// The start is for the time after what lives now has ended.
+		// The start is for the time after what lives now has ended, or goes on.
 		d, consumed, left, err = t.decide(inst, batch[:at:at])
 		return d, consumed, append(left, batch[at:]...), err
 	}

@@ -190,7 +190,7 @@ func rewind(row history.Instance, records []history.Turn, req RewindRequest, par
 	}
 	fold()
 	children = children.afterEnding(&row, rest.children)
-	fates := children.fates(&row, d.state, undone)
+	fates := children.fates(&row, d.state, past, undone)
 	calls := callsAgain(&row, d.state, fates, &marker)
 	if len(calls) > 0 {
 		record.Events = slices.Concat(rest.head, []history.Event{marker}, calls, rest.facts)
@@ -218,23 +218,39 @@ func rewind(row history.Instance, records []history.Turn, req RewindRequest, par
 
 // rearm lets everything that is open happen again.
 func (d *decision) rearm(marker *history.Event, fates map[int32]fate) {
-	for _, id := range slices.Sorted(maps.Keys(d.state.Open)) {
+	open := slices.Sorted(maps.Keys(d.state.Open))
+	for _, id := range open {
 		switch ev := d.state.Open[id]; ev.Kind {
 		case history.TaskScheduled:
 			d.schedule = append(d.schedule, ev)
 		case history.TimerCreated:
 			d.set = append(d.set, timerOf(&d.row, ev))
 		case history.SubOrchestrationInstanceCreated:
-			if fates[id] == again {
-				d.startChild(ev)
-				continue
+			switch fates[id] {
+			case follow, keep:
+				d.send(ev.Instance, "", history.Event{
+					Kind: history.ExecutionRewound, At: marker.At, Payload: marker.Payload, Recursive: marker.Recursive,
+					Started: &history.Started{Parent: parentOf(&d.row, id)},
+				})
+			case lost:
+				d.send(d.row.ID, d.row.ExecutionID, missing(ev.Instance, id, marker.At))
 			}
-			d.send(ev.Instance, "", history.Event{
-				Kind: history.ExecutionRewound, At: marker.At, Payload: marker.Payload, Recursive: marker.Recursive,
-				Started: &history.Started{Parent: parentOf(&d.row, id)},
-			})
 		}
 	}
+	for _, id := range open { // after the children that tell their end have been asked: one may have that id
+		if fates[id] == again {
+			d.startChild(d.state.Open[id])
+		}
+	}
+}
+
+// missing answers a call whose child cannot go on since it is not there.
+func missing(child history.InstanceID, task int32, at time.Time) history.Event {
+	return childEnded(task, at, history.Failed, nil, &history.Failure{
+		Type:         history.FailureMissing,
+		Message:      fmt.Sprintf("sub-orchestration %q cannot be rewound: it was purged or replaced, or never was a child of this call", child),
+		NonRetriable: true,
+	})
 }
 
 // parentOf tells the child of the call task who waits for it.
@@ -452,16 +468,10 @@ func (t *tenure) afterEnd(inst *instance, batch []message) (d *decision, consume
 func (t *tenure) parentRewound(inst *instance, ev *history.Event) (*decision, error) {
 	parent, own := ev.Started.Parent, inst.row.Parent
 	d := &decision{row: inst.row, oldStatus: inst.row.Status, rowKept: true, state: inst.state}
-	tell := func(status history.RuntimeStatus, payload json.RawMessage, failure *history.Failure) {
-		d.send(parent.InstanceID, parent.ExecutionID, childEnded(parent.TaskID, history.Truncate(t.now()), status, payload, failure))
-	}
+	tell := func(answer history.Event) { d.send(parent.InstanceID, parent.ExecutionID, answer) }
 	switch {
 	case !inst.exists() || !sameCall(own, parent):
-		tell(history.Failed, nil, &history.Failure{
-			Type:         history.FailureMissing,
-			Message:      fmt.Sprintf("sub-orchestration %q cannot be rewound: it was purged or replaced, or never was a child of this call", inst.id),
-			NonRetriable: true,
-		})
+		tell(missing(inst.id, parent.TaskID, history.Truncate(t.now())))
 	case inst.row.Status == history.Failed:
 		records, err := t.records(t.ctx, inst)
 		if err != nil {
@@ -484,7 +494,7 @@ func (t *tenure) parentRewound(inst *instance, ev *history.Event) (*decision, er
 		if err != nil {
 			return nil, err
 		}
-		tell(inst.row.Status, ended.Payload, nil)
+		tell(childEnded(parent.TaskID, history.Truncate(t.now()), inst.row.Status, ended.Payload, nil))
 	default:
 		d.row.Parent, d.rowKept = parent, false
 	}

@@ -238,6 +238,98 @@ func TestRewind_AnIDOfALaterCallIsFree(t *testing.T) {
 	})
 }
 
+// An orchestrator gave one id to two calls, and the second was refused. A rewind lets
+// the child of the first go on, so that the second would be refused again.
+func TestRewind_AnIDBelongsToOneCall(t *testing.T) {
+	contract(t, addTwins, func(w *world) {
+		ctx := context.Background()
+		w.mustStart("Parent", 0, client.StartOptions{ID: "p"})
+		w.ended("p", history.Failed)
+		w.raise("kid", "Go", -1)
+		w.ended("kid", history.Failed)
+		before := w.json("p")
+		_, planErr := w.PlanRewind(ctx, "p", client.RewindOptions{})
+		for what, err := range map[string]error{"PlanRewind": planErr, "Rewind": w.Rewind(ctx, "p", client.RewindOptions{})} {
+			if !errors.Is(err, client.ErrInvalidState) || !strings.Contains(err.Error(), `the call of "kid" that failed cannot be made again: that id belongs to the child of another call of "p"`) {
+				w.Errorf("%s = %v, want ErrInvalidState that says whose id it is", what, err)
+			}
+		}
+		if after := w.json("p"); after != before {
+			w.Errorf("a refused rewind changed %s to %s", before, after)
+		}
+		w.idle()
+	})
+}
+
+// The child of the first call has ended: it tells its end before the second call takes
+// its id.
+func TestRewind_AChildTellsItsEndBeforeItIsReplaced(t *testing.T) {
+	contract(t, addTwins, func(w *world) {
+		w.mustStart("Parent", 0, client.StartOptions{ID: "p"})
+		w.ended("p", history.Failed)
+		w.raise("kid", "Go", 3)
+		w.completed("kid")
+		plan, err := w.PlanRewind(context.Background(), "p", client.RewindOptions{})
+		if kid := []history.InstanceID{"kid"}; err != nil || !slices.Equal(plan.Kept, kid) || !slices.Equal(plan.Again, kid) {
+			w.Errorf("PlanRewind = %+v, %v; want kid kept for one call and started again for the other", plan, err)
+		}
+		w.rewound("p")
+		w.settle()
+		w.raise("kid", "Go", 4)
+		w.output("p", "34")
+		w.idle()
+	})
+}
+
+// A call was refused since the child of an earlier execution of the same parent lives.
+// That child is not the call's, although the call's number is the same.
+func TestRewind_ChildrenOfEarlierExecutionsAreOthers(t *testing.T) {
+	contract(t, addTwins, func(w *world) {
+		w.mustStart("Successor", true, client.StartOptions{ID: "p"})
+		w.ended("p", history.Failed)
+		if err := w.Rewind(context.Background(), "p", client.RewindOptions{}); !errors.Is(err, client.ErrInvalidState) || !strings.Contains(err.Error(), `"kid" that failed cannot be made again: that id belongs to another instance now, which is Running`) {
+			w.Errorf("Rewind = %v, want ErrInvalidState", err)
+		}
+		w.raise("kid", "Go", 3)
+		w.completed("kid")
+		w.rewound("p")
+		w.settle()
+		w.raise("kid", "Go", 4)
+		w.output("p", "4")
+		w.idle()
+	})
+}
+
+// addTwins adds parents that give one id to two calls: in one execution, or in two.
+func addTwins(_ *world, app *perdure.App) {
+	app.AddOrchestrator("Kid", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
+		n, err := perdure.WaitForExternalEvent[int](ctx, "Go").Await()
+		if n < 0 {
+			return 0, errors.New("as told")
+		}
+		return n, err
+	})
+	call := func(ctx *perdure.OrchestrationContext) *perdure.Task[int] {
+		return callKid.Call(ctx, 0, perdure.WithInstanceID("kid"))
+	}
+	app.AddOrchestrator("Parent", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
+		first := call(ctx)
+		second, err := call(ctx).Await()
+		if err != nil {
+			return 0, err
+		}
+		n, err := first.Await()
+		return 10*n + second, err
+	})
+	app.AddOrchestrator("Successor", func(ctx *perdure.OrchestrationContext, before bool) (int, error) {
+		kid := call(ctx)
+		if before {
+			return 0, ctx.ContinueAsNew(false)
+		}
+		return kid.Await()
+	})
+}
+
 // An id that somebody else has now cannot be used again: plan, rewind and
 // explanation say so, and none of them changes anything.
 func TestRewind_RefusedWhereItCannotWork(t *testing.T) {

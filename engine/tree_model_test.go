@@ -1,5 +1,3 @@
-//go:build trees
-
 package engine_test
 
 import (
@@ -92,12 +90,14 @@ type pending struct {
 // node is an instance. Numbers are in the order of creation.
 type node struct {
 	number, execution int
+	began             int    // the execution that did not go on from one before by a rewind
 	id, name          string // the id is empty until it is known
 	status            history.RuntimeStatus
 	parent            int    // 0: none
 	under             string // the id of the parent
 	task              int    // the parent's call
 	awaiting          int    // the execution of the parent that is told the end
+	calledBy          int    // what began was in the parent
 
 	turns  [][]fact
 	queue  []errand  // not looked at
@@ -169,6 +169,7 @@ func (f *forest) begin(name, id string) *node {
 		f.remove(old)
 	}
 	n := &node{number: f.next(), execution: f.next(), id: id, name: name, status: history.Running, waits: -1, races: -1, turns: [][]fact{nil}}
+	n.began = n.execution
 	f.nodes[n.number] = n
 	return n
 }
@@ -278,6 +279,7 @@ func (f *forest) run(n *node, turn int, before []pending) {
 			n.tasks = append(n.tasks, pending{what: "timer", turn: turn})
 		case e.What == "again":
 			turn, n.turns, n.tasks, n.execution = 0, [][]fact{nil}, nil, f.next()
+			n.began = n.execution
 			for _, e := range n.queue {
 				n.turns[0] = append(n.turns[0], fact{errand: &e})
 			}
@@ -316,7 +318,7 @@ func (f *forest) ready(n *node) bool {
 
 // call starts the child of a call, unless a live instance has its id.
 func (f *forest) call(n *node, task int) {
-	t, execution := n.tasks[task], n.execution
+	t, execution, began := n.tasks[task], n.execution, n.began
 	f.later = append(f.later, func() {
 		if other := f.find(t.id); other != nil && other.live() {
 			f.answer(n.number, execution, task, false)
@@ -324,6 +326,7 @@ func (f *forest) call(n *node, task int) {
 		}
 		child := f.begin(t.name, t.id)
 		child.parent, child.under, child.task, child.awaiting = n.number, n.id, task, execution
+		child.calledBy = began
 	})
 }
 
@@ -411,6 +414,13 @@ func (f *forest) rewind(n *node) (vain bool) {
 		f.run(n, turn, before)
 	}
 	n.learn(facts)
+	var again []int
+	held := make(map[string]bool) // ids of children that go on, and of calls that are made again
+	lose := func(task int) {
+		_, undo := undone[task]
+		f.answer(n.number, n.execution, task, false)
+		vain = vain || undo
+	}
 	for task := range n.tasks {
 		t := &n.tasks[task]
 		if t.what != "call" || t.answered {
@@ -418,9 +428,10 @@ func (f *forest) rewind(n *node) (vain bool) {
 		}
 		_, undo := undone[task]
 		child := f.find(t.id)
-		ours := child != nil && child.parent == n.number && child.task == task
+		ours := child != nil && child.parent == n.number && child.task == task && child.calledBy == n.began
 		switch execution := n.execution; {
 		case ours && child.status == history.Failed:
+			held[t.id] = true
 			child.awaiting = execution
 			f.later = append(f.later, func() { f.rewind(child) })
 		case ours && child.live():
@@ -428,13 +439,21 @@ func (f *forest) rewind(n *node) (vain bool) {
 		case ours && !(child.status == history.Terminated && undo):
 			f.answer(n.number, execution, task, child.status == history.Completed)
 		case child == nil, ours, !child.live() && !below[child.number], !t.own:
-			if !t.own {
-				t.id = ""
-			}
-			f.call(n, task)
+			again = append(again, task)
 		default:
-			f.answer(n.number, execution, task, false)
-			vain = vain || undo
+			lose(task)
+		}
+	}
+	for _, task := range again {
+		switch t := &n.tasks[task]; {
+		case !t.own:
+			t.id = ""
+			f.call(n, task)
+		case held[t.id]:
+			lose(task)
+		default:
+			held[t.id] = true
+			f.call(n, task)
 		}
 	}
 	f.run(n, cut, nil)
