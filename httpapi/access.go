@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -18,6 +19,13 @@ import (
 type Key struct {
 	Name  string // empty: "key"
 	Value string
+	Role  Role // 0: RoleOperate
+}
+
+// Identity is who a caller is, by what it brought.
+type Identity struct {
+	Name string // stands in logs; required
+	Role Role   // 0: RoleOperate
 }
 
 // Links say what the links that the API hands out let their holders do, when a
@@ -47,35 +55,60 @@ const (
 type callerKey struct{}
 
 // Caller tells a [Hub] who called, from the context that the API passes: the
-// name of a key, [CallerLink] or [CallerAnonymous]. It is "" for the context of
-// anything else.
+// name of a key or an [Identity], [CallerLink] or [CallerAnonymous]. It is "" for the
+// context of anything else.
 func Caller(ctx context.Context) string {
-	name, _ := ctx.Value(callerKey{}).(string)
-	return name
+	c, _ := ctx.Value(callerKey{}).(caller)
+	return c.Name
 }
 
-// caller returns who sent a request for route, which is nil when there is no
-// such route, or "" when it must not be answered. Comparisons take the same time
-// whichever key it is and wherever it differs.
-func (h *Handler) caller(r *request, to *route) string {
+// caller is who sent a request. The zero value is nobody.
+type caller struct {
+	Identity
+	key string // the value that it brought; "": it is known by something else
+}
+
+// find returns who sent a request for route, which is nil when there is no such
+// route. A link opens what the caller may not have done without it.
+func (h *Handler) find(r *request, to *route) caller {
 	code := r.query.last("code")
-	given := r.Header.Get("x-functions-key")
-	if given == "" {
-		given = code
-	}
-	name := ""
-	for _, key := range h.Keys {
-		if subtle.ConstantTimeCompare([]byte(key.Value), []byte(given)) == 1 {
-			name = key.Name
+	c, known := h.holder(cmp.Or(r.Header.Get("x-functions-key"), code))
+	if !known && h.Identify != nil {
+		if id, ok := h.Identify(r.Request); ok {
+			c, known = caller{Identity: Identity{id.Name, cmp.Or(id.Role, RoleOperate)}}, true
 		}
 	}
-	if name == "" && (h.open() || h.LocalRPC) {
-		return CallerAnonymous
+	switch {
+	case known && c.Role >= to.least():
+		return c
+	case !known && (h.open() || h.LocalRPC):
+		return caller{Identity: Identity{CallerAnonymous, RoleOperate}}
+	case to != nil && to.link != "" && h.Links.Scope == ScopeInstance && h.opens(code, r.hubName(), r.id(), to.link):
+		return caller{Identity: Identity{CallerLink, to.role}}
 	}
-	if name == "" && to != nil && to.link != "" && h.Links.Scope == ScopeInstance && h.opens(code, r.hubName(), r.id(), to.link) {
-		return CallerLink
+	return c
+}
+
+// holder returns who holds a key of that value. It takes the same time whichever key
+// it is, wherever it differs and however long it is.
+func (h *Handler) holder(value string) (c caller, known bool) {
+	given := sha256.Sum256([]byte(value))
+	for _, key := range h.Keys {
+		want := sha256.Sum256([]byte(key.Value))
+		if subtle.ConstantTimeCompare(want[:], given[:]) == 1 {
+			c, known = caller{Identity{key.Name, key.Role}, key.Value}, true
+		}
 	}
-	return name
+	return c, known
+}
+
+// least is the least role that the route is open to. What is no route of ours, such as
+// the app's own functions, may do anything.
+func (t *route) least() Role {
+	if t == nil {
+		return RoleOperate
+	}
+	return t.role
 }
 
 // open reports whether requests need no key.

@@ -79,6 +79,9 @@ type Options struct {
 	Keys  []Key // any of them opens the API; none: no key is needed
 	Open  bool  // no key is needed, although there are Keys: they only tell who calls, and links hold none
 	Links Links // what the links that are handed out open
+	// Identify names callers that bring no key but prove who they are in another way,
+	// such as a client certificate. nil: nobody does.
+	Identify func(*http.Request) (Identity, bool)
 
 	// Loopback and AllowedHosts refuse requests whose host is not the loopback's,
 	// one of the names in AllowedHosts (without ports) or that of PublicURL: a web
@@ -135,6 +138,7 @@ func New(o Options) *Handler {
 		if o.Keys[i].Value == "" {
 			panic(fmt.Sprintf("httpapi.New: key %s is empty", o.Keys[i].Name))
 		}
+		o.Keys[i].Role = cmp.Or(o.Keys[i].Role, RoleOperate)
 	}
 	if o.MaxBodyBytes == 0 {
 		o.MaxBodyBytes = MaxBodyBytes
@@ -208,12 +212,14 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (response, error
 	}
 	pairs := readPairs(r.URL.RawQuery, to)
 	req := &request{handler: h, writer: w, params: params, query: newQuery(pairs), pairs: pairs, Request: r}
-	req.caller = h.caller(req, to)
+	req.caller = h.find(req, to)
 	switch {
-	case req.caller == "":
+	case req.caller.Name == "":
 		return response{code: http.StatusUnauthorized}, nil
 	case ours && to == nil:
 		return unserved, nil
+	case req.caller.Role < to.least():
+		return response{}, req.tooLow(to.least(), "this")
 	}
 	req.Request = r.WithContext(context.WithValue(r.Context(), callerKey{}, req.caller))
 	if !ours {

@@ -33,7 +33,11 @@ func list(r *request) (response, error) {
 	if q.Before, err = engine.ParseContinuationToken(r.Header.Get(tokenHeader)); err != nil {
 		return response{}, err
 	}
-	left, v := r.query.top(), r.query.view()
+	v, err := r.view()
+	if err != nil {
+		return response{}, err
+	}
+	left := r.query.top()
 	var items []engine.Status
 	for until := time.Now().Add(fillTime); ; {
 		q.Limit = left

@@ -26,7 +26,7 @@ type request struct {
 	query   query
 	pairs   []pair // what query was read from
 	params  map[string]string
-	caller  string // see [Caller]
+	caller  caller
 
 	hub        Hub
 	taskHub    string

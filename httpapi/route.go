@@ -17,7 +17,8 @@ type route struct {
 	method  string // "": any
 	pattern string
 	serve   func(*request) (response, error)
-	link    links.Operation // whose link opens the route too; "": only keys do
+	role    Role            // the least that it is open to
+	link    links.Operation // whose link opens the route too; "": none
 	errors  []errorRow      // where the contract departs from [errorCodes]
 	needs   string          // a time that must be there and readable; else 400 and a JSON string
 	lenient []string        // of its parameters: what is wrong with them is as if they were absent, though it changes something
@@ -69,7 +70,7 @@ type answer struct {
 // answer serves a request that was let in.
 func (t *route) answer(r *request) (response, error) {
 	for p := range t.parameters() {
-		if p.wide && r.caller == CallerLink && r.query.last(p.name) != "" {
+		if p.wide && r.caller.Name == CallerLink && r.query.last(p.name) != "" {
 			return response{}, refuse(http.StatusForbidden, "parameter %s needs a key: a link does no more than it says", p.name)
 		}
 	}
@@ -77,7 +78,7 @@ func (t *route) answer(r *request) (response, error) {
 	// A '+' in a path is a plus, but links made by others have it for a blank:
 	// when there is no such instance, the id is tried that way. A link of ours
 	// opens the id that it was made for, and no other.
-	if id, ok := r.params[formID]; ok && errors.Is(err, engine.ErrNotFound) && r.caller != CallerLink {
+	if id, ok := r.params[formID]; ok && errors.Is(err, engine.ErrNotFound) && r.caller.Name != CallerLink {
 		r.params["id"] = id
 		res, err = t.serve(r)
 	}

@@ -11,7 +11,7 @@ import (
 // after them. What is not here is 404, never 405. Entities have none yet.
 var routes = []route{
 	{
-		method: http.MethodPost, pattern: "orchestrators/{name}/{id?}", serve: start,
+		method: http.MethodPost, pattern: "orchestrators/{name}/{id?}", serve: start, role: RoleOperate,
 		lenient: []string{"taskHub", "connection", "version", "timeout", "pollingInterval", "returnInternalServerErrorOnFailure"},
 		name:    "startInstance", summary: "Start an instance, and wait for its end if asked to. Without an id it gets a random one.",
 		params: [][]param{startParams, waitParams}, body: "The input, any JSON; nothing is null.",
@@ -24,7 +24,7 @@ var routes = []route{
 		},
 	},
 	{
-		method: http.MethodGet, pattern: "instances/{id}", serve: status, link: links.Status,
+		method: http.MethodGet, pattern: "instances/{id}", serve: status, role: RoleMetadata, link: links.Status,
 		name: "instanceStatus", summary: "Look at an instance.",
 		params: [][]param{viewParams, historyParams, {
 			{name: "returnInternalServerErrorOnFailure", kind: flag, text: "Answer 500 instead of 200 when it is Failed."},
@@ -38,7 +38,7 @@ var routes = []route{
 		},
 	},
 	{
-		method: http.MethodGet, pattern: "instances", serve: list,
+		method: http.MethodGet, pattern: "instances", serve: list, role: RoleMetadata,
 		name: "listInstances", summary: "List instances, newest first.",
 		params: [][]param{filterParams, parentParams, viewParams, {
 			{name: "top", kind: number, text: "Length of a page, 1 to 1000. Default 100."},
@@ -50,7 +50,7 @@ var routes = []route{
 		},
 	},
 	{
-		method: http.MethodDelete, pattern: "instances/{id}", serve: purge, link: links.Purge, bodiless: true,
+		method: http.MethodDelete, pattern: "instances/{id}", serve: purge, role: RoleOperate, link: links.Purge, bodiless: true,
 		errors: []errorRow{{err: engine.ErrInvalidState, code: http.StatusPreconditionFailed, form: bareText}},
 		name:   "purgeInstance", summary: "Remove an instance that has ended, with its history.",
 		params: [][]param{{
@@ -65,7 +65,7 @@ var routes = []route{
 		},
 	},
 	{
-		method: http.MethodDelete, pattern: "instances", serve: purgeMany, bodiless: true,
+		method: http.MethodDelete, pattern: "instances", serve: purgeMany, role: RoleOperate, bodiless: true,
 		needs: "createdTimeFrom",
 		name:  "purgeInstances", summary: "Remove all ended instances that match. Live ones and entities are never touched.",
 		params: [][]param{filterParams, {
@@ -81,7 +81,7 @@ var routes = []route{
 		},
 	},
 	{
-		method: http.MethodPost, pattern: "instances/{id}/raiseEvent/{event}", serve: raise, link: links.RaiseEvent,
+		method: http.MethodPost, pattern: "instances/{id}/raiseEvent/{event}", serve: raise, role: RoleOperate, link: links.RaiseEvent,
 		name: "raiseEvent", summary: "Hand an event to an instance. It is kept until the orchestrator waits for that name.",
 		params: [][]param{{{name: idempotencyHeader, kind: header, text: "The instance takes an event of one key once, however often it is sent."}}},
 		body:   "The payload, as application/json; nothing is null.",
@@ -94,7 +94,7 @@ var routes = []route{
 		},
 	},
 	{
-		method: http.MethodPost, pattern: "instances/{id}/terminate", serve: terminate, link: links.Terminate,
+		method: http.MethodPost, pattern: "instances/{id}/terminate", serve: terminate, role: RoleOperate, link: links.Terminate,
 		name: "terminateInstance", summary: "End an instance. Activities that run are not stopped, their results are ignored.",
 		params: [][]param{reasonParams, {
 			{name: "recursive", kind: flag, text: "End the children that it waits for too, and theirs.", wide: true},
@@ -108,7 +108,7 @@ var routes = []route{
 		},
 	},
 	{
-		method: http.MethodPost, pattern: "instances/{id}/suspend", serve: suspend, link: links.Suspend,
+		method: http.MethodPost, pattern: "instances/{id}/suspend", serve: suspend, role: RoleOperate, link: links.Suspend,
 		name: "suspendInstance", summary: "Pause an instance. What arrives is held until it is resumed.", params: [][]param{reasonParams},
 		answers: []answer{
 			{202, "The request is stored.", nil},
@@ -118,7 +118,7 @@ var routes = []route{
 		},
 	},
 	{
-		method: http.MethodPost, pattern: "instances/{id}/resume", serve: resume, link: links.Resume,
+		method: http.MethodPost, pattern: "instances/{id}/resume", serve: resume, role: RoleOperate, link: links.Resume,
 		name: "resumeInstance", summary: "Let a suspended instance go on.", params: [][]param{reasonParams},
 		answers: []answer{
 			{202, "The request is stored.", nil},
@@ -128,7 +128,7 @@ var routes = []route{
 		},
 	},
 	{
-		method: http.MethodPost, pattern: "instances/{id}/rewind", serve: rewind, link: links.Rewind, bodiless: true,
+		method: http.MethodPost, pattern: "instances/{id}/rewind", serve: rewind, role: RoleOperate, link: links.Rewind, bodiless: true,
 		errors: []errorRow{
 			{err: engine.ErrNotFound, code: http.StatusNotFound, form: bareText},
 			{err: engine.ErrInvalidState, code: http.StatusPreconditionFailed, form: bareText},
@@ -148,7 +148,7 @@ var routes = []route{
 		},
 	},
 	{
-		method: http.MethodPost, pattern: "instances/{id}/restart", serve: restart, link: links.Restart,
+		method: http.MethodPost, pattern: "instances/{id}/restart", serve: restart, role: RoleOperate, link: links.Restart,
 		lenient: []string{"timeout", "pollingInterval"},
 		errors:  []errorRow{{err: engine.ErrNotFound, code: http.StatusBadRequest, kind: "NotFound"}},
 		name:    "restartInstance", summary: "Run an instance anew with its name, input, version and tags.",
@@ -162,12 +162,12 @@ var routes = []route{
 		},
 	},
 	{
-		pattern: "makeprimary", serve: makePrimary,
+		pattern: "makeprimary", serve: makePrimary, role: RoleOperate,
 		name: "makePrimary", summary: "Take the app lease. There are none.",
 		answers: []answer{{400, "Always.", errorForm}},
 	},
 	{
-		method: http.MethodGet, pattern: "instances/{id}/explain", serve: explain,
+		method: http.MethodGet, pattern: "instances/{id}/explain", serve: explain, role: RoleRead,
 		name: "explainInstance", summary: "Tell why an instance is where it is, and the one action that would move it.",
 		answers: []answer{
 			{200, "The explanation.", engine.Explanation{}},
@@ -175,7 +175,7 @@ var routes = []route{
 		},
 	},
 	{
-		method: http.MethodGet, pattern: "instances/{id}/export", serve: export,
+		method: http.MethodGet, pattern: "instances/{id}/export", serve: export, role: RoleRead,
 		name: "exportInstance", summary: "Read an instance with its history, to be imported elsewhere.",
 		answers: []answer{
 			{200, "The archive.", anyJSON},
@@ -183,7 +183,7 @@ var routes = []route{
 		},
 	},
 	{
-		method: http.MethodPost, pattern: "import", serve: importInstance,
+		method: http.MethodPost, pattern: "import", serve: importInstance, role: RoleOperate,
 		name: "importInstance", summary: "Store an exported instance as one of this hub.",
 		params: [][]param{{
 			{name: "instanceId", text: "Its id here. Default: that in the archive."},
@@ -197,7 +197,7 @@ var routes = []route{
 		},
 	},
 	{
-		method: http.MethodGet, pattern: "counts", serve: count,
+		method: http.MethodGet, pattern: "counts", serve: count, role: RoleMetadata,
 		name: "countInstances", summary: "Count the instances that match, by status.", params: [][]param{filterParams, parentParams},
 		answers: []answer{
 			{200, "The counts; every status is there.", countsForm},
@@ -205,12 +205,12 @@ var routes = []route{
 		},
 	},
 	{
-		method: http.MethodGet, pattern: "binding", serve: binding,
+		method: http.MethodGet, pattern: "binding", serve: binding, role: RoleMetadata,
 		name: "clientBinding", summary: "The object that a client of durable-functions in another language is made of.",
 		answers: []answer{{200, "The binding. With a key that links may hold, it is in there.", links.Binding{}}},
 	},
 	{
-		method: http.MethodGet, pattern: "openapi.json", serve: openAPI,
+		method: http.MethodGet, pattern: "openapi.json", serve: openAPI, role: RoleMetadata,
 		name: "openAPI", summary: "This document.",
 		answers: []answer{{200, "OpenAPI 3.1.", anyJSON}},
 	},

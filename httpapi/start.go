@@ -79,7 +79,7 @@ func outcome(r *request, id history.InstanceID, timeout time.Duration) (res resp
 	case st.Status == history.Completed:
 		return response{code: http.StatusOK, body: st.Output}, true
 	}
-	return response{code: http.StatusOK, body: statusBody(&st, view{input: true, output: true}).json()}, true
+	return response{code: http.StatusOK, body: statusBody(&st, view{input: true, output: true, custom: true}).json()}, true
 }
 
 // await returns when the instance has ended, the time is up or waiting is not

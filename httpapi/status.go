@@ -16,16 +16,24 @@ type view struct {
 	history bool
 	results bool // of history events
 	details bool
+	custom  bool // the custom status
+	failure bool // why it failed, in details
 }
 
-func (q query) view() view {
-	return view{
-		input:   q.flag("showInput", true),
-		output:  q.flag("showOutput", true),
-		history: q.flag("showHistory", false),
-		results: q.flag("showHistoryOutput", false),
-		details: q.flag("showDetails", false),
+// view is what the caller asked to see and may. Input and output are shown unless
+// somebody says otherwise, so they are left out for whom they are not, but a history is
+// asked for: it is refused.
+func (r *request) view() (view, error) {
+	v := view{details: r.query.flag("showDetails", false), history: r.query.flag("showHistory", false)}
+	switch {
+	case r.caller.Role >= RoleRead:
+		v.custom, v.failure = true, true
+		v.input, v.output = r.query.flag("showInput", true), r.query.flag("showOutput", true)
+		v.results = r.query.flag("showHistoryOutput", false)
+	case v.history:
+		return v, r.tooLow(RoleRead, "showHistory")
 	}
+	return v, nil
 }
 
 // options say what must be read for it.
@@ -37,10 +45,13 @@ func (v view) options() engine.StatusOptions {
 // until the instance has ended, showOutput=false hides the output, and
 // showDetails=true adds what the contract's form has no place for.
 func status(r *request) (response, error) {
+	v, err := r.view()
+	if err != nil {
+		return response{}, err
+	}
 	if timeout, ok := r.query.seconds("wait"); ok {
 		await(r, r.id(), timeout)
 	}
-	v := r.query.view()
 	st, err := r.hub.Status(r.Context(), r.id(), v.options())
 	if err != nil {
 		return response{}, err
@@ -62,15 +73,18 @@ func status(r *request) (response, error) {
 
 // statusBody writes the first eight keys always: clients insist on them.
 func statusBody(st *engine.Status, v view) *object {
-	input, output := st.Input, st.Output
+	input, output, custom := st.Input, st.Output, st.CustomStatus
 	if !v.input {
 		input = nil
 	}
 	if !v.output {
 		output = nil
 	}
+	if !v.custom {
+		custom = nil
+	}
 	o := (&object{}).str("name", st.Name).str("instanceId", string(st.ID)).raw("runtimeStatus", statusName(st.Status)).
-		raw("input", input).raw("customStatus", st.CustomStatus).raw("output", output).
+		raw("input", input).raw("customStatus", custom).raw("output", output).
 		second("createdTime", st.CreatedAt).second("lastUpdatedTime", st.UpdatedAt)
 	if v.details {
 		o.raw("details", details(st, v))
@@ -130,7 +144,7 @@ func details(st *engine.Status, v view) json.RawMessage {
 		tags, _ := json.Marshal(st.Tags) // strings always encode
 		o.raw("tags", tags)
 	}
-	if st.FailureText != "" {
+	if st.FailureText != "" && v.failure {
 		o.str("failureText", st.FailureText)
 	}
 	if st.Failure != nil && v.output {
