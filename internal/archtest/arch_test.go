@@ -30,22 +30,23 @@ var rooms = map[string][]string{
 	"history/...":         {"history"},
 	"engine":              {"history", "internal/stacktrace"},
 	"store/memory":        {"engine", "history"},
-	"store/embedded":      {"engine", "history"},
+	"store/embedded":      {"engine", "history", "internal/private"},
 	"storetest":           {"engine", "history", "store/memory"},
 	"internal/registry":   {"history", "internal/replay"},
 	"internal/replay":     {"history", "internal/stacktrace"},
 	".":                   {"history", "internal/registry", "internal/replay"},
 	"internal/worker":     {".", "engine", "history", "internal/registry", "internal/replay", "internal/stacktrace"},
 	"config":              {},
-	"client":              {"engine", "history", "internal/links", "internal/wire"},
+	"client":              {"engine", "history", "internal/links", "internal/private", "internal/wire"},
 	"httpapi":             {"engine", "history", "internal/links", "internal/nearest", "internal/wire"},
-	"host":                {".", "client", "config", "engine", "history", "httpapi", "internal/wire", "internal/worker", "store/embedded"},
+	"host":                {".", "client", "config", "engine", "history", "httpapi", "internal/private", "internal/wire", "internal/worker", "store/embedded"},
 	"cmd/perdure":         {"client", "config", "history", "host", "internal/nearest"},
 	"examples/...":        {".", "client", "host"},
 	"internal/links":      {},
 	"internal/wire":       {"history"}, // how the API and its client know each other
 	"internal/nearest":    {},          // how a slip is told from another name
 	"internal/stacktrace": {},          // how the runtime writes a trace
+	"internal/private":    {},          // whose a file, a folder or a socket is
 	"internal/archtest":   {},
 }
 
