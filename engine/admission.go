@@ -44,7 +44,8 @@ type applicant struct {
 	admitted chan struct{} // closed when it is; its bytes are in use then
 }
 
-// What things are taken to cost in memory besides their payloads.
+// What things are taken to cost in memory besides what callers bring: payloads,
+// names, keys, tags.
 const (
 	messageBytes  = 512
 	activityBytes = 1 << 10
@@ -79,11 +80,19 @@ func newAdmission(hub string, limit int, idle bool) *admission {
 	return a
 }
 
-// admit lets an operation in that brings a payload of so many bytes. What it
-// takes is in use until release, when what it brought is counted or came to nothing.
+// commandShare is how much of commands, such as suspend and resume, may wait in the inbox
+// of one instance, as they do for code that does not come back; crowdedShare while more
+// work is at hand than there may be.
+const (
+	commandShare = 1 << 20
+	crowdedShare = 16 << 10
+)
+
+// admit lets an operation in that brings so many bytes. What it takes is in use until
+// release, when what it brought is counted or came to nothing.
 // Errors: [ErrResourceExhausted], with that of ctx if it ended.
-func (a *admission) admit(ctx context.Context, payload int) error {
-	bytes := messageBytes + int64(payload)
+func (a *admission) admit(ctx context.Context, brought int) error {
+	bytes := messageBytes + int64(brought)
 	if !a.crowded.Load() {
 		if a.used.Add(bytes)-bytes < a.limit {
 			return nil
@@ -109,7 +118,19 @@ func (a *admission) admit(ctx context.Context, payload int) error {
 var errImpatient = errors.New("nobody waits for longer")
 
 // release ends what admit began.
-func (a *admission) release(payload int) { a.add(-messageBytes - int64(payload)) }
+func (a *admission) release(brought int) { a.add(-messageBytes - int64(brought)) }
+
+// room waits, as admit does, until an operation would be let in that brings next to nothing.
+func (a *admission) room(ctx context.Context) error {
+	if !a.crowded.Load() && a.used.Load() < a.limit {
+		return nil
+	}
+	if err := a.admit(ctx, 0); err != nil {
+		return err
+	}
+	a.release(0)
+	return nil
+}
 
 // enter queues an applicant; nil if there is no room to wait.
 func (a *admission) enter(bytes int64) *applicant {
@@ -178,23 +199,60 @@ func (a *admission) refuseInbox(inst *instance) error {
 	return nil
 }
 
+// refuseCommand tells why a command for inst is not taken, nil if it is: work must be able
+// to end, but not by messages without end. An instance can always be told to end once.
+// mu of its partition is held.
+func (a *admission) refuseCommand(inst *instance, kind history.Kind) error {
+	if kind == history.ExecutionTerminated && !inst.terminating() {
+		return nil
+	}
+	most := int64(commandShare)
+	if a.used.Load() >= a.limit {
+		most = crowdedShare
+	}
+	if inst.tally.commands < most {
+		return nil
+	}
+	return fmt.Errorf("%w: %q of %s has %d bytes of commands that it has not taken in, the limit is %d; nothing was stored, try again once it goes on",
+		ErrResourceExhausted, inst.id, a.hub, inst.tally.commands, most)
+}
+
 // tally sums up an inbox, so that nobody walks through it at every message.
 type tally struct {
 	bytes        int64
 	starts       int
 	terminations int
-	keys         int // bytes of idempotency keys
+	commands     int64 // bytes of those of operators
+	keys         int   // bytes of idempotency keys
 }
 
 func (t *tally) add(m *message) {
-	t.bytes += messageBytes + int64(len(m.event.Payload))
+	bytes := messageBytes + int64(eventBytes(&m.event))
+	t.bytes += bytes
 	t.keys += len(m.event.Key)
 	switch m.event.Kind {
 	case history.ExecutionStarted:
 		t.starts++
 	case history.ExecutionTerminated:
 		t.terminations++
+		t.commands += bytes
+	case history.ExecutionSuspended, history.ExecutionResumed:
+		t.commands += bytes
 	}
+}
+
+// eventBytes is all of an event that others chose the length of.
+func eventBytes(ev *history.Event) int {
+	bytes := len(ev.Payload) + len(ev.Name) + len(ev.Version) + len(ev.Key) + len(ev.Instance) + ev.Failure.Bytes()
+	if ev.Started != nil {
+		bytes += history.TagsBytes(ev.Started.Tags)
+	}
+	return bytes
+}
+
+// bytes is all that a start brings.
+func (r *StartRequest) bytes() int {
+	return len(r.Input) + len(r.Name) + len(r.ID) + len(r.Version) + history.TagsBytes(r.Tags)
 }
 
 // receive puts a message into the inbox. mu of the partition is held.
@@ -212,13 +270,13 @@ func (i *instance) recount() {
 	}
 }
 
-// startBytes is what the start record that waits, if one does, holds of payloads.
+// startBytes is what the start record that waits, if one does, holds of what callers brought.
 func startBytes(st *history.State) (bytes int64) {
 	if st == nil {
 		return 0
 	}
 	for i := range st.Waiting {
-		bytes += int64(len(st.Waiting[i].Payload))
+		bytes += int64(eventBytes(&st.Waiting[i]))
 	}
 	return bytes
 }

@@ -194,6 +194,9 @@ func (a *arrival) bytes() (bytes int) {
 	for i := range a.earlier {
 		bytes += len(a.earlier[i].Bytes)
 	}
+	for i := range a.last.Events {
+		bytes += eventBytes(&a.last.Events[i])
+	}
 	return bytes
 }
 

@@ -89,7 +89,7 @@ func checkRow(row *history.Instance) error {
 		return fmt.Errorf("its orchestrator's name: %w", err)
 	}
 	if err := history.CheckTags(row.Tags); err != nil {
-		return fmt.Errorf("its tag: %w", err)
+		return fmt.Errorf("its tags: %w", err)
 	}
 	ended := row.Status.Terminal()
 	switch row.Status {

@@ -368,3 +368,116 @@ func TestFloodedInboxTakesTurnsWithItsNeighbours(t *testing.T) {
 		close(s.step)
 	})
 }
+
+// What a caller chooses the length of counts, whatever it is called.
+func TestOverloadCountsNamesAndKeys(t *testing.T) {
+	contract(t, addBlocked, func(w *world) {
+		w.limit(64 << 10)
+		later := w.mustStart("Echo", "x", client.StartOptions{StartAt: time.Now().Add(24 * time.Hour)})
+		name := strings.Repeat("n", history.MaxNameBytes)
+		accepted := 0
+		for ; accepted < 100; accepted++ {
+			key := fmt.Sprintf("%0*d", history.MaxKeyLength, accepted)
+			err := w.RaiseEvent(context.Background(), later, name, 1, client.WithIdempotencyKey(key))
+			if errors.Is(err, client.ErrResourceExhausted) {
+				break
+			}
+			if err != nil {
+				w.Fatal(err)
+			}
+		}
+		if most := (16<<10)/(len(name)+history.MaxKeyLength) + 1; accepted > most {
+			w.Errorf("%d events with names and keys of 300 bytes are accepted where 16 KiB may wait, want %d at most", accepted, most)
+		}
+	})
+}
+
+// Operators get through, but not without end: code that does not take its commands in
+// does not fill the memory with them.
+func TestCommandsThatAreNotTakenInAreBounded(t *testing.T) {
+	contract(t, addBlocked, func(w *world) {
+		ctx := context.Background()
+		later := w.mustStart("Echo", "x", client.StartOptions{StartAt: time.Now().Add(24 * time.Hour)})
+		reason := strings.Repeat("r", 10_000)
+		var err error
+		bytes := 0
+		for ; err == nil && bytes < 3<<20; bytes += 2 * len(reason) {
+			err = errors.Join(w.Suspend(ctx, later, reason), w.Resume(ctx, later, reason))
+		}
+		if !errors.Is(err, client.ErrResourceExhausted) || !strings.Contains(err.Error(), later) {
+			w.Errorf("after %d bytes of commands: %v, want ErrResourceExhausted that names the instance", bytes, err)
+		}
+		if err := w.Terminate(ctx, later, client.TerminateOptions{Wait: true}); err != nil {
+			w.Errorf("terminate = %v, want it done", err)
+		}
+	})
+}
+
+func TestWhatIsTooLongToBeStoredIsRefused(t *testing.T) {
+	contract(t, addBlocked, func(w *world) {
+		ctx := context.Background()
+		id := w.mustStart("Echo", "x", client.StartOptions{StartAt: time.Now().Add(24 * time.Hour)})
+		reason := strings.Repeat("r", history.MaxReasonBytes)
+		tags := map[string]string{}
+		for i := range history.MaxTags + 1 {
+			tags[fmt.Sprint(i)] = ""
+		}
+		for what, err := range map[string]error{
+			"suspend":   w.Suspend(ctx, id, reason),
+			"resume":    w.Resume(ctx, id, reason),
+			"terminate": w.Terminate(ctx, id, client.TerminateOptions{Reason: reason}),
+			"rewind":    w.Rewind(ctx, id, client.RewindOptions{Reason: reason}),
+			"version":   second(w.StartNew(ctx, "Echo", "x", client.StartOptions{Version: reason})),
+			"tags":      second(w.StartNew(ctx, "Echo", "x", client.StartOptions{Tags: tags})),
+		} {
+			if !errors.Is(err, client.ErrInvalidArgument) || !strings.Contains(err.Error(), "at most") {
+				w.Errorf("%s = %v, want ErrInvalidArgument that tells the limit", what, err)
+			}
+		}
+	})
+}
+
+// What can be told before the payload has come, is.
+func TestChecksTellWhatAnOperationWouldBeRefusedFor(t *testing.T) {
+	contract(t, addBlocked, func(w *world) {
+		ctx := context.Background()
+		live := w.mustStart("Echo", "x", client.StartOptions{StartAt: time.Now().Add(24 * time.Hour)})
+		ended := w.mustStart("Echo", "x", client.StartOptions{})
+		w.completed(ended)
+		start := func(name string, id history.InstanceID) error {
+			return w.engine.CheckStart(ctx, engine.StartRequest{Name: name, ID: id})
+		}
+		raise := func(id, name string) error {
+			return w.engine.CheckRaise(ctx, history.InstanceID(id), engine.RaiseRequest{Name: name})
+		}
+		for _, c := range []struct {
+			what string
+			err  error
+			want error
+		}{
+			{"start", start("Echo", ""), nil},
+			{"start of nobody", start("Nobody", ""), engine.ErrUnknownOrchestrator},
+			{"start with a bad id", start("Echo", "a/b"), engine.ErrInvalidArgument},
+			{"import", w.engine.CheckImport(ctx, engine.ImportRequest{}), nil},
+			{"import with a bad id", w.engine.CheckImport(ctx, engine.ImportRequest{ID: "a/b"}), engine.ErrInvalidArgument},
+			{"raise", raise(live, "go"), nil},
+			{"raise without a name", raise(live, " "), engine.ErrInvalidArgument},
+			{"raise to nobody", raise("nobody", "go"), engine.ErrNotFound},
+			{"raise to an ended instance", raise(ended, "go"), engine.ErrTerminal},
+		} {
+			if c.want == nil && c.err != nil || !errors.Is(c.err, c.want) {
+				w.Errorf("check of %s = %v, want %v", c.what, c.err, c.want)
+			}
+		}
+		w.limit(1)
+		stuck := w.mustStart("Block", nil, client.StartOptions{})
+		w.settle()
+		for what, err := range map[string]error{
+			"start": start("Echo", ""), "raise": raise(stuck, "go"), "import": w.engine.CheckImport(ctx, engine.ImportRequest{}),
+		} {
+			if !errors.Is(err, engine.ErrResourceExhausted) {
+				w.Errorf("check of %s in a hub without room = %v, want ErrResourceExhausted", what, err)
+			}
+		}
+	})
+}

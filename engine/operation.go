@@ -23,10 +23,11 @@ func (e *Engine) Start(ctx context.Context, req StartRequest) (history.InstanceI
 	if err != nil {
 		return "", err
 	}
-	if err := t.admission.admit(ctx, len(req.Input)); err != nil {
+	bytes := req.bytes()
+	if err := t.admission.admit(ctx, bytes); err != nil {
 		return "", err
 	}
-	defer t.admission.release(len(req.Input))
+	defer t.admission.release(bytes)
 	fresh := req.ID == ""
 	if fresh {
 		req.ID = history.NewInstanceID()
@@ -50,8 +51,8 @@ func (e *Engine) checkStart(req *StartRequest) error {
 		return err
 	}
 	if err := cmp.Or(
-		refuse("version", history.CheckText(req.Version)),
-		refuse("tag", history.CheckTags(req.Tags)),
+		refuse("version", history.CheckVersion(req.Version)),
+		refuse("tags", history.CheckTags(req.Tags)),
 		refuse("scheduled time", history.CheckTime(req.ScheduledAt)),
 	); err != nil {
 		return err
@@ -193,13 +194,10 @@ func (t *tenure) create(inst *instance, req *StartRequest, done func(error)) []r
 // and will be delivered. Errors: ErrInvalidArgument, ErrNotFound, ErrTerminal,
 // ErrResourceExhausted, ErrUnavailable (spec/runtime.md 5.6).
 func (e *Engine) Raise(ctx context.Context, id history.InstanceID, req RaiseRequest) error {
-	if err := checkName("event", req.Name); err != nil {
+	if err := checkRaise(&req); err != nil {
 		return err
 	}
 	if err := checkPayload("event payload", req.Payload); err != nil {
-		return err
-	}
-	if err := refuse("idempotency key", history.CheckKey(req.Key)); err != nil {
 		return err
 	}
 	t, err := e.owner(ctx)
@@ -211,27 +209,30 @@ func (e *Engine) Raise(ctx context.Context, id history.InstanceID, req RaiseRequ
 			return err
 		}
 	}
-	if err := t.admission.admit(ctx, len(req.Payload)); err != nil {
+	ev := history.Event{Kind: history.EventRaised, Name: req.Name, Payload: req.Payload, Key: req.Key}
+	bytes := eventBytes(&ev)
+	if err := t.admission.admit(ctx, bytes); err != nil {
 		return err
 	}
-	defer t.admission.release(len(req.Payload))
-	return e.tell(ctx, id, history.Event{Kind: history.EventRaised, Name: req.Name, Payload: req.Payload, Key: req.Key}, t.admission.refuseInbox)
+	defer t.admission.release(bytes)
+	return e.tell(ctx, id, ev, t.admission.refuseInbox)
+}
+
+func checkRaise(req *RaiseRequest) error {
+	return cmp.Or(checkName("event", req.Name), refuse("idempotency key", history.CheckKey(req.Key)))
 }
 
 // Terminate ends an instance. When it returns nil the request is durable; it takes effect before any
 // more of the instance's code runs. Errors as with [Engine.Raise] (spec/runtime.md 5.4).
 func (e *Engine) Terminate(ctx context.Context, id history.InstanceID, req TerminateRequest) error {
-	if err := checkPayload("reason", req.Reason); err != nil {
-		return err
-	}
-	return e.tell(ctx, id, history.Event{Kind: history.ExecutionTerminated, Payload: req.Reason, Recursive: req.Recursive}, nil)
+	return e.command(ctx, id, history.Event{Kind: history.ExecutionTerminated, Payload: req.Reason, Recursive: req.Recursive}, nil)
 }
 
 // Suspend keeps an instance's code from running until it is resumed; events are kept.
 // Errors as with [Engine.Raise], and ErrInvalidState if it is suspended
 // already (spec/runtime.md 5.5).
 func (e *Engine) Suspend(ctx context.Context, id history.InstanceID, reason string) error {
-	return e.tell(ctx, id, history.Event{Kind: history.ExecutionSuspended, Payload: reasonPayload(reason)}, func(inst *instance) error {
+	return e.command(ctx, id, history.Event{Kind: history.ExecutionSuspended, Payload: reasonPayload(reason)}, func(inst *instance) error {
 		if inst.suspension() {
 			return fmt.Errorf("%w: %q is suspended already", ErrInvalidState, id)
 		}
@@ -243,7 +244,7 @@ func (e *Engine) Suspend(ctx context.Context, id history.InstanceID, reason stri
 // the program died each time it ran. Errors as with [Engine.Raise], and ErrInvalidState
 // if it is neither.
 func (e *Engine) Resume(ctx context.Context, id history.InstanceID, reason string) error {
-	return e.tell(ctx, id, history.Event{Kind: history.ExecutionResumed, Payload: reasonPayload(reason)}, func(inst *instance) error {
+	return e.command(ctx, id, history.Event{Kind: history.ExecutionResumed, Payload: reasonPayload(reason)}, func(inst *instance) error {
 		switch {
 		case inst.suspension():
 			return nil
@@ -265,6 +266,21 @@ func reasonPayload(reason string) json.RawMessage {
 	return payload
 }
 
+// command tells an instance what an operator wants of it, and why.
+func (e *Engine) command(ctx context.Context, id history.InstanceID, ev history.Event, allowed func(*instance) error) error {
+	if err := refuse("reason", history.CheckReason(ev.Payload)); err != nil {
+		return err
+	}
+	return e.tell(ctx, id, ev, func(inst *instance) error {
+		if allowed != nil {
+			if err := allowed(inst); err != nil {
+				return err
+			}
+		}
+		return inst.partition.tenure.admission.refuseCommand(inst, ev.Kind)
+	})
+}
+
 // tell stores a message for a live instance, provided that allowed, if any, has
 // nothing against it.
 func (e *Engine) tell(ctx context.Context, id history.InstanceID, ev history.Event, allowed func(*instance) error) error {
@@ -278,7 +294,7 @@ func (e *Engine) tell(ctx context.Context, id history.InstanceID, ev history.Eve
 	ev.ID, ev.At = history.NoID, history.Truncate(t.now())
 	stored := newAnswer()
 	p := t.partition(id)
-	leave, err := p.resolve(ctx, id, len(ev.Payload), ev.Kind == history.ExecutionTerminated, func(inst *instance) {
+	leave, err := p.resolve(ctx, id, eventBytes(&ev), ev.Kind == history.ExecutionTerminated, func(inst *instance) {
 		refused := refuseMessage(inst)
 		if refused == nil && allowed != nil {
 			refused = allowed(inst)

@@ -35,6 +35,9 @@ func (e *Engine) Rewind(ctx context.Context, id history.InstanceID, req RewindRe
 	if id == "" {
 		return fmt.Errorf("%w: instance id is empty", ErrInvalidArgument)
 	}
+	if err := refuse("reason", history.CheckReason(reasonPayload(req.Reason))); err != nil {
+		return err
+	}
 	t, err := e.owner(ctx)
 	if err != nil {
 		return err

@@ -19,8 +19,14 @@ const (
 	// other. It is below what the encoders and decoders of callers bear, Go's 10,000
 	// and some 900 of Python's: answers put payloads into more of them.
 	MaxDepth = 500
-	// MaxNameBytes bounds the names of functions and external events.
+	// MaxNameBytes bounds the names of functions, external events and tags, and versions.
 	MaxNameBytes = 300
+	// MaxReasonBytes bounds reasons, as JSON. Those that a URL can hold have less.
+	MaxReasonBytes = 64 << 10
+	// MaxTags and MaxTagsBytes bound the tags of an instance, which its row and its
+	// indexes hold.
+	MaxTags      = 100
+	MaxTagsBytes = 16 << 10
 )
 
 // The first and the last time that every wire can tell. The last is in the
@@ -116,8 +122,25 @@ func CheckName(name string) error {
 	return CheckText(name)
 }
 
-// CheckText reports why text, a version or an idempotency key, cannot be stored: it
-// must be valid UTF-8.
+// CheckVersion reports why version cannot be stored: it must be valid UTF-8 of at most
+// [MaxNameBytes].
+func CheckVersion(version string) error {
+	if len(version) > MaxNameBytes {
+		return fmt.Errorf("%.32q... has %d bytes, at most %d are allowed", version, len(version), MaxNameBytes)
+	}
+	return CheckText(version)
+}
+
+// CheckReason reports why reason cannot be stored: it must be a payload, see
+// [CheckPayload], of at most [MaxReasonBytes].
+func CheckReason(reason json.RawMessage) error {
+	if len(reason) > MaxReasonBytes {
+		return fmt.Errorf("it has %d bytes, at most %d are allowed", len(reason), MaxReasonBytes)
+	}
+	return CheckPayload(reason)
+}
+
+// CheckText reports why text cannot be stored: it must be valid UTF-8.
 func CheckText(text string) error {
 	if !utf8.ValidString(text) {
 		return fmt.Errorf("%.64q is not valid UTF-8", text)
@@ -125,9 +148,19 @@ func CheckText(text string) error {
 	return nil
 }
 
-// CheckTags reports why tags cannot be stored: names and values must be valid UTF-8.
+// CheckTags reports why tags cannot be stored: names and values must be valid UTF-8, and
+// there may be so many and so much of them.
 func CheckTags(tags map[string]string) error {
+	if len(tags) > MaxTags {
+		return fmt.Errorf("there are %d of them, at most %d are allowed", len(tags), MaxTags)
+	}
+	if bytes := TagsBytes(tags); bytes > MaxTagsBytes {
+		return fmt.Errorf("they have %d bytes in all, at most %d are allowed", bytes, MaxTagsBytes)
+	}
 	for name, value := range tags {
+		if len(name) > MaxNameBytes {
+			return fmt.Errorf("name %.32q... has %d bytes, at most %d are allowed", name, len(name), MaxNameBytes)
+		}
 		if err := CheckText(name); err != nil {
 			return fmt.Errorf("name %w", err)
 		}
@@ -136,4 +169,12 @@ func CheckTags(tags map[string]string) error {
 		}
 	}
 	return nil
+}
+
+// TagsBytes is how long names and values are together.
+func TagsBytes(tags map[string]string) (bytes int) {
+	for name, value := range tags {
+		bytes += len(name) + len(value)
+	}
+	return bytes
 }

@@ -3,6 +3,7 @@ package history
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -129,13 +130,34 @@ func TestCheckName(t *testing.T) {
 }
 
 func TestCheckTags(t *testing.T) {
-	for _, tags := range []map[string]string{{"\xff": "a"}, {"a": "\xff"}} {
+	many := map[string]string{}
+	for i := range MaxTags + 1 {
+		many[fmt.Sprint(i)] = ""
+	}
+	for _, tags := range []map[string]string{{"\xff": "a"}, {"a": "\xff"}, many,
+		{strings.Repeat("x", MaxNameBytes+1): ""}, {"a": strings.Repeat("x", MaxTagsBytes)}} {
 		if CheckTags(tags) == nil {
-			t.Errorf("CheckTags(%q) finds nothing wrong", tags)
+			t.Errorf("CheckTags(%.100q) finds nothing wrong", tags)
 		}
 	}
 	if err := CheckTags(map[string]string{"team": "ä"}); err != nil {
 		t.Errorf("CheckTags: %v", err)
+	}
+}
+
+func TestCheckVersionAndReason(t *testing.T) {
+	for text, ok := range map[string]bool{"": true, strings.Repeat("x", MaxNameBytes): true, strings.Repeat("x", MaxNameBytes+1): false, "\xff": false} {
+		if err := CheckVersion(text); (err == nil) != ok {
+			t.Errorf("CheckVersion(%.20q): %v", text, err)
+		}
+	}
+	for length, ok := range map[int]bool{2: true, MaxReasonBytes: true, MaxReasonBytes + 1: false} {
+		if err := CheckReason(json.RawMessage(`"` + strings.Repeat("x", length-2) + `"`)); (err == nil) != ok {
+			t.Errorf("CheckReason of %d bytes: %v", length, err)
+		}
+	}
+	if CheckReason(json.RawMessage("{")) == nil {
+		t.Error("CheckReason finds nothing wrong with what is not JSON")
 	}
 }
 

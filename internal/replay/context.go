@@ -115,11 +115,11 @@ func checkAction(a *history.Action) error {
 	if err := history.CheckName(a.Name); err != nil {
 		return fmt.Errorf("its name: %w", err)
 	}
-	if err := history.CheckText(a.Version); err != nil {
+	if err := history.CheckVersion(a.Version); err != nil {
 		return fmt.Errorf("version for %s: %w", a.Name, err)
 	}
 	if err := history.CheckTags(a.Tags); err != nil {
-		return fmt.Errorf("tag for %s: %w", a.Name, err)
+		return fmt.Errorf("tags for %s: %w", a.Name, err)
 	}
 	return nil
 }
