@@ -42,10 +42,12 @@ type Options struct {
 // [engine.ErrBroken], and only a restart of the process helps. What became of
 // the commits under way is then unknown.
 type DB struct {
-	dir    string
-	pebble *pebble.DB
-	lock   io.Closer
-	space  space
+	dir       string
+	pebble    *pebble.DB
+	lock      io.Closer
+	numbering numbering
+	witness   *witness
+	space     space
 	*breaker
 
 	reclaimer *reclaimer
@@ -85,7 +87,8 @@ func Open(dir string, opts Options) (*DB, error) {
 			return usage.AvailBytes, err
 		}
 	}
-	if err := db.open(disk, cmp.Or(opts.CacheBytes, 64<<20)); err != nil {
+	if err := db.open(disk, db.pebbleOptions(disk, cmp.Or(opts.CacheBytes, 64<<20))); err != nil {
+		err = refused(dir, err)
 		if db.err() == nil { // else Pebble may still write
 			err = errors.Join(err, lock.Close())
 		}
@@ -105,23 +108,6 @@ func lockOn(disk vfs.FS, dir string) (io.Closer, error) {
 		return nil, &LockedError{Dir: dir}
 	}
 	return lock, nil
-}
-
-func (db *DB) open(disk vfs.FS, cacheBytes int64) error {
-	if err := checkFormat(disk, db.dir); err != nil {
-		return err
-	}
-	err := db.do(func() (err error) {
-		db.pebble, err = pebble.Open(disk.PathJoin(db.dir, "data"), db.pebbleOptions(disk, cacheBytes))
-		return err
-	})
-	if err != nil {
-		return folderError(db.dir, err)
-	}
-	if err := db.loadHubs(); err != nil {
-		return errors.Join(folderError(db.dir, err), db.pebble.Close())
-	}
-	return nil
 }
 
 // memTableBytes is the size of a memtable. Mostly there are two: one that is
@@ -181,7 +167,7 @@ func (db *DB) Close() error {
 	if err := db.do(db.closePebble); err != nil {
 		return fmt.Errorf("close store folder %s: %w", db.dir, err)
 	}
-	return db.lock.Close()
+	return errors.Join(db.witness.close(), db.lock.Close())
 }
 
 // callGrace is how long Close waits for calls under way. One that reads a history for
@@ -253,27 +239,25 @@ func (db *DB) apply(batch *pebble.Batch) error {
 
 // write is apply without a look at the space that there is.
 func (db *DB) write(batch *pebble.Batch) error {
-	if err := db.do(func() error { return db.pebble.Apply(batch, pebble.Sync) }); err != nil {
-		return err
-	}
-	return batch.Close() // it can be used again
+	return db.do(func() error {
+		number, err := db.append(batch)
+		if err != nil {
+			return err
+		}
+		return db.settle(batch, number)
+	})
 }
 
 // submit puts a batch behind all that were written before it. It is durable, and
 // may be used again, after await.
-func (db *DB) submit(batch *pebble.Batch) error {
-	return db.do(func() error { return db.pebble.ApplyNoSyncWait(batch, pebble.Sync) })
+func (db *DB) submit(batch *pebble.Batch) (number uint64, err error) {
+	err = db.do(func() (err error) {
+		number, err = db.append(batch)
+		return err
+	})
+	return number, err
 }
 
-func (db *DB) await(batch *pebble.Batch) error {
-	err := db.do(func() error {
-		if err := batch.SyncWait(); err != nil {
-			db.Fatalf("sync of the log: %v", err) // as Apply does
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return batch.Close()
+func (db *DB) await(batch *pebble.Batch, number uint64) error {
+	return db.do(func() error { return db.settle(batch, number) })
 }

@@ -19,7 +19,7 @@ import (
 type breaker struct {
 	log    *slog.Logger
 	once   sync.Once
-	broken chan struct{} // closed by Fatalf
+	broken chan struct{} // closed by fail
 	cause  error         // why, an [engine.ErrBroken]; set before broken is closed
 }
 
@@ -34,12 +34,17 @@ func (b *breaker) Errorf(format string, args ...any) {
 }
 
 func (b *breaker) Fatalf(format string, args ...any) {
+	b.fail(fmt.Errorf(format, args...))
+	select {}
+}
+
+// fail breaks the store for good.
+func (b *breaker) fail(why error) {
 	b.once.Do(func() {
-		b.cause = fmt.Errorf("%w: %s: restart the process once the cause is removed", engine.ErrBroken, fmt.Sprintf(format, args...))
+		b.cause = fmt.Errorf("%w: %w: restart the process once the cause is removed", engine.ErrBroken, why)
 		b.log.Error("store is broken", "error", b.cause)
 		close(b.broken)
 	})
-	select {}
 }
 
 // err returns why the store is broken, nil while it is not.

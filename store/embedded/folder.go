@@ -3,23 +3,25 @@ package embedded
 import (
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"slices"
-	"strings"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // FormatVersion is the version of the folder's layout, in the file FORMAT. A
-// build refuses a folder of a newer one.
-const FormatVersion = 1
+// build refuses a folder of another one.
+const FormatVersion = 2
 
 const (
-	formatFile   = "FORMAT"
-	claimFile    = "FORMAT.new" // what FORMAT is called until it is whole
-	formatPrefix = "perdure store format "
+	formatFile = "FORMAT"
+	acceptFile = "accept-loss" // made by an operator; see accept
+	dataFolder = "data"        // of Pebble
+	unfinished = ".new"        // ends the name of a file until it is whole
 )
 
 // createFolder creates dir if need be and refuses one that is not a store's.
@@ -43,65 +45,119 @@ func createFolder(disk vfs.FS, dir string) error {
 	if err != nil {
 		return folderError(dir, err)
 	}
-	if slices.Contains(names, formatFile) {
-		return nil
+	for _, name := range []string{formatFile, formatFile + unfinished, acceptFile} {
+		if slices.Contains(names, name) {
+			return nil // it is, or becomes, a store
+		}
+	}
+	if slices.Contains(names, dataFolder) {
+		return refused(dir, fmt.Errorf("its file %s is missing", formatFile))
 	}
 	for _, name := range names {
-		// These are what a first Open can leave behind if it is killed.
-		if name != "lock" && name != claimFile {
+		if name != "lock" { // which a first Open leaves behind if it is killed
 			return fmt.Errorf("folder %s holds other files, such as %s, and no Perdure store: name an empty or a new folder", dir, name)
 		}
 	}
 	return nil
 }
 
-// checkFormat makes sure that this build knows the layout of dir, and writes
-// the version into a new folder. It is called under the folder's lock.
-func checkFormat(disk vfs.FS, dir string) error {
-	file, err := disk.Open(disk.PathJoin(dir, formatFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return writeFormat(disk, dir)
-	}
-	if err != nil {
-		return folderError(dir, err)
-	}
-	defer file.Close()
-	content, err := io.ReadAll(io.LimitReader(file, 1024))
-	if err != nil {
-		return folderError(dir, err)
-	}
-	var version int
-	text, ok := strings.CutPrefix(string(content), formatPrefix)
-	if _, err := fmt.Sscanf(text, "%d\n", &version); !ok || err != nil || version < 1 {
-		return fmt.Errorf("store folder %s: its file %s is damaged (%.40q): restore the folder from a backup, or name another one", dir, formatFile, content)
-	}
-	if version > FormatVersion {
-		return fmt.Errorf("store folder %s has format version %d, this build reads versions up to %d: use a newer build, or name another folder", dir, version, FormatVersion)
-	}
-	return nil
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// formatText returns the content of FORMAT.
+func formatText(id storeID) string {
+	text := fmt.Sprintf("perdure store format %d\nid %s\n", FormatVersion, id)
+	return fmt.Sprintf("%ssum %08x\n", text, crc32.Checksum([]byte(text), castagnoli))
 }
 
-// writeFormat makes FORMAT appear whole or not at all.
-func writeFormat(disk vfs.FS, dir string) error {
-	claim := disk.PathJoin(dir, claimFile)
-	file, err := disk.Create(claim, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return folderError(dir, err)
+// formatError says that a folder is another build's.
+type formatError struct {
+	dir     string
+	version int
+}
+
+func (e formatError) Error() string {
+	if e.version > FormatVersion {
+		return fmt.Sprintf("store folder %s has format version %d, this build reads version %d: use a newer build, or name another folder", e.dir, e.version, FormatVersion)
 	}
-	_, err = fmt.Fprintf(file, "%s%d\n", formatPrefix, FormatVersion)
+	return fmt.Sprintf("store folder %s has format version %d, this build reads version %d: export its instances with the build that made it, and import them into another folder", e.dir, e.version, FormatVersion)
+}
+
+// readFormat reads a file that is, or becomes, FORMAT. It returns a formatError for
+// a folder of another build, and [fs.ErrNotExist] if there is no such file.
+func readFormat(disk vfs.FS, dir, name string) (storeID, error) {
+	content, err := readSmall(disk, disk.PathJoin(dir, name))
+	if err != nil {
+		return 0, err
+	}
+	var version int
+	if n, _ := fmt.Sscanf(content, "perdure store format %d\n", &version); n == 1 && version > 0 && version != FormatVersion {
+		return 0, formatError{dir, version}
+	}
+	var id storeID
+	if n, _ := fmt.Sscanf(content, "perdure store format %d\nid %016x\n", &version, &id); n != 2 || content != formatText(id) {
+		return 0, fmt.Errorf("its file %s is damaged (%.40q)", name, content)
+	}
+	return id, nil
+}
+
+// claimFolder says that a new store is being made, and returns its id: the one
+// that an attempt before has chosen, if there was one.
+func claimFolder(disk vfs.FS, dir string) (storeID, error) {
+	if id, err := readFormat(disk, dir, formatFile+unfinished); err == nil {
+		return id, nil
+	}
+	id := storeID(rand.Uint64())
+	return id, writeUnfinished(disk, dir, formatFile, formatText(id))
+}
+
+// writeWhole makes a file appear, or change, whole or not at all.
+func writeWhole(disk vfs.FS, dir, name, content string) error {
+	if err := writeUnfinished(disk, dir, name, content); err != nil {
+		return err
+	}
+	return publish(disk, dir, name)
+}
+
+func writeUnfinished(disk vfs.FS, dir, name, content string) error {
+	file, err := disk.Create(disk.PathJoin(dir, name+unfinished), vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write([]byte(content))
 	if err == nil {
 		err = file.Sync()
 	}
 	if err := errors.Join(err, file.Close()); err != nil {
-		return folderError(dir, err)
+		return err
 	}
-	if err := disk.Rename(claim, disk.PathJoin(dir, formatFile)); err != nil {
-		return folderError(dir, err)
+	return syncDir(disk, dir)
+}
+
+// publish gives a file that was unfinished its name.
+func publish(disk vfs.FS, dir, name string) error {
+	if err := disk.Rename(disk.PathJoin(dir, name+unfinished), disk.PathJoin(dir, name)); err != nil {
+		return err
 	}
-	if err := syncDir(disk, dir); err != nil {
-		return folderError(dir, err)
+	return syncDir(disk, dir)
+}
+
+// readSmall reads a small file.
+func readSmall(disk vfs.FS, path string) (string, error) {
+	file, err := disk.Open(path)
+	if err != nil {
+		return "", err
 	}
-	return nil
+	defer file.Close() // it was only read
+	content, err := io.ReadAll(io.LimitReader(file, 1024))
+	return string(content), err
+}
+
+func isThere(disk vfs.FS, path string) (bool, error) {
+	_, err := disk.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // syncDir makes durable which files dir holds.
@@ -126,4 +182,16 @@ func folderError(dir string, err error) error {
 		return fmt.Errorf("store folder %s is on a full disk: make room, or name another folder: %w", dir, err)
 	}
 	return fmt.Errorf("store folder %s: %w", dir, err)
+}
+
+// refused says why a store is not opened, and what to do.
+func refused(dir string, err error) error {
+	var errno syscall.Errno
+	switch {
+	case errors.As(err, new(formatError)):
+		return err
+	case errors.As(err, &errno) && errno != syscall.ENOENT || errors.Is(err, fs.ErrPermission):
+		return folderError(dir, err)
+	}
+	return fmt.Errorf("store folder %s: %w: restore the folder from a backup; to open what is left of it all the same, copy it first, and put an empty file %s into it", dir, err, acceptFile)
 }

@@ -62,14 +62,16 @@ func TestFolderIsRefused(t *testing.T) {
 			"store folder DIR is, or lies below, a file: remove the file, or name another folder"},
 		{"other files", func(t *testing.T, dir string) { write(t, filepath.Join(dir, "main.go"), "x") },
 			"folder DIR holds other files, such as main.go, and no Perdure store: name an empty or a new folder"},
-		{"newer format", func(t *testing.T, dir string) { write(t, filepath.Join(dir, "FORMAT"), "perdure store format 2\n") },
-			"store folder DIR has format version 2, this build reads versions up to 1: use a newer build, or name another folder"},
+		{"newer format", func(t *testing.T, dir string) { write(t, filepath.Join(dir, "FORMAT"), "perdure store format 3\n") },
+			"store folder DIR has format version 3, this build reads version 2: use a newer build, or name another folder"},
+		{"older format", func(t *testing.T, dir string) { write(t, filepath.Join(dir, "FORMAT"), "perdure store format 1\n") },
+			"store folder DIR has format version 1, this build reads version 2: export its instances with the build that made it"},
 		{"empty format", func(t *testing.T, dir string) { write(t, filepath.Join(dir, "FORMAT"), "") },
-			`store folder DIR: its file FORMAT is damaged (""): restore the folder from a backup, or name another one`},
+			`store folder DIR: its file FORMAT is damaged (""): restore the folder from a backup; `},
 		{"damaged format", func(t *testing.T, dir string) { write(t, filepath.Join(dir, "FORMAT"), "perdure store format x\n") },
-			`store folder DIR: its file FORMAT is damaged ("perdure store format x\n"): restore the folder from a backup, or name another one`},
+			`store folder DIR: its file FORMAT is damaged ("perdure store format x\n"): restore the folder from a backup; `},
 		{"format 0", func(t *testing.T, dir string) { write(t, filepath.Join(dir, "FORMAT"), "perdure store format 0\n") },
-			`store folder DIR: its file FORMAT is damaged ("perdure store format 0\n"): restore the folder from a backup, or name another one`},
+			`store folder DIR: its file FORMAT is damaged ("perdure store format 0\n"): restore the folder from a backup; `},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

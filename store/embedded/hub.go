@@ -195,9 +195,9 @@ func (h *Hub) Acquire(ctx context.Context, partition int) (engine.Epoch, error) 
 	}
 	defer h.db.leave()
 	batch := h.db.pebble.NewBatch()
-	epoch, err := h.raise(partition, batch)
+	epoch, number, err := h.raise(partition, batch)
 	if err == nil {
-		err = h.db.await(batch)
+		err = h.db.await(batch, number)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("acquire partition %d: %w", partition, err)
@@ -205,26 +205,26 @@ func (h *Hub) Acquire(ctx context.Context, partition int) (engine.Epoch, error) 
 	return epoch, nil
 }
 
-// raise gives partition its next epoch. From then on commits with an older one
+// raise gives partition its next epoch, by the commit with that number. From then on commits with an older one
 // are refused; those before it are durable. The epoch is when the batch is.
-func (h *Hub) raise(partition int, batch *pebble.Batch) (engine.Epoch, error) {
+func (h *Hub) raise(partition int, batch *pebble.Batch) (epoch engine.Epoch, number uint64, err error) {
 	h.writing.Lock()
 	defer h.writing.Unlock()
 	if err := h.err(); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	epoch := h.epochs[partition] + 1
+	epoch = h.epochs[partition] + 1
 	if err := batch.Set(h.epochKey(partition), binary.BigEndian.AppendUint64(nil, uint64(epoch)), nil); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if err := h.db.space.take(batch.Len()); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	if err := h.db.submit(batch); err != nil {
-		return 0, err
+	if number, err = h.db.submit(batch); err != nil {
+		return 0, 0, err
 	}
 	h.epochs[partition] = epoch
-	return epoch, nil
+	return epoch, number, nil
 }
 
 // begin begins a call that concerns partitions. It must be followed by

@@ -1,0 +1,112 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// open opens what the folder holds, which is locked. A folder that has been a
+// store is opened as that store or not at all; only one that has never been one
+// begins anew.
+func (db *DB) open(disk vfs.FS, opts *pebble.Options) error {
+	accepted, err := isThere(disk, disk.PathJoin(db.dir, acceptFile))
+	if err != nil {
+		return err
+	}
+	id, err := readFormat(disk, db.dir, formatFile)
+	switch {
+	case errors.As(err, new(formatError)):
+		return err
+	case accepted:
+		opts.ErrorIfNotExists = true
+		return db.openPebble(disk, opts, db.accept)
+	case errors.Is(err, fs.ErrNotExist):
+		if db.numbering.id, err = claimFolder(disk, db.dir); err != nil {
+			return err
+		}
+		return db.openPebble(disk, opts, db.create)
+	case err != nil:
+		return err
+	}
+	db.numbering.id = id
+	if err := db.do(func() error { return db.verify(disk) }); err != nil {
+		return err
+	}
+	opts.ErrorIfNotExists = true
+	return db.openPebble(disk, opts, db.resume)
+}
+
+// openPebble opens Pebble and then calls begin with what it says of itself.
+func (db *DB) openPebble(disk vfs.FS, opts *pebble.Options, begin func(disk vfs.FS, id storeID, last uint64) error) error {
+	err := db.do(func() (err error) {
+		db.pebble, err = pebble.Open(disk.PathJoin(db.dir, dataFolder), opts)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	err = db.loadHubs()
+	if err == nil {
+		var id storeID
+		var last uint64
+		if id, last, err = readNumber(db.pebble); err == nil {
+			err = begin(disk, id, last)
+		}
+	}
+	if err != nil && db.err() == nil {
+		err = errors.Join(err, db.witness.close(), db.pebble.Close())
+	}
+	return err
+}
+
+// create makes a new store. FORMAT, which says that there is one, comes last: an
+// attempt that ends before is made good by the next one.
+func (db *DB) create(disk vfs.FS, _ storeID, last uint64) error {
+	if len(db.hubs) > 0 {
+		return fmt.Errorf("its file %s is missing", formatFile)
+	}
+	if err := db.renew(disk, last); err != nil {
+		return err
+	}
+	return errors.Join(db.write(db.pebble.NewBatch()), publish(disk, db.dir, formatFile))
+}
+
+// resume goes on with a store that has been verified.
+func (db *DB) resume(disk vfs.FS, id storeID, last uint64) (err error) {
+	if id != db.numbering.id || last != db.numbering.last {
+		return fmt.Errorf("its last commit is %d of store %s, and not %d of store %s as its logs have it", last, id, db.numbering.last, db.numbering.id)
+	}
+	db.witness, err = openWitness(disk, db.dir, last, db.fail)
+	return err
+}
+
+// accept goes on with what Pebble still has, because an operator said so by a file
+// that holds for one time.
+func (db *DB) accept(disk vfs.FS, id storeID, last uint64) error {
+	if last == 0 {
+		return fmt.Errorf("its folder %s holds nothing of it", dataFolder)
+	}
+	known, err := readWitness(disk, db.dir, id)
+	db.log.Warn("opening what is left of a damaged store", "commits", last, "commitsKnown", known, "witness", err)
+	db.numbering.id = id
+	return errors.Join(
+		writeWhole(disk, db.dir, formatFile, formatText(id)),
+		db.renew(disk, last),
+		disk.Remove(disk.PathJoin(db.dir, acceptFile)),
+		syncDir(disk, db.dir),
+	)
+}
+
+// renew begins a new witness.
+func (db *DB) renew(disk vfs.FS, last uint64) (err error) {
+	db.numbering.last = last
+	if err := writeWitness(disk, db.dir, db.numbering.id, last); err != nil {
+		return err
+	}
+	db.witness, err = openWitness(disk, db.dir, last, db.fail)
+	return err
+}

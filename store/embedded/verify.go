@@ -1,0 +1,123 @@
+package embedded
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/record"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/wal"
+)
+
+// verify makes sure, before Pebble may change or remove anything, that the folder
+// holds all commits that the witness knows of, and finds the last one.
+//
+// Pebble takes the first record of a manifest that it cannot read for the end of
+// it, and goes on with an older set of tables. That would be as good as the newest
+// as long as all logs since are there: so commits must follow each other without
+// a gap, from the one that the tables end with through the logs to the last.
+func (db *DB) verify(disk vfs.FS) error {
+	known, err := readWitness(disk, db.dir, db.numbering.id)
+	if err != nil {
+		return err
+	}
+	last, err := db.lastInTables(disk)
+	if err != nil {
+		return err
+	}
+	if last, err = db.lastInLogs(disk, last); err != nil {
+		return err
+	}
+	switch {
+	case last == 0:
+		return fmt.Errorf("its folder %s holds nothing of it", dataFolder)
+	case last < known:
+		return fmt.Errorf("its last %d commits are missing: its folder %s ends with commit %d, its file %s knows of %d", known-last, dataFolder, last, witnessFile, known)
+	}
+	db.numbering.last = last
+	return nil
+}
+
+// lastInTables returns the number of the last commit in the tables that the
+// manifest names.
+func (db *DB) lastInTables(disk vfs.FS) (last uint64, err error) {
+	opts := db.pebbleOptions(withoutLogs{disk}, 1<<20)
+	opts.ReadOnly, opts.MemTableSize, opts.CacheSize = true, 256<<10, 1<<20
+	tables, err := pebble.Open(disk.PathJoin(db.dir, dataFolder), opts)
+	if errors.Is(err, pebble.ErrDBDoesNotExist) {
+		return 0, fmt.Errorf("its folder %s holds no store any more", dataFolder)
+	}
+	if err != nil {
+		return 0, err
+	}
+	id, last, err := readNumber(tables)
+	if err == nil && last != 0 && id != db.numbering.id {
+		err = fmt.Errorf("its folder %s belongs to store %s, not to %s", dataFolder, id, db.numbering.id)
+	}
+	return last, errors.Join(err, tables.Close())
+}
+
+// withoutLogs is a file system that has no logs.
+type withoutLogs struct{ vfs.FS }
+
+func (w withoutLogs) List(dir string) ([]string, error) {
+	names, err := w.FS.List(dir)
+	return slices.DeleteFunc(names, func(name string) bool { return strings.HasSuffix(name, ".log") }), err
+}
+
+func (w withoutLogs) Unwrap() vfs.FS { return w.FS }
+
+// lastInLogs returns the number of the last commit in the logs, which must go on
+// where the tables end.
+func (db *DB) lastInLogs(disk vfs.FS, last uint64) (uint64, error) {
+	logs, err := wal.Scan(wal.Dir{FS: disk, Dirname: disk.PathJoin(db.dir, dataFolder)})
+	if err != nil {
+		return 0, err
+	}
+	for _, log := range logs {
+		if last, err = db.follow(log, last); err != nil {
+			return 0, fmt.Errorf("its log %s/%s.log: %w", dataFolder, log.Num, err)
+		}
+	}
+	return last, nil
+}
+
+// follow reads a log as far as Pebble will. A log that is of no use any more, and
+// so may end anyhow, has no commit after last.
+func (db *DB) follow(log wal.LogicalLog, last uint64) (uint64, error) {
+	records := log.OpenForRead()
+	defer records.Close() // it was only read
+	var batch bytes.Buffer
+	for {
+		reader, _, err := records.NextRecord()
+		if err == nil {
+			batch.Reset()
+			_, err = io.Copy(&batch, reader)
+		}
+		if errors.Is(err, io.EOF) || errors.Is(err, record.ErrUnexpectedEOF) {
+			return last, nil
+		}
+		if errors.Is(err, record.ErrInvalidChunk) || errors.Is(err, record.ErrZeroedChunk) {
+			return last, nil // Pebble refuses it if it is needed
+		}
+		if err != nil {
+			return 0, err
+		}
+		id, number, err := numberOf(batch.Bytes())
+		switch {
+		case err != nil:
+			return 0, err
+		case id != db.numbering.id:
+			return 0, fmt.Errorf("it belongs to store %s, not to %s", id, db.numbering.id)
+		case number > last+1:
+			return 0, fmt.Errorf("it goes on with commit %d, but commits %d to %d are missing", number, last+1, number-1)
+		case number == last+1:
+			last = number
+		}
+	}
+}
