@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -185,7 +186,9 @@ func TestLinksForARequest(t *testing.T) {
 		{"a proxy", client.LinkOptions{Base: apiBase, Forwarded: true, Fixed: true}, proxied, "https://outer.example" + path},
 		{"no origin in what a proxy says", client.LinkOptions{Forwarded: true}, evil, "http://inner" + path},
 		{"a proxy that took off a path", client.LinkOptions{Base: apiBase, Forwarded: true}, prefixed, "https://outer.example/wam" + path},
-		{"codes", client.LinkOptions{Code: func(id string, op client.LinkOperation) string { return id + "-" + string(op) }}, nil, path + "&code=x-status"},
+		{"codes", client.LinkOptions{Codes: func(_ context.Context, id string) func(client.LinkOperation) string {
+			return func(op client.LinkOperation) string { return id + "-" + string(op) }
+		}}, nil, path + "&code=x-status"},
 	} {
 		tt.o.TaskHub, tt.o.Connection = "H", "C"
 		if got := client.Local(nil).WithLinks(tt.o).LinksFor(tt.r, "x").StatusQueryGetURI; got != tt.want {

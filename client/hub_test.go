@@ -106,7 +106,7 @@ func (h *hub) start() {
 
 // serve makes the hub's client and HTTP API those of served.
 func (h *hub) serve(served client.Hub) {
-	h.web = direct{httpapi.New(httpapi.Options{Hub: served, TaskHub: "TestHub", Keys: []httpapi.Key{{Value: apiKey}}})}
+	h.web = direct{httpapi.New(httpapi.Options{Hub: served, TaskHub: "TestHub", Keys: httpapi.FixedKeys(httpapi.Key{Value: apiKey})})}
 	h.Client = h.connect(served, h.web)
 }
 

@@ -30,9 +30,9 @@ type LinkOptions struct {
 	TaskHub    string // empty: the host's own
 	Connection string // empty: Storage
 	Key        string // put into the links as code; empty: none
-	// Code, if any, returns the code of a link that allows one operation on one
-	// instance, instead of Key.
-	Code func(id string, op LinkOperation) string
+	// Codes, if any, returns the codes of the links of an instance, for each operation,
+	// instead of Key. ctx is that of the request that they are made for, if there is one.
+	Codes func(ctx context.Context, id string) func(LinkOperation) string
 	// Fixed makes links that are built for a request begin with Base too, not
 	// with the address that the request came to.
 	Fixed bool
@@ -47,13 +47,19 @@ type LinkOptions struct {
 func (c *Client) WithLinks(o LinkOptions) *Client { return &Client{hub: c.hub, links: o} }
 
 // Links returns the links of an instance, whether it exists or not.
-func (c *Client) Links(id string) ManagementLinks { return c.links.build("", "", id) }
+func (c *Client) Links(id string) ManagementLinks {
+	return c.links.build(context.Background(), "", "", id)
+}
 
 // LinksFor is [Client.Links] for the answer to a request: links begin with the
-// scheme and host by which the caller has reached this process.
+// scheme and host by which the caller has reached this process, and open no more than
+// the caller brought. r may be nil.
 func (c *Client) LinksFor(r *http.Request, id string) ManagementLinks {
+	if r == nil {
+		return c.Links(id)
+	}
 	origin, prefix := c.links.origin(r)
-	return c.links.build(origin, prefix, id)
+	return c.links.build(r.Context(), origin, prefix, id)
 }
 
 // CreateHttpManagementPayload is [Client.Links] under the name that other
@@ -63,9 +69,6 @@ func (c *Client) CreateHttpManagementPayload(id string) ManagementLinks { return
 // origin is where r came to, empty when that does not matter, and the path before
 // the API's, if a proxy says it.
 func (o *LinkOptions) origin(r *http.Request) (origin, prefix string) {
-	if r == nil {
-		return "", ""
-	}
 	if o.Forwarded {
 		if origin, prefix, ok := wire.Forwarded(r.Header); ok {
 			return origin, prefix
@@ -80,7 +83,7 @@ func (o *LinkOptions) origin(r *http.Request) (origin, prefix string) {
 	return "http://" + r.Host, ""
 }
 
-func (o *LinkOptions) build(origin, prefix, id string) ManagementLinks {
+func (o *LinkOptions) build(ctx context.Context, origin, prefix, id string) ManagementLinks {
 	base, connection := o.Base, o.Connection
 	if base == "" {
 		base = wire.BasePath
@@ -95,12 +98,11 @@ func (o *LinkOptions) build(origin, prefix, id string) ManagementLinks {
 		}
 		base = origin + path
 	}
-	return links.Scoped(base, o.TaskHub, connection, id, func(op links.Operation) string {
-		if o.Code != nil {
-			return o.Code(id, op)
-		}
-		return o.Key
-	})
+	code := func(LinkOperation) string { return o.Key }
+	if o.Codes != nil {
+		code = o.Codes(ctx, id)
+	}
+	return links.Scoped(base, o.TaskHub, connection, id, code)
 }
 
 // CheckStatusOptions vary a check-status response.

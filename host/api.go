@@ -2,7 +2,7 @@ package host
 
 import (
 	"cmp"
-	"crypto/subtle"
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -16,13 +16,13 @@ import (
 	"github.com/perdure/perdure/internal/wire"
 )
 
-// apiOptions say how the management API is served. The keys of keys.json count
-// where one is needed; elsewhere they, too, tell who calls.
-func apiOptions(own *running, at address, keys []storedKey, endpointKey string) httpapi.Options {
+// apiOptions say how the management API is served. The keys count where one is
+// needed; elsewhere they, too, tell who calls.
+func apiOptions(own *running, at address, keys *keyring) httpapi.Options {
 	m := own.hubs.cfg.Management
 	o := httpapi.Options{
 		Hub: own.forCallers(), TaskHub: own.name, Find: own.hubs.find,
-		Open: !at.keyed, Links: httpapi.Links{Scope: httpapi.LinkScope(m.LinkScope), Lifetime: m.LinkLifetime},
+		Keys: keys.current, Open: !at.keyed, Links: httpapi.Links{Scope: httpapi.LinkScope(m.LinkScope), Lifetime: m.LinkLifetime, Secret: keys.linkSecret},
 		Loopback: at.loopback, AllowedHosts: m.AllowedHosts, PublicURL: m.PublicURL, UseForwarded: m.UseForwarded,
 		AllowedOrigins: m.AllowedOrigins, AllowCredentials: m.AllowCredentials,
 		MaxBodyBytes: int64(m.MaxBodyBytes), Logger: own.log,
@@ -30,28 +30,24 @@ func apiOptions(own *running, at address, keys []storedKey, endpointKey string) 
 	if len(o.AllowedHosts) > 0 && !at.ip.IsUnspecified() {
 		o.AllowedHosts = append([]string{at.ip.String()}, o.AllowedHosts...)
 	}
-	for _, k := range keys {
-		o.Keys = append(o.Keys, httpapi.Key{Name: k.Name, Value: k.Value})
-	}
-	o.Keys = append(o.Keys, httpapi.Key{Name: byCommandLine, Value: endpointKey}) // not the first: links do not hold it
 	return o
 }
 
 // newAPI makes the handler of everything that the host serves at url, and the
 // client of the app's hub, whose links lead there.
-func newAPI(own *running, functions []HTTPFunction, url, endpointKey string, o httpapi.Options) (*httpapi.Handler, *client.Client) {
+func newAPI(own *running, functions []HTTPFunction, url string, o httpapi.Options) (*httpapi.Handler, *client.Client) {
 	var other http.Handler // set below: its functions get the client
 	o.Other = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { other.ServeHTTP(w, r) })
 	api := httpapi.New(o)
 	c := client.Local(own.forProgram(byApp)).WithLinks(client.LinkOptions{
 		Base: cmp.Or(strings.TrimRight(o.PublicURL, "/"), url) + httpapi.BasePath, TaskHub: own.name, Fixed: o.PublicURL != "", Forwarded: o.UseForwarded,
-		Code: func(id string, op client.LinkOperation) string {
-			return api.LinkCode(own.name, history.InstanceID(id), op)
+		Codes: func(ctx context.Context, id string) func(client.LinkOperation) string {
+			return api.LinkCodes(ctx, history.InstanceID(id))
 		},
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/", httpFunctions(functions, c))
-	mux.Handle("POST "+deleteHubPath, deleteHub(own, endpointKey))
+	mux.Handle("POST "+deleteHubPath, deleteHub(own))
 	other = mux
 	return api, c
 }
@@ -61,10 +57,17 @@ func newAPI(own *running, functions []HTTPFunction, url, endpointKey string, o h
 // holds that could delete the folder.
 const deleteHubPath = "/admin/perdure/delete-hub"
 
-func deleteHub(own *running, endpointKey string) http.HandlerFunc {
+// fromCommandLine reports whether who calls has brought the endpoint's key. No key of
+// keys.json can have its name.
+func fromCommandLine(ctx context.Context) bool {
+	by, name := httpapi.CallerBy(ctx)
+	return by == httpapi.ByKey && name == byCommandLine
+}
+
+func deleteHub(own *running) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(wire.Mark, wire.Served)
-		if subtle.ConstantTimeCompare([]byte(r.Header.Get("x-functions-key")), []byte(endpointKey)) != 1 {
+		if !fromCommandLine(r.Context()) {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/perdure/perdure/internal/private"
 )
 
 // endpoint is what a host leaves beside its store, readable by its owner only,
@@ -25,7 +27,7 @@ func writeEndpoint(dataDir, url, hub, key string) (remove func(), err error) {
 		return nil, err
 	}
 	path := endpointPath(dataDir)
-	if err := writePrivate(path, text); err != nil {
+	if err := private.Write(path, text); err != nil {
 		return nil, fmt.Errorf("write endpoint: %w", err)
 	}
 	return func() { os.Remove(path) }, nil // one that stays is recognised as stale

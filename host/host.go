@@ -120,7 +120,8 @@ func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config,
 	if err != nil {
 		return err
 	}
-	keys, err := loadKeys(cfg.DataDir)
+	endpointKey := rand.Text()
+	keys, err := newKeyring(cfg, log, httpapi.Key{Name: byCommandLine, Value: endpointKey})
 	if err != nil {
 		return err
 	}
@@ -145,13 +146,12 @@ func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config,
 		return err
 	}
 	info := Info{URL: at.url(listener.Addr()), TaskHub: store.Name()}
-	endpointKey := rand.Text()
-	options := apiOptions(own, at, keys, endpointKey)
+	options := apiOptions(own, at, keys)
 	if cfg.LocalRPC {
 		info.RPCBaseURL = rpcBaseURL(listeners[1])
 		options.RPCBaseURL = info.RPCBaseURL
 	}
-	handler, c := newAPI(own, o.HTTP, info.URL, endpointKey, options)
+	handler, c := newAPI(own, o.HTTP, info.URL, options)
 	info.Client = c
 	servers := []*http.Server{httpapi.NewServer(handler)}
 	if cfg.LocalRPC {

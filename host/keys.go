@@ -1,14 +1,21 @@
 package host
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
-	"runtime"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/perdure/perdure/httpapi"
+	"github.com/perdure/perdure/internal/private"
 )
 
 // systemKey is the name under which Durable Functions has the key of its API.
@@ -18,8 +25,8 @@ const systemKey = "durabletask_extension"
 const minKeyLength = 16
 
 // keyFile is keys.json in the data folder, readable by its owner only. Each key
-// opens the whole management API; its name stands in the log of who did what.
-// The first one is put into links. Edits count from the next start.
+// opens as much of the management API as its role lets it; its name stands in the log
+// of who did what.
 type keyFile struct {
 	SystemKeys []storedKey `json:"systemKeys"`
 }
@@ -27,6 +34,12 @@ type keyFile struct {
 type storedKey struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
+	Role  string `json:"role,omitempty"` // of [httpapi.ParseRole]; empty: operate
+}
+
+func (k storedKey) key() httpapi.Key {
+	role, _ := httpapi.ParseRole(k.Role) // it was looked at when it was read
+	return httpapi.Key{Name: k.Name, Value: k.Value, Role: role}
 }
 
 func keysPath(dataDir string) string { return filepath.Join(dataDir, "keys.json") }
@@ -35,81 +48,108 @@ func keysPath(dataDir string) string { return filepath.Join(dataDir, "keys.json"
 // one random key.
 func loadKeys(dataDir string) ([]storedKey, error) {
 	path := keysPath(dataDir)
-	text, err := os.ReadFile(path)
+	keys, err := readKeys(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return createKeys(path)
+		keys = []storedKey{{Name: systemKey, Value: newKeyValue(), Role: httpapi.RoleOperate.String()}}
+		err = writeKeys(path, keys)
 	}
+	return keys, err
+}
+
+// newKeyValue returns 260 random bits.
+func newKeyValue() string { return rand.Text() + rand.Text() }
+
+func readKeys(path string) ([]storedKey, error) {
+	text, err := private.ReadSecret(path)
 	if err != nil {
 		return nil, fmt.Errorf("keys: %w", err)
 	}
-	if err := checkPrivate(path); err != nil {
-		return nil, err
-	}
-	var file keyFile
-	if json.Unmarshal(text, &file) != nil { // its error might show a part of a key
-		return nil, fmt.Errorf(`%s is not JSON of the form {"systemKeys":[{"name":"...","value":"..."}]}`, path)
-	}
-	return file.keys(path)
-}
-
-func createKeys(path string) ([]storedKey, error) {
-	file := keyFile{[]storedKey{{systemKey, rand.Text() + rand.Text()}}}
-	text, err := json.MarshalIndent(file, "", "  ")
+	keys, err := parseKeys(text)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if err := writePrivate(path, append(text, '\n')); err != nil {
-		return nil, fmt.Errorf("keys: %w", err)
-	}
-	return file.keys(path)
+	return keys, nil
 }
 
-// keys returns the keys if they can be used.
-func (f keyFile) keys(path string) ([]storedKey, error) {
-	if len(f.SystemKeys) == 0 {
-		return nil, fmt.Errorf("%s holds no key; delete it, and the next start makes a new one", path)
+func writeKeys(path string, keys []storedKey) error {
+	if err := checkKeys(keys); err != nil {
+		return err
 	}
-	taken := map[string]bool{}
-	for i, k := range f.SystemKeys {
-		switch {
-		case k.Name == "":
-			return nil, fmt.Errorf("%s: key %d has no name", path, i+1)
-		case taken[k.Name]:
-			return nil, fmt.Errorf("%s: there are two keys %s", path, k.Name)
-		case len(k.Value) < minKeyLength:
-			return nil, fmt.Errorf("%s: key %s is shorter than %d characters", path, k.Name, minKeyLength)
-		}
-		taken[k.Name] = true
-	}
-	return f.SystemKeys, nil
-}
-
-// checkPrivate refuses a file with secrets that others than its owner can read.
-// On Windows the folder it inherits from decides, and mode bits say nothing.
-func checkPrivate(path string) error {
-	info, err := os.Stat(path)
+	text, err := json.MarshalIndent(keyFile{keys}, "", "  ")
 	if err != nil {
+		return err
+	}
+	if err := private.Write(path, append(text, '\n')); err != nil {
 		return fmt.Errorf("keys: %w", err)
-	}
-	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("%s can be read by others than its owner: replace its keys if they may have been, and run chmod 600 on it", path)
 	}
 	return nil
 }
 
-// writePrivate replaces the file at path by one that only its owner can read.
-// Readers see the old file or the new one, never half of one.
-func writePrivate(path string, text []byte) error {
-	if err := os.Remove(path + ".new"); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err // a left one may have another mode
+// parseKeys reads a file of keys. Its errors show no part of one.
+func parseKeys(text []byte) ([]storedKey, error) {
+	var file keyFile
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	err := d.Decode(&file)
+	if err == nil {
+		if _, err = d.Token(); err == io.EOF {
+			return file.SystemKeys, checkKeys(file.SystemKeys)
+		}
+		err = errors.New("something follows")
 	}
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if field, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok && len(field) < minKeyLength {
+		return nil, fmt.Errorf("unknown field %s; a key has name, value and role, and nothing else is in the file but systemKeys", field)
+	}
+	return nil, errors.New(`it is not JSON of the form {"systemKeys":[{"name":"...","value":"...","role":"operate"}]}`)
+}
+
+// takenNames are those of callers that hold no key of the file.
+var takenNames = []string{httpapi.CallerAnonymous, httpapi.CallerLink, byApp, byRetention, byCommandLine}
+
+// checkKeys reports why keys cannot be used.
+func checkKeys(keys []storedKey) error {
+	if len(keys) == 0 {
+		return errors.New("it holds no key; delete the file, and the next start makes a new one")
+	}
+	for i, k := range keys {
+		_, badRole := httpapi.ParseRole(cmp.Or(k.Role, httpapi.RoleOperate.String()))
+		switch {
+		case k.Name == "":
+			return fmt.Errorf("key %d has no name", i+1)
+		case len(k.Name) > 100 || strings.ContainsFunc(k.Name, func(r rune) bool { return !unicode.IsPrint(r) }):
+			return fmt.Errorf("the name of key %d is not printable text of at most 100 bytes", i+1)
+		case slices.Contains(takenNames, k.Name):
+			return fmt.Errorf("key %d is called %q, which is the name of callers that bring no key; give it another one", i+1, k.Name)
+		case slices.ContainsFunc(keys[:i], func(o storedKey) bool { return o.Name == k.Name }):
+			return fmt.Errorf("there are two keys %s", k.Name)
+		case len(k.Value) < minKeyLength:
+			return fmt.Errorf("key %s is shorter than %d characters", k.Name, minKeyLength)
+		case slices.ContainsFunc(keys[:i], func(o storedKey) bool { return o.Value == k.Value }):
+			return fmt.Errorf("key %s has the value of another one, so nobody can tell who comes with it", k.Name)
+		case badRole != nil && len(k.Role) >= minKeyLength:
+			return fmt.Errorf("the role of key %s is not metadata, read or operate", k.Name)
+		case badRole != nil:
+			return fmt.Errorf("role of key %s: %w", k.Name, badRole)
+		}
+	}
+	return nil
+}
+
+// loadLinkSecret reads what links of one operation are signed with, and makes it if it is not
+// there. It is no key: it opens nothing, and no key that is taken away takes it along.
+// Whoever deletes it ends all links that were ever made, at the next start.
+func loadLinkSecret(dataDir string) ([]byte, error) {
+	path := filepath.Join(dataDir, "link-secret")
+	text, err := private.ReadSecret(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		text = []byte(newKeyValue())
+		err = private.Write(path, text)
+	case err == nil && len(text) < len(newKeyValue()):
+		err = fmt.Errorf("%s is damaged: delete it, and the next start makes another one, under which links that were made so far open nothing", path)
+	}
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("secret of links: %w", err)
 	}
-	_, err = f.Write(text)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
+	return text, nil
 }

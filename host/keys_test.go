@@ -129,10 +129,11 @@ func TestAKeyIsNeededWhereTheConfigurationDemandsOne(t *testing.T) {
 	if changes := log.changes(t); len(changes) != 1 || changes[0]["who"] != "command line" {
 		t.Errorf("audit = %v, want one start by the command line", changes)
 	}
-	if link := r.Client.Links("x").StatusQueryGetURI; !strings.HasPrefix(link, r.URL) || !strings.HasSuffix(link, "&code="+key) {
-		t.Errorf("link = %s, want one to %s with the key", link, r.URL)
+	link := r.Client.Links("x").StatusQueryGetURI
+	if !strings.HasPrefix(link, r.URL) || strings.Contains(link, "code=") {
+		t.Errorf("link = %s, want one to %s without a key: nobody brought one", link, r.URL)
 	}
-	wantCode(t, 200, r.Client.Links("x").StatusQueryGetURI)
+	wantCode(t, 200, link, "x-functions-key", key)
 	r.stop(t)
 	if !strings.Contains(out.String(), "keys.json") {
 		t.Errorf("stdout:\n%s\nwant it to say where the key is", &out)
@@ -233,16 +234,27 @@ func TestKeysStayAndCanBeAdded(t *testing.T) {
 }
 
 func TestKeyFilesThatAreRefused(t *testing.T) {
+	const value = `"value":"SECRETSECRETSECRET"`
 	for text, want := range map[string]string{
 		`{"systemKeys":[]}`:                              "holds no key",
-		`{"systemKeys":[{"value":"0123456789abcdef"}]}`:  "no name",
+		`{"systemKeys":[{` + value + `}]}`:               "no name",
 		`{"systemKeys":[{"name":"a","value":"SECRET"}]}`: "shorter than 16",
 		`SECRET`: "is not JSON of the form",
-		`{"systemKeys":[{"name":"a","value":"SECRETSECRETSECRET"},{"name":"a","value":"SECRETSECRETSECRET"}]}`: "two keys a",
+		`{"systemKeys":[{"name":"a",` + value + `}]} SECRET`:                                     "is not JSON of the form",
+		`{"systemKeys":[{"name":"a",` + value + `},{"name":"a",` + value + `}]}`:                 "two keys a",
+		`{"systemKeys":[{"name":"a",` + value + `},{"name":"b",` + value + `}]}`:                 "key b has the value of another one",
+		`{"systemKeys":[{"name":"a","rol":"read",` + value + `}]}`:                               `unknown field "rol"; a key has name, value and role`,
+		`{"systemKeys":[{"name":"a",` + value + `}],"keys":[]}`:                                  `unknown field "keys"`,
+		`{"systemKeys":[{"name":"a","SECRETSECRETSECRET":"value"}]}`:                             "is not JSON of the form",
+		`{"systemKeys":[{"name":"a","role":"admin",` + value + `}]}`:                             `role of key a: "admin" is not metadata, read or operate`,
+		`{"systemKeys":[{"name":"a","role":"SECRETSECRETSECRET","value":"SECRETSECRETSECRE2"}]}`: "the role of key a is not",
+		`{"systemKeys":[{"name":"command line",` + value + `}]}`:                                 `called "command line"`,
+		`{"systemKeys":[{"name":"anonymous",` + value + `}]}`:                                    `called "anonymous"`,
+		`{"systemKeys":[{"name":"a\nb",` + value + `}]}`:                                         "not printable",
 	} {
 		err := runWithKeys(t, text, 0o600)
-		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "SECRET") {
-			t.Errorf("Run with keys %s error = %v, want it to say %q and no secret", text, err, want)
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "keys.json") || strings.Contains(err.Error(), "SECRET") {
+			t.Errorf("Run with keys %s error = %v, want it to name the file, say %q and no secret", text, err, want)
 		}
 	}
 	if runtime.GOOS == "windows" {
@@ -250,6 +262,14 @@ func TestKeyFilesThatAreRefused(t *testing.T) {
 	}
 	if err := runWithKeys(t, `{"systemKeys":[{"name":"a","value":"0123456789abcdef"}]}`, 0o644); err == nil || !strings.Contains(err.Error(), "chmod 600") {
 		t.Errorf("Run with keys that others can read error = %v, want it to say chmod 600", err)
+	}
+}
+
+// writeKeys makes these the keys of the app in dir.
+func writeKeys(t *testing.T, dir, keys string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, ".perdure", "keys.json"), []byte(`{"systemKeys":[`+keys+`]}`), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 

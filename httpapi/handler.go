@@ -76,9 +76,9 @@ type Options struct {
 	// that matches [ErrHubNotFound]. nil: there are none.
 	Find func(ctx context.Context, name string) (Hub, error)
 
-	Keys  []Key // any of them opens the API; none: no key is needed
-	Open  bool  // no key is needed, although there are Keys: they only tell who calls, and links hold none
-	Links Links // what the links that are handed out open
+	Keys  func() []Key // those that open the API now; nil: no key is needed
+	Open  bool         // no key is needed, although there are Keys: they only tell who calls, and links hold none
+	Links Links        // what the links that are handed out open
 	// Identify names callers that bring no key but prove who they are in another way,
 	// such as a client certificate. nil: nobody does.
 	Identify func(*http.Request) (Identity, bool)
@@ -132,13 +132,8 @@ func New(o Options) *Handler {
 	if !slices.Contains([]LinkScope{"", ScopeHub, ScopeInstance, ScopeNone}, o.Links.Scope) {
 		panic(fmt.Sprintf("httpapi.New: Links.Scope is %q; it must be hub, instance or none", o.Links.Scope))
 	}
-	o.Keys = slices.Clone(o.Keys)
-	for i := range o.Keys {
-		o.Keys[i].Name = cmp.Or(o.Keys[i].Name, "key")
-		if o.Keys[i].Value == "" {
-			panic(fmt.Sprintf("httpapi.New: key %s is empty", o.Keys[i].Name))
-		}
-		o.Keys[i].Role = cmp.Or(o.Keys[i].Role, RoleOperate)
+	if o.Links.Scope == ScopeInstance && len(o.Links.Secret) == 0 {
+		panic("httpapi.New: Links.Secret is missing; links of scope instance are signed with it")
 	}
 	if o.MaxBodyBytes == 0 {
 		o.MaxBodyBytes = MaxBodyBytes
@@ -185,6 +180,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // unserved is the answer to what is no path, or no method, of the API.
 var unserved = response{code: http.StatusNotFound, mark: wire.Unserved}
 
+var errForeign = refuse(http.StatusForbidden, "requests from web pages of other origins are refused, unless the configuration names the origin")
+
 // serve decides what to answer; without a code it has been answered.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (response, error) {
 	if len(r.RequestURI) > maxURLBytes {
@@ -196,10 +193,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (response, error
 	if h.cors(w.Header(), r) && preflight(r) {
 		return answerPreflight(w.Header()), nil
 	}
-	if h.crossOrigin != nil {
-		if err := h.crossOrigin.Check(r); err != nil {
-			return response{}, refuse(http.StatusForbidden, "requests from web pages of other origins are refused")
-		}
+	foreign := h.foreign(r)
+	if foreign && !followed(r) {
+		return response{}, errForeign
 	}
 	path, ours := h.relativePath(r.URL.EscapedPath())
 	if !ours && h.Other == nil {
@@ -212,8 +208,10 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (response, error
 	}
 	pairs := readPairs(r.URL.RawQuery, to)
 	req := &request{handler: h, writer: w, params: params, query: newQuery(pairs), pairs: pairs, Request: r}
-	req.caller = h.find(req, to)
+	req.caller = h.identify(req, to)
 	switch {
+	case foreign && !ours && req.caller.key == "": // who knows no key could have the app do anything
+		return response{}, errForeign
 	case req.caller.Name == "":
 		return response{code: http.StatusUnauthorized}, nil
 	case ours && to == nil:
@@ -231,6 +229,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (response, error
 	}
 	if err := h.findHub(req); err != nil {
 		return response{}, err
+	}
+	if req.caller.By == CallerLink {
+		req.hub = linked{req.hub, req.caller.made}
 	}
 	return to.answer(req)
 }

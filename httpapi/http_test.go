@@ -22,7 +22,7 @@ const (
 )
 
 func TestHTTP_01to04_Keys(t *testing.T) {
-	withIdleSite(t, httpapi.Options{Keys: []httpapi.Key{{Name: "first", Value: "KEY"}, {Value: "OTHER"}}}, func(s *site) {
+	withIdleSite(t, httpapi.Options{Keys: httpapi.FixedKeys(httpapi.Key{Name: "first", Value: "KEY"}, httpapi.Key{Value: "OTHER"})}, func(s *site) {
 		s.wantEmpty(401, post, base+"/orchestrators/Echo", "")
 		s.want(202, post, base+"/orchestrators/Echo?code=KEY", "")
 		s.want(202, post, base+"/orchestrators/Echo", "", "x-functions-key", "OTHER")
@@ -100,7 +100,7 @@ func TestHTTP_28_MalformedInput(t *testing.T) {
 }
 
 func TestHTTP_29to35_CheckStatusPayload(t *testing.T) {
-	withIdleSite(t, httpapi.Options{Keys: []httpapi.Key{{Value: "K Y"}}}, func(s *site) {
+	withIdleSite(t, httpapi.Options{Keys: httpapi.FixedKeys(httpapi.Key{Value: "K Y"})}, func(s *site) {
 		w := s.want(202, post, base+"/orchestrators/Echo/my%20id", "", "x-functions-key", "K Y")
 		const i, q = "http://127.0.0.1:7071" + base + "/instances/my%20id", "taskHub=TestHub&connection=Storage&code=K+Y"
 		want := `{"id":"my id","statusQueryGetUri":"` + i + `?` + q + `","sendEventPostUri":"` + i + `/raiseEvent/{eventName}?` + q +

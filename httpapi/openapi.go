@@ -124,7 +124,11 @@ func (d *description) operation(path, name string, t *route) {
 		if p.kind == header {
 			in = "header"
 		}
-		params = append(params, tree{"name": p.name, "in": in, "description": p.text, "schema": kindSchemas[p.kind]})
+		text := p.text
+		if t.link != "" && !p.link && p.kind != header {
+			text += " A link may not have it."
+		}
+		params = append(params, tree{"name": p.name, "in": in, "description": text, "schema": kindSchemas[p.kind]})
 	}
 	op := tree{"operationId": name, "summary": t.summary, "parameters": params, "responses": d.responses(t)}
 	if t.body != "" {

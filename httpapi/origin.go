@@ -101,6 +101,25 @@ func newCrossOrigin(allowed []string) *http.CrossOriginProtection {
 	return c
 }
 
+// foreign reports whether a browser sent r for a page of another origin that is not
+// allowed. Looking counts as much as changing: the page cannot read the answer, but it
+// could make this server work, and call functions of the app.
+func (h *Handler) foreign(r *http.Request) bool {
+	if h.crossOrigin == nil {
+		return false
+	}
+	strict := *r
+	strict.Method = http.MethodPost // the check lets methods through that only look
+	return h.crossOrigin.Check(&strict) != nil
+}
+
+// followed reports whether r is a link that somebody followed in a browser, in a window
+// of its own: in a mail or a chat a link is on a page of another origin.
+func followed(r *http.Request) bool {
+	return r.Method == http.MethodGet && r.Header.Get("Origin") == "" &&
+		r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
+}
+
 // cors tells a browser that the page which sent r may see the answer, if so.
 func (h *Handler) cors(header http.Header, r *http.Request) (allowed bool) {
 	if len(h.AllowedOrigins) == 0 {

@@ -34,7 +34,7 @@ func answer(t *testing.T, o httpapi.Options, path string, header map[string]stri
 }
 
 func TestOtherPathsAreCheckedAsTheAPIsAre(t *testing.T) {
-	keys := []httpapi.Key{{Name: "system", Value: "KEY"}}
+	keys := httpapi.FixedKeys(httpapi.Key{Name: "system", Value: "KEY"})
 	for _, tt := range []struct {
 		name   string
 		o      httpapi.Options
@@ -61,9 +61,9 @@ func TestOtherPathsAreCheckedAsTheAPIsAre(t *testing.T) {
 
 func TestOpenServersHandOutLinksWithoutKeys(t *testing.T) {
 	h := httpapi.New(httpapi.Options{
-		Hub: engine.New(memory.New(1), nil, engine.Options{}), TaskHub: "TestHub", Open: true, Keys: []httpapi.Key{{Value: "KEY"}},
+		Hub: engine.New(memory.New(1), nil, engine.Options{}), TaskHub: "TestHub", Open: true, Keys: httpapi.FixedKeys(httpapi.Key{Value: "KEY"}),
 	})
-	if code := h.LinkCode("TestHub", "x", "status"); code != "" {
+	if code := h.LinkCodes(t.Context(), "x")("status"); code != "" {
 		t.Errorf("LinkCode = %q, want none", code)
 	}
 }

@@ -40,7 +40,7 @@ type param struct {
 	kind kind
 	text string
 	ours bool // an addition: strict even where the contract is lenient, see [route.check]
-	wide bool // lets an operation reach further than a link may
+	link bool // a link may have it too: it shows and does no more than the link's operation
 }
 
 // kind says what a parameter looks like.
@@ -69,8 +69,8 @@ type answer struct {
 
 // answer serves a request that was let in.
 func (t *route) answer(r *request) (response, error) {
-	for p := range t.parameters() {
-		if p.wide && r.caller.Name == CallerLink && r.query.last(p.name) != "" {
+	for i := range r.pairs {
+		if p := r.pairs[i].of; p != nil && !p.link && r.caller.By == CallerLink {
 			return response{}, refuse(http.StatusForbidden, "parameter %s needs a key: a link does no more than it says", p.name)
 		}
 	}
@@ -78,7 +78,7 @@ func (t *route) answer(r *request) (response, error) {
 	// A '+' in a path is a plus, but links made by others have it for a blank:
 	// when there is no such instance, the id is tried that way. A link of ours
 	// opens the id that it was made for, and no other.
-	if id, ok := r.params[formID]; ok && errors.Is(err, engine.ErrNotFound) && r.caller.Name != CallerLink {
+	if id, ok := r.params[formID]; ok && errors.Is(err, engine.ErrNotFound) && r.caller.By != CallerLink {
 		r.params["id"] = id
 		res, err = t.serve(r)
 	}

@@ -27,8 +27,8 @@ var routes = []route{
 		method: http.MethodGet, pattern: "instances/{id}", serve: status, role: RoleMetadata, link: links.Status,
 		name: "instanceStatus", summary: "Look at an instance.",
 		params: [][]param{viewParams, historyParams, {
-			{name: "returnInternalServerErrorOnFailure", kind: flag, text: "Answer 500 instead of 200 when it is Failed."},
-			{name: "wait", kind: seconds, ours: true, text: "Wait so long for the end."},
+			{name: "returnInternalServerErrorOnFailure", kind: flag, link: true, text: "Answer 500 instead of 200 when it is Failed."},
+			{name: "wait", kind: seconds, ours: true, link: true, text: "Wait so long for the end."},
 		}},
 		answers: []answer{
 			{200, "It has ended.", statusForm},
@@ -54,8 +54,8 @@ var routes = []route{
 		errors: []errorRow{{err: engine.ErrInvalidState, code: http.StatusPreconditionFailed, form: bareText}},
 		name:   "purgeInstance", summary: "Remove an instance that has ended, with its history.",
 		params: [][]param{{
-			{name: "force", kind: flag, text: "Remove it also if it has not ended: it is terminated first.", wide: true},
-			{name: "recursive", kind: flag, text: "Remove its children too, and theirs.", wide: true},
+			{name: "force", kind: flag, text: "Remove it also if it has not ended: it is terminated first."},
+			{name: "recursive", kind: flag, text: "Remove its children too, and theirs."},
 			{name: "showDetails", kind: flag, text: "Tell all the numbers, as with recursive."},
 		}},
 		answers: []answer{
@@ -97,7 +97,7 @@ var routes = []route{
 		method: http.MethodPost, pattern: "instances/{id}/terminate", serve: terminate, role: RoleOperate, link: links.Terminate,
 		name: "terminateInstance", summary: "End an instance. Activities that run are not stopped, their results are ignored.",
 		params: [][]param{reasonParams, {
-			{name: "recursive", kind: flag, text: "End the children that it waits for too, and theirs.", wide: true},
+			{name: "recursive", kind: flag, text: "End the children that it waits for too, and theirs."},
 			{name: "output", kind: document, text: "JSON that becomes the output instead of the reason."},
 		}},
 		answers: []answer{
@@ -224,9 +224,9 @@ const (
 
 // commonParams are those of every route.
 var commonParams = []param{
-	{name: "taskHub", text: "A hub of this server. Default: the app's own."},
-	{name: "connection", text: "Storage or AzureWebJobsStorage; they mean the same."},
-	{name: "code", text: "A key, if one is needed and not in header x-functions-key; or what a link has here."},
+	{name: "taskHub", link: true, text: "A hub of this server. Default: the app's own."},
+	{name: "connection", link: true, text: "Storage or AzureWebJobsStorage; they mean the same."},
+	{name: "code", link: true, text: "A key, if one is needed and not in header x-functions-key; or what a link has here."},
 }
 
 var startParams = []param{
@@ -243,17 +243,17 @@ var waitParams = []param{
 }
 
 var viewParams = []param{
-	{name: "showInput", kind: flag, text: "Show the input. Default true."},
-	{name: "showOutput", kind: flag, ours: true, text: "Show the output. Default true."},
-	{name: "showDetails", kind: flag, ours: true, text: "Add what clients of others do not know: details, and ids in the history."},
+	{name: "showInput", kind: flag, link: true, text: "Show the input. Default true."},
+	{name: "showOutput", kind: flag, ours: true, link: true, text: "Show the output. Default true."},
+	{name: "showDetails", kind: flag, ours: true, link: true, text: "Add what clients of others do not know: details, and ids in the history."},
 }
 
 var historyParams = []param{
-	{name: "showHistory", kind: flag, text: "Add the history."},
-	{name: "showHistoryOutput", kind: flag, text: "Show results in it."},
+	{name: "showHistory", kind: flag, link: true, text: "Add the history."},
+	{name: "showHistoryOutput", kind: flag, link: true, text: "Show results in it."},
 }
 
-var reasonParams = []param{{name: "reason", kind: prose, text: "Why. {text}, {{text}} and undefined are none."}}
+var reasonParams = []param{{name: "reason", kind: prose, link: true, text: "Why. {text}, {{text}} and undefined are none."}}
 
 // parentParams are for reading only: what purges a tree is recursive.
 var parentParams = []param{{name: "parentInstanceId", ours: true, text: "A child of this instance, in whatever execution of it."}}
