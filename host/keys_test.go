@@ -273,6 +273,22 @@ func writeKeys(t *testing.T, dir, keys string) {
 	}
 }
 
+func TestAKeyFileThatIsALinkIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	start(t, dir, host.Options{}).stop(t)
+	path := filepath.Join(dir, ".perdure", "keys.json")
+	if err := os.Rename(path, path+".elsewhere"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(path+".elsewhere", path); err != nil {
+		t.Skip(err)
+	}
+	err := host.Run(t.Context(), app(), host.Options{Dir: dir, Environ: []string{}})
+	if err == nil || !strings.Contains(err.Error(), "keys.json is a symbolic link") {
+		t.Errorf("Run with keys.json a link error = %v, want a refusal", err)
+	}
+}
+
 // runWithKeys runs a host on a data folder with that key file, which it refuses.
 func runWithKeys(t *testing.T, text string, mode os.FileMode) error {
 	t.Helper()

@@ -74,6 +74,11 @@ func Open(dir string, opts Options) (*DB, error) {
 	if err := createFolder(disk, dir); err != nil {
 		return nil, err
 	}
+	if opts.FS == nil {
+		if err := checkFolderOwner(dir, log); err != nil {
+			return nil, err
+		}
+	}
 	lock, err := lockOn(opts.FS, dir)
 	if err != nil {
 		return nil, err
