@@ -88,7 +88,7 @@ func (p *RetryPolicy) run(c *replay.Context, name string, attempt func(n int32) 
 				c.Settle(outcome, t, nil)
 				return
 			}
-			timer := c.CreateTimer(c.Now().Add(p.delay(n)))
+			timer := c.CreateTimerAfter(p.delay(n))
 			c.OnDone(timer, func() { try(n + 1) })
 		})
 	}

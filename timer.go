@@ -11,7 +11,7 @@ type Timer struct {
 // [OrchestrationContext.Now]. It fires after a restart of the program too, and
 // never early; d may be years.
 func (c *OrchestrationContext) CreateTimer(d time.Duration) *Timer {
-	return c.CreateTimerAt(c.Now().Add(d))
+	return &Timer{&Task[struct{}]{ctx: c.core, core: c.core.CreateTimerAfter(d)}}
 }
 
 // CreateTimerAt returns a timer that fires at t, in the next turn if t is past.

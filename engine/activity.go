@@ -251,7 +251,7 @@ func (t *tenure) dispatch(a *activity) {
 	case aside(err):
 		t.log.Error("an activity is put aside: the program died each time it ran", "instance", a.task.Instance, "function", a.task.Name, "task", a.task.ID)
 		failure := &history.Failure{Type: history.FailurePoison, Message: fmt.Sprintf("activity %s: %v", a.task.Name, err), NonRetriable: true}
-		t.alarms.set(t.now(), func() { t.performed(a, nil, failure) })
+		t.alarms.after(0, func() { t.performed(a, nil, failure) })
 	default:
 		a.held = t.hold(nil, a.instance.id, a.task.ID, a.task.Name, err)
 	}
@@ -320,7 +320,7 @@ func (t *tenure) performLater(a *activity, err error) {
 	p := a.instance.partition
 	p.mu.Lock()
 	a.held = t.hold(a.held, a.instance.id, a.task.ID, a.task.Name, err)
-	retryAt := a.held.RetryAt
+	delay := a.held.delay
 	p.mu.Unlock()
-	t.alarms.set(retryAt, func() { t.activities.dispatch(a) })
+	t.alarms.after(delay, func() { t.activities.dispatch(a) })
 }

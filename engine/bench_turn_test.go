@@ -18,7 +18,7 @@ func BenchmarkTurn(b *testing.B) {
 		return history.Outcome{Actions: []history.Action{{Kind: history.ScheduleTask, ID: task, Name: "Next", Payload: json.RawMessage(`1`)}}}
 	}
 	in := take(&d.row, d.state, nil, now)
-	d = finish(d.row, d.state, in.turn, call(0), "", "")
+	d = finish(d.row, d.state, in, call(0), "", "")
 	var record []byte
 	task := int32(0)
 	b.ReportAllocs()
@@ -27,7 +27,7 @@ func BenchmarkTurn(b *testing.B) {
 		done := history.Event{Kind: history.TaskCompleted, ID: history.NoID, At: now, TaskID: task, Payload: json.RawMessage(`2`)}
 		in := take(&d.row, d.state, []message{{execution: "e1", event: done}}, now)
 		task++
-		d = finish(d.row, d.state, in.turn, call(task), "", "")
+		d = finish(d.row, d.state, in, call(task), "", "")
 		record = history.AppendTurn(record[:0], d.record)
 	}
 	if got := d.state.Open; len(got) != 1 || got[task] == nil {

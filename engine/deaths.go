@@ -101,9 +101,8 @@ func (n note) end() {
 // deaths are the counts of a process, and who of the suspects may run.
 type deaths struct {
 	log     *slog.Logger
-	now     func() time.Time
-	set     func(at time.Time, ring func()) // of the alarms of the tenure
-	notes   CrashNotes                      // nil: nothing is remembered
+	after   func(d time.Duration, ring func()) // of the alarms of the tenure
+	notes   CrashNotes                         // nil: nothing is remembered
 	build   string
 	max     int
 	began   time.Time
@@ -129,7 +128,7 @@ const maxCounted = 1000
 // reason not to run.
 func newDeaths(ctx context.Context, store Store, runs bool, o *Options) *deaths {
 	d := &deaths{
-		log: o.Logger, now: o.Now, max: o.MaxDeaths, began: o.Now(),
+		log: o.Logger, max: o.MaxDeaths, began: time.Now(),
 		counts: make(map[runID]*deathCount), waiting: make(map[runID]func()),
 	}
 	notes, ok := store.(CrashNotes)
@@ -195,7 +194,7 @@ func (d *deaths) read(ctx context.Context, notes CrashNotes, store Reader, runs 
 		words[i].Store(0)
 	}
 	d.words = words
-	words[0].Store(uint64(max(d.began.UnixNano(), 1))) // another one than counted: time has passed
+	words[0].Store(uint64(max(o.Now().UnixNano(), 1))) // another one than counted: time has passed
 	for at := 1; at+noteWords <= len(words); at += noteWords {
 		d.free = append(d.free, note(words[at:at+noteWords:at+noteWords]))
 	}
@@ -323,8 +322,8 @@ const suspectAt = 2
 // deathError tells why something is held back.
 type deathError struct {
 	deaths int
-	aside  bool      // for good
-	due    time.Time // else not before
+	aside  bool          // for good
+	pause  time.Duration // else at least so long
 }
 
 func (e *deathError) Error() string {
@@ -336,10 +335,10 @@ func (e *deathError) Error() string {
 
 // restart is for a new tenure, with alarms of its own, which asks anew for all that
 // is to run.
-func (d *deaths) restart(set func(time.Time, func())) {
+func (d *deaths) restart(after func(time.Duration, func())) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.set, d.trial = set, runID{}
+	d.after, d.trial = after, runID{}
 	clear(d.waiting)
 }
 
@@ -374,13 +373,15 @@ func (d *deaths) admit(run runID, later func()) error {
 		return &deathError{deaths: c.Deaths, aside: true}
 	}
 	d.waiting[run] = later
-	d.set(d.due(c), d.pick)
-	return &deathError{deaths: c.Deaths, due: d.due(c)}
+	pause := d.pause(c)
+	d.after(pause, d.pick)
+	return &deathError{deaths: c.Deaths, pause: pause}
 }
 
-// due is when a suspect may run: after 1 s, 2 s, ... 60 s of this process's life.
-func (d *deaths) due(c *deathCount) time.Time {
-	return d.began.Add(min(firstRetry<<min(c.Deaths-suspectAt, 6), lastRetry))
+// pause is how long it takes until a suspect may run: 1 s, 2 s, ... 60 s of this process's
+// life have passed then.
+func (d *deaths) pause(c *deathCount) time.Duration {
+	return time.Until(d.began.Add(min(firstRetry<<min(c.Deaths-suspectAt, 6), lastRetry)))
 }
 
 // pick lets the first of the suspects run, if none does: the one with the fewest
@@ -401,7 +402,7 @@ func (d *deaths) pick() {
 			next = c
 		}
 	}
-	if next == nil || d.now().Before(d.due(next)) { // then it comes again
+	if next == nil || d.pause(next) > 0 { // then it comes again
 		d.mu.Unlock()
 		return
 	}
@@ -442,7 +443,7 @@ func (d *deaths) forget(which func(runID) bool) {
 	}
 	d.some.Store(len(d.counts) > 0)
 	if freed {
-		d.set(d.now(), d.pick) // not here: the caller may hold a partition's mutex
+		d.after(0, d.pick) // not here: the caller may hold a partition's mutex
 	}
 }
 

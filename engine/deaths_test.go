@@ -53,7 +53,7 @@ func (g *ground) life(at int64, build string) *deaths {
 	o := Options{Now: func() time.Time { return time.Unix(at, 0) }, Build: func() string { return build }}
 	o.setDefaults()
 	d := newDeaths(context.Background(), g, true, &o)
-	d.restart(func(time.Time, func()) {})
+	d.restart(func(time.Duration, func()) {})
 	return d
 }
 
@@ -135,9 +135,8 @@ func TestADeathIsCountedOnceWhateverIsLost(t *testing.T) {
 }
 
 func TestALongSuspectKeepsNobodyWaiting(t *testing.T) {
-	now := time.Unix(1000, 0)
 	d := &deaths{
-		now: func() time.Time { return now }, set: func(time.Time, func()) {}, began: now, max: 9,
+		after: func(time.Duration, func()) {}, began: time.Now(), max: 9,
 		counts: make(map[runID]*deathCount), waiting: make(map[runID]func()),
 	}
 	d.some.Store(true)
@@ -156,7 +155,7 @@ func TestALongSuspectKeepsNobodyWaiting(t *testing.T) {
 	if d.pick(); len(order) > 0 {
 		t.Fatalf("%v runs at once, want a pause", order)
 	}
-	for now = now.Add(time.Minute); len(order) < 4; d.clear(activityRun(order[len(order)-1], 0, 1)) {
+	for d.began = d.began.Add(-time.Minute); len(order) < 4; d.clear(activityRun(order[len(order)-1], 0, 1)) {
 		n := len(order)
 		if d.pick(); len(order) != n+1 {
 			t.Fatalf("after %v nobody runs", order)

@@ -57,8 +57,14 @@ func (t *tenure) setAside(inst *instance, left []message, last *Hold, cause erro
 	if !p.dead {
 		inst.inbox = slices.Concat(left, inst.inbox)
 		inst.unread = true
-		inst.held = t.hold(last, inst.id, history.NoID, inst.row.Name, cause)
-		t.alarms.set(inst.held.RetryAt, func() { p.look(inst) })
+		h := t.hold(last, inst.id, history.NoID, inst.row.Name, cause)
+		inst.held = h
+		t.alarms.after(h.delay, func() {
+			p.mu.Lock()
+			h.over = true
+			p.mu.Unlock()
+			p.look(inst)
+		})
 	}
 	p.yield(inst)
 }
@@ -168,7 +174,7 @@ func (t *tenure) decide(inst *instance, batch []message) (d *decision, consumed 
 	if err != nil {
 		return nil, nil, batch, err
 	}
-	d = finish(inst.row, inst.state, in.turn, out, t.options.DefaultVersion, nextExecution(&out))
+	d = finish(inst.row, inst.state, in, out, t.options.DefaultVersion, nextExecution(&out))
 	d.told = endings
 	return d, keys(used), left, nil
 }

@@ -98,13 +98,13 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 	}()
 	for attempt := 0; ; attempt++ {
-		began := e.options.Now()
+		began := time.Now()
 		err := e.own(ctx)
 		if ctx.Err() != nil || errors.Is(err, ErrBroken) {
 			return err
 		}
 		e.set(nil, err, false)
-		if e.options.Now().Sub(began) > time.Minute {
+		if time.Since(began) > time.Minute {
 			attempt = 0
 		}
 		delay := min(firstRecovery<<min(attempt, 16), lastRecovery)
@@ -139,7 +139,7 @@ func (e *Engine) own(ctx context.Context) error {
 	if e.deaths == nil {
 		e.deaths = newDeaths(ctx, e.store, e.exec != nil, &e.options)
 	}
-	e.deaths.restart(t.alarms.set)
+	e.deaths.restart(t.alarms.after)
 	t.deaths = e.deaths
 	t.lane = newLane(t.ctx, t.commits)
 	t.activities = newActivities(e.options.MaxActivities, t.perform)

@@ -18,9 +18,11 @@ type Hold struct {
 	Reason   string
 	Since    time.Time
 	Attempts int
-	RetryAt  time.Time
+	RetryAt  time.Time // by the clock as it was
 
-	cause error // behind Reason
+	cause error         // behind Reason
+	delay time.Duration // until it is tried again
+	over  bool          // it is time to; mu of the partition guards it
 }
 
 const (
@@ -41,10 +43,10 @@ func (t *tenure) hold(last *Hold, id history.InstanceID, task int32, function st
 		delay = firstRetry << h.Attempts
 	}
 	h.Attempts++
-	h.RetryAt = now.Add(delay)
-	if d := new(deathError); errors.As(err, &d) && d.due.After(h.RetryAt) {
-		h.RetryAt = d.due
+	if d := new(deathError); errors.As(err, &d) {
+		delay = max(delay, d.pause)
 	}
+	h.delay, h.RetryAt = delay, now.Add(delay)
 	if last == nil || last.Reason != h.Reason {
 		attrs := []any{"instance", id, "function", function}
 		if task != history.NoID {

@@ -63,7 +63,7 @@ func (i *instance) ready(now func() time.Time) bool {
 	if i.queued || i.running || i.inFlight {
 		return false
 	}
-	if i.held != nil && now().Before(i.held.RetryAt) && !i.terminating() {
+	if i.held != nil && !i.held.over && !i.terminating() {
 		return false
 	}
 	if i.early(now) && !i.unread && !i.terminating() && i.tally.starts == 0 {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/perdure/perdure/history"
 )
@@ -249,7 +248,7 @@ func (e *Engine) Resume(ctx context.Context, id history.InstanceID, reason strin
 		case inst.suspension():
 			return nil
 		case inst.held != nil && aside(inst.held.cause):
-			inst.held.RetryAt = time.Time{} // now
+			inst.held.over = true
 			return nil
 		case inst.partition.tenure.deaths.putAside(inst.row.Number) != nil: // as known where no app runs
 			return nil

@@ -17,13 +17,13 @@ type partition struct {
 	index  int
 	epoch  Epoch
 
-	mu         sync.Mutex // guards the rest, and the fields of instances as instance says
-	dead       bool       // the tenure is over: nothing may be decided any more
-	instances  map[history.InstanceID]*instance
-	lastMicros int64             // of the newest instance number given out
-	lastSeq    uint64            // of the newest message sent
-	horizon    time.Time         // timers due before it are in memory
-	armed      map[timerKey]bool // true: it will ring; false: it is cleared, which is not durable yet
+	mu        sync.Mutex // guards the rest, and the fields of instances as instance says
+	dead      bool       // the tenure is over: nothing may be decided any more
+	instances map[history.InstanceID]*instance
+	numbers   numbering         // of instances
+	lastSeq   uint64            // of the newest message sent
+	horizon   time.Time         // timers due before it are in memory
+	armed     map[timerKey]bool // true: it will ring; false: it is cleared, which is not durable yet
 }
 
 // instance returns the entry for id, making one if there is none. mu is held.
@@ -193,8 +193,7 @@ func wait(ctx context.Context, done <-chan struct{}) error {
 
 // newNumber gives out the next instance number. mu is held.
 func (p *partition) newNumber(now time.Time) history.Number {
-	p.lastMicros = max(p.lastMicros+1, now.UnixMicro())
-	return history.NewNumber(p.lastMicros, p.index)
+	return p.numbers.next(now, p.index)
 }
 
 // newKey gives out the key of the next message to the partition to. mu is held.
@@ -212,7 +211,7 @@ func (p *partition) tryAgain(inst *instance) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if inst.held != nil {
-		inst.held.RetryAt = p.tenure.now()
+		inst.held.over = true
 	}
 	if !p.dead {
 		p.wake(inst)

@@ -143,7 +143,7 @@ func (s *sweep) run(ctx context.Context) error {
 // over reports whether the filter's limits are reached.
 func (s *sweep) over() bool {
 	return s.filter.Max > 0 && s.taken >= s.filter.Max ||
-		!s.filter.Until.IsZero() && !s.engine.options.Now().Before(s.filter.Until)
+		!s.filter.Until.IsZero() && !time.Now().Before(s.filter.Until)
 }
 
 // reap waits until a page, if any, is durable, whatever becomes of the caller: what is

@@ -62,11 +62,15 @@ func (t *tenure) begin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the last instance number: %w", err)
 	}
+	free, err := unused(ctx, t.store, t.now(), last)
+	if err != nil {
+		return fmt.Errorf("read the instances of times that have not come: %w", err)
+	}
 	t.partitions = make([]*partition, t.store.Partitions())
 	errs := make([]error, len(t.partitions))
 	var wg sync.WaitGroup // all at once, so that a store can store their epochs together
 	for i := range t.partitions {
-		p := &partition{tenure: t, index: i, instances: make(map[history.InstanceID]*instance), armed: make(map[timerKey]bool), lastMicros: last.Micros()}
+		p := &partition{tenure: t, index: i, instances: make(map[history.InstanceID]*instance), armed: make(map[timerKey]bool), numbers: newNumbering(last, free)}
 		t.partitions[i] = p
 		wg.Go(func() { errs[i] = p.acquire(ctx) })
 	}

@@ -19,15 +19,20 @@ const (
 	timerPage = 4096
 )
 
-// alarms calls functions at given times: the near window of the durable timers,
-// and the engine's own retries.
+// lookAgain is how long a sleep takes at most, in real time: the clock may have been
+// set meanwhile.
+const lookAgain = 2 * time.Second
+
+// alarms calls functions at given times: the near window of the durable timers, by the
+// clock; and after some time: the engine's own retries, whatever the clock does.
 type alarms struct {
 	now func() time.Time
 
-	mu     sync.Mutex // guards heap and seq
-	heap   alarmHeap
-	seq    uint64
-	sooner chan struct{} // holds a token when the first alarm has changed
+	mu      sync.Mutex // guards the rest, save sooner
+	clock   alarmHeap
+	elapsed alarmHeap // by [time.Now], whose differences no clock changes
+	seq     uint64
+	sooner  chan struct{} // holds a token when a first alarm has changed
 }
 
 type alarm struct {
@@ -40,12 +45,17 @@ func newAlarms(now func() time.Time) *alarms {
 	return &alarms{now: now, sooner: make(chan struct{}, 1)}
 }
 
-// set has ring called, from run, once now is not before at.
-func (a *alarms) set(at time.Time, ring func()) {
+// set has ring called, from run, once the clock is not before at.
+func (a *alarms) set(at time.Time, ring func()) { a.push(&a.clock, at.Round(0), ring) }
+
+// after has ring called, from run, once d has passed.
+func (a *alarms) after(d time.Duration, ring func()) { a.push(&a.elapsed, time.Now().Add(d), ring) }
+
+func (a *alarms) push(h *alarmHeap, at time.Time, ring func()) {
 	a.mu.Lock()
 	a.seq++
-	heap.Push(&a.heap, alarm{at, a.seq, ring})
-	first := a.heap[0].seq == a.seq
+	heap.Push(h, alarm{at, a.seq, ring})
+	first := (*h)[0].seq == a.seq
 	a.mu.Unlock()
 	if first {
 		select {
@@ -79,18 +89,26 @@ func (a *alarms) run(ctx context.Context) {
 	}
 }
 
-// due takes the first alarm if its time has come, else says how long it takes;
-// 0 when there is none.
+// due takes the first alarm if its time has come, else says how long to sleep; 0 when
+// there is none.
 func (a *alarms) due() (ring func(), next time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.heap) == 0 {
-		return nil, 0
+	if len(a.elapsed) > 0 {
+		if next = time.Until(a.elapsed[0].at); next <= 0 {
+			return heap.Pop(&a.elapsed).(alarm).ring, 0
+		}
 	}
-	if left := a.heap[0].at.Sub(a.now()); left > 0 {
-		return nil, left
+	if len(a.clock) > 0 {
+		left := a.clock[0].at.Sub(a.now())
+		if left <= 0 {
+			return heap.Pop(&a.clock).(alarm).ring, 0
+		}
+		if left = min(left, lookAgain); next == 0 || left < next {
+			next = left
+		}
 	}
-	return heap.Pop(&a.heap).(alarm).ring, 0
+	return nil, next
 }
 
 type alarmHeap []alarm

@@ -108,8 +108,9 @@ func ceilMicro(t time.Time) time.Time {
 type intake struct {
 	turn       history.Turn // incoming events; none when nothing was accepted
 	terminated *history.Event
-	recursive  bool // the children are to end too
-	accepted   int  // messages looked at; the rest stays in the inbox
+	recursive  bool          // the children are to end too
+	accepted   int           // messages looked at; the rest stays in the inbox
+	ahead      time.Duration // the turn's time is of the clock's, since the clock was set back
 }
 
 // take decides, message by message and against the state that the ones before
@@ -118,6 +119,9 @@ type intake struct {
 // answers nothing that is open, or repeats what was applied.
 func take(row *history.Instance, st *history.State, inbox []message, now time.Time) intake {
 	in := intake{turn: history.Turn{Seq: st.Seq + 1, At: turnTime(st.At, now)}}
+	if ahead := in.turn.At.Sub(now); ahead > setBack {
+		in.ahead = ahead
+	}
 	if n := min(len(inbox), maxTurnEvents); n > 0 {
 		in.turn.Events = make([]history.Event, 0, n+1) // mostly one thing follows
 	}
@@ -203,6 +207,10 @@ func terminates(ev *history.Event, row *history.Instance) bool {
 		(ev.Started == nil || row.Parent.ExecutionID == ev.Started.ExecutionID)
 }
 
+// setBack is how far a clock that is set back may leave an orchestrator's time ahead
+// before timers are corrected: turns that follow each other closely are ahead by less.
+const setBack = time.Millisecond
+
 // turnTime is the orchestrator's now: it advances with every turn, whatever the
 // clock does (spec/runtime.md 2.10).
 func turnTime(last, now time.Time) time.Time {
@@ -215,8 +223,8 @@ func turnTime(last, now time.Time) time.Time {
 // finish decides a turn in which user code ran, or which suspension kept it
 // from running. version is the default for children that ask for none;
 // execution names the next execution, should there be one.
-func finish(row history.Instance, st *history.State, incoming history.Turn, out history.Outcome, version string, execution history.ExecutionID) *decision {
-	d := &decision{row: row, oldStatus: row.Status, state: st, turn: incoming}
+func finish(row history.Instance, st *history.State, in intake, out history.Outcome, version string, execution history.ExecutionID) *decision {
+	d := &decision{row: row, oldStatus: row.Status, state: st, turn: in.turn}
 	turn := &d.turn
 	d.record = turn
 	firstTurn := st.Turns == 0
@@ -227,7 +235,7 @@ func finish(row history.Instance, st *history.State, incoming history.Turn, out 
 	}
 	var end *history.Action
 	for i := range out.Actions {
-		d.act(&out.Actions[i], turn, version)
+		d.act(&out.Actions[i], turn, version, in.ahead)
 		if out.Actions[i].Kind == history.CompleteExecution {
 			end = &out.Actions[i]
 		}
@@ -318,8 +326,9 @@ func (d *decision) payloads() (bytes int) {
 	return bytes
 }
 
-// act records an action in the turn and notes its effects.
-func (d *decision) act(a *history.Action, turn *history.Turn, version string) {
+// act records an action in the turn and notes its effects. A timer that is to fire
+// some time after the turn does so by the clock, of which the turn's time may be ahead.
+func (d *decision) act(a *history.Action, turn *history.Turn, version string, ahead time.Duration) {
 	if a.Kind == history.CancelTimer {
 		if created, ok := d.state.Open[a.ID]; ok {
 			d.clear = append(d.clear, timerOf(&d.row, created))
@@ -333,6 +342,9 @@ func (d *decision) act(a *history.Action, turn *history.Turn, version string) {
 		a.Version = version
 	}
 	ev, _ := a.Event(turn.At)
+	if a.Relative {
+		ev.FireAt = ev.FireAt.Add(-ahead)
+	}
 	turn.Events = append(turn.Events, ev)
 	switch a.Kind {
 	case history.CreateTimer:

@@ -202,7 +202,7 @@ func (c *core) turn(inbox []message, outcome history.Outcome) {
 	case len(in.turn.Events) == 0 && len(c.state.Waiting) == 0:
 		c.line("no turn")
 	default:
-		c.decided(finish(c.row, c.state, in.turn, outcome, "9", c.execution()))
+		c.decided(finish(c.row, c.state, in, outcome, "9", c.execution()))
 	}
 }
 

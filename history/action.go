@@ -37,6 +37,7 @@ type Action struct {
 	Payload       json.RawMessage
 	Instance      InstanceID
 	FireAt        time.Time
+	Relative      bool              // CreateTimer: FireAt is so long after the turn's time
 	Tags          map[string]string // StartSubOrchestration: the child's own; the parent's are inherited
 	Attempt       int32
 	FireAndForget bool

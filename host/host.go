@@ -196,9 +196,9 @@ func startWork(ctx context.Context, o Options, own *running, c *client.Client) (
 	ctx, cancel := context.WithCancel(ctx)
 	var work sync.WaitGroup
 	for _, f := range o.Timers {
-		work.Go(func() { f.run(ctx, c, own.log) })
+		work.Go(func() { f.run(ctx, c, own.log, time.Now) })
 	}
-	work.Go(func() { retain(ctx, own.forProgram(byRetention), own.hubs.cfg.Retention) })
+	work.Go(func() { retain(ctx, own.forProgram(byRetention), own.hubs.cfg.Retention, own.log, time.Now) })
 	ended := make(chan struct{})
 	go func() { // ends with what it waits for, or with the process
 		work.Wait()

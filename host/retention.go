@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -14,19 +15,32 @@ import (
 
 // retain removes what r does not keep any longer, again and again until ctx
 // ends. hub logs what has been removed. The first time is soon, but not at once:
-// apps that start together do not purge together, and a start has other work.
-func retain(ctx context.Context, hub client.Hub, r config.Retention) {
+// apps that start together do not purge together, and a start has other work. After a clock
+// that was set ahead it waits for one more interval: if that was a mistake, nothing is
+// lost by it.
+func retain(ctx context.Context, hub client.Hub, r config.Retention, log *slog.Logger, clock func() time.Time) {
 	ages := retentionAges(r)
 	if len(ages) == 0 {
 		return
 	}
+	looked, began := clock().Round(0), time.Now()
 	for pause := rand.N(min(r.Interval, time.Minute)); sleep(ctx, pause); pause = r.Interval {
+		now := clock().Round(0)
+		ahead := now.Sub(looked) - time.Since(began)
+		looked, began = now, time.Now()
+		if ahead > setAhead {
+			log.Warn("the clock was set ahead: what is too old is removed one interval later", "by", ahead.Round(time.Second), "interval", r.Interval)
+			continue
+		}
 		for _, a := range ages {
 			// What goes wrong is logged by hub, and the next time makes up for it.
-			hub.PurgeBy(ctx, engine.PurgeFilter{Query: engine.Query{CompletedTo: new(time.Now().Add(-a.age)), Statuses: a.statuses}})
+			hub.PurgeBy(ctx, engine.PurgeFilter{Query: engine.Query{CompletedTo: new(now.Add(-a.age)), Statuses: a.statuses}})
 		}
 	}
 }
+
+// setAhead is how far a clock must be set ahead to count: less comes from keeping it right.
+const setAhead = time.Minute
 
 // retentionAge is how long instances with these statuses are kept after their end.
 type retentionAge struct {
@@ -52,6 +66,10 @@ func retentionAges(r config.Retention) []retentionAge {
 	}
 	return ages
 }
+
+// lookAgain is how long a wait for a time of the clock sleeps at most: the clock may be
+// set meanwhile.
+const lookAgain = 2 * time.Second
 
 // sleep waits for d; it reports whether ctx is still alive.
 func sleep(ctx context.Context, d time.Duration) bool {

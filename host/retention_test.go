@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,7 +39,7 @@ func TestRetentionPurgesByAgeAtEachInterval(t *testing.T) {
 		hub := &purges{began: time.Now()}
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour+time.Minute)
 		defer cancel()
-		retain(ctx, hub, config.Retention{Completed: 30 * day, Failed: 90 * day, Terminated: 30 * day, Interval: time.Hour})
+		retain(ctx, hub, config.Retention{Completed: 30 * day, Failed: 90 * day, Terminated: 30 * day, Interval: time.Hour}, slog.New(slog.DiscardHandler), time.Now)
 		var want []purge
 		for _, after := range []time.Duration{0, time.Hour, 2 * time.Hour} {
 			want = append(want,
@@ -53,6 +54,6 @@ func TestRetentionPurgesByAgeAtEachInterval(t *testing.T) {
 
 func TestRetentionIsOffByDefault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		retain(t.Context(), nil, config.Retention{Interval: time.Hour}) // returns, and touches no hub
+		retain(t.Context(), nil, config.Retention{Interval: time.Hour}, nil, time.Now) // returns, and touches no hub
 	})
 }

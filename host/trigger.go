@@ -36,8 +36,9 @@ func HTTP(pattern string, new func(c *client.Client) http.Handler) MainOption {
 //	@every 1h30m      and @hourly, @daily, @weekly, @monthly, @yearly
 //
 // A tick that comes while the one before still runs is skipped, and one that
-// would have come while no host ran is not made up for. An error or a panic is
-// logged. ctx ends when the host stops, which waits for the function.
+// would have come while no host ran is not made up for. Ticks follow a clock that is
+// set; one that is set back by less than the time between two ticks repeats none. An error
+// or a panic is logged. ctx ends when the host stops, which waits for the function.
 type TimerFunction struct {
 	Name     string
 	Schedule string
@@ -132,25 +133,48 @@ func httpFunctions(functions []HTTPFunction, c *client.Client) http.Handler {
 }
 
 // run calls f at the times of its schedule until ctx ends.
-func (f TimerFunction) run(ctx context.Context, c *client.Client, log *slog.Logger) {
+func (f TimerFunction) run(ctx context.Context, c *client.Client, log *slog.Logger, clock func() time.Time) {
 	schedule, err := parseSchedule(f.Schedule)
 	if err != nil {
 		return // checkTriggers has refused it
 	}
 	log = log.With("function", f.Name)
-	due := schedule.Next(time.Now().UTC())
-	for sleep(ctx, time.Until(due)) {
+	now := func() time.Time { return clock().UTC().Round(0) } // as the clock says, whatever time has passed
+	for due := schedule.Next(now()); ; {
+		var alive bool
+		if due, alive = await(ctx, schedule, due, now); !alive {
+			return
+		}
 		began := time.Now()
 		if err := f.call(ctx, c, Tick{Due: due, Next: schedule.Next(due)}); err != nil {
 			log.Error("timer function", "due", due, "error", err)
 		} else {
 			log.Info("timer function", "due", due, "took", time.Since(began))
 		}
-		next := schedule.Next(time.Now().UTC())
+		next := schedule.Next(now())
 		if missed := schedule.Next(due); missed.Before(next) {
 			log.Warn("timer function took longer than its schedule: ticks are skipped", "first", missed, "next", next)
 		}
 		due = next
+	}
+}
+
+// await waits until the clock is not before due, and returns that tick; if the clock is set
+// back meanwhile, the one that is next then. It reports whether ctx is still alive.
+func await(ctx context.Context, schedule cron.Schedule, due time.Time, now func() time.Time) (time.Time, bool) {
+	period := schedule.Next(due).Sub(due)
+	for {
+		left := due.Sub(now())
+		if left <= 0 {
+			return due, ctx.Err() == nil
+		}
+		if next := schedule.Next(now()); due.Sub(next) > period {
+			due = next
+			continue
+		}
+		if !sleep(ctx, min(left, lookAgain)) {
+			return due, false
+		}
 	}
 }
 

@@ -23,7 +23,7 @@ func ticks(t *testing.T, f TimerFunction, long time.Duration) string {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), long)
 		defer cancel()
-		f.run(ctx, nil, slog.New(slog.NewTextHandler(&log, nil)))
+		f.run(ctx, nil, slog.New(slog.NewTextHandler(&log, nil)), time.Now)
 	})
 	return log.String()
 }

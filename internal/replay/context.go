@@ -73,13 +73,20 @@ func (c *Context) SendEvent(to history.InstanceID, name string, payload json.Raw
 
 // CreateTimer asks to be woken at the time at. What lies beyond [history.MaxTime] is
 // never: it is due then.
-func (c *Context) CreateTimer(at time.Time) *Task {
+func (c *Context) CreateTimer(at time.Time) *Task { return c.createTimer(at, false) }
+
+// CreateTimerAfter asks to be woken when d has passed.
+func (c *Context) CreateTimerAfter(d time.Duration) *Task {
+	return c.createTimer(c.Now().Add(d), true)
+}
+
+func (c *Context) createTimer(at time.Time, relative bool) *Task {
 	at = history.Tellable(at)
 	due := history.Truncate(at)
 	if due.Before(at) {
 		due = due.Add(100 * time.Nanosecond) // never early
 	}
-	return c.emit(history.Action{Kind: history.CreateTimer, FireAt: due})
+	return c.emit(history.Action{Kind: history.CreateTimer, FireAt: due, Relative: relative})
 }
 
 // CancelTimer ends a timer with [ErrCanceled], unless it has fired.

@@ -121,7 +121,7 @@ func (c *Context) WaitForEvent(name string, limit time.Time) *Task {
 	t := c.NewTask(name)
 	w := &eventWait{key: fold(name), since: c.s.now.Load(), until: limit}
 	if !limit.IsZero() {
-		if w.limit = c.CreateTimer(limit); w.limit.err != nil {
+		if w.limit = c.createTimer(limit, true); w.limit.err != nil {
 			return w.limit // there is no such timer
 		}
 	}
