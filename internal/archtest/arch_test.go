@@ -39,14 +39,15 @@ var rooms = map[string][]string{
 	"config":              {},
 	"client":              {"engine", "history", "internal/links", "internal/private", "internal/wire"},
 	"httpapi":             {"engine", "history", "internal/links", "internal/nearest", "internal/wire"},
-	"host":                {".", "client", "config", "engine", "history", "httpapi", "internal/private", "internal/wire", "internal/worker", "store/embedded"},
-	"cmd/perdure":         {"client", "config", "history", "host", "internal/nearest"},
+	"host":                {".", "client", "config", "engine", "history", "httpapi", "internal/audit", "internal/private", "internal/wire", "internal/worker", "store/embedded"},
+	"cmd/perdure":         {"client", "config", "history", "host", "internal/audit", "internal/nearest"},
 	"examples/...":        {".", "client", "host"},
 	"internal/links":      {},
-	"internal/wire":       {"history"}, // how the API and its client know each other
-	"internal/nearest":    {},          // how a slip is told from another name
-	"internal/stacktrace": {},          // how the runtime writes a trace
-	"internal/private":    {},          // whose a file, a folder or a socket is
+	"internal/wire":       {"history"},          // how the API and its client know each other
+	"internal/nearest":    {},                   // how a slip is told from another name
+	"internal/stacktrace": {},                   // how the runtime writes a trace
+	"internal/audit":      {"internal/private"}, // how a record is kept of which nothing can be taken away unseen
+	"internal/private":    {},                   // whose a file, a folder or a socket is
 	"internal/archtest":   {},
 }
 
