@@ -70,7 +70,7 @@ func Load(src Source) (*Config, error) {
 
 	c := &Config{
 		MaxActions: 100_000, RaiseChecks: true,
-		Management: Management{LinkScope: HubLinks}, Retention: Retention{Interval: time.Hour},
+		Management: Management{LinkScope: HubLinks, AuditRequired: true, AuditKeep: auditKeep}, Retention: Retention{Interval: time.Hour},
 	}
 	dir, err := filepath.Abs(src.Dir)
 	if err != nil {

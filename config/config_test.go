@@ -347,6 +347,7 @@ func TestEverySettingHasASource(t *testing.T) {
 		"httpSettings.useForwardedHost": "default", "management.requireKey": "default", "management.publicUrl": "default",
 		"maxBacklogBytes": "default", "maxDeaths": "default", "management.maxBodyBytes": "default", "localRpcEndpointEnabled": "default",
 		"management.allowedHosts": "default", "management.links.scope": "default", "management.links.lifetime": "default",
+		"management.audit.required": "default", "management.audit.keep": "default",
 		"retention.completed": "default", "retention.failed": "default", "retention.terminated": "default", "retention.interval": "default",
 		"overridableExistingInstanceStates": "default", "throwStatusExceptionsOnRaiseEvent": "default", "defaultVersion": "default",
 	}

@@ -20,6 +20,9 @@ type Management struct {
 	LinkScope    string        // what the key in a link opens: HubLinks, InstanceLinks or NoLinks
 	LinkLifetime time.Duration // of InstanceLinks; 0: they never expire
 
+	AuditRequired bool          // what cannot be noted in the audit is refused
+	AuditKeep     time.Duration // of its files
+
 	AllowedOrigins   []string // web pages that browsers let call the API; "*": all of them
 	AllowCredentials bool     // with cookies; never together with "*"
 }
@@ -30,6 +33,9 @@ const (
 	InstanceLinks = "instance" // the one operation on the one instance that the link is about
 	NoLinks       = "none"     // nothing: links hold no key
 )
+
+// auditKeep is more than a year, so that one can look back for a year at any time.
+const auditKeep = 400 * 24 * time.Hour
 
 // Retention says how long after their end instances are kept. 0 is for ever.
 type Retention struct {

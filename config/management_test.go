@@ -12,13 +12,13 @@ func TestManagement(t *testing.T) {
 	c := load(t, Source{
 		Dir: app(t, "host.json", durable(`"httpSettings":{"useForwardedHost":true},
 			"management":{"requireKey":true,"allowedHosts":["orders.example","[::1]"],"publicUrl":"https://orders.example:8443/durable/","maxBodyBytes":1024,
-			"links":{"scope":"Instance","lifetime":"01:00:00"}},
+			"links":{"scope":"Instance","lifetime":"01:00:00"},"audit":{"required":false,"keep":"30.00:00:00"}},
 			"retention":{"completed":"30.00:00:00","failed":"90.00:00:00","terminated":"24h","interval":"00:10:00"}`),
 			"local.settings.json", `{"Host":{"CORS":"https://a.example, http://localhost:3000","CORSCredentials":true}}`),
 	})
 	want := Management{
 		RequireKey: new(true), AllowedHosts: []string{"orders.example", "::1"}, MaxBodyBytes: 1024,
-		PublicURL: "https://orders.example:8443/durable", UseForwarded: true, LinkScope: InstanceLinks, LinkLifetime: time.Hour,
+		PublicURL: "https://orders.example:8443/durable", UseForwarded: true, LinkScope: InstanceLinks, LinkLifetime: time.Hour, AuditKeep: 30 * 24 * time.Hour,
 		AllowedOrigins: []string{"https://a.example", "http://localhost:3000"}, AllowCredentials: true,
 	}
 	if diff := cmp.Diff(want, c.Management); diff != "" {
@@ -35,7 +35,7 @@ func TestManagement(t *testing.T) {
 
 func TestManagementIsOffByDefault(t *testing.T) {
 	c := load(t, Source{Dir: app(t)})
-	if diff := cmp.Diff(Management{LinkScope: HubLinks}, c.Management); diff != "" {
+	if diff := cmp.Diff(Management{LinkScope: HubLinks, AuditRequired: true, AuditKeep: 400 * 24 * time.Hour}, c.Management); diff != "" {
 		t.Errorf("Management (-want +got):\n%s", diff)
 	}
 	if want := (Retention{Interval: time.Hour}); c.Retention != want {
@@ -69,6 +69,8 @@ func TestManagementRefuses(t *testing.T) {
 		`"management":{"links":{"scope":"world"}}`:                  `"world" is not hub, instance or none`,
 		`"management":{"links":{"lifetime":"01:00:00"}}`:            `needs "scope": "instance"`,
 		`"management":{"links":{"scope":"instance","lifetime":-1}}`: "lifetime",
+		`"management":{"audit":{"required":"perhaps"}}`:             `"perhaps" is not true or false`,
+		`"management":{"audit":{"keep":"00:00:00"}}`:                "management.audit.keep",
 		`"retention":{"completed":"30d"}`:                           `"30d" is not a duration`,
 		`"retention":{"interval":"00:00:00"}`:                       "interval",
 		`"httpSettings":{"useForwardedHost":1}`:                     "useForwardedHost",

@@ -5,9 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
-	"sync"
+	"os/user"
 	"time"
 
 	"github.com/perdure/perdure/client"
@@ -23,16 +24,19 @@ const (
 	byCommandLine = "command line" // without a host, or with the key in a host's endpoint file
 )
 
-// audited is a running hub as one party has it: every change that the party
-// asks for is logged once, with message "management" and the attributes
+// audited is a running hub as one party has it: every change that the party asks for is
+// noted in the audit, before it is done and after, and logged once, with message
+// "management" and the attributes
 //
 //	who what hub [function] [instance] [reason] ... result
 //
 // where result is "ok" or the error. A purge of many has all that it was asked for
 // and is logged when it only counts, too: who purges by accident can tell what it was.
-// Other looks are not logged, nor are keys and payloads. The level is Info; starts and
-// events of the app itself, which is what an app does all day, are logged at Debug. A
-// start that is content with an instance that was there is no change.
+// Other looks are not logged, nor are keys and payloads. The level is Info.
+//
+// Starts and events of the app itself, which is what an app does all day, and those of
+// callers who need no key are logged only, the app's at Debug. A start that is content
+// with an instance that was there is no change, and is not logged.
 type audited struct {
 	*running
 	who        string // unless the API says who calls
@@ -41,41 +45,137 @@ type audited struct {
 
 var _ client.Hub = audited{}
 
-func (a audited) record(ctx context.Context, what string, id history.InstanceID, reason string, err error, more ...slog.Attr) {
-	who, level := cmp.Or(httpapi.Caller(ctx), a.who), slog.LevelInfo
-	if who == byApp && (what == "start" || what == "raise-event") {
-		level = slog.LevelDebug
+// change is something that is asked for, from before it is done to after.
+type change struct {
+	of     audited
+	by     string // what proves who
+	who    string
+	what   string
+	id     history.InstanceID
+	reason string
+	more   []slog.Attr
+	noted  uint64 // line of the audit that says what was asked for; 0: there is none
+}
+
+// ask notes what is going to be done. After an error it must not be.
+func (a audited) ask(ctx context.Context, what string, id history.InstanceID, reason string, more ...slog.Attr) (change, error) {
+	c := change{of: a, what: what, id: id, reason: reason, more: more}
+	c.by, c.who = a.caller(ctx, id)
+	if what == "start" || what == "raise-event" {
+		if c.by == byApp || c.by == httpapi.CallerAnonymous {
+			return c, nil
+		}
 	}
-	if !a.log.Enabled(ctx, level) {
-		return
+	attrs := []slog.Attr{slog.String("what", what), slog.String("by", c.by)}
+	if c.who != "" {
+		attrs = append(attrs, slog.String("who", c.who))
 	}
-	attrs := []slog.Attr{slog.String("who", who), slog.String("what", what), slog.String("hub", a.name)}
-	if id != "" {
-		attrs = append(attrs, slog.String("instance", string(id)))
+	attrs = append(append(attrs, c.about()...), more...)
+	var err error
+	c.noted, err = a.hubs.journal.ask(attrs)
+	return c, err
+}
+
+// caller is what was brought by who calls, and whose that is.
+func (a audited) caller(ctx context.Context, id history.InstanceID) (by, who string) {
+	switch by, who = callerBy(ctx); {
+	case by == "" && a.who == byCommandLine:
+		return a.who, processUser()
+	case by == "":
+		return a.who, ""
+	case by == httpapi.CallerLink:
+		return by, string(id) // it is a link of this instance
+	case who == byCommandLine:
+		return who, ""
 	}
-	if reason != "" {
-		attrs = append(attrs, slog.String("reason", reason))
+	return by, who
+}
+
+// processUser is who runs this process.
+func processUser() string {
+	if u, err := user.Current(); err == nil {
+		return fmt.Sprintf("%s (%s)", u.Username, u.Uid)
 	}
+	return fmt.Sprint(os.Geteuid())
+}
+
+// callerBy is what [httpapi.Caller] says, and what proves it.
+func callerBy(ctx context.Context) (by, who string) {
+	switch who := httpapi.Caller(ctx); who {
+	case "", httpapi.CallerAnonymous, httpapi.CallerLink:
+		return who, ""
+	default:
+		return "key", who
+	}
+}
+
+// about is what a line of the log and one of the audit say in the same way.
+func (c *change) about() []slog.Attr {
+	attrs := []slog.Attr{slog.String("hub", c.of.name)}
+	if c.id != "" {
+		attrs = append(attrs, slog.String("instance", string(c.id)))
+	}
+	if c.reason != "" {
+		attrs = append(attrs, slog.String("reason", c.reason))
+	}
+	return attrs
+}
+
+// done notes and logs what became of it.
+func (c *change) done(ctx context.Context, err error, more ...slog.Attr) {
 	result := "ok"
 	if err != nil {
 		result = err.Error()
 	}
-	a.log.LogAttrs(ctx, level, "management", append(append(attrs, more...), slog.String("result", result))...)
+	if c.noted > 0 {
+		attrs := []slog.Attr{slog.String("what", c.what), slog.Uint64("of", c.noted)}
+		if c.id != "" {
+			attrs = append(attrs, slog.String("instance", string(c.id)))
+		}
+		c.of.hubs.journal.result(append(append(attrs, more...), slog.String("result", result)))
+	}
+	level := slog.LevelInfo
+	if c.by == byApp && (c.what == "start" || c.what == "raise-event") {
+		level = slog.LevelDebug
+	}
+	if !c.of.log.Enabled(ctx, level) {
+		return
+	}
+	attrs := append([]slog.Attr{slog.String("who", cmp.Or(httpapi.Caller(ctx), c.of.who)), slog.String("what", c.what)}, c.about()...)
+	attrs = append(append(attrs, c.more...), more...)
+	c.of.log.LogAttrs(ctx, level, "management", append(attrs, slog.String("result", result))...)
+}
+
+// nothing notes that nothing had to be done.
+func (c *change) nothing() {
+	if c.noted > 0 {
+		c.of.hubs.journal.result([]slog.Attr{slog.String("what", c.what), slog.Uint64("of", c.noted), slog.String("instance", string(c.id)), slog.String("result", "it was there")})
+	}
 }
 
 func (a audited) Start(ctx context.Context, r engine.StartRequest) (history.InstanceID, error) {
 	var found bool
 	r.Found = &found
-	id, err := a.current().Start(ctx, r)
-	if !found {
-		a.record(ctx, "start", cmp.Or(id, r.ID), "", err, slog.String("function", r.Name))
+	c, err := a.ask(ctx, "start", r.ID, "", slog.String("function", r.Name))
+	var id history.InstanceID
+	if err == nil {
+		id, err = a.current().Start(ctx, r)
+	}
+	c.id = cmp.Or(id, r.ID)
+	if found {
+		c.nothing()
+	} else {
+		c.done(ctx, err)
 	}
 	return id, err
 }
 
 func (a audited) Raise(ctx context.Context, id history.InstanceID, r engine.RaiseRequest) error {
-	err := a.current().Raise(ctx, id, r)
-	a.record(ctx, "raise-event", id, "", err, slog.String("event", r.Name))
+	c, err := a.ask(ctx, "raise-event", id, "", slog.String("event", r.Name))
+	if err == nil {
+		err = a.current().Raise(ctx, id, r)
+	}
+	c.done(ctx, err)
 	if a.quietRaise && (errors.Is(err, engine.ErrNotFound) || errors.Is(err, engine.ErrTerminal)) {
 		return nil
 	}
@@ -83,47 +183,83 @@ func (a audited) Raise(ctx context.Context, id history.InstanceID, r engine.Rais
 }
 
 func (a audited) Terminate(ctx context.Context, id history.InstanceID, r engine.TerminateRequest) error {
-	err := a.current().Terminate(ctx, id, r)
 	var reason string
-	json.Unmarshal(r.Reason, &reason) // one that is no text is a payload, and stays out of the log
-	a.record(ctx, "terminate", id, reason, err, slog.Bool("recursive", r.Recursive))
+	json.Unmarshal(r.Reason, &reason) // one that is no text is a payload, and stays out of it
+	c, err := a.ask(ctx, "terminate", id, reason, slog.Bool("recursive", r.Recursive))
+	if err == nil {
+		err = a.current().Terminate(ctx, id, r)
+	}
+	c.done(ctx, err)
 	return err
 }
 
 func (a audited) Suspend(ctx context.Context, id history.InstanceID, reason string) error {
-	err := a.current().Suspend(ctx, id, reason)
-	a.record(ctx, "suspend", id, reason, err)
+	c, err := a.ask(ctx, "suspend", id, reason)
+	if err == nil {
+		err = a.current().Suspend(ctx, id, reason)
+	}
+	c.done(ctx, err)
 	return err
 }
 
 func (a audited) Resume(ctx context.Context, id history.InstanceID, reason string) error {
-	err := a.current().Resume(ctx, id, reason)
-	a.record(ctx, "resume", id, reason, err)
+	c, err := a.ask(ctx, "resume", id, reason)
+	if err == nil {
+		err = a.current().Resume(ctx, id, reason)
+	}
+	c.done(ctx, err)
 	return err
 }
 
 func (a audited) Rewind(ctx context.Context, id history.InstanceID, r engine.RewindRequest) error {
-	err := a.current().Rewind(ctx, id, r)
-	a.record(ctx, "rewind", id, r.Reason, err, slog.Bool("all", r.All))
+	c, err := a.ask(ctx, "rewind", id, r.Reason, slog.Bool("all", r.All))
+	if err == nil {
+		err = a.current().Rewind(ctx, id, r)
+	}
+	c.done(ctx, err)
 	return err
 }
 
 func (a audited) Restart(ctx context.Context, id history.InstanceID, r engine.RestartRequest) (history.InstanceID, error) {
-	fresh, err := a.current().Restart(ctx, id, r)
-	a.record(ctx, "restart", id, "", err, slog.String("as", string(fresh)))
+	c, err := a.ask(ctx, "restart", id, "")
+	var fresh history.InstanceID
+	if err == nil {
+		fresh, err = a.current().Restart(ctx, id, r)
+	}
+	c.done(ctx, err, slog.String("as", string(fresh)))
 	return fresh, err
 }
 
 func (a audited) Purge(ctx context.Context, id history.InstanceID, r engine.PurgeRequest) (engine.PurgeResult, error) {
-	result, err := a.current().Purge(ctx, id, r)
-	a.record(ctx, "purge", id, "", err, slog.Bool("force", r.Force), slog.Bool("recursive", r.Recursive), slog.Int("deleted", result.Deleted))
+	c, err := a.ask(ctx, "purge", id, "", slog.Bool("force", r.Force), slog.Bool("recursive", r.Recursive))
+	var result engine.PurgeResult
+	if err == nil {
+		result, err = a.current().Purge(ctx, id, r)
+	}
+	c.done(ctx, err, slog.Int("deleted", result.Deleted))
 	return result, err
 }
 
 func (a audited) PurgeBy(ctx context.Context, f engine.PurgeFilter) (engine.PurgeResult, error) {
-	result, err := a.current().PurgeBy(ctx, f)
-	asked := append(asked(f), slog.Int("deleted", result.Deleted), slog.Bool("complete", result.Complete))
-	a.record(ctx, "purge", "", "", err, asked...)
+	if a.who == byRetention && !f.DryRun {
+		// It looks again and again, and mostly there is nothing to be noted.
+		look := f
+		look.DryRun, look.Max = true, 1
+		if result, err := a.current().PurgeBy(ctx, look); err != nil || result.Deleted == 0 {
+			c := change{of: a, what: "purge", more: asked(f)}
+			c.done(ctx, err, slog.Int("deleted", 0), slog.Bool("complete", result.Complete))
+			return result, err
+		}
+	}
+	c, err := change{of: a, what: "purge", more: asked(f)}, error(nil)
+	if !f.DryRun {
+		c, err = a.ask(ctx, "purge", "", "", asked(f)...)
+	}
+	var result engine.PurgeResult
+	if err == nil {
+		result, err = a.current().PurgeBy(ctx, f)
+	}
+	c.done(ctx, err, slog.Int("deleted", result.Deleted), slog.Bool("complete", result.Complete))
 	return result, err
 }
 
@@ -163,15 +299,33 @@ func asked(f engine.PurgeFilter) []slog.Attr {
 }
 
 func (a audited) Import(ctx context.Context, r engine.ImportRequest) (history.InstanceID, error) {
-	id, err := a.current().Import(ctx, r)
-	a.record(ctx, "import", cmp.Or(id, r.ID, r.Archive.Instance.ID), "", err)
+	c, err := a.ask(ctx, "import", cmp.Or(r.ID, r.Archive.Instance.ID), "")
+	var id history.InstanceID
+	if err == nil {
+		id, err = a.current().Import(ctx, r)
+	}
+	c.done(ctx, err)
 	return id, err
+}
+
+// Export changes nothing, but what it gives away is all of an instance.
+func (a audited) Export(ctx context.Context, id history.InstanceID) (engine.Archive, error) {
+	c, err := a.ask(ctx, "export", id, "")
+	var archive engine.Archive
+	if err == nil {
+		archive, err = a.current().Export(ctx, id)
+	}
+	c.done(ctx, err)
+	return archive, err
 }
 
 // DeleteHub removes the hub with everything in it; see [hubs.delete].
 func (a audited) DeleteHub(ctx context.Context, force bool) error {
-	err := a.hubs.delete(a.name, force)
-	a.record(ctx, "delete-hub", "", "", err, slog.Bool("force", force))
+	c, err := a.ask(ctx, "delete-hub", "", "", slog.Bool("force", force))
+	if err == nil {
+		err = a.hubs.delete(a.name, force)
+	}
+	c.done(ctx, err)
 	return err
 }
 
@@ -195,45 +349,10 @@ func (a audited) Explain(ctx context.Context, id history.InstanceID) (engine.Exp
 	return a.current().Explain(ctx, id)
 }
 
-func (a audited) Export(ctx context.Context, id history.InstanceID) (engine.Archive, error) {
-	return a.current().Export(ctx, id)
-}
-
 func (a audited) WaitStarted(ctx context.Context, id history.InstanceID) error {
 	return a.current().WaitStarted(ctx, id)
 }
 
 func (a audited) Wait(ctx context.Context, id history.InstanceID) (engine.Status, error) {
 	return a.current().Wait(ctx, id)
-}
-
-// auditFile is where changes are noted that no host logs. It is there from the
-// first change on, for its owner only.
-type auditFile struct {
-	path string
-
-	mu   sync.Mutex // guards file
-	file *os.File
-}
-
-func (a *auditFile) Write(line []byte) (int, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.file == nil {
-		file, err := os.OpenFile(a.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-		if err != nil {
-			return 0, err
-		}
-		a.file = file
-	}
-	return a.file.Write(line)
-}
-
-func (a *auditFile) Close() error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.file == nil {
-		return nil
-	}
-	return a.file.Close()
 }

@@ -39,8 +39,7 @@ func (c *Connection) Close() error { return c.close() }
 // use it until the connection is closed. A store that stays locked without a host is
 // [client.ErrUnavailable].
 //
-// What is changed without a host is noted in the file audit.log beside the
-// store, a line of JSON each, as hosts log it.
+// What is changed without a host is noted in the same audit as what a host does.
 //
 // With create a store and a hub that do not exist are created, unless a host holds
 // the store; else that is [client.ErrHubNotFound], and [ErrNoStore] as well if there is not
@@ -72,16 +71,15 @@ func Connect(ctx context.Context, cfg *config.Config, create bool, log *slog.Log
 		}
 		return nil, errors.Join(err, db.Close())
 	}
-	hubs := newHubs(db, cfg, engine.Options{Logger: log, MaxBacklogBytes: cfg.MaxBacklogBytes, MaxDeaths: cfg.MaxDeaths, DefaultVersion: cfg.DefaultVersion})
+	journal := openJournal(cfg, cmp.Or(log, slog.New(slog.DiscardHandler)))
+	hubs := newHubs(db, cfg, engine.Options{Logger: log, MaxBacklogBytes: cfg.MaxBacklogBytes, MaxDeaths: cfg.MaxDeaths, DefaultVersion: cfg.DefaultVersion}, journal)
 	r, err := hubs.run(store, nil)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	journal := &auditFile{path: filepath.Join(cfg.DataDir, "audit.log")}
-	r.log = slog.New(slog.NewJSONHandler(journal, nil))
 	return &Connection{Client: client.Local(r.forProgram(byCommandLine)), close: func() error {
 		// What a purge left is given back now: this process does not stay to do it.
-		return errors.Join(hubs.stop(), db.Reclaim(context.WithoutCancel(ctx)), db.Close(), journal.Close())
+		return errors.Join(hubs.stop(), db.Reclaim(context.WithoutCancel(ctx)), journal.Close(), db.Close())
 	}}, nil
 }
 

@@ -125,6 +125,12 @@ func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config,
 	if err != nil {
 		return err
 	}
+	journal := openJournal(cfg, log)
+	journal.remote = true
+	defer journal.Close() // all of it is on disk
+	if err := journal.begin(cfg, keys); err != nil {
+		return err
+	}
 	listener, err := at.listen()
 	if err != nil {
 		return err
@@ -137,7 +143,7 @@ func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config,
 		}
 		listeners = append(listeners, rpc)
 	}
-	hubs := newHubs(db, cfg, engineOptions(cfg, o, log))
+	hubs := newHubs(db, cfg, engineOptions(cfg, o, log), journal)
 	own, err := hubs.run(store, app)
 	if err != nil {
 		for _, l := range listeners {
@@ -198,6 +204,7 @@ func startWork(ctx context.Context, o Options, own *running, c *client.Client) (
 	for _, f := range o.Timers {
 		work.Go(func() { f.run(ctx, c, own.log, time.Now) })
 	}
+	work.Go(func() { own.hubs.journal.expire(ctx, own.hubs.cfg.Management.AuditKeep) })
 	work.Go(func() { retain(ctx, own.forProgram(byRetention), own.hubs.cfg.Retention, own.log, time.Now) })
 	ended := make(chan struct{})
 	go func() { // ends with what it waits for, or with the process

@@ -27,6 +27,7 @@ type hubs struct {
 	db      *embedded.DB
 	cfg     *config.Config
 	options engine.Options
+	journal *journal
 	log     *slog.Logger
 
 	mu      sync.Mutex // guards all below
@@ -46,8 +47,8 @@ type running struct {
 	stop   func() error                  // ends the engine and returns once everything is stored; guarded by hubs.mu
 }
 
-func newHubs(db *embedded.DB, cfg *config.Config, options engine.Options) *hubs {
-	return &hubs{db: db, cfg: cfg, options: options, log: cmp.Or(options.Logger, slog.New(slog.DiscardHandler)), running: map[string]*running{}}
+func newHubs(db *embedded.DB, cfg *config.Config, options engine.Options, journal *journal) *hubs {
+	return &hubs{db: db, cfg: cfg, options: options, journal: journal, log: cmp.Or(options.Logger, slog.New(slog.DiscardHandler)), running: map[string]*running{}}
 }
 
 // run starts the engine of a hub, with app's functions if there is one.

@@ -92,10 +92,13 @@ func (l *Log) look() error {
 		return err
 	}
 	for _, name := range unread {
-		l.log.Error("audit is damaged", "file", filepath.Join(l.dir, name), "problem", "its first line is missing or not true")
+		l.damaged(name, "its first line is missing or not true")
 	}
+	l.left, l.full = nil, true
 	if len(all) == 0 {
-		l.tail, l.name, l.size, l.left, l.full = tail{}, "", 0, nil, true
+		if l.tail.n > 0 {
+			l.damaged("", "all files are gone")
+		}
 		return nil
 	}
 	newest := all[len(all)-1]
@@ -104,7 +107,11 @@ func (l *Log) look() error {
 		return err
 	}
 	if found.damaged {
-		l.log.Error("audit is damaged", "file", filepath.Join(l.dir, newest.name), "problem", fmt.Sprintf("what follows line %d does not belong there", found.n))
+		l.damaged(newest.name, fmt.Sprintf("what follows line %d does not belong there", found.n))
+	}
+	if found.n < l.tail.n { // what is known to have been written counts: so its loss is found
+		l.damaged(newest.name, fmt.Sprintf("it ends with line %d, and line %d was written", found.n, l.tail.n))
+		return nil
 	}
 	l.tail, l.name, l.size, l.left, l.full = tail{newest.head, found.n, found.hash}, newest.name, found.size, found.left, found.left != nil
 	return nil

@@ -203,6 +203,10 @@ func (l *Log) write(lines []*entry) error {
 
 // room opens a file that so much more may go to.
 func (l *Log) room(now time.Time, size int64) (err error) {
+	if l.file != nil && !l.there() {
+		l.damaged(l.name, "it was removed, replaced or changed by somebody else while it was written")
+		l.full = true
+	}
 	if l.full || l.sick || l.size+size > l.maxBytes || !strings.HasPrefix(l.name, dayOf(now)) {
 		return l.begin(now, l.tail.State)
 	}
@@ -210,6 +214,21 @@ func (l *Log) room(now time.Time, size int64) (err error) {
 		l.file, err = private.Open(filepath.Join(l.dir, l.name), os.O_WRONLY|os.O_APPEND)
 	}
 	return err
+}
+
+// there reports whether the file that is written is still the one of its name, and as it
+// was left. If not the chain goes on in another one, and what is missing is found.
+func (l *Log) there() bool {
+	open, err := l.file.Stat()
+	if err != nil {
+		return false
+	}
+	named, err := os.Lstat(filepath.Join(l.dir, l.name))
+	return err == nil && os.SameFile(open, named) && open.Size() == l.size
+}
+
+func (l *Log) damaged(name, problem string) {
+	l.log.Error("audit is damaged", "file", filepath.Join(l.dir, name), "problem", problem)
 }
 
 // guard calls do, which knows the newest end. After an error that is looked for again,

@@ -316,3 +316,38 @@ func TestExpireRemovesWholeFilesOldestFirst(t *testing.T) {
 		verified(t, dir, "")
 	})
 }
+
+// What is done to the files under who writes them hides nothing: the chain goes on from what
+// was written, so what is missing is found.
+func TestFilesThatAreTakenAwayUnderTheWriterAreMissed(t *testing.T) {
+	for name, do := range map[string]func(l *Log) error{
+		"the folder removed":    func(l *Log) error { return os.RemoveAll(l.dir) },
+		"the file removed":      func(l *Log) error { return os.Remove(filepath.Join(l.dir, l.name)) },
+		"the file emptied":      func(l *Log) error { return os.Truncate(filepath.Join(l.dir, l.name), 0) },
+		"the last line cut off": func(l *Log) error { return os.Truncate(filepath.Join(l.dir, l.name), l.size-1) },
+		"the folder emptied, after an error": func(l *Log) error {
+			l.sync = func(*os.File) error { return errDisk }
+			if _, err := l.Append(slog.String("what", "refused")); err == nil {
+				return errors.New("a sync that fails is no error")
+			}
+			l.sync = (*os.File).Sync
+			return errors.Join(os.RemoveAll(l.dir), os.Mkdir(l.dir, 0o700))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log strings.Builder
+			l := openLog(t, filepath.Join(t.TempDir(), "audit"), Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+			put(t, l, "a", "b")
+			if err := do(l); err != nil {
+				t.Fatal(err)
+			}
+			put(t, l, "c")
+			if r, err := Verify(l.dir, ""); err != nil || len(r.Faults) == 0 {
+				t.Errorf("Verify() = %+v, %v, want what is missing", r, err)
+			}
+			if !strings.Contains(log.String(), "audit is damaged") {
+				t.Errorf("the log does not tell:\n%s", &log)
+			}
+		})
+	}
+}
