@@ -78,15 +78,17 @@ func (a audited) ask(ctx context.Context, what string, id history.InstanceID, re
 
 // caller is what was brought by who calls, and whose that is.
 func (a audited) caller(ctx context.Context, id history.InstanceID) (by, who string) {
-	switch by, who = callerBy(ctx); {
+	switch by, who = httpapi.CallerBy(ctx); {
 	case by == "" && a.who == byCommandLine:
 		return a.who, processUser()
 	case by == "":
 		return a.who, ""
 	case by == httpapi.CallerLink:
 		return by, string(id) // it is a link of this instance
-	case who == byCommandLine:
+	case who == byCommandLine: // it has the endpoint's key
 		return who, ""
+	case who == by:
+		return by, ""
 	}
 	return by, who
 }
@@ -97,16 +99,6 @@ func processUser() string {
 		return fmt.Sprintf("%s (%s)", u.Username, u.Uid)
 	}
 	return fmt.Sprint(os.Geteuid())
-}
-
-// callerBy is what [httpapi.Caller] says, and what proves it.
-func callerBy(ctx context.Context) (by, who string) {
-	switch who := httpapi.Caller(ctx); who {
-	case "", httpapi.CallerAnonymous, httpapi.CallerLink:
-		return who, ""
-	default:
-		return "key", who
-	}
 }
 
 // about is what a line of the log and one of the audit say in the same way.

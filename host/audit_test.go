@@ -330,32 +330,28 @@ func TestWhatCannotBeAuditedIsRefused(t *testing.T) {
 			if err := r.Client.RaiseEvent(t.Context(), "y", "other", nil); err != nil {
 				t.Errorf("an event of the app itself: %v", err)
 			}
-			code, body := request(t, http.MethodPost, r.URL+httpapi.BasePath+"/instances/x/suspend")
-			err := r.Client.Suspend(t.Context(), "y", "")
-			for id, want := range map[string]client.RuntimeStatus{"x": client.Suspended, "y": client.Suspended} {
-				if required {
-					want = client.Running
-				}
-				st, err := r.Client.GetStatus(t.Context(), id, client.GetOptions{})
-				if err != nil || st.Status != want && !(st.Status == client.Pending && required) {
-					t.Errorf("status of %s = %+v, %v, want %v", id, st, err, want)
+			code, body := request(t, http.MethodDelete, r.URL+httpapi.BasePath+"/instances/x?force=true")
+			_, err := r.Client.Purge(t.Context(), "y", client.PurgeOptions{Force: true})
+			for _, id := range []string{"x", "y"} {
+				if _, err := r.Client.GetStatus(t.Context(), id, client.GetOptions{}); errors.Is(err, client.ErrNotFound) == required {
+					t.Errorf("GetStatus(%s) after the purge error: %v", id, err)
 				}
 			}
 			if n := log.told(`"level":"ERROR"`, `"msg":"audit cannot be written"`, filepath.Join(dir, ".perdure", "audit")); n != 1 {
 				t.Errorf("%d lines of the log tell of the audit, want one:\n%s", n, &log)
 			}
 			if !required {
-				if code != 202 || err != nil {
-					t.Errorf("suspend = %d %s, and %v, want it done", code, body, err)
+				if code != 200 || err != nil {
+					t.Errorf("purge = %d %s, and %v, want it done", code, body, err)
 				}
 				r.stop(t)
 				return
 			}
 			if code != 503 || !strings.Contains(body, "it cannot be noted in the audit, so nothing was done") || strings.Contains(body, dir) {
-				t.Errorf("suspend = %d %s, want 503, the reason and no path", code, body)
+				t.Errorf("purge = %d %s, want 503, the reason and no path", code, body)
 			}
 			if !errors.Is(err, client.ErrUnavailable) {
-				t.Errorf("Suspend error = %v, want ErrUnavailable", err)
+				t.Errorf("Purge error = %v, want ErrUnavailable", err)
 			}
 			r.stop(t)
 			// Nor does a command without a host.

@@ -120,15 +120,15 @@ func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config,
 	if err != nil {
 		return err
 	}
-	endpointKey := rand.Text()
-	keys, err := newKeyring(cfg, log, httpapi.Key{Name: byCommandLine, Value: endpointKey})
-	if err != nil {
-		return err
-	}
 	journal := openJournal(cfg, log)
 	journal.remote = true
 	defer journal.Close() // all of it is on disk
-	if err := journal.begin(cfg, keys); err != nil {
+	endpointKey := rand.Text()
+	keys, err := newKeyring(cfg, log, journal.noteKeys, httpapi.Key{Name: byCommandLine, Value: endpointKey})
+	if err != nil {
+		return err
+	}
+	if err := journal.begin(cfg, keys.names); err != nil {
 		return err
 	}
 	listener, err := at.listen()

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/perdure/perdure/config"
 	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/httpapi"
 	"github.com/perdure/perdure/internal/audit"
 )
 
@@ -126,7 +128,7 @@ func keyState(keys []storedKey) audit.State {
 	state := audit.State{}
 	for _, k := range keys {
 		hash := sha256.Sum256([]byte(k.Value))
-		state[k.Name] = fmt.Sprintf("operate %x", hash[:2])
+		state[k.Name] = fmt.Sprintf("%s %x", cmp.Or(k.Role, httpapi.RoleOperate.String()), hash[:2])
 	}
 	return state
 }

@@ -15,12 +15,14 @@ import (
 // request with a key, or a link, looks whether the file is still the one that was read,
 // which takes a microsecond.
 //
-// A file that cannot be used, or is gone, changes nothing and is told once.
+// A file that cannot be used, or is gone, changes nothing and is told once. So does a
+// change that cannot be noted in the audit; it is tried again.
 type keyring struct {
 	path       string
 	always     []httpapi.Key // besides those of the file
 	linkSecret []byte        // signs links of one operation; nil: there are none
 	log        *slog.Logger
+	note       func([]storedKey) error // notes in the audit what is going to count
 
 	mu    sync.Mutex // guards all below
 	keys  []httpapi.Key
@@ -34,8 +36,8 @@ type keyring struct {
 const settled = 2 * time.Second
 
 // newKeyring reads the secrets of a host. Those in always are keys besides the file's.
-func newKeyring(cfg *config.Config, log *slog.Logger, always ...httpapi.Key) (*keyring, error) {
-	k := &keyring{path: keysPath(cfg.DataDir), always: always, log: log}
+func newKeyring(cfg *config.Config, log *slog.Logger, note func([]storedKey) error, always ...httpapi.Key) (*keyring, error) {
+	k := &keyring{path: keysPath(cfg.DataDir), always: always, log: log, note: note}
 	stored, err := loadKeys(cfg.DataDir)
 	if err == nil && cfg.Management.LinkScope == config.InstanceLinks {
 		k.linkSecret, err = loadLinkSecret(cfg.DataDir)
@@ -62,16 +64,21 @@ func (k *keyring) current() []httpapi.Key {
 	}
 	k.seen, k.at = info, time.Now()
 	stored, err := readKeys(k.path)
-	switch {
-	case err != nil:
+	if err != nil {
 		k.complain(err)
-	default:
-		k.told = ""
-		if added, removed, changed := compareKeys(k.names, stored); len(added)+len(removed)+len(changed) > 0 {
-			k.take(stored)
-			k.log.Info("keys were changed", "added", added, "removed", removed, "changed", changed)
-		}
+		return k.keys
 	}
+	added, removed, changed := compareKeys(k.names, stored)
+	if len(added)+len(removed)+len(changed) > 0 {
+		if err := k.note(stored); err != nil {
+			k.seen = nil
+			k.complain(err)
+			return k.keys
+		}
+		k.take(stored)
+		k.log.Info("keys were changed", "added", added, "removed", removed, "changed", changed)
+	}
+	k.told = ""
 	return k.keys
 }
 
