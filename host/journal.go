@@ -33,10 +33,11 @@ type journal struct {
 	untold int        // lines since
 }
 
-func auditDir(cfg *config.Config) string { return filepath.Join(cfg.DataDir, "audit") }
+// AuditDir is the folder of the audit, which is there from the first line on.
+func AuditDir(cfg *config.Config) string { return filepath.Join(cfg.DataDir, "audit") }
 
 func openJournal(cfg *config.Config, log *slog.Logger) *journal {
-	return &journal{Log: audit.Open(auditDir(cfg), audit.Options{Logger: log}), required: cfg.Management.AuditRequired, log: log}
+	return &journal{Log: audit.Open(AuditDir(cfg), audit.Options{Logger: log}), required: cfg.Management.AuditRequired, log: log}
 }
 
 // errUnaudited is what a caller elsewhere gets to hear.
@@ -98,7 +99,7 @@ func (j *journal) begin(cfg *config.Config, keys []storedKey) error {
 	if err != nil {
 		return j.unnoted(err)
 	}
-	j.log.Info("audit", "folder", auditDir(cfg), "head", head) // kept elsewhere, it proves later that nothing was written anew
+	j.log.Info("audit", "folder", AuditDir(cfg), "head", head) // kept elsewhere, it proves later that nothing was written anew
 	return nil
 }
 
