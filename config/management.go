@@ -29,7 +29,7 @@ type Management struct {
 
 // Values of [Management.LinkScope].
 const (
-	HubLinks      = "hub"      // everything: it is the system key
+	HubLinks      = "hub"      // what the key opens that their maker brought: it is that key
 	InstanceLinks = "instance" // the one operation on the one instance that the link is about
 	NoLinks       = "none"     // nothing: links hold no key
 )
@@ -56,7 +56,7 @@ func (c *Config) management(settings tree, report func(Problem)) {
 	}
 	c.note("management.allowedHosts", strings.Join(c.Management.AllowedHosts, ", "), source)
 	if l, ok := settings["management:links:lifetime"]; ok && c.Management.LinkLifetime > 0 && c.Management.LinkScope != InstanceLinks {
-		report(Problem{Source: l.source, Key: l.path, Text: `needs "scope": "instance": other links hold the system key, which does not expire, or none`})
+		report(Problem{Source: l.source, Key: l.path, Text: `needs "scope": "instance": other links hold a key, which does not expire, or none`})
 	}
 }
 
