@@ -8,7 +8,7 @@ SHELL := /bin/bash
 # only slow their processes, or see nothing of them.
 LONG := ./test/... ./examples/... ./cmd/...
 
-.PHONY: test race long lint fmt vet staticcheck bench bench-growth bench-hot bench-peers build needs needs-peers
+.PHONY: test race long corruption lint fmt vet staticcheck bench bench-growth bench-hot bench-peers build needs needs-peers
 
 ## test: everything that must hold before a change lands
 test: lint race long
@@ -27,6 +27,11 @@ long: needs
 	$(GO) test -timeout 20m -run TestH99 ./engine
 	$(GO) test -timeout 20m -run '/Random' ./store/...
 	cd bench/peers && $(GO) test ./...
+
+## corruption: every kind of damage to every file of a store, all of the matrix of which long
+##       tries a sample, and the table of what came of it
+corruption:
+	$(GO) test -timeout 3h -v -run TestMatrix ./test/corrupt -full
 
 ## lint: format, vet, staticcheck
 lint: fmt vet staticcheck
