@@ -120,6 +120,9 @@ func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config,
 	if err != nil {
 		return err
 	}
+	if err := tellRestored(ctx, cfg.DataDir, store, log); err != nil {
+		return err
+	}
 	journal := openJournal(cfg, log)
 	journal.remote = true
 	defer journal.Close() // all of it is on disk

@@ -30,7 +30,7 @@ var rooms = map[string][]string{
 	"history/...":         {"history"},
 	"engine":              {"history", "internal/stacktrace"},
 	"store/memory":        {"engine", "history"},
-	"store/embedded":      {"engine", "history", "internal/private"},
+	"store/embedded":      {"engine", "history", "internal/backup", "internal/private"},
 	"storetest":           {"engine", "history", "store/memory"},
 	"internal/registry":   {"history", "internal/replay"},
 	"internal/replay":     {"history", "internal/stacktrace"},
@@ -39,8 +39,8 @@ var rooms = map[string][]string{
 	"config":              {},
 	"client":              {"engine", "history", "internal/links", "internal/private", "internal/wire"},
 	"httpapi":             {"engine", "history", "internal/links", "internal/nearest", "internal/wire"},
-	"host":                {".", "client", "config", "engine", "history", "httpapi", "internal/audit", "internal/private", "internal/wire", "internal/worker", "store/embedded"},
-	"cmd/perdure":         {"client", "config", "history", "host", "internal/audit", "internal/nearest"},
+	"host":                {".", "client", "config", "engine", "history", "httpapi", "internal/audit", "internal/backup", "internal/private", "internal/wire", "internal/worker", "store/embedded"},
+	"cmd/perdure":         {"client", "config", "history", "host", "internal/audit", "internal/backup", "internal/nearest"},
 	"examples/...":        {".", "client", "host"},
 	"internal/links":      {},
 	"internal/wire":       {"history"},          // how the API and its client know each other
@@ -48,6 +48,7 @@ var rooms = map[string][]string{
 	"internal/stacktrace": {},                   // how the runtime writes a trace
 	"internal/audit":      {"internal/private"}, // how a record is kept of which nothing can be taken away unseen
 	"internal/private":    {},                   // whose a file, a folder or a socket is
+	"internal/backup":     {},                   // how copies lie in a folder, so that half a backup never counts
 	"internal/archtest":   {},
 }
 

@@ -43,6 +43,7 @@ type Options struct {
 // the commits under way is then unknown.
 type DB struct {
 	dir       string
+	disk      vfs.FS
 	pebble    *pebble.DB
 	lock      io.Closer
 	numbering numbering
@@ -52,6 +53,8 @@ type DB struct {
 
 	reclaimer *reclaimer
 	onDisk    bool // in a folder of the real file system
+
+	backingUp sync.Mutex // held while a backup is made
 
 	making  sync.Mutex // held while a hub is looked up and made or deleted; guards lastHub
 	lastHub uint16     // highest number of a hub there ever was
@@ -83,7 +86,7 @@ func Open(dir string, opts Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{dir: dir, lock: lock, breaker: newBreaker(log.With("dir", dir)), hubs: make(map[string]*Hub)}
+	db := &DB{dir: dir, disk: disk, lock: lock, breaker: newBreaker(log.With("dir", dir)), hubs: make(map[string]*Hub)}
 	db.reclaimer, db.onDisk = newReclaimer(db), opts.FS == nil
 	db.space.min, db.space.free = cmp.Or(opts.MinFreeBytes, 64<<20), opts.FreeBytes
 	if db.space.free == nil {
@@ -196,7 +199,7 @@ func (db *DB) idle() bool {
 	}
 }
 
-// What only the log has is moved into tables by Close, if it is more than
+// What only the log has is moved into tables by Close and Backup, if it is more than
 // smallLog and takes no longer than flushGrace: a full disk may never take it.
 const (
 	smallLog   = 1 << 20
@@ -206,15 +209,21 @@ const (
 // closePebble flushes before it closes: the next Open would spend a second on a
 // log of 20 MiB.
 func (db *DB) closePebble() error {
-	if db.pebble.Metrics().WAL.Size > smallLog {
-		if flushed, err := db.pebble.AsyncFlush(); err == nil {
-			select {
-			case <-flushed:
-			case <-time.After(flushGrace):
-			}
+	db.flushLog()
+	return db.pebble.Close()
+}
+
+// flushLog moves what only the log has into tables, if it can. It is called in do.
+func (db *DB) flushLog() {
+	if db.pebble.Metrics().WAL.Size <= smallLog {
+		return
+	}
+	if flushed, err := db.pebble.AsyncFlush(); err == nil {
+		select {
+		case <-flushed:
+		case <-time.After(flushGrace):
 		}
 	}
-	return db.pebble.Close()
 }
 
 // enter begins a call, unless the DB is closed or broken. Each ends with leave.

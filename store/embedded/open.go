@@ -80,6 +80,9 @@ func (db *DB) resume(disk vfs.FS, id storeID, last uint64) (err error) {
 	if id != db.numbering.id || last != db.numbering.last {
 		return fmt.Errorf("its last commit is %d of store %s, and not %d of store %s as its logs have it", last, id, db.numbering.last, db.numbering.id)
 	}
+	if err := removeCheckpoint(disk, db.dir); err != nil {
+		return err
+	}
 	db.witness, err = openWitness(disk, db.dir, last, db.fail)
 	return err
 }

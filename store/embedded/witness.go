@@ -111,6 +111,12 @@ func littleEndian(n uint64) uint64 {
 	return binary.NativeEndian.Uint64(binary.LittleEndian.AppendUint64(nil, n))
 }
 
+// known is the number of the last commit that is known to be durable.
+func (w *witness) known() uint64 {
+	number, _ := unseal(littleEndian(w.word.Load()))
+	return number
+}
+
 // advance notes that the commit with that number is durable, and all before it.
 func (w *witness) advance(number uint64) {
 	for {

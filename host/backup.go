@@ -1,0 +1,77 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"path"
+	"path/filepath"
+
+	"github.com/perdure/perdure/client"
+	"github.com/perdure/perdure/config"
+	"github.com/perdure/perdure/internal/backup"
+	"github.com/perdure/perdure/store/embedded"
+)
+
+const backupWord = "backup"
+
+// Backup makes the folder dir a backup of the configured store, with what was acknowledged
+// before the call. If a host holds the store, that host does it, on its machine and as its
+// user. dir is absolute. Errors: [ErrNoStore], and what is wrong with dir.
+func Backup(ctx context.Context, cfg *config.Config, dir string) (*backup.Result, error) {
+	if !StoreExists(cfg) {
+		return nil, fmt.Errorf("%w: %s: %w in %s", client.ErrHubNotFound, cfg.HubName, ErrNoStore, cfg.DataDir)
+	}
+	db, err := openStore(ctx, cfg.DataDir, slog.New(slog.DiscardHandler))
+	var locked *embedded.LockedError
+	if errors.As(err, &locked) {
+		ep, ok := findEndpoint(cfg.DataDir, locked.PID)
+		if !ok {
+			return nil, fmt.Errorf("%w: %w", client.ErrUnavailable, err)
+		}
+		result := new(backup.Result)
+		return result, ep.ask(ctx, backupWord, url.Values{"dir": {dir}}, result)
+	}
+	if err != nil {
+		return nil, err
+	}
+	result, err := backUp(ctx, db, cfg, dir)
+	return result, errors.Join(err, db.Close())
+}
+
+// backUpHere is [Backup] in the host that holds the store.
+func (h *hubs) backUpHere(ctx context.Context, query url.Values) (any, error) {
+	dir := query.Get("dir")
+	if len(query) != 1 || !filepath.IsAbs(dir) {
+		return nil, fmt.Errorf("%w: an absolute path is needed as dir, and nothing else", client.ErrInvalidArgument)
+	}
+	result, err := backUp(ctx, h.db, h.cfg, dir)
+	if err != nil {
+		h.log.Error("backup", "folder", dir, "error", err)
+		return nil, err
+	}
+	h.log.Info("backup", "folder", dir, "commits", result.Commits, "files", len(result.Files), "bytes", result.Bytes(), "copied", result.CopiedBytes)
+	return result, nil
+}
+
+func backUp(ctx context.Context, db *embedded.DB, cfg *config.Config, dir string) (*backup.Result, error) {
+	others, err := ownFiles(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return db.Backup(ctx, dir, others)
+}
+
+// ownFiles are the files of the host that are in a backup: the keys, what signs links, so
+// that those that were handed out go on to work, and the audit. What concerns a process
+// that runs is not.
+func ownFiles(cfg *config.Config) ([]string, error) {
+	files := []string{"keys.json", "link-secret"}
+	lines, err := filepath.Glob(filepath.Join(AuditDir(cfg), "*.jsonl"))
+	for _, file := range lines {
+		files = append(files, path.Join("audit", filepath.Base(file)))
+	}
+	return files, err
+}
