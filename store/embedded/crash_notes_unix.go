@@ -10,6 +10,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/perdure/perdure/internal/private"
 )
 
 // mapNotes maps n words of the file at path, and returns what it held before. The
@@ -19,7 +21,7 @@ func mapNotes(path string, n int) (words []atomic.Uint64, before []uint64, err e
 	if n == 0 {
 		flags = os.O_RDONLY
 	}
-	file, err := os.OpenFile(path, flags, 0o600)
+	file, err := private.Open(path, flags)
 	if os.IsNotExist(err) && n == 0 {
 		return nil, nil, nil
 	}

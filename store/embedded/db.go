@@ -48,6 +48,8 @@ type DB struct {
 	lock      io.Closer
 	numbering numbering
 	witness   *witness
+	names     names // none in a file system of another kind
+	cut       Cut
 	space     space
 	*breaker
 
@@ -72,13 +74,13 @@ func Open(dir string, opts Options) (*DB, error) {
 	log := cmp.Or(opts.Logger, slog.New(slog.DiscardHandler))
 	disk := opts.FS
 	if disk == nil {
-		disk = vfs.Default
+		disk = privateDisk{vfs.Default}
 	}
 	if err := createFolder(disk, dir); err != nil {
 		return nil, err
 	}
 	if opts.FS == nil {
-		if err := checkFolderOwner(dir, log); err != nil {
+		if err := checkOwner(dir, log); err != nil {
 			return nil, err
 		}
 	}
@@ -102,6 +104,9 @@ func Open(dir string, opts Options) (*DB, error) {
 		}
 		return nil, err
 	}
+	if db.onDisk {
+		go db.names.watch(db.fail) // until Close, which waits for it
+	}
 	return db, nil
 }
 
@@ -111,7 +116,7 @@ func lockOn(disk vfs.FS, dir string) (io.Closer, error) {
 	if disk == nil {
 		return lockFolder(dir)
 	}
-	lock, err := disk.Lock(disk.PathJoin(dir, "lock"))
+	lock, err := disk.Lock(disk.PathJoin(dir, lockName))
 	if err != nil {
 		return nil, &LockedError{Dir: dir}
 	}
@@ -169,6 +174,7 @@ func (db *DB) Close() error {
 	if closed {
 		return nil
 	}
+	db.names.close()
 	if err := db.err(); err != nil {
 		return err
 	}

@@ -57,10 +57,18 @@ func (b *breaker) err() error {
 	}
 }
 
-// do runs f, which may call Fatalf and so never come back.
+// do runs f, which may call Fatalf and so never come back, or panic, as Pebble does
+// when it cannot make its next log.
 func (b *breaker) do(f func() error) error {
 	done := make(chan error, 1)
-	go func() { done <- f() }() // waited for below, or else parked in Fatalf
+	go func() { // waited for below, or else parked in Fatalf
+		defer func() {
+			if cause := recover(); cause != nil {
+				b.fail(fmt.Errorf("%v", cause))
+			}
+		}()
+		done <- f()
+	}()
 	select {
 	case err := <-done:
 		return err

@@ -54,7 +54,7 @@ func createFolder(disk vfs.FS, dir string) error {
 		return refused(dir, fmt.Errorf("its file %s is missing", formatFile))
 	}
 	for _, name := range names {
-		if name != "lock" { // which a first Open leaves behind if it is killed
+		if name != lockName { // which a first Open leaves behind if it is killed
 			return fmt.Errorf("folder %s holds other files, such as %s, and no Perdure store: name an empty or a new folder", dir, name)
 		}
 	}

@@ -9,7 +9,11 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/perdure/perdure/internal/private"
 )
+
+const lockName = "lock"
 
 // LockedError says that another process, or another [DB] of this one, has the
 // folder open. What it says of the holder is empty where the holder's note
@@ -43,8 +47,7 @@ var errHeld = errors.New("lock is held")
 // is the operating system's, on the open file, so a crash leaves none behind;
 // the file itself stays.
 func lockFolder(dir string) (io.Closer, error) {
-	path := filepath.Join(dir, "lock")
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	file, err := private.Open(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, folderError(dir, err)
 	}

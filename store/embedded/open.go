@@ -57,6 +57,9 @@ func (db *DB) openPebble(disk vfs.FS, opts *pebble.Options, begin func(disk vfs.
 			err = begin(disk, id, last)
 		}
 	}
+	if err == nil && db.onDisk {
+		db.names, err = readNames(db.dir)
+	}
 	if err != nil && db.err() == nil {
 		err = errors.Join(err, db.witness.close(), db.pebble.Close())
 	}
@@ -82,6 +85,10 @@ func (db *DB) resume(disk vfs.FS, id storeID, last uint64) (err error) {
 	}
 	if err := removeCheckpoint(disk, db.dir); err != nil {
 		return err
+	}
+	if cut, ok := db.Cut(); ok {
+		db.log.Warn("the end of the newest log cannot be read and is left out: a crash leaves that of commits that nobody was told of",
+			"log", cut.Log, "offset", cut.Offset, "bytes", cut.Bytes, "commitsAtLeast", cut.Commits, "lastCommit", last)
 	}
 	db.witness, err = openWitness(disk, db.dir, last, db.fail)
 	return err

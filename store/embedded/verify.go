@@ -26,6 +26,9 @@ func (db *DB) verify(disk vfs.FS) error {
 	if err != nil {
 		return err
 	}
+	if err := checkManifest(disk, disk.PathJoin(db.dir, dataFolder)); err != nil {
+		return err
+	}
 	last, err := db.lastInTables(disk)
 	if err != nil {
 		return err
@@ -79,43 +82,49 @@ func (db *DB) lastInLogs(disk vfs.FS, last uint64) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	for _, log := range logs {
-		if last, err = db.follow(log, last); err != nil {
+	for i, log := range logs {
+		var end int64
+		if last, end, err = db.follow(log, last); err != nil {
 			return 0, fmt.Errorf("its log %s/%s.log: %w", dataFolder, log.Num, err)
+		}
+		if i == len(logs)-1 && end >= 0 {
+			if db.cut, err = cutOf(log, end); err != nil {
+				return 0, err
+			}
 		}
 	}
 	return last, nil
 }
 
-// follow reads a log as far as Pebble will. A log that is of no use any more, and
-// so may end anyhow, has no commit after last.
-func (db *DB) follow(log wal.LogicalLog, last uint64) (uint64, error) {
+// follow reads a log as far as Pebble will, and returns the number of its last
+// commit, or last if that is higher, and where it cannot be read, -1 if it all can.
+// A log that is of no use any more, and so may end anyhow, has no commit after last.
+func (db *DB) follow(log wal.LogicalLog, last uint64) (_ uint64, end int64, _ error) {
 	records := log.OpenForRead()
 	defer records.Close() // it was only read
 	var batch bytes.Buffer
 	for {
-		reader, _, err := records.NextRecord()
+		reader, offset, err := records.NextRecord()
 		if err == nil {
 			batch.Reset()
 			_, err = io.Copy(&batch, reader)
 		}
-		if errors.Is(err, io.EOF) || errors.Is(err, record.ErrUnexpectedEOF) {
-			return last, nil
-		}
-		if errors.Is(err, record.ErrInvalidChunk) || errors.Is(err, record.ErrZeroedChunk) {
-			return last, nil // Pebble refuses it if it is needed
-		}
-		if err != nil {
-			return 0, err
+		switch {
+		case errors.Is(err, io.EOF):
+			return last, -1, nil
+		case errors.Is(err, record.ErrUnexpectedEOF), errors.Is(err, record.ErrInvalidChunk), errors.Is(err, record.ErrZeroedChunk):
+			return last, offset.Physical, nil // Pebble refuses it if that may not be
+		case err != nil:
+			return 0, 0, err
 		}
 		id, number, err := numberOf(batch.Bytes())
 		switch {
 		case err != nil:
-			return 0, err
+			return 0, 0, err
 		case id != db.numbering.id:
-			return 0, fmt.Errorf("it belongs to store %s, not to %s", id, db.numbering.id)
+			return 0, 0, fmt.Errorf("it belongs to store %s, not to %s", id, db.numbering.id)
 		case number > last+1:
-			return 0, fmt.Errorf("it goes on with commit %d, but commits %d to %d are missing", number, last+1, number-1)
+			return 0, 0, fmt.Errorf("it goes on with commit %d, but commits %d to %d are missing", number, last+1, number-1)
 		case number == last+1:
 			last = number
 		}
