@@ -162,6 +162,32 @@ func (a audited) Start(ctx context.Context, r engine.StartRequest) (history.Inst
 	return id, err
 }
 
+// The checks say what is refused before it has come whole; that is noted like any refusal.
+
+func (a audited) CheckStart(ctx context.Context, r engine.StartRequest) error {
+	err := a.engine.Load().CheckStart(ctx, r)
+	if err != nil {
+		a.record(ctx, "start", r.ID, "", err, slog.String("function", r.Name))
+	}
+	return err
+}
+
+func (a audited) CheckRaise(ctx context.Context, id history.InstanceID, r engine.RaiseRequest) error {
+	err := a.engine.Load().CheckRaise(ctx, id, r)
+	if err != nil {
+		a.record(ctx, "raise-event", id, "", err, slog.String("event", r.Name))
+	}
+	return err
+}
+
+func (a audited) CheckImport(ctx context.Context, r engine.ImportRequest) error {
+	err := a.engine.Load().CheckImport(ctx, r)
+	if err != nil {
+		a.record(ctx, "import", r.ID, "", err)
+	}
+	return err
+}
+
 func (a audited) Raise(ctx context.Context, id history.InstanceID, r engine.RaiseRequest) error {
 	c, err := a.ask(ctx, "raise-event", id, "", slog.String("event", r.Name))
 	if err == nil {

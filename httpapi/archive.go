@@ -13,8 +13,11 @@ import (
 
 // explain tells why an instance is where it is.
 func explain(r *request) (response, error) {
-	e, err := r.hub.Explain(r.Context(), r.id())
-	if err != nil {
+	var e engine.Explanation
+	if err := r.read(r.handler.Gate.lists, func() (err error) {
+		e, err = r.hub.Explain(r.Context(), r.id())
+		return err
+	}); err != nil {
 		return response{}, err
 	}
 	e.Waits = orEmpty(e.Waits)
@@ -23,8 +26,11 @@ func explain(r *request) (response, error) {
 
 // export answers with an instance's archive.
 func export(r *request) (response, error) {
-	archive, err := r.hub.Export(r.Context(), r.id())
-	if err != nil {
+	var archive engine.Archive
+	if err := r.read(r.handler.Gate.lists, func() (err error) {
+		archive, err = r.hub.Export(r.Context(), r.id())
+		return err
+	}); err != nil {
 		return response{}, err
 	}
 	for _, err := range archive.Parts() { // what is wrong with the first can still be told
@@ -33,16 +39,29 @@ func export(r *request) (response, error) {
 		}
 		break
 	}
-	return response{code: http.StatusOK, parts: archive.Parts()}, nil
+	return response{code: http.StatusOK, parts: archive.Parts(), held: payloadBytes(&archive)}, nil
+}
+
+// payloadBytes is how long the payloads of an archive are.
+func payloadBytes(a *engine.Archive) (bytes int) {
+	for i := range a.Turns {
+		for k := range a.Turns[i].Events {
+			bytes += len(a.Turns[i].Events[k].Payload)
+		}
+	}
+	return bytes
 }
 
 // importInstance stores an archive.
 func importInstance(r *request) (response, error) {
+	ask := engine.ImportRequest{ID: history.InstanceID(r.query.last("instanceId")), Reuse: r.query.reuse()}
+	if err := r.hub.CheckImport(r.Context(), ask); err != nil {
+		return response{}, err
+	}
 	body, err := r.payload()
 	if err != nil {
 		return response{}, err
 	}
-	ask := engine.ImportRequest{ID: history.InstanceID(r.query.last("instanceId")), Reuse: r.query.reuse()}
 	if err := json.Unmarshal(body, &ask.Archive); err != nil {
 		return response{}, invalid("the body is not an exported instance: %v", err)
 	}
@@ -50,6 +69,7 @@ func importInstance(r *request) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
+	r.drop()
 	res := checkStatus(r, id)
 	res.code, res.retryAfter = http.StatusCreated, 0
 	return res, nil

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 
 	"github.com/perdure/perdure/engine"
@@ -14,20 +13,15 @@ var accepted = response{code: http.StatusAccepted}
 // raise is spec/http-api.md 5.5. That an instance is missing or has ended is
 // told before anything that is wrong with the body.
 func raise(r *request) (response, error) {
-	payload, err := r.jsonPayload()
-	if err != nil {
-		st, missing := r.hub.Status(r.Context(), r.id(), engine.StatusOptions{})
-		switch {
-		case missing != nil:
-			return response{}, missing
-		case st.Status.Terminal():
-			return response{}, fmt.Errorf("raise event to instance %s: %w", r.id(), engine.ErrTerminal)
-		}
+	ask := engine.RaiseRequest{Name: r.params["event"], Key: r.Header.Get(idempotencyHeader)}
+	if err := r.hub.CheckRaise(r.Context(), r.id(), ask); err != nil {
 		return response{}, err
 	}
-	return accepted, r.hub.Raise(r.Context(), r.id(), engine.RaiseRequest{
-		Name: r.params["event"], Payload: payload, Key: r.Header.Get(idempotencyHeader),
-	})
+	var err error
+	if ask.Payload, err = r.jsonPayload(); err != nil {
+		return response{}, err
+	}
+	return accepted, r.hub.Raise(r.Context(), r.id(), ask)
 }
 
 // terminate is spec/http-api.md 5.6: the reason becomes the output, as a string

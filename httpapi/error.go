@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"syscall"
 
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/internal/wire"
@@ -81,7 +82,16 @@ func (row errorRow) response(err error) response {
 	return res
 }
 
+// noFiles is the answer when the process has no descriptor left, whatever the file.
+var noFiles = response{
+	code: http.StatusServiceUnavailable, retryAfter: overloadPause,
+	body: errorBody("Unavailable", "the server has too many files and connections open; try again in a moment"),
+}
+
 func errorResponse(err error) response {
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		return noFiles
+	}
 	if p, ok := errors.AsType[*problem](err); ok {
 		return errorRow{code: p.code, kind: "InvalidArgument", form: p.form}.response(err)
 	}
@@ -90,8 +100,12 @@ func errorResponse(err error) response {
 			return row.response(err)
 		}
 	}
-	return errorRow{code: http.StatusInternalServerError, kind: "Internal"}.response(err)
+	return errorRow{code: http.StatusInternalServerError, kind: "Internal"}.response(errInternal)
 }
+
+// errInternal stands for errors that say what is inside, such as paths of files: they are
+// for the log.
+var errInternal = errors.New("something went wrong inside; the log of the app tells what")
 
 // WriteError answers a request with an error of a [Hub] as the API does.
 func WriteError(w http.ResponseWriter, err error) { errorResponse(err).write(w) } // which fails with parts only

@@ -23,6 +23,11 @@ type anything struct {
 	pages   history.Number        // that List has, of one instance each; 0: one
 }
 
+func (anything) CheckStart(context.Context, engine.StartRequest) error { return nil }
+func (anything) CheckRaise(context.Context, history.InstanceID, engine.RaiseRequest) error {
+	return nil
+}
+func (anything) CheckImport(context.Context, engine.ImportRequest) error { return nil }
 func (anything) Start(_ context.Context, r engine.StartRequest) (history.InstanceID, error) {
 	return r.ID, nil
 }

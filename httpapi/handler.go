@@ -28,6 +28,12 @@ import (
 // Hub is what the API calls: a task hub with its engine's operations. Errors
 // match the sentinels of package engine.
 type Hub interface {
+	// The checks return the error that the operation of that name would have whatever its
+	// payload is.
+	CheckStart(ctx context.Context, r engine.StartRequest) error
+	CheckRaise(ctx context.Context, id history.InstanceID, r engine.RaiseRequest) error
+	CheckImport(ctx context.Context, r engine.ImportRequest) error
+
 	Start(ctx context.Context, r engine.StartRequest) (history.InstanceID, error)
 	Raise(ctx context.Context, id history.InstanceID, r engine.RaiseRequest) error
 	Terminate(ctx context.Context, id history.InstanceID, r engine.TerminateRequest) error
@@ -112,6 +118,7 @@ type Options struct {
 	Other http.Handler
 
 	MaxBodyBytes int64        // 0: [MaxBodyBytes]
+	Gate         *Gate        // may be that of other handlers too, and has room for a body of MaxBodyBytes; nil: its own
 	Logger       *slog.Logger // nil: silent
 }
 
@@ -138,21 +145,13 @@ func New(o Options) *Handler {
 	if o.MaxBodyBytes == 0 {
 		o.MaxBodyBytes = MaxBodyBytes
 	}
+	if o.Gate == nil {
+		o.Gate = NewGate(max(GateBytes, o.MaxBodyBytes), GateWaits)
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Handler{Options: o, publicName: publicName(o.PublicURL), crossOrigin: newCrossOrigin(o.AllowedOrigins), openAPI: describe(routes)}
-}
-
-// NewServer returns a server for h with limits on what a request may cost before
-// a handler sees it. Answers have no time limit, since callers may wait.
-func NewServer(h http.Handler) *http.Server {
-	return &http.Server{
-		Handler:           h,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-	}
 }
 
 // ServeHTTP answers one request. What is not the API's is 404.
@@ -164,6 +163,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if res.code == http.StatusInternalServerError && r.Context().Err() == nil {
 			h.Logger.Error("http request", "method", r.Method, "path", r.URL.Path, "error", err)
 		}
+	}
+	if bytes := res.bytes(); h.Gate.answers.take(bytes) {
+		defer h.Gate.answers.give(bytes)
+	} else {
+		res = errorResponse(crowded("large answers"))
 	}
 	if res.code != 0 {
 		if err := res.write(w); err != nil {
@@ -224,6 +228,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (response, error
 		h.Other.ServeHTTP(w, req.Request)
 		return response{}, nil
 	}
+	if err := req.checkLength(); err != nil {
+		return response{}, err
+	}
 	if err := to.check(req); err != nil {
 		return response{}, err
 	}
@@ -233,6 +240,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (response, error
 	if req.caller.By == CallerLink {
 		req.hub = linked{req.hub, req.caller.made}
 	}
+	defer req.drop()
 	return to.answer(req)
 }
 

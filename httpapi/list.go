@@ -37,19 +37,30 @@ func list(r *request) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	left := r.query.top()
 	var items []engine.Status
+	if err := r.read(r.handler.Gate.lists, func() (err error) {
+		items, err = r.fill(&q, v.options())
+		return err
+	}); err != nil {
+		return response{}, err
+	}
+	next := engine.ContinuationToken(q.Before)
+	return response{code: http.StatusOK, next: &next, parts: array(statusBodies(items, v)), held: bytesOf(items)}, nil
+}
+
+// fill collects the instances of one page, and leaves in q where the next one begins.
+func (r *request) fill(q *engine.Query, o engine.StatusOptions) (items []engine.Status, err error) {
+	left := r.query.top()
 	for until := time.Now().Add(fillTime); ; {
 		q.Limit = left
-		page, err := r.hub.List(r.Context(), q, v.options())
+		page, err := r.hub.List(r.Context(), *q, o)
 		if err != nil {
-			return response{}, err
+			return nil, err
 		}
 		items = append(items, page.Items...)
 		q.Before, left = page.Next, left-len(page.Items)
 		if page.Next == 0 || left <= 0 || !time.Now().Before(until) || bytesOf(items) >= engine.PageBytes {
-			next := engine.ContinuationToken(page.Next)
-			return response{code: http.StatusOK, next: &next, parts: array(statusBodies(items, v))}, nil
+			return items, nil
 		}
 	}
 }
@@ -81,8 +92,11 @@ func count(r *request) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	counts, err := r.hub.Count(r.Context(), q)
-	if err != nil {
+	var counts engine.Counts
+	if err := r.read(r.handler.Gate.lists, func() (err error) {
+		counts, err = r.hub.Count(r.Context(), q)
+		return err
+	}); err != nil {
 		return response{}, err
 	}
 	var byStatus, o object

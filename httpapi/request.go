@@ -1,19 +1,12 @@
 package httpapi
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"io"
 	"math"
-	"mime"
 	"net/http"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/perdure/perdure/history"
 )
@@ -22,7 +15,7 @@ import (
 type request struct {
 	*http.Request
 	handler *Handler
-	writer  http.ResponseWriter // for the body's limit only
+	writer  http.ResponseWriter // its header only
 	query   query
 	pairs   []pair // what query was read from
 	params  map[string]string
@@ -32,73 +25,10 @@ type request struct {
 	taskHub    string
 	connection string
 
-	read    bool // body and bodyErr are set
-	body    []byte
-	bodyErr error
+	reserved int64 // bytes of the gate that the body takes
 }
 
 func (r *request) id() history.InstanceID { return history.InstanceID(r.params["id"]) }
-
-// payload returns the body as JSON; nothing but blanks is null.
-func (r *request) payload() (json.RawMessage, error) {
-	if !r.read {
-		r.read = true
-		r.body, r.bodyErr = io.ReadAll(http.MaxBytesReader(r.writer, r.Body, r.handler.MaxBodyBytes))
-	}
-	var large *http.MaxBytesError
-	switch text := bytes.TrimSpace(bytes.TrimPrefix(r.body, []byte("\uFEFF"))); {
-	case errors.As(r.bodyErr, &large):
-		return nil, refuse(http.StatusRequestEntityTooLarge, "the body has more than %d bytes", large.Limit)
-	case r.bodyErr != nil:
-		return nil, invalid("the body could not be read: %v", r.bodyErr)
-	case len(text) == 0:
-		return nil, nil
-	case foreignEncoding(r.Header, text) != "":
-		return nil, refuse(http.StatusUnsupportedMediaType, "the body is in %s; send JSON in UTF-8, not compressed", foreignEncoding(r.Header, text))
-	case !utf8.Valid(text) || !json.Valid(text):
-		return nil, invalid("the body is not valid JSON")
-	default:
-		return text, nil
-	}
-}
-
-// saysMore reports whether the request has a body with something in it. Some clients
-// send one that has not.
-func (r *request) saysMore() bool {
-	const most = 1 << 10                                 // bytes of nothing
-	begin, _ := io.ReadAll(io.LimitReader(r.Body, most)) // of a body that breaks off what came counts
-	text := string(bytes.TrimSpace(bytes.TrimPrefix(begin, []byte("\uFEFF"))))
-	return len(begin) == most || !slices.Contains([]string{"", "null", "{}", `""`}, text)
-}
-
-// foreignEncoding names how a body is encoded if that is not UTF-8 as it is, by what the
-// header says or by how it begins; "" if it is.
-func foreignEncoding(header http.Header, body []byte) string {
-	if name := strings.ToLower(strings.TrimSpace(header.Get("Content-Encoding"))); name != "" && name != "identity" {
-		return name
-	}
-	switch {
-	case bytes.HasPrefix(body, []byte{0x1f, 0x8b}):
-		return "gzip"
-	case bytes.HasPrefix(body, []byte{0xff, 0xfe}), bytes.HasPrefix(body, []byte{0xfe, 0xff}),
-		len(body) > 1 && (body[0] == 0) != (body[1] == 0): // any JSON begins with ASCII
-		return "UTF-16"
-	}
-	return ""
-}
-
-// jsonPayload is payload for a route that insists on application/json.
-func (r *request) jsonPayload() (json.RawMessage, error) {
-	text, err := r.payload()
-	if err != nil || text == nil {
-		return nil, err
-	}
-	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || media != "application/json" {
-		return nil, invalid("Content-Type must be application/json")
-	}
-	return text, nil
-}
 
 // query holds the parameters that a route documents; others do not exist
 // (spec/http-api.md 1.4).

@@ -25,7 +25,11 @@ type response struct {
 	// parts are the body where it may be large, each made when it is written. nil: body
 	// is all. An error ends them.
 	parts iter.Seq2[[]byte, error]
+	held  int // bytes of what the parts are made from
 }
+
+// bytes is what the answer takes of the gate until it is sent.
+func (r response) bytes() int64 { return beyondFree(int64(len(r.body) + r.held)) }
 
 // write sends the answer. An error means that not all of it was sent: the caller must
 // be cut off then, or it could take what there is for the whole.
@@ -50,15 +54,16 @@ func (r response) write(w http.ResponseWriter) error {
 		header.Set("X-Content-Type-Options", "nosniff")
 	}
 	w.WriteHeader(r.code)
+	body := newPacedWriter(w)
 	if r.parts == nil {
-		w.Write(r.body) // its length is told: nobody takes less for all
+		body.Write(r.body) // its length is told: nobody takes less for all
 		return nil
 	}
 	for part, err := range r.parts {
 		if err != nil {
 			return fmt.Errorf("make the answer: %w", err)
 		}
-		if _, err := w.Write(part); err != nil {
+		if _, err := body.Write(part); err != nil {
 			return fmt.Errorf("%w: %w", errCallerGone, err)
 		}
 	}

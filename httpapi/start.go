@@ -20,16 +20,21 @@ var reuses = map[string]engine.Reuse{
 
 // start is spec/http-api.md 5.1. Ours besides: startAt, reuse and tag.NAME.
 func start(r *request) (response, error) {
+	at, _ := r.query.instant("startAt")
+	ask := engine.StartRequest{
+		Name: r.params["name"], ID: r.id(), Version: r.query.last("version"),
+		Tags: r.query.tags, ScheduledAt: at, Reuse: r.query.reuse(),
+	}
+	if err := r.hub.CheckStart(r.Context(), ask); err != nil {
+		return response{}, err
+	}
 	input, err := r.payload()
 	if err != nil {
 		return response{}, err
 	}
-	at, _ := r.query.instant("startAt")
 	return r.begin(func() (history.InstanceID, error) {
-		return r.hub.Start(r.Context(), engine.StartRequest{
-			Name: r.params["name"], ID: r.id(), Input: input, Version: r.query.last("version"),
-			Tags: r.query.tags, ScheduledAt: at, Reuse: r.query.reuse(),
-		})
+		ask.Input = input
+		return r.hub.Start(r.Context(), ask)
 	})
 }
 
@@ -57,6 +62,7 @@ func (r *request) begin(start func() (history.InstanceID, error)) (response, err
 	if err != nil {
 		return response{}, err
 	}
+	r.drop()
 	if wait {
 		if res, ended := outcome(r, id, timeout); ended {
 			return res, nil
@@ -70,7 +76,7 @@ func (r *request) begin(start func() (history.InstanceID, error)) (response, err
 // the instance exists, so the caller gets its links instead of an error.
 func outcome(r *request, id history.InstanceID, timeout time.Duration) (res response, ended bool) {
 	await(r, id, timeout)
-	st, err := r.hub.Status(r.Context(), id, engine.StatusOptions{Payloads: true})
+	st, err := r.look(id, engine.StatusOptions{Payloads: true})
 	switch {
 	case err != nil || !st.Status.Terminal():
 		return response{}, false
@@ -82,12 +88,14 @@ func outcome(r *request, id history.InstanceID, timeout time.Duration) (res resp
 	return response{code: http.StatusOK, body: statusBody(&st, view{input: true, output: true, custom: true}).json()}, true
 }
 
-// await returns when the instance has ended, the time is up or waiting is not
-// possible; the caller looks which.
+// await returns when the instance has ended, the time is up, waiting is not
+// possible or too many do; the caller looks which.
 func await(r *request, id history.InstanceID, timeout time.Duration) {
-	if timeout <= 0 {
+	waits := &r.handler.Gate.waits
+	if timeout <= 0 || !waits.take(1) {
 		return
 	}
+	defer waits.give(1)
 	ctx, cancel := context.WithTimeout(r.Context(), timeout)
 	defer cancel()
 	r.hub.Wait(ctx, id) // see above: the status tells

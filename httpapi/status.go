@@ -52,13 +52,13 @@ func status(r *request) (response, error) {
 	if timeout, ok := r.query.seconds("wait"); ok {
 		await(r, r.id(), timeout)
 	}
-	st, err := r.hub.Status(r.Context(), r.id(), v.options())
+	st, err := r.look(r.id(), v.options())
 	if err != nil {
 		return response{}, err
 	}
 	res := response{code: http.StatusOK}
 	if v.history && st.Status != history.Pending && len(st.History) > 0 {
-		res.parts = withHistory(&st, v)
+		res.parts, res.held = withHistory(&st, v), st.Bytes()
 	} else {
 		res.body = statusBody(&st, v).json()
 	}
@@ -69,6 +69,19 @@ func status(r *request) (response, error) {
 		res.code = http.StatusInternalServerError
 	}
 	return res, nil
+}
+
+// look is Status of the hub when it is its turn.
+func (r *request) look(id history.InstanceID, o engine.StatusOptions) (st engine.Status, err error) {
+	places := r.handler.Gate.looks
+	if o.History {
+		places = r.handler.Gate.lists
+	}
+	err = r.read(places, func() (err error) {
+		st, err = r.hub.Status(r.Context(), id, o)
+		return err
+	})
+	return st, err
 }
 
 // statusBody writes the first eight keys always: clients insist on them.
