@@ -36,6 +36,13 @@ func (l linked) Wait(ctx context.Context, id history.InstanceID) (engine.Status,
 	return l.Hub.Wait(ctx, id)
 }
 
+func (l linked) CheckRaise(ctx context.Context, id history.InstanceID, r engine.RaiseRequest) error {
+	if err := l.check(ctx, id); err != nil {
+		return err
+	}
+	return l.Hub.CheckRaise(ctx, id, r)
+}
+
 func (l linked) Raise(ctx context.Context, id history.InstanceID, r engine.RaiseRequest) error {
 	if err := l.check(ctx, id); err != nil {
 		return err
