@@ -162,28 +162,27 @@ func (a audited) Start(ctx context.Context, r engine.StartRequest) (history.Inst
 	return id, err
 }
 
-// The checks say what is refused before it has come whole; that is noted like any refusal.
+// What is refused before it has come whole is logged like any refusal. Nothing is going to
+// be done, so the audit has no line of it.
 
 func (a audited) CheckStart(ctx context.Context, r engine.StartRequest) error {
-	err := a.engine.Load().CheckStart(ctx, r)
-	if err != nil {
-		a.record(ctx, "start", r.ID, "", err, slog.String("function", r.Name))
-	}
-	return err
+	return a.refused(ctx, a.engine.Load().CheckStart(ctx, r), "start", r.ID, slog.String("function", r.Name))
 }
 
 func (a audited) CheckRaise(ctx context.Context, id history.InstanceID, r engine.RaiseRequest) error {
-	err := a.engine.Load().CheckRaise(ctx, id, r)
-	if err != nil {
-		a.record(ctx, "raise-event", id, "", err, slog.String("event", r.Name))
-	}
-	return err
+	return a.refused(ctx, a.engine.Load().CheckRaise(ctx, id, r), "raise-event", id, slog.String("event", r.Name))
 }
 
 func (a audited) CheckImport(ctx context.Context, r engine.ImportRequest) error {
-	err := a.engine.Load().CheckImport(ctx, r)
+	return a.refused(ctx, a.engine.Load().CheckImport(ctx, r), "import", r.ID)
+}
+
+// refused logs err, if it is one, and returns it.
+func (a audited) refused(ctx context.Context, err error, what string, id history.InstanceID, more ...slog.Attr) error {
 	if err != nil {
-		a.record(ctx, "import", r.ID, "", err)
+		c := change{of: a, what: what, id: id, more: more}
+		c.by, c.who = a.caller(ctx, id)
+		c.done(ctx, err)
 	}
 	return err
 }
