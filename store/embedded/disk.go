@@ -54,8 +54,10 @@ func (d privateDisk) Unwrap() vfs.FS { return d.FS }
 // noDescriptors says of an error that is over once other files are closed that it
 // is, and names no file.
 func noDescriptors(err error) error {
-	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
-		return fmt.Errorf("%w: too many files and connections are open: try again, or raise the limit of open files", engine.ErrUnavailable)
+	for _, cause := range []error{syscall.EMFILE, syscall.ENFILE} {
+		if errors.Is(err, cause) {
+			return fmt.Errorf("%w: files and connections are open as many as the system allows, try again, or raise its limit: %w", engine.ErrUnavailable, cause)
+		}
 	}
 	return err
 }

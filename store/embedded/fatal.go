@@ -18,6 +18,7 @@ import (
 // for Pebble also waits for broken.
 type breaker struct {
 	log    *slog.Logger
+	again  repeats
 	once   sync.Once
 	broken chan struct{} // closed by fail
 	cause  error         // why, an [engine.ErrBroken]; set before broken is closed
@@ -30,7 +31,7 @@ func (b *breaker) Infof(format string, args ...any) {
 }
 
 func (b *breaker) Errorf(format string, args ...any) {
-	b.log.Warn("pebble", "text", lazy{format, args})
+	b.again.warn(b.log, "pebble", "text", fmt.Sprintf(format, args...))
 }
 
 func (b *breaker) Fatalf(format string, args ...any) {
@@ -81,9 +82,11 @@ func (b *breaker) do(f func() error) error {
 // other data is sound.
 func (b *breaker) listener() *pebble.EventListener {
 	return &pebble.EventListener{
-		BackgroundError: func(err error) { b.log.Warn("background work of the store does not succeed", "error", err) },
+		BackgroundError: func(err error) {
+			b.again.warn(b.log, "background work of the store does not succeed", "error", err.Error())
+		},
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
-			b.log.Error("store is damaged", "error", info.Details, "path", info.Path)
+			b.again.warn(b.log, "store is damaged: restore the folder from a backup", "error", info.Details.Error(), "path", info.Path)
 		},
 	}
 }

@@ -29,16 +29,19 @@ func (db *DB) verify(disk vfs.FS) error {
 	if err := checkManifest(disk, disk.PathJoin(db.dir, dataFolder)); err != nil {
 		return err
 	}
-	last, err := db.lastInTables(disk)
+	before, inTables, err := db.lastInTables(disk)
 	if err != nil {
 		return err
 	}
-	if last, err = db.lastInLogs(disk, last); err != nil {
+	last, err := db.lastInLogs(disk, before, inTables)
+	if err != nil {
 		return err
 	}
 	switch {
 	case last == 0:
 		return fmt.Errorf("its folder %s holds nothing of it", dataFolder)
+	case last == inTables && before != db.numbering.id:
+		return fmt.Errorf("its folder %s belongs to store %s, not to %s", dataFolder, before, db.numbering.id)
 	case last < known:
 		return fmt.Errorf("its last %d commits are missing: its folder %s ends with commit %d, its file %s knows of %d", known-last, dataFolder, last, witnessFile, known)
 	}
@@ -46,23 +49,20 @@ func (db *DB) verify(disk vfs.FS) error {
 	return nil
 }
 
-// lastInTables returns the number of the last commit in the tables that the
-// manifest names.
-func (db *DB) lastInTables(disk vfs.FS) (last uint64, err error) {
+// lastInTables returns the last commit in the tables that the manifest names, and
+// whose it is: a restored store begins with what another one had.
+func (db *DB) lastInTables(disk vfs.FS) (id storeID, last uint64, err error) {
 	opts := db.pebbleOptions(withoutLogs{disk}, 1<<20)
 	opts.ReadOnly, opts.MemTableSize, opts.CacheSize = true, 256<<10, 1<<20
 	tables, err := pebble.Open(disk.PathJoin(db.dir, dataFolder), opts)
 	if errors.Is(err, pebble.ErrDBDoesNotExist) {
-		return 0, fmt.Errorf("its folder %s holds no store any more", dataFolder)
+		return 0, 0, fmt.Errorf("its folder %s holds no store any more", dataFolder)
 	}
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	id, last, err := readNumber(tables)
-	if err == nil && last != 0 && id != db.numbering.id {
-		err = fmt.Errorf("its folder %s belongs to store %s, not to %s", dataFolder, id, db.numbering.id)
-	}
-	return last, errors.Join(err, tables.Close())
+	id, last, err = readNumber(tables)
+	return id, last, errors.Join(err, tables.Close())
 }
 
 // withoutLogs is a file system that has no logs.
@@ -77,14 +77,14 @@ func (w withoutLogs) Unwrap() vfs.FS { return w.FS }
 
 // lastInLogs returns the number of the last commit in the logs, which must go on
 // where the tables end.
-func (db *DB) lastInLogs(disk vfs.FS, last uint64) (uint64, error) {
+func (db *DB) lastInLogs(disk vfs.FS, before storeID, last uint64) (uint64, error) {
 	logs, err := wal.Scan(wal.Dir{FS: disk, Dirname: disk.PathJoin(db.dir, dataFolder)})
 	if err != nil {
 		return 0, err
 	}
 	for i, log := range logs {
 		var end int64
-		if last, end, err = db.follow(log, last); err != nil {
+		if last, end, err = db.follow(log, before, last); err != nil {
 			return 0, fmt.Errorf("its log %s/%s.log: %w", dataFolder, log.Num, err)
 		}
 		if i == len(logs)-1 && end >= 0 {
@@ -99,7 +99,7 @@ func (db *DB) lastInLogs(disk vfs.FS, last uint64) (uint64, error) {
 // follow reads a log as far as Pebble will, and returns the number of its last
 // commit, or last if that is higher, and where it cannot be read, -1 if it all can.
 // A log that is of no use any more, and so may end anyhow, has no commit after last.
-func (db *DB) follow(log wal.LogicalLog, last uint64) (_ uint64, end int64, _ error) {
+func (db *DB) follow(log wal.LogicalLog, before storeID, last uint64) (_ uint64, end int64, _ error) {
 	records := log.OpenForRead()
 	defer records.Close() // it was only read
 	var batch bytes.Buffer
@@ -121,7 +121,7 @@ func (db *DB) follow(log wal.LogicalLog, last uint64) (_ uint64, end int64, _ er
 		switch {
 		case err != nil:
 			return 0, 0, err
-		case id != db.numbering.id:
+		case id != db.numbering.id && (id != before || number > last):
 			return 0, 0, fmt.Errorf("it belongs to store %s, not to %s", id, db.numbering.id)
 		case number > last+1:
 			return 0, 0, fmt.Errorf("it goes on with commit %d, but commits %d to %d are missing", number, last+1, number-1)
