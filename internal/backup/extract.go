@@ -10,11 +10,14 @@ import (
 )
 
 // Extract copies the files of the backup in dir into the folder to, durably, and makes
-// the folders that they are in. All checksums are verified before, so that nothing is
+// that and the folders in it. All checksums are verified before, so that nothing is
 // written of a damaged backup, and again of what is written.
 func Extract(ctx context.Context, disk vfs.FS, dir, to string) (*Backup, error) {
 	b, err := Verify(ctx, disk, dir)
 	if err != nil {
+		return nil, err
+	}
+	if err := disk.MkdirAll(to, 0o700); err != nil {
 		return nil, err
 	}
 	if err := room(disk, to, b.Bytes()); err != nil {

@@ -84,7 +84,12 @@ func (db *DB) checkpoint() (backup.Origin, []backup.Source, error) {
 		err = db.disk.MkdirAll(dir, 0o700)
 	}
 	if err == nil {
-		err = db.do(func() error {
+		err = db.do(func() (err error) {
+			defer func() { // Pebble panics if a folder cannot be synced, which is none of the store's
+				if p := recover(); p != nil {
+					err = fmt.Errorf("copy it: %v", p)
+				}
+			}()
 			db.flushLog()
 			return db.pebble.Checkpoint(data)
 		})

@@ -100,9 +100,9 @@ func restore(ctx context.Context, disk vfs.FS, from, dir string, opts Options, f
 	if err != nil {
 		return nil, fmt.Errorf("open what was restored: %w", err)
 	}
-	err = finish(folder, db, b)
+	err = db.do(db.becomeAnother)
 	if err == nil {
-		err = db.do(db.becomeAnother)
+		err = finish(folder, db, b)
 	}
 	if err := errors.Join(err, db.Close()); err != nil {
 		return nil, fmt.Errorf("finish what was restored: %w", err)
@@ -113,20 +113,20 @@ func restore(ctx context.Context, disk vfs.FS, from, dir string, opts Options, f
 	return b, nil
 }
 
-// becomeAnother gives the store, which is to be closed, the id of another one: it and the
-// one that the backup is of go on apart, with commits of the same numbers, and their files
-// must not be mixed. Tables may be of both; no log may, so the logs so far are emptied.
+// becomeAnother gives the store, which has just been opened, the id of another one: it and
+// the one that the backup is of go on apart, with commits of the same numbers, and their
+// files must not be mixed. The commit that says so goes into a table, as all before it do.
 func (db *DB) becomeAnother() error {
-	if err := db.pebble.Flush(); err != nil {
-		return err
-	}
 	db.numbering.id = storeID(rand.Uint64())
 	batch := db.pebble.NewBatch()
 	number, err := db.append(batch)
+	if err == nil {
+		err = db.settle(batch, number)
+	}
 	if err != nil {
 		return err
 	}
-	return db.settle(batch, number)
+	return db.pebble.Flush()
 }
 
 // moveUp makes dir the store that folder, which is in it, is.
