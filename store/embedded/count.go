@@ -1,6 +1,8 @@
 package embedded
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 
@@ -64,4 +66,29 @@ func (w *writer) writeCounts() {
 			w.set(w.space(spaceCounts).uint8(uint8(status)), w.value)
 		}
 	}
+}
+
+// checkCounts compares the counts with the index of statuses as far as that costs
+// little: what is counted is there, and what is not counted is not.
+func (h *Hub) checkCounts() error {
+	all, err := h.readCounts(h.db.pebble)
+	if err != nil {
+		return err
+	}
+	it, err := h.db.pebble.NewIter(newKey(h.id, spaceStatuses).prefix())
+	if err != nil {
+		return err
+	}
+	defer it.Close() // its error is that of it.Error
+	ok := it.First()
+	for status, n := range all {
+		first := newKey(h.id, spaceStatuses).uint8(uint8(status))
+		if ok && bytes.Compare(it.Key(), first) < 0 {
+			ok = it.SeekGE(first)
+		}
+		if there := ok && bytes.HasPrefix(it.Key(), first); n < 0 || there != (n > 0) {
+			return cmp.Or(it.Error(), fmt.Errorf("%d instances are counted as %s, and the index of these says otherwise", n, history.RuntimeStatus(status)))
+		}
+	}
+	return it.Error()
 }

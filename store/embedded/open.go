@@ -83,6 +83,11 @@ func (db *DB) resume(disk vfs.FS, id storeID, last uint64) (err error) {
 	if id != db.numbering.id || last != db.numbering.last {
 		return fmt.Errorf("its last commit is %d of store %s, and not %d of store %s as its logs have it", last, id, db.numbering.last, db.numbering.id)
 	}
+	for _, h := range db.hubs {
+		if err := h.checkCounts(); err != nil {
+			return fmt.Errorf("its hub %q is damaged: %w", h.name, err)
+		}
+	}
 	if err := removeCheckpoint(disk, db.dir); err != nil {
 		return err
 	}
