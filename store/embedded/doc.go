@@ -1,21 +1,25 @@
 // Package embedded keeps task hubs in one folder on disk, in Pebble, a
 // log-structured store that runs inside the process.
 //
-//	<dir>/FORMAT    version of the layout below
+//	<dir>/FORMAT    version of the layout below, and the store's id
+//	<dir>/witness   number of the last commit that was acknowledged, or of one a little before
 //	<dir>/lock      held by the process that has the folder open; says who it is
 //	<dir>/running-N what runs now in hub N, for the process after one that dies
 //	<dir>/data/     Pebble's files; several hubs, told apart by the prefix of their keys
 //
 // A commit is one Pebble batch and is synced before it is acknowledged; a read
 // returns only what is synced. The commits of one hub follow each other, since
-// each adds to the counts of the one before.
+// each adds to the counts of the one before. All are numbered, over all hubs: before
+// Pebble may change anything, Open makes sure that no number is missing up to
+// the one that the witness has (docs/adr/0014).
 //
 // # Keys
 //
 // Numbers are big-endian, so that keys sort as the numbers do; signed ones have
 // their sign bit flipped. A key begins with its hub (u16) and its space (u8):
 //
-//	hub 0:  h | hub u16                                 -> hub's name and partitions, JSON; or that it was deleted
+//	hub 0:  c                                           -> store's id u64, number of the last commit u64
+//	        h | hub u16                                 -> hub's name and partitions, JSON; or that it was deleted
 //	hub n:  b | number u64, seq u32                     -> bytes of a big record
 //	        c | status u8                               -> how many instances have it, u64
 //	        e | partition u16                           -> epoch u64
