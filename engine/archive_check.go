@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -20,7 +22,7 @@ func checkImport(req *ImportRequest) (*arrival, error) {
 	if req.ID != "" {
 		a.row.ID = req.ID
 	}
-	if err := checkRow(&a.row); err != nil {
+	if err := cmp.Or(a.row.ID.Validate(), checkRow(&a.row)); err != nil {
 		return nil, fmt.Errorf("%w: archive: instance: %w", ErrInvalidArgument, err)
 	}
 	turns := slices.Clone(req.Archive.Turns)
@@ -82,9 +84,6 @@ func emancipate(turn history.Turn, execution history.ExecutionID) history.Turn {
 }
 
 func checkRow(row *history.Instance) error {
-	if err := row.ID.Validate(); err != nil {
-		return err
-	}
 	if err := history.CheckName(row.Name); err != nil {
 		return fmt.Errorf("its orchestrator's name: %w", err)
 	}
@@ -127,50 +126,39 @@ func checkRow(row *history.Instance) error {
 
 // checkFit compares the row with what the history leads to.
 func checkFit(row *history.Instance, st *history.State) error {
-	ended := row.Status.Terminal()
-	switch {
-	case !strings.EqualFold(row.Name, st.Started.Name):
-		return fmt.Errorf("instance: its orchestrator is %.64q, but ExecutionStarted names %.64q", row.Name, st.Started.Name)
-	case ended && st.Completed == nil:
-		return fmt.Errorf("instance: it is %s, but its history does not end with ExecutionCompleted", row.Status)
-	case ended && st.Completed.Status != row.Status:
-		return fmt.Errorf("instance: it is %s, but its history ends as %s", row.Status, st.Completed.Status)
-	case !ended && st.Completed != nil:
-		return fmt.Errorf("instance: it is %s, but its history ends with ExecutionCompleted", row.Status)
-	case !ended && st.Suspended != (row.Status == history.Suspended):
-		return fmt.Errorf("instance: it is %s, which its history contradicts", row.Status)
-	case row.Status == history.Pending && len(st.Waiting) == 0:
-		return fmt.Errorf("instance: it is Pending, but its history says that it ran")
+	for misfit := range misfits(row, st) {
+		return fmt.Errorf("instance: %s", misfit)
 	}
 	return nil
 }
 
+// misfits yields where a row contradicts what the history leads to.
+func misfits(row *history.Instance, st *history.State) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		ended := row.Status.Terminal()
+		switch {
+		case !strings.EqualFold(row.Name, st.Started.Name):
+			yield(fmt.Sprintf("its orchestrator is %.64q, but ExecutionStarted names %.64q", row.Name, st.Started.Name))
+		case ended && st.Completed == nil:
+			yield(fmt.Sprintf("it is %s, but its history does not end with ExecutionCompleted", row.Status))
+		case ended && st.Completed.Status != row.Status:
+			yield(fmt.Sprintf("it is %s, but its history ends as %s", row.Status, st.Completed.Status))
+		case !ended && st.Completed != nil:
+			yield(fmt.Sprintf("it is %s, but its history ends with ExecutionCompleted", row.Status))
+		case !ended && row.Status != history.Pending && st.Suspended != (row.Status == history.Suspended):
+			yield(fmt.Sprintf("it is %s, which its history contradicts", row.Status))
+		case row.Status == history.Pending && len(st.Waiting) == 0:
+			yield("it is Pending, but its history says that it ran")
+		}
+	}
+}
+
 // checkTurns says which event of a history no engine can have recorded.
 func checkTurns(turns []history.Turn) error {
-	c := recordCheck{open: make(map[int32]*history.Event), lastID: history.NoID}
+	c := newRecordCheck()
 	for i := range turns {
-		turn := &turns[i]
-		if i > 0 && turn.Seq != turns[i-1].Seq+1 {
-			return fmt.Errorf("turn %d: its seq is %d after %d; a turn is missing, or they are out of order", i+1, turn.Seq, turns[i-1].Seq)
-		}
-		if turn.Seq == 0 {
-			return fmt.Errorf("turn %d: its seq is 0; they begin with 1", i+1)
-		}
-		if err := c.time(turn); err != nil {
-			return fmt.Errorf("turn %d: %w", i+1, err)
-		}
-		switch empty := len(turn.Events) == 0; {
-		case empty && i == 0:
-			return fmt.Errorf("turn 1: it has no events; the first is ExecutionStarted")
-		case empty && c.ended:
-			return fmt.Errorf("turn %d: it comes after ExecutionCompleted", i+1)
-		}
-		c.again = false
-		for k := range turn.Events {
-			ev := &turn.Events[k]
-			if err := c.event(ev, i == 0 && k == 0); err != nil {
-				return fmt.Errorf("turn %d, event %d (%s): %w", i+1, k+1, ev.Kind, err)
-			}
+		if err := c.turn(&turns[i]); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -178,11 +166,52 @@ func checkTurns(turns []history.Turn) error {
 
 // recordCheck is what the events so far allow those that follow to be.
 type recordCheck struct {
+	turns  int                      // so far
+	seq    uint32                   // of the newest
 	at     time.Time                // of the newest turn
 	open   map[int32]*history.Event // that nothing has answered
 	lastID int32                    // highest sequence id
 	again  bool                     // in a record that a rewind wrote: calls of children may be made again
 	ended  bool
+}
+
+func newRecordCheck() recordCheck {
+	return recordCheck{open: make(map[int32]*history.Event), lastID: history.NoID}
+}
+
+// turn looks at the turn that follows.
+func (c *recordCheck) turn(turn *history.Turn) error {
+	c.turns++
+	first := c.turns == 1
+	if !first && turn.Seq != c.seq+1 {
+		return fmt.Errorf("turn %d: its seq is %d after %d; a turn is missing, or they are out of order", c.turns, turn.Seq, c.seq)
+	}
+	if c.seq = turn.Seq; c.seq == 0 {
+		return fmt.Errorf("turn %d: its seq is 0; they begin with 1", c.turns)
+	}
+	if err := c.time(turn); err != nil {
+		return fmt.Errorf("turn %d: %w", c.turns, err)
+	}
+	switch empty := len(turn.Events) == 0; {
+	case empty && first:
+		return fmt.Errorf("turn 1: it has no events; the first is ExecutionStarted")
+	case empty && c.ended:
+		return fmt.Errorf("turn %d: it comes after ExecutionCompleted", c.turns)
+	}
+	c.again = false
+	for k := range turn.Events {
+		ev := &turn.Events[k]
+		if err := c.event(ev, first && k == 0); err != nil {
+			return fmt.Errorf("turn %d, event %d (%s): %w", c.turns, k+1, ev.Kind, err)
+		}
+	}
+	for _, id := range turn.Canceled {
+		if open := c.open[id]; open != nil && open.Kind != history.TimerCreated {
+			return fmt.Errorf("turn %d: it cancels %d, which is no timer but %s", c.turns, id, open.Kind)
+		}
+		delete(c.open, id)
+	}
+	return nil
 }
 
 func (c *recordCheck) time(turn *history.Turn) error {

@@ -158,6 +158,7 @@ func (w *world) stop() {
 	if w.worker != nil {
 		w.worker.Close()
 	}
+	checked(w, w.inner)
 }
 
 // crash ends the process as kill -9 would: nothing it does from now on reaches

@@ -204,7 +204,10 @@ func (p *partition) newKey(to int) MessageKey {
 
 // firstSeq is below every message number of epoch and above those of the epochs
 // before it.
-func firstSeq(epoch Epoch) uint64 { return uint64(epoch) << 40 }
+func firstSeq(epoch Epoch) uint64 { return uint64(epoch) << epochShift }
+
+// epochShift leaves room for the messages of one epoch.
+const epochShift = 40
 
 // tryAgain ends a hold before its time.
 func (p *partition) tryAgain(inst *instance) {

@@ -330,9 +330,9 @@ func (d *decision) payloads() (bytes int) {
 // some time after the turn does so by the clock, of which the turn's time may be ahead.
 func (d *decision) act(a *history.Action, turn *history.Turn, version string, ahead time.Duration) {
 	if a.Kind == history.CancelTimer {
+		turn.Canceled = append(turn.Canceled, a.ID)
 		if created, ok := d.state.Open[a.ID]; ok {
 			d.clear = append(d.clear, timerOf(&d.row, created))
-			delete(d.state.Open, a.ID) // should its alarm still ring, it answers nothing
 		} else {
 			d.cancelNew(a.ID)
 		}

@@ -11,7 +11,7 @@ type ActionKind int8
 const (
 	ScheduleTask          ActionKind = iota + 1 // run an activity
 	CreateTimer                                 // wake me at FireAt
-	CancelTimer                                 // forget the timer whose sequence id is ID; recorded nowhere
+	CancelTimer                                 // forget the timer whose sequence id is ID; recorded in Turn.Canceled
 	StartSubOrchestration                       // start a child
 	SendEvent                                   // raise an event for another instance
 	CompleteExecution                           // this execution has ended; always the last action of a turn

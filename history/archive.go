@@ -156,9 +156,10 @@ type wireInstance struct {
 }
 
 type wireTurn struct {
-	Seq    uint32      `json:"seq"`
-	At     time.Time   `json:"at,omitzero"`
-	Events []wireEvent `json:"events"`
+	Seq      uint32      `json:"seq"`
+	At       time.Time   `json:"at,omitzero"`
+	Events   []wireEvent `json:"events"`
+	Canceled []int32     `json:"canceled,omitzero"`
 }
 
 type wireEvent struct {
@@ -250,7 +251,7 @@ func wireStatus(name string) (RuntimeStatus, error) {
 }
 
 func wireTurnOf(turn *Turn) *wireTurn {
-	w := &wireTurn{Seq: turn.Seq, At: turn.At}
+	w := &wireTurn{Seq: turn.Seq, At: turn.At, Canceled: turn.Canceled}
 	if turn.Events != nil {
 		w.Events = make([]wireEvent, len(turn.Events))
 	}
@@ -261,7 +262,7 @@ func wireTurnOf(turn *Turn) *wireTurn {
 }
 
 func (w *wireTurn) turn() (Turn, error) {
-	turn := Turn{Seq: w.Seq, At: w.At.UTC()}
+	turn := Turn{Seq: w.Seq, At: w.At.UTC(), Canceled: w.Canceled}
 	if w.Events != nil {
 		turn.Events = make([]Event, len(w.Events))
 	}

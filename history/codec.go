@@ -12,7 +12,7 @@ import (
 // CodecVersion is the version of the form on disk that this build writes; it
 // reads all up to it. history.proto describes the form and says when the number
 // has to grow.
-const CodecVersion = 2
+const CodecVersion = 3
 
 // The Append functions append the encoded form of a value to b, as append does.
 // They write times to 100 ns and in UTC, and empty lists as none; all else comes
@@ -27,7 +27,7 @@ func AppendTurn(b []byte, t *Turn) []byte {
 	for i := range t.Events {
 		b = appendEvent(b, 3, &t.Events[i], base)
 	}
-	return b
+	return appendInt32s(b, 4, t.Canceled)
 }
 
 // DecodeTurn reads what [AppendTurn] wrote. Payloads alias b.
@@ -50,6 +50,8 @@ func DecodeTurn(seq uint32, b []byte) (Turn, error) {
 		case 3:
 			t.Events = append(t.Events, Event{})
 			readEvent(&f, &t.Events[len(t.Events)-1], t.base())
+		case 4:
+			t.Canceled = f.int32s(t.Canceled)
 		default:
 			f.unknown()
 		}
@@ -194,6 +196,13 @@ func DecodeMessage(b []byte) (Message, error) {
 		return Message{}, f.err
 	}
 	return m, nil
+}
+
+// TellsCanceled reports whether an encoded turn is of a codec version that records
+// [Turn.Canceled].
+func TellsCanceled(b []byte) bool {
+	f, err := begin("turn", b)
+	return err == nil && f.n >= 3
 }
 
 func appendVersion(b []byte) []byte { return appendUint(b, 1, CodecVersion) }

@@ -207,8 +207,8 @@ func TestDecodeErrors(t *testing.T) {
 		{"empty", "", "turn of 0 bytes does not begin with a codec version: it is damaged"},
 		{"version 0", "\x08\x00", "turn of 2 bytes does not begin with a codec version: it is damaged"},
 		{"another field first", "\x10\x02", "turn of 2 bytes does not begin with a codec version: it is damaged"},
-		{"newer version", "\x08\x03", "turn has codec version 3, this build reads versions up to 2: use a newer build"},
-		{"unknown field", "\x08\x01\x20\x01", "turn, field 4: unknown field"},
+		{"newer version", "\x08\x04", "turn has codec version 4, this build reads versions up to 3: use a newer build"},
+		{"unknown field", "\x08\x01\x28\x01", "turn, field 5: unknown field"},
 		{"unknown field inside", "\x08\x01\x1a\x03\x90\x01\x01", "turn: event, field 18: unknown field"},
 		{"wrong type", "\x08\x01\x18\x01", "turn, field 3: wire type 0, not 2"},
 		{"unused type", "\x08\x01\x1d\x01\x01\x01\x01", "turn, field 3: wire type 5 is not used"},
@@ -226,7 +226,7 @@ func TestDecodeErrors(t *testing.T) {
 	if _, err := DecodeMessage([]byte("\x08\x01\x1a\x01x")); err == nil || err.Error() != "message, field 3: execution id of 1 bytes, not 16" {
 		t.Errorf("DecodeMessage(short execution id) = error %v", err)
 	}
-	if _, err := DecodeInstance([]byte("\x08\x09")); err == nil || err.Error() != "instance has codec version 9, this build reads versions up to 2: use a newer build" {
+	if _, err := DecodeInstance([]byte("\x08\x09")); err == nil || err.Error() != "instance has codec version 9, this build reads versions up to 3: use a newer build" {
 		t.Errorf("DecodeInstance(version 9) = error %v", err)
 	}
 }

@@ -57,6 +57,9 @@ func (s *State) Apply(t *Turn) {
 	for i := range t.Events {
 		s.apply(&t.Events[i], bytes)
 	}
+	for _, id := range t.Canceled {
+		s.answer(id)
+	}
 }
 
 // apply adds an event of a record that takes so many bytes.

@@ -16,7 +16,7 @@ import (
 
 var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
 
-// The files in testdata/v2 are what version 2 of the codec writes. From the
+// The files in testdata/v3 are what version 3 of the codec writes. From the
 // first release on they never change: what one build wrote, all later ones read.
 // Beside each lies what it says by the schema, for people. A later version gets a
 // folder of its own, and this one is then only read, as those before it are.
@@ -26,7 +26,7 @@ func TestGolden(t *testing.T) {
 	turns := map[string]Turn{
 		"turn-start": {Seq: 1, Events: []Event{started}},
 		"turn-hello": helloTurn(),
-		"turn-all":   {Seq: 2, At: noon, Events: samples()},
+		"turn-all":   {Seq: 2, At: noon, Events: samples(), Canceled: []int32{0, 300}},
 	}
 	for name, want := range turns {
 		b := golden(t, name, "Turn", AppendTurn(nil, &want))

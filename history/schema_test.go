@@ -47,7 +47,7 @@ func parse(t *testing.T, name protoreflect.Name, b []byte) protoreflect.Message 
 }
 
 func TestTurnFollowsSchema(t *testing.T) {
-	for _, want := range []Turn{{}, {At: noon, Events: samples()}, {Events: samples()}} {
+	for _, want := range []Turn{{}, {At: noon, Events: samples(), Canceled: []int32{0, 300}}, {Events: samples()}} {
 		m := oracle{parse(t, "Turn", AppendTurn(nil, &want))}
 		got := m.turn()
 		checkDecoded(t, "by the schema: Turn", nil, want, got, m.checkVersion())
@@ -171,6 +171,10 @@ func (o oracle) turn() Turn {
 	}
 	for _, ev := range o.list("events") {
 		turn.Events = append(turn.Events, ev.event(base))
+	}
+	canceled := o.Get(o.field("canceled")).List()
+	for i := range canceled.Len() {
+		turn.Canceled = append(turn.Canceled, int32(canceled.Get(i).Int()))
 	}
 	return turn
 }

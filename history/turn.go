@@ -11,6 +11,9 @@ type Turn struct {
 	Seq    uint32    // place of the record among all records of the instance; grows by 1, never restarts
 	At     time.Time // the orchestrator's "now" during the turn; zero in a start record
 	Events []Event
+	// Canceled are the timers, by sequence id, that the orchestrator canceled in the turn.
+	// Records before codec version 3 do not say.
+	Canceled []int32
 }
 
 // Start reports whether the record is a start record: events that wait for the

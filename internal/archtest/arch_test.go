@@ -28,9 +28,9 @@ const module = "github.com/perdure/perdure"
 var rooms = map[string][]string{
 	"history":             {},
 	"history/...":         {"history"},
-	"engine":              {"history", "internal/stacktrace"},
+	"engine":              {"history", "internal/ledger", "internal/stacktrace"},
 	"store/memory":        {"engine", "history"},
-	"store/embedded":      {"engine", "history", "internal/backup", "internal/private"},
+	"store/embedded":      {"engine", "history", "internal/backup", "internal/ledger", "internal/private"},
 	"storetest":           {"engine", "history", "store/memory"},
 	"internal/registry":   {"history", "internal/replay"},
 	"internal/replay":     {"history", "internal/stacktrace"},
@@ -44,6 +44,7 @@ var rooms = map[string][]string{
 	"examples/...":        {".", "client", "host"},
 	"internal/links":      {},
 	"internal/wire":       {"history"},          // how the API and its client know each other
+	"internal/ledger":     {},                   // how sets that come in different orders are compared
 	"internal/nearest":    {},                   // how a slip is told from another name
 	"internal/stacktrace": {},                   // how the runtime writes a trace
 	"internal/audit":      {"internal/private"}, // how a record is kept of which nothing can be taken away unseen

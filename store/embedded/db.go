@@ -33,6 +33,7 @@ type Options struct {
 	MinFreeBytes uint64                 // commits fail with [engine.ErrNoSpace] when less is free; 0: 64 MiB
 	FreeBytes    func() (uint64, error) // free bytes on the disk; nil: ask it
 	CacheBytes   int64                  // memory for blocks read from disk; 0: 64 MiB
+	ReadOnly     bool                   // the folder is a store and nothing in it is changed; writes fail
 }
 
 // DB is an open store folder. All methods are safe for concurrent use.
@@ -76,7 +77,11 @@ func Open(dir string, opts Options) (*DB, error) {
 	if disk == nil {
 		disk = privateDisk{vfs.Default}
 	}
-	if err := createFolder(disk, dir); err != nil {
+	prepare := createFolder
+	if opts.ReadOnly {
+		prepare = findFolder
+	}
+	if err := prepare(disk, dir); err != nil {
 		return nil, err
 	}
 	if opts.FS == nil {
@@ -97,7 +102,9 @@ func Open(dir string, opts Options) (*DB, error) {
 			return usage.AvailBytes, err
 		}
 	}
-	if err := db.open(disk, db.pebbleOptions(disk, cmp.Or(opts.CacheBytes, 64<<20))); err != nil {
+	pebbleOptions := db.pebbleOptions(disk, cmp.Or(opts.CacheBytes, 64<<20))
+	pebbleOptions.ReadOnly = opts.ReadOnly
+	if err := db.open(disk, pebbleOptions); err != nil {
 		err = refused(dir, err)
 		if db.err() == nil { // else Pebble may still write
 			err = errors.Join(err, lock.Close())

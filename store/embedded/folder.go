@@ -61,6 +61,15 @@ func createFolder(disk vfs.FS, dir string) error {
 	return nil
 }
 
+// findFolder refuses a folder that is no store's.
+func findFolder(disk vfs.FS, dir string) error {
+	there, err := isThere(disk, disk.PathJoin(dir, formatFile))
+	if err == nil && !there {
+		return refused(dir, fmt.Errorf("its file %s is missing", formatFile))
+	}
+	return err
+}
+
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // formatText returns the content of FORMAT.

@@ -21,7 +21,9 @@ func (db *DB) open(disk vfs.FS, opts *pebble.Options) error {
 	switch {
 	case errors.As(err, new(formatError)):
 		return err
-	case accepted:
+	case opts.ReadOnly && err != nil:
+		return err
+	case accepted && !opts.ReadOnly:
 		opts.ErrorIfNotExists = true
 		return db.openPebble(disk, opts, db.accept)
 	case errors.Is(err, fs.ErrNotExist):
@@ -37,7 +39,11 @@ func (db *DB) open(disk vfs.FS, opts *pebble.Options) error {
 		return err
 	}
 	opts.ErrorIfNotExists = true
-	return db.openPebble(disk, opts, db.resume)
+	begin := db.resume
+	if opts.ReadOnly {
+		begin = db.compare
+	}
+	return db.openPebble(disk, opts, begin)
 }
 
 // openPebble opens Pebble and then calls begin with what it says of itself.
@@ -78,10 +84,18 @@ func (db *DB) create(disk vfs.FS, _ storeID, last uint64) error {
 	return errors.Join(db.write(db.pebble.NewBatch()), publish(disk, db.dir, formatFile))
 }
 
-// resume goes on with a store that has been verified.
-func (db *DB) resume(disk vfs.FS, id storeID, last uint64) (err error) {
+// compare makes sure that Pebble has what was verified.
+func (db *DB) compare(_ vfs.FS, id storeID, last uint64) error {
 	if id != db.numbering.id || last != db.numbering.last {
 		return fmt.Errorf("its last commit is %d of store %s, and not %d of store %s as its logs have it", last, id, db.numbering.last, db.numbering.id)
+	}
+	return nil
+}
+
+// resume goes on with a store that has been verified.
+func (db *DB) resume(disk vfs.FS, id storeID, last uint64) (err error) {
+	if err := db.compare(disk, id, last); err != nil {
+		return err
 	}
 	for _, h := range db.hubs {
 		if err := h.checkCounts(); err != nil {

@@ -43,6 +43,17 @@ func (v *view) end() {
 	v.leave(last)
 }
 
+// hold returns what is durable now, for as long as the caller likes; it ends with leave.
+func (v *view) hold() *moment {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.before == nil { // and no commit can begin before a snapshot is taken
+		return &moment{v.pebble.NewSnapshot(), 1}
+	}
+	v.before.users++
+	return v.before
+}
+
 func (v *view) leave(m *moment) {
 	v.mu.Lock()
 	m.users--

@@ -1,0 +1,50 @@
+package engine
+
+import (
+	"context"
+	"iter"
+
+	"github.com/perdure/perdure/history"
+)
+
+// Viewer is what a [Store] may be besides: one that can show all it holds as of one moment,
+// for [Check].
+type Viewer interface {
+	// View returns what is durable now. It must be closed. What is committed meanwhile
+	// is not held up.
+	View(ctx context.Context) (View, error)
+}
+
+// View is a hub as of one moment. Its methods are not for concurrent use.
+type View interface {
+	Reader
+	// Partitions returns how many partitions the hub has.
+	Partitions() int
+	// Epoch returns the epoch of the last owner of a partition, 0 when it never had one.
+	Epoch(partition int) Epoch
+	// Instances yields what is stored under each number of an instance, entities
+	// included, once.
+	Instances(ctx context.Context) iter.Seq2[Stored, error]
+	// Verify tells what of the store's own rows, such as indexes and counts, does
+	// not agree. It calls step again and again, and returns what that returns if it is an
+	// error, or what keeps it from looking further.
+	Verify(step func() error, tell func(Disagreement)) error
+	Close() error
+}
+
+// Stored is what a store holds of one instance.
+type Stored struct {
+	Number  history.Number
+	Row     history.Instance         // as far as it can be read
+	Problem error                    // why there is no row that can be read; nil: it can
+	Records iter.Seq2[Record, error] // in order of Seq; good until the next instance is asked for
+}
+
+// Disagreement is something in a hub that does not agree with the rest of it.
+type Disagreement struct {
+	Instance history.InstanceID `json:"instanceId,omitempty"` // empty: it is about no instance, or nobody knows which
+	Rule     string             `json:"rule"`                 // what kind of rows should agree: row, history, timer, index, ...
+	Rows     string             `json:"rows"`                 // which rows
+	Says     string             `json:"says"`                 // what they say
+	Do       string             `json:"do"`                   // what to do about it
+}
