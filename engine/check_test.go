@@ -3,10 +3,10 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"reflect"
 	"testing"
 
 	"github.com/perdure/perdure/engine"
-	"github.com/perdure/perdure/storetest"
 )
 
 // checked checks the hub in a store, and wants nothing to disagree.
@@ -21,20 +21,14 @@ func checked(t testing.TB, store engine.Store) engine.CheckReport {
 
 // inside returns the store around which a test has put others.
 func inside(t testing.TB, store engine.Store) engine.Viewer {
-	switch s := store.(type) {
-	case engine.Viewer:
-		return s
-	case singly:
-		return inside(t, s.Store)
-	case slowly:
-		return inside(t, s.Store)
-	case *disk:
-		return inside(t, s.Store)
-	case *storetest.FaultyStore:
-		return inside(t, s.Store)
+	if viewer, ok := store.(engine.Viewer); ok {
+		return viewer
 	}
-	t.Fatalf("a %T cannot be checked", store)
-	return nil
+	inner, ok := reflect.Indirect(reflect.ValueOf(store)).FieldByName("Store").Interface().(engine.Store)
+	if !ok {
+		t.Fatalf("a %T cannot be checked", store)
+	}
+	return inside(t, inner)
 }
 
 // check checks the hub in a store and returns what does not agree.
