@@ -134,22 +134,3 @@ func checkKeys(keys []storedKey) error {
 	}
 	return nil
 }
-
-// loadLinkSecret reads what links of one operation are signed with, and makes it if it is not
-// there. It is no key: it opens nothing, and no key that is taken away takes it along.
-// Whoever deletes it ends all links that were ever made, at the next start.
-func loadLinkSecret(dataDir string) ([]byte, error) {
-	path := filepath.Join(dataDir, "link-secret")
-	text, err := private.ReadSecret(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		text = []byte(newKeyValue())
-		err = private.Write(path, text)
-	case err == nil && len(text) < len(newKeyValue()):
-		err = fmt.Errorf("%s is damaged: delete it, and the next start makes another one, under which links that were made so far open nothing", path)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("secret of links: %w", err)
-	}
-	return text, nil
-}

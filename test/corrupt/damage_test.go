@@ -22,11 +22,23 @@ type damage struct {
 
 func (d damage) String() string { return strings.TrimSpace(d.kind + " " + d.file + " " + d.where) }
 
-// block is how much of a large file is damaged one time after the other.
-const block = 4 << 10
+// stride is how far apart the bytes are that are damaged in turn, besides those at both
+// ends: it is 1 for files that hold a folder together, a part of a block for others.
+func stride(size int) int {
+	switch {
+	case size <= 1<<10:
+		return 1
+	case size <= 16<<10:
+		return 16
+	case size <= 256<<10:
+		return 512
+	default:
+		return block
+	}
+}
 
-// smallFile is the size up to which each byte is.
-const smallFile = 2 * block
+// block is how much is read, and overwritten by zeros, at one time.
+const block = 4 << 10
 
 // ofContent are the damages to a file that holds so many bytes.
 func ofContent(file string, size int) (all []damage) {
@@ -39,23 +51,18 @@ func ofContent(file string, size int) (all []damage) {
 			return os.WriteFile(path, change(content), 0o600)
 		}})
 	}
+	step := stride(size)
 	for at := range size {
-		offset := at % block
-		inner := offset == 0 || offset == 7 || offset == 1000 || offset == block-1
-		if size > smallFile && !inner && at >= 64 && at < size-256 {
+		if at%step != 0 && at >= 64 && at < size-64 {
 			continue
 		}
-		masks := []byte{0xff}
-		if size <= smallFile {
-			masks = append(masks, 0x01)
-		}
-		for _, mask := range masks {
+		for _, mask := range []byte{0xff, 0x01}[:min(2, 1+1/step)] {
 			add("flip", fmt.Sprintf("at %d by %#02x", at, mask), func(content []byte) []byte { content[at] ^= mask; return content })
 		}
-		if at > 0 && (size <= smallFile || offset == 0 || offset == 1000 || at >= size-32) {
+		if at > 0 {
 			add("cut", fmt.Sprintf("at %d", at), func(content []byte) []byte { return content[:at] })
 		}
-		if offset == 0 {
+		if at%block == 0 {
 			add("zeros", fmt.Sprintf("from %d", at), func(content []byte) []byte {
 				clear(content[at:min(at+block, size)])
 				return content
@@ -156,7 +163,7 @@ func damages(dir, early, other string, skip func(file string) bool) (all []damag
 			continue
 		}
 		all = append(all, ofName(name, strings.HasSuffix(name, "/"))...)
-		if strings.HasSuffix(name, "/") || isLock(name) {
+		if strings.HasSuffix(name, "/") || isLock(name) || strings.HasPrefix(name, "running-") { // the last is the engine's
 			continue
 		}
 		info, err := os.Stat(filepath.Join(dir, filepath.FromSlash(name)))

@@ -102,13 +102,13 @@ func TestMatrix(t *testing.T) {
 			if !*full {
 				all = sample(all)
 			}
-			m := matrix{}
+			m, scratch := matrix{}, t.TempDir()
 			for n, d := range all {
 				name := store.name + ": " + d.String()
 				if !strings.Contains(name, *only) {
 					continue
 				}
-				o, why := s.try(t.Context(), filepath.Join(t.TempDir(), fmt.Sprint(n)), d)
+				o, why := s.try(t.Context(), filepath.Join(scratch, fmt.Sprint(n)), d)
 				m.add(d, o)
 				if o == wrong {
 					t.Errorf("%s: %s", name, why)
