@@ -20,6 +20,10 @@ type RemoteOptions struct {
 	Key        string       // sent as x-functions-key; empty: none
 	TaskHub    string       // empty: the host's own
 	HTTPClient *http.Client // nil: http.DefaultClient
+	// Socket is the Unix socket of an app that this user or root runs on this machine, such as
+	// .perdure/socket; it needs no key. What is asked goes there, whatever the
+	// address of the host, which links and messages have.
+	Socket string
 	// MaxAnswerBytes is how large a status, a page, an archive or the like may be; 0: 1 GiB.
 	// A larger one is [ErrUnavailable], with the address and this bound. Other answers
 	// may have 1 MiB.
@@ -50,6 +54,9 @@ func Remote(baseURL string, o RemoteOptions) *Client {
 		o.MaxAnswerBytes = maxAnswerBytes
 	}
 	r := &remote{options: o, http: *o.HTTPClient}
+	if o.Socket != "" {
+		r.http.Transport = throughSocket(o.Socket)
+	}
 	r.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	r.root, r.base, r.origin, r.bad = parseBase(baseURL)
 	return &Client{hub: r, links: LinkOptions{Base: r.base, TaskHub: o.TaskHub, Key: o.Key, Fixed: true}}

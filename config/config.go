@@ -45,6 +45,7 @@ type Config struct {
 
 	LocalHTTPPort    int    // of local.settings.json Host; 0 when absent
 	LocalHTTPAddress string // of local.settings.json Host; empty when absent
+	RuntimeDir       string // XDG_RUNTIME_DIR: a folder of the user's for sockets; empty when absent
 
 	LocalRPC   bool // worker processes on this machine manage instances through an endpoint of their own, without a key
 	Management Management
@@ -82,6 +83,9 @@ func Load(src Source) (*Config, error) {
 	}
 	local := readLocalSettings(filepath.Join(c.Root, localSettingsFile), report)
 	app := newAppSettings(src.Environ, local)
+	if at := app.exact["XDG_RUNTIME_DIR"]; filepath.IsAbs(at) {
+		c.RuntimeDir = at
+	}
 
 	path := filepath.Join(c.Root, hostFile)
 	settings, warnings, found := readHostFile(path, report)

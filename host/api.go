@@ -22,7 +22,7 @@ func apiOptions(own *running, at address, keys *keyring) httpapi.Options {
 	m := own.hubs.cfg.Management
 	o := httpapi.Options{
 		Hub: own.forCallers(), TaskHub: own.name, Find: own.hubs.find,
-		Keys: keys.current, Open: !at.keyed, Links: httpapi.Links{Scope: httpapi.LinkScope(m.LinkScope), Lifetime: m.LinkLifetime, Secret: keys.linkSecret},
+		Keys: keys.current, Identify: identify, Open: !at.keyed, Links: httpapi.Links{Scope: httpapi.LinkScope(m.LinkScope), Lifetime: m.LinkLifetime, Secret: keys.linkSecret},
 		Loopback: at.loopback, AllowedHosts: m.AllowedHosts, PublicURL: m.PublicURL, UseForwarded: m.UseForwarded,
 		AllowedOrigins: m.AllowedOrigins, AllowCredentials: m.AllowCredentials,
 		MaxBodyBytes: int64(m.MaxBodyBytes), Logger: own.log,
@@ -54,16 +54,9 @@ func newAPI(own *running, functions []HTTPFunction, url string, o httpapi.Option
 }
 
 // deleteHubPath is where the command line has a running host delete a hub. It is
-// no part of the management API, and only the endpoint's key opens it: whoever
-// holds that could delete the folder.
+// no part of the management API, and only the command line gets in: whoever may read the
+// endpoint could delete the folder.
 const deleteHubPath = "/admin/perdure/delete-hub"
-
-// fromCommandLine reports whether who calls has brought the endpoint's key. No key of
-// keys.json can have its name.
-func fromCommandLine(ctx context.Context) bool {
-	by, name := httpapi.CallerBy(ctx)
-	return by == httpapi.ByKey && name == byCommandLine
-}
 
 func deleteHub(own *running) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {

@@ -48,12 +48,12 @@ func Connect(ctx context.Context, cfg *config.Config, create bool, log *slog.Log
 	if !create && !StoreExists(cfg) {
 		return nil, fmt.Errorf("%w: %s: %w in %s", client.ErrHubNotFound, cfg.HubName, ErrNoStore, cfg.DataDir)
 	}
-	db, err := openStore(ctx, cfg.DataDir, log)
+	db, err := openStore(ctx, cfg.DataDir, lockPatience, log)
 	var locked *embedded.LockedError
 	if errors.As(err, &locked) {
-		if ep, ok := findEndpoint(cfg.DataDir, locked.PID); ok {
+		if ep, ok, broken := findEndpoint(cfg.DataDir, locked.PID); ok && broken == nil {
 			return &Connection{
-				Client: client.Remote(ep.URL, client.RemoteOptions{Key: ep.Key, TaskHub: cfg.HubName}).WithLinks(client.LinkOptions{
+				Client: ep.client(cfg.HubName).WithLinks(client.LinkOptions{
 					Base: cmp.Or(strings.TrimRight(cfg.Management.PublicURL, "/"), ep.URL) + httpapi.BasePath, TaskHub: cfg.HubName,
 				}),
 				Served: ep.Hub == "" || strings.EqualFold(ep.Hub, cfg.HubName), close: func() error { return nil },

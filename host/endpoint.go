@@ -1,28 +1,39 @@
 package host
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"time"
 
+	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/internal/private"
 )
 
 // endpoint is what a host leaves beside its store, readable by its owner only,
 // so that the command line finds the process that holds the store.
 type endpoint struct {
-	URL string `json:"url"`
-	PID int    `json:"pid"`     // the same as in the store's lock: else the file is a stale one
-	Hub string `json:"taskHub"` // whose functions run there; clients reach the others by the same address; empty: an older build does not say
-	Key string `json:"key"`     // opens everything; another one after each start
+	URL    string `json:"url"`              // of the API; links begin with it
+	Socket string `json:"socket,omitempty"` // where the command line comes in, relative to the folder or absolute; empty: where the system has none
+	Local  string `json:"local,omitempty"`  // address for the command line then; empty: URL
+	PID    int    `json:"pid"`              // the same as in the store's lock: else the file is a stale one
+	Hub    string `json:"taskHub"`          // whose functions run there; clients reach the others by the same address; empty: an older build does not say
+	Key    string `json:"key"`              // opens everything; another one after each start
 }
 
 func endpointPath(dataDir string) string { return filepath.Join(dataDir, "endpoint") }
 
-// writeEndpoint leaves the endpoint; remove takes it away again.
-func writeEndpoint(dataDir, url, hub, key string) (remove func(), err error) {
-	text, err := json.Marshal(endpoint{URL: url, PID: os.Getpid(), Hub: hub, Key: key})
+// write leaves the endpoint in dataDir; remove takes it away again.
+func (ep endpoint) write(dataDir string) (remove func(), err error) {
+	text, err := json.Marshal(ep)
 	if err != nil {
 		return nil, err
 	}
@@ -33,15 +44,99 @@ func writeEndpoint(dataDir, url, hub, key string) (remove func(), err error) {
 	return func() { os.Remove(path) }, nil // one that stays is recognised as stale
 }
 
-// findEndpoint returns the endpoint that process pid left in dataDir.
-func findEndpoint(dataDir string, pid int) (endpoint, bool) {
-	text, err := os.ReadFile(endpointPath(dataDir))
+// findEndpoint returns the endpoint that process pid left in dataDir, its socket as an
+// absolute path. One that another user could have written, or that leads to another
+// machine, is an error: payloads would go there.
+func findEndpoint(dataDir string, pid int) (ep endpoint, found bool, err error) {
+	ep, err = readEndpoint(dataDir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return endpoint{}, false, nil
+	case err != nil:
+		return endpoint{}, false, err
+	}
+	return ep, ep.PID == pid, nil
+}
+
+func readEndpoint(dataDir string) (endpoint, error) {
+	path := endpointPath(dataDir)
+	text, err := private.ReadSecret(path)
 	if err != nil {
-		return endpoint{}, false
+		return endpoint{}, fmt.Errorf("endpoint of the running app: %w", err)
 	}
 	var ep endpoint
-	if json.Unmarshal(text, &ep) != nil || ep.URL == "" || ep.PID != pid {
-		return endpoint{}, false
+	if json.Unmarshal(text, &ep) != nil || ep.URL == "" { // its error might show a part of the key
+		return endpoint{}, fmt.Errorf("endpoint of the running app: %s is damaged; the app writes it anew when it starts again", path)
 	}
-	return ep, true
+	if ep.Socket != "" && !filepath.IsAbs(ep.Socket) {
+		ep.Socket = filepath.Join(dataDir, ep.Socket)
+	}
+	if ep.Socket == "" && !thisMachine(ep.address()) {
+		return endpoint{}, fmt.Errorf("endpoint of the running app: %s does not lead to this machine: look who wrote it, and remove it", path)
+	}
+	return ep, nil
+}
+
+// address is where the command line finds the process if there is no socket.
+func (ep endpoint) address() string {
+	if ep.Local != "" {
+		return ep.Local
+	}
+	return ep.URL
+}
+
+// thisMachine reports whether a URL is of one of this machine's addresses.
+func thisMachine(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil || u.User != nil {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	if ip == nil || ip.IsLoopback() {
+		return ip != nil
+	}
+	ours, err := net.InterfaceAddrs()
+	return err == nil && slices.ContainsFunc(ours, func(a net.Addr) bool {
+		n, ok := a.(*net.IPNet)
+		return ok && n.IP.Equal(ip)
+	})
+}
+
+// client speaks to the process about a hub.
+func (ep endpoint) client(hub string) *client.Client {
+	if ep.Socket != "" { // it knows who comes, so the key stays here
+		return client.Remote(ep.URL, client.RemoteOptions{Socket: ep.Socket, TaskHub: hub})
+	}
+	return client.Remote(ep.address(), client.RemoteOptions{Key: ep.Key, TaskHub: hub})
+}
+
+// answerTime is how long a process may take to say that it is there.
+const answerTime = time.Second
+
+// answers reports whether the process says anything. Others can still connect to one
+// that was killed while the system takes its memory away, but it does not answer.
+func (ep endpoint) answers(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	conn, err := ep.dial(ctx)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })() // ends what waits below
+	if _, err = io.WriteString(conn, "HEAD / HTTP/1.0\r\n\r\n"); err == nil {
+		_, err = io.ReadFull(conn, make([]byte, 1))
+	}
+	return err == nil
+}
+
+func (ep endpoint) dial(ctx context.Context) (net.Conn, error) {
+	if ep.Socket != "" {
+		return private.Dial(ctx, ep.Socket)
+	}
+	u, err := url.Parse(ep.address())
+	if err != nil {
+		return nil, err
+	}
+	return new(net.Dialer).DialContext(ctx, "tcp", u.Host)
 }

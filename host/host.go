@@ -18,8 +18,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"sync"
 	"time"
@@ -95,7 +93,7 @@ func Run(ctx context.Context, app *perdure.App, o Options) error {
 	if err != nil {
 		return err
 	}
-	db, err := openStore(ctx, cfg.DataDir, log)
+	db, err := openStore(ctx, cfg.DataDir, dyingPatience, log)
 	if err != nil {
 		return err
 	}
@@ -134,49 +132,31 @@ func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config,
 	if err := journal.begin(cfg, keys.names); err != nil {
 		return err
 	}
-	listener, err := at.listen()
+	in, err := listen(at, cfg, log)
 	if err != nil {
 		return err
-	}
-	listeners := []net.Listener{listener}
-	if cfg.LocalRPC {
-		rpc, err := listenRPC()
-		if err != nil {
-			return errors.Join(err, listener.Close())
-		}
-		listeners = append(listeners, rpc)
 	}
 	hubs := newHubs(db, cfg, engineOptions(cfg, o, log), journal)
 	own, err := hubs.run(store, app)
 	if err != nil {
-		for _, l := range listeners {
-			err = errors.Join(err, l.Close())
-		}
-		return err
+		return errors.Join(err, in.close())
 	}
-	info := Info{URL: at.url(listener.Addr()), TaskHub: store.Name()}
+	info := Info{URL: at.url(in.api.Addr()), TaskHub: store.Name()}
 	options := apiOptions(own, at, keys)
-	if cfg.LocalRPC {
-		info.RPCBaseURL = rpcBaseURL(listeners[1])
+	if in.rpc != nil {
+		info.RPCBaseURL = rpcBaseURL(in.rpc)
 		options.RPCBaseURL = info.RPCBaseURL
 	}
 	handler, c := newAPI(own, o.HTTP, info.URL, options)
 	info.Client = c
-	servers := []*http.Server{httpapi.NewServer(handler)}
-	if cfg.LocalRPC {
-		servers = append(servers, httpapi.NewServer(httpapi.New(rpcOptions(options, info.URL))))
-	}
-	served := make(chan error, len(servers))
-	for i, server := range servers {
-		go func() { served <- server.Serve(listeners[i]) }() // ended by Shutdown or Close, awaited below
-	}
-
-	removeEndpoint, err := writeEndpoint(cfg.DataDir, info.URL, info.TaskHub, endpointKey)
+	serving := serveAll(in, handler, rpcOptions(options, info.URL))
+	ep := endpoint{URL: info.URL, Socket: in.socketName, PID: os.Getpid(), Hub: info.TaskHub, Key: endpointKey}
+	removeEndpoint, err := ep.write(cfg.DataDir)
 	if err == nil {
 		announce(o, app, cfg, at, info)
 		log.Info("listening", "at", info.URL, "hub", info.TaskHub)
 		endWork := startWork(ctx, o, own, info.Client)
-		err = untilStopped(ctx, o, info, own.ended, served, func() { stopping(o, own, log) })
+		err = untilStopped(ctx, o, info, own.ended, serving.failed, func() { stopping(o, own, log) })
 		err = errors.Join(err, endWork())
 		removeEndpoint()
 	}
@@ -184,15 +164,7 @@ func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config,
 	// stops taking new ones first and is awaited last.
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout(o)+time.Second)
 	defer cancel()
-	down := make(chan struct{})
-	go func() { // awaited below
-		defer close(down)
-		for _, server := range servers {
-			if server.Shutdown(closing) != nil {
-				server.Close()
-			}
-		}
-	}()
+	down := serving.shutdown(closing)
 	err = errors.Join(err, hubs.stop())
 	<-down
 	return err

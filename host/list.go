@@ -16,7 +16,7 @@ func Hubs(ctx context.Context, cfg *config.Config) ([]string, error) {
 	if !StoreExists(cfg) {
 		return nil, nil
 	}
-	db, err := openStore(ctx, cfg.DataDir, slog.New(slog.DiscardHandler))
+	db, err := openStore(ctx, cfg.DataDir, lockPatience, slog.New(slog.DiscardHandler))
 	if _, locked := errors.AsType[*embedded.LockedError](err); locked {
 		return []string{cfg.HubName}, nil
 	}

@@ -3,30 +3,43 @@ package host
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/perdure/perdure/store/embedded"
 )
 
-// How long a command of the command line may hold a store.
+// How long others are waited for that have the store open.
 const (
-	lockPatience = 5 * time.Second
-	lockPause    = 50 * time.Millisecond
+	lockPatience  = 5 * time.Second  // a command, or a host that comes or goes
+	dyingPatience = 30 * time.Second // a host that does not answer, and is perhaps being killed
+	lockPause     = 50 * time.Millisecond
 )
 
 // openStore opens the store in dir. A process without an endpoint is a command,
-// or a host that comes or goes, and soon done with the store: it is waited for.
-func openStore(ctx context.Context, dir string, log *slog.Logger) (*embedded.DB, error) {
-	giveUp := time.Now().Add(lockPatience)
+// or a host that comes or goes, and soon done with the store: it is waited for. So is one
+// that does not answer at its endpoint, for dying: after a kill -9 the lock is held until the
+// system has taken back the memory.
+func openStore(ctx context.Context, dir string, dying time.Duration, log *slog.Logger) (*embedded.DB, error) {
+	began := time.Now()
 	for {
 		db, err := embedded.Open(dir, embedded.Options{Logger: log})
 		var locked *embedded.LockedError
 		if !errors.As(err, &locked) {
 			return db, err
 		}
-		if _, ok := findEndpoint(dir, locked.PID); ok || time.Now().After(giveUp) {
-			return nil, err
+		patience := lockPatience
+		ep, found, broken := findEndpoint(dir, locked.PID)
+		if found {
+			if ep.answers(ctx) {
+				return nil, err
+			}
+			patience = dying
+			err = fmt.Errorf("%w; it does not answer", err)
+		}
+		if broken != nil || time.Since(began) > patience {
+			return nil, errors.Join(err, broken)
 		}
 		select {
 		case <-ctx.Done():

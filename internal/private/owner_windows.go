@@ -7,6 +7,8 @@ import (
 
 const noFollow = 0 // links need a right that few users have
 
+func trusted(int) bool                                               { return false }
+func userName(int) string                                            { return "another user" }
 func checkOwner(string, fs.FileInfo) error                           { return nil }
 func others(fs.FileInfo) string                                      { return "" }
 func tighten(*os.File, fs.FileInfo, string) error                    { return nil }

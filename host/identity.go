@@ -1,0 +1,36 @@
+package host
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/perdure/perdure/httpapi"
+)
+
+// bySocket is what proves a caller that came through the socket.
+const bySocket = "socket"
+
+type socketKey struct{}
+
+// throughSocket serves what comes through the socket, whose listener has asked the
+// system who is at the other end: this user, or root.
+func throughSocket(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), socketKey{}, true)))
+	})
+}
+
+// identify names callers that bring no key.
+func identify(r *http.Request) (httpapi.Identity, bool) {
+	if r.Context().Value(socketKey{}) != nil {
+		return httpapi.Identity{By: bySocket, Name: byCommandLine, Role: httpapi.RoleOperate}, true
+	}
+	return httpapi.Identity{}, false
+}
+
+// fromCommandLine reports whether who calls has come through the socket, or has brought
+// the endpoint's key. No key of keys.json can have its name.
+func fromCommandLine(ctx context.Context) bool {
+	by, name := httpapi.CallerBy(ctx)
+	return name == byCommandLine && (by == bySocket || by == httpapi.ByKey)
+}

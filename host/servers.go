@@ -1,0 +1,54 @@
+package host
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"sync"
+
+	"github.com/perdure/perdure/httpapi"
+)
+
+// servers are the ways into a host, being served.
+type servers struct {
+	all    []*http.Server
+	failed chan error // what went wrong with one, or http.ErrServerClosed
+}
+
+// serveAll serves the API, and for worker processes, if they have a way in, what rpc says.
+func serveAll(in listeners, api *httpapi.Handler, rpc httpapi.Options) *servers {
+	s := &servers{failed: make(chan error, 3)}
+	s.serve(in.api, api)
+	if in.rpc != nil {
+		s.serve(in.rpc, httpapi.New(rpc))
+	}
+	if in.socket != nil {
+		s.serve(in.socket, throughSocket(api))
+	}
+	return s
+}
+
+func (s *servers) serve(l net.Listener, h http.Handler) {
+	server := httpapi.NewServer(h)
+	s.all = append(s.all, server)
+	go func() { s.failed <- server.Serve(l) }() // ended by shutdown; the channel has room for all
+}
+
+// shutdown takes no more requests and closes down when all are answered, which ctx
+// bounds.
+func (s *servers) shutdown(ctx context.Context) (down <-chan struct{}) {
+	var closing sync.WaitGroup
+	for _, server := range s.all {
+		closing.Go(func() {
+			if server.Shutdown(ctx) != nil {
+				server.Close()
+			}
+		})
+	}
+	ended := make(chan struct{})
+	go func() { // ends with the servers
+		closing.Wait()
+		close(ended)
+	}()
+	return ended
+}
