@@ -15,8 +15,8 @@ import (
 )
 
 // adminPath is where a host has what the command line of its machine asks for beside the
-// management API: only the endpoint's key opens it. Whoever holds that could do as much
-// with the folder.
+// management API: only the command line gets in. Whoever may read the endpoint could do as
+// much with the folder.
 const adminPath = "/admin/perdure/"
 
 // admin answers with do's result as JSON, or its error.
@@ -48,8 +48,10 @@ func (ep endpoint) ask(ctx context.Context, word string, query url.Values, answe
 	if err != nil {
 		return err
 	}
-	req.Header.Set("x-functions-key", ep.Key)
-	resp, err := http.DefaultClient.Do(req)
+	if ep.Socket == "" {
+		req.Header.Set("x-functions-key", ep.Key)
+	}
+	resp, err := ep.transport().RoundTrip(req)
 	if err != nil {
 		return fmt.Errorf("%w: %w", client.ErrUnavailable, err)
 	}

@@ -24,12 +24,12 @@ func Backup(ctx context.Context, cfg *config.Config, dir string) (*backup.Result
 	if !StoreExists(cfg) {
 		return nil, fmt.Errorf("%w: %s: %w in %s", client.ErrHubNotFound, cfg.HubName, ErrNoStore, cfg.DataDir)
 	}
-	db, err := openStore(ctx, cfg.DataDir, slog.New(slog.DiscardHandler))
+	db, err := openStore(ctx, cfg.DataDir, lockPatience, slog.New(slog.DiscardHandler))
 	var locked *embedded.LockedError
 	if errors.As(err, &locked) {
-		ep, ok := findEndpoint(cfg.DataDir, locked.PID)
-		if !ok {
-			return nil, fmt.Errorf("%w: %w", client.ErrUnavailable, err)
+		ep, err := hostOf(cfg, err)
+		if err != nil {
+			return nil, err
 		}
 		result := new(backup.Result)
 		return result, ep.ask(ctx, backupWord, url.Values{"dir": {dir}}, result)

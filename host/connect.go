@@ -49,17 +49,17 @@ func Connect(ctx context.Context, cfg *config.Config, create bool, log *slog.Log
 		return nil, fmt.Errorf("%w: %s: %w in %s", client.ErrHubNotFound, cfg.HubName, ErrNoStore, cfg.DataDir)
 	}
 	db, err := openStore(ctx, cfg.DataDir, lockPatience, log)
-	var locked *embedded.LockedError
-	if errors.As(err, &locked) {
-		if ep, ok, broken := findEndpoint(cfg.DataDir, locked.PID); ok && broken == nil {
-			return &Connection{
-				Client: ep.client(cfg.HubName).WithLinks(client.LinkOptions{
-					Base: cmp.Or(strings.TrimRight(cfg.Management.PublicURL, "/"), ep.URL) + httpapi.BasePath, TaskHub: cfg.HubName,
-				}),
-				Served: ep.Hub == "" || strings.EqualFold(ep.Hub, cfg.HubName), close: func() error { return nil },
-			}, nil
+	if _, locked := errors.AsType[*embedded.LockedError](err); locked {
+		ep, err := hostOf(cfg, err)
+		if err != nil {
+			return nil, err
 		}
-		err = fmt.Errorf("%w: %w", client.ErrUnavailable, err)
+		return &Connection{
+			Client: ep.client(cfg.HubName).WithLinks(client.LinkOptions{
+				Base: cmp.Or(strings.TrimRight(cfg.Management.PublicURL, "/"), ep.URL) + httpapi.BasePath, TaskHub: cfg.HubName,
+			}),
+			Served: ep.Hub == "" || strings.EqualFold(ep.Hub, cfg.HubName), close: func() error { return nil },
+		}, nil
 	}
 	if err != nil {
 		return nil, err
@@ -81,6 +81,22 @@ func Connect(ctx context.Context, cfg *config.Config, create bool, log *slog.Log
 		// What a purge left is given back now: this process does not stay to do it.
 		return errors.Join(hubs.stop(), db.Reclaim(context.WithoutCancel(ctx)), journal.Close(), db.Close())
 	}}, nil
+}
+
+// hostOf returns where the host is that keeps us from the store, err being why we could
+// not open it.
+func hostOf(cfg *config.Config, err error) (endpoint, error) {
+	var locked *embedded.LockedError
+	if errors.As(err, &locked) {
+		ep, found, broken := findEndpoint(cfg.DataDir, locked.PID)
+		if found {
+			return ep, nil
+		}
+		if broken != nil {
+			err = broken
+		}
+	}
+	return endpoint{}, fmt.Errorf("%w: %w", client.ErrUnavailable, err)
 }
 
 // StoreExists reports whether a store was ever opened in the configured folder:

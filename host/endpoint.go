@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -128,6 +129,12 @@ func (ep endpoint) answers(ctx context.Context) bool {
 		_, err = io.ReadFull(conn, make([]byte, 1))
 	}
 	return err == nil
+}
+
+// transport connects to the process, whatever the address of a request.
+func (ep endpoint) transport() *http.Transport {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return ep.dial(ctx) }
+	return &http.Transport{DialContext: dial, DialTLSContext: dial, DisableKeepAlives: true}
 }
 
 func (ep endpoint) dial(ctx context.Context) (net.Conn, error) {

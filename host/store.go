@@ -39,7 +39,7 @@ func openStore(ctx context.Context, dir string, dying time.Duration, log *slog.L
 			err = fmt.Errorf("%w; it does not answer", err)
 		}
 		if broken != nil || time.Since(began) > patience {
-			return nil, errors.Join(err, broken)
+			return nil, err
 		}
 		select {
 		case <-ctx.Done():
