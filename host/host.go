@@ -179,7 +179,7 @@ func startWork(ctx context.Context, o Options, own *running, c *client.Client) (
 	for _, f := range o.Timers {
 		work.Go(func() { f.run(ctx, c, own.log, time.Now) })
 	}
-	work.Go(func() { own.hubs.journal.expire(ctx, own.hubs.cfg.Management.AuditKeep) })
+	work.Go(func() { own.hubs.journal.expire(ctx, own.hubs.cfg.Management.AuditKeep, time.Now) })
 	work.Go(func() { retain(ctx, own.forProgram(byRetention), own.hubs.cfg.Retention, own.log, time.Now) })
 	ended := make(chan struct{})
 	go func() { // ends with what it waits for, or with the process

@@ -134,14 +134,14 @@ func keyState(keys []storedKey) audit.State {
 	return state
 }
 
-// expire removes files of the audit that are too old, again and again until ctx ends.
-func (j *journal) expire(ctx context.Context, keep time.Duration) {
-	begun := time.Now()
+// expire removes files of the audit that are too old, again and again until ctx ends. A clock
+// that is put ahead makes nothing old.
+func (j *journal) expire(ctx context.Context, keep time.Duration, clock func() time.Time) {
+	first, began := clock(), time.Now()
 	for sleep(ctx, time.Hour) {
-		// A clock that was put forward makes nothing old.
-		now := begun.Add(time.Since(begun))
-		if wall := time.Now(); wall.Before(now) {
-			now = wall
+		now := first.Add(time.Since(began))
+		if told := clock(); told.Before(now) {
+			now = told
 		}
 		if _, err := j.Expire(now.Add(-keep), slog.String("by", byRetention)); err != nil {
 			j.tell(err)

@@ -3,6 +3,8 @@ package audit
 import (
 	"encoding/json"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +51,42 @@ func FuzzOpen(f *testing.F) {
 			t.Errorf("open(%q) is a line: %v, want %v", line, ok, want)
 		} else if ok && (got != hash || string(body) != string(text)) {
 			t.Errorf("open(%q) = %q, %q, want %q, %q", line, body, got, text, hash)
+		}
+	})
+}
+
+// Whatever a file holds: the chain goes on behind it, and what is put there is found again.
+func FuzzFile(f *testing.F) {
+	f.Add([]byte(""))
+	members, _ := encode([]slog.Attr{slog.String("what", whatFile), slog.Int("file", 1), slog.String("previous", "")})
+	first := appendBody(nil, 1, time.Unix(0, 0), members)
+	hash := sum("", first)
+	first = append(append(append(first, hashMember...), hash...), lineEnd...)
+	f.Add(first)
+	f.Add(append(first, `{"n":2,"time":"1970-01-01T00:00:00Z","wha`...))
+	f.Add(append(first, first...))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		dir := filepath.Join(t.TempDir(), "audit")
+		write(t, filepath.Join(dir, "2026-11-26.jsonl"), text)
+		l := openLog(t, dir, Options{})
+		l.sync = func(*os.File) error { return nil }
+		n, err := l.Append(slog.String("what", "next"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line, err := range Lines(dir) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if line.N == n && line.What == "next" {
+				n = 0
+			}
+		}
+		if n > 0 {
+			t.Errorf("line %d is not there", n)
+		}
+		if _, err := Verify(dir, ""); err != nil {
+			t.Error(err)
 		}
 	})
 }
