@@ -99,6 +99,27 @@ func ActivityInfoFrom(ctx context.Context) (info ActivityInfo, ok bool) {
 	}, true
 }
 
+// ErrStopping is the cause ([context.Cause]) of the end of an activity's context when the
+// app stops and the time to finish, DrainTimeout, is over. An activity that returns it, or an
+// error that wraps it, once the app stops has neither succeeded nor failed: it runs again
+// at the next start, as one that is cancelled then does.
+var ErrStopping = history.ErrStopping
+
+// Stopping returns a channel that is closed as soon as the app begins to stop, which is
+// DrainTimeout before ctx, the context of an activity, is cancelled: time to finish, or to
+// put back what was begun and return [ErrStopping]. Outside activities it is nil, which is
+// never closed.
+func Stopping(ctx context.Context) <-chan struct{} { return history.Stopping(ctx) }
+
+func isStopping(ctx context.Context) bool {
+	select {
+	case <-Stopping(ctx):
+		return true
+	default:
+		return false
+	}
+}
+
 // activityContext is the context of an activity, which knows the call.
 type activityContext struct {
 	context.Context

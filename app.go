@@ -3,6 +3,7 @@ package perdure
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"runtime"
@@ -62,11 +63,14 @@ func (a *App) AddOrchestrator(name string, fn any, opts ...OrchestratorOption) {
 func (a *App) AddActivity(name string, fn any) {
 	first := reflect.TypeFor[context.Context]()
 	add(&a.functions.Activities, "Activity", name, fn, first, func(code *registry.Callable) registry.Activity {
-		return registry.Activity{Run: func(ctx context.Context, t history.Task) (json.RawMessage, *history.Failure) {
+		return registry.Activity{Run: func(ctx context.Context, t history.Task) (json.RawMessage, *history.Failure, error) {
 			var first context.Context = &activityContext{ctx, t}
 			// Of the parameter's own type, so that the call has nothing to convert.
 			payload, err := run(code, reflect.ValueOf(&first).Elem(), t.Input, origin{"input of activity", name})
-			return payload, failureOf(err)
+			if errors.Is(err, ErrStopping) && isStopping(ctx) {
+				return nil, nil, err
+			}
+			return payload, failureOf(err), nil
 		}}
 	})
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -314,7 +315,7 @@ func (a *activity) settle() bool {
 
 // performLater holds an activity that could not run here and now.
 func (t *tenure) performLater(a *activity, err error) {
-	if a.wanted.Err() != nil {
+	if a.wanted.Err() != nil || errors.Is(err, history.ErrStopping) { // the next owner finds it
 		return
 	}
 	p := a.instance.partition

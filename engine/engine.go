@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/perdure/perdure/history"
 )
 
 // Options tune an [Engine]. The zero value is ready to use.
@@ -135,7 +137,7 @@ func (e *Engine) own(ctx context.Context) error {
 		left: &e.left, felling: make(chan struct{}, 1),
 	}
 	t.watch = newWatch(t)
-	t.ctx, t.end = context.WithCancelCause(context.WithoutCancel(ctx))
+	t.ctx, t.end = context.WithCancelCause(history.WithStopping(context.WithoutCancel(ctx), ctx.Done()))
 	if e.deaths == nil {
 		e.deaths = newDeaths(ctx, e.store, e.exec != nil, &e.options)
 	}

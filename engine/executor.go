@@ -31,7 +31,7 @@ type Executor interface {
 	// RunActivity runs an activity and calls done once, before it returns. Exactly
 	// one of the three arguments tells the end: a failure of user code, an error as
 	// with Orchestrate, or else the result. ctx ends when the result is no longer
-	// wanted. User code may exit the goroutine ([runtime.Goexit]): done is called all
+	// wanted, and tells that the engine begins to stop ([history.Stopping]). User code may exit the goroutine ([runtime.Goexit]): done is called all
 	// the same.
 	RunActivity(ctx context.Context, t history.Task, done func(json.RawMessage, *history.Failure, error))
 }

@@ -137,7 +137,7 @@ func (t *tenure) run(ctx context.Context, draining func()) error {
 	t.kill()
 	t.commits.close()
 	committing.Wait()
-	t.end(nil)
+	t.end(history.ErrStopping)
 	t.runs.close()
 	t.forget() // so that deferred functions run while the rest is waited for
 	stopped, names := t.stopped(&wg), t.stillRunning()

@@ -154,13 +154,22 @@ func (p *partition) arm(t Timer) {
 // not reach an instance that forgets, when it is evicted, that it cancelled it.
 // What has rung already is taken out of the inbox. mu is held.
 func (p *partition) disarm(inst *instance, timers []Timer) {
+	if len(timers) == 0 {
+		return
+	}
+	cleared := make(map[int32]time.Time, len(timers)) // when each is due
 	for i := range timers {
 		t := &timers[i]
 		p.armed[t.key()] = false // until the clearing is durable: the index may still be read with it
-		inst.inbox = slices.DeleteFunc(inst.inbox, func(m message) bool {
-			return m.event.Kind == history.TimerFired && m.event.TaskID == t.ID && m.event.FireAt.Equal(t.Due)
-		})
+		cleared[t.ID] = t.Due
 	}
+	inst.inbox = slices.DeleteFunc(inst.inbox, func(m message) bool {
+		if m.event.Kind != history.TimerFired {
+			return false
+		}
+		due, ok := cleared[m.event.TaskID]
+		return ok && m.event.FireAt.Equal(due)
+	})
 }
 
 // fire tells the instance that its timer is due. The row stays until the turn that

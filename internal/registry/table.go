@@ -28,9 +28,9 @@ type Orchestrator struct {
 	AwaitOutstanding bool
 }
 
-// Activity is how an activity runs.
+// Activity is how an activity runs. An error says that it has no result yet: it runs again.
 type Activity struct {
-	Run func(ctx context.Context, t history.Task) (json.RawMessage, *history.Failure)
+	Run func(ctx context.Context, t history.Task) (json.RawMessage, *history.Failure, error)
 }
 
 // Problems returns what is wrong with the registrations, nil if nothing is.

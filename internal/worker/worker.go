@@ -70,9 +70,9 @@ type unwinding struct {
 }
 
 // New returns a worker for app. It reports the mistakes made in registering
-// app's functions.
+// app's functions, and a build of Go that it cannot work with.
 func New(app *perdure.App, options Options) (*Worker, error) {
-	if err := app.Validate(); err != nil {
+	if err := errors.Join(app.Validate(), replay.CheckRuntime()); err != nil {
 		return nil, err
 	}
 	functions := app.Functions()
@@ -394,8 +394,8 @@ func (w *Worker) Place(number history.Number, trace *stacktrace.Trace) string {
 // RunActivity runs an activity and calls done, once, when it has ended; see
 // [Worker.Orchestrate] for the error of an unknown one. If the activity fails after
 // ctx has ended, that is not taken for its own failure: the error is then the
-// cause of ctx. No panic reaches the caller; an activity that exits its goroutine exits
-// the caller's.
+// cause of ctx. Nor is it one if the activity says that it stops ([history.ErrStopping]).
+// No panic reaches the caller; an activity that exits its goroutine exits the caller's.
 func (w *Worker) RunActivity(ctx context.Context, t history.Task, done func(json.RawMessage, *history.Failure, error)) {
 	fn, ok := w.functions.Activities.Find(t.Name)
 	if !ok {
@@ -404,10 +404,14 @@ func (w *Worker) RunActivity(ctx context.Context, t history.Task, done func(json
 	}
 	var payload json.RawMessage
 	var failure *history.Failure
+	var err error
 	returned := false
 	defer func() {
 		if failure != nil && ctx.Err() != nil {
-			done(nil, nil, fmt.Errorf("activity %s: %w", t.Name, context.Cause(ctx)))
+			err = context.Cause(ctx)
+		}
+		if err != nil {
+			done(nil, nil, fmt.Errorf("activity %s: %w", t.Name, err))
 		} else {
 			done(payload, failure, nil)
 		}
@@ -420,6 +424,6 @@ func (w *Worker) RunActivity(ctx context.Context, t history.Task, done func(json
 			failure = &history.Failure{Type: history.FailurePanic, Message: "the activity called runtime.Goexit; return an error instead"}
 		}
 	}()
-	payload, failure = fn.Do.Run(ctx, t)
+	payload, failure, err = fn.Do.Run(ctx, t)
 	returned = true
 }
