@@ -40,19 +40,26 @@ func TestKilledFiftyTimes(t *testing.T) {
 	p := process.Begin(t, program, folder)
 	work.drive(t.Context(), p.Client, instances)
 	for i := range instances {
-		id := work.id(i)
-		status, err := p.WaitForCompletion(t.Context(), id)
-		if err != nil {
-			t.Fatalf("WaitForCompletion(%s) = %v", id, err)
-		}
-		kind := Kinds[i%len(Kinds)]
-		if want := kind.Output(i); status.Status != history.Completed || string(status.Output) != want {
-			t.Errorf("%s ended %s with %s, want Completed with %s", id, status.Status, status.Output, want)
-		}
+		checkEnded(t, p, work, i)
 	}
 	p.Stop(t)
-	checkStore(t, folder)
+	checkStore(t, folder, withChildren(instances))
 }
+
+// checkEnded waits for instance i, and checks its output.
+func checkEnded(t *testing.T, p *process.Process, work *work, i int) {
+	t.Helper()
+	status, err := p.WaitForCompletion(t.Context(), work.id(i))
+	if err != nil {
+		t.Fatalf("WaitForCompletion(%s) = %v", work.id(i), err)
+	}
+	if want := Kinds[i%len(Kinds)].Output(i); status.Status != history.Completed || string(status.Output) != want {
+		t.Errorf("%s ended %s with %s, want Completed with %s", work.id(i), status.Status, status.Output, want)
+	}
+}
+
+// withChildren is how many instances there are when so many were started.
+func withChildren(started int) int { return started + 2*(started/len(Kinds)) }
 
 // work is what the clients have to do, and how far they are.
 type work struct {
