@@ -199,6 +199,8 @@ func refused(dir string, err error) error {
 	switch {
 	case errors.As(err, new(formatError)):
 		return err
+	case errors.As(err, new(notLeftError)):
+		return fmt.Errorf("store folder %s cannot be opened even so: %w: restore the folder from a backup", dir, err)
 	case errors.As(err, &errno) && errno != syscall.ENOENT || errors.Is(err, fs.ErrPermission):
 		return folderError(dir, err)
 	}

@@ -24,8 +24,7 @@ func (db *DB) open(disk vfs.FS, opts *pebble.Options) error {
 	case opts.ReadOnly && err != nil:
 		return err
 	case accepted && !opts.ReadOnly:
-		opts.ErrorIfNotExists = true
-		return db.openPebble(disk, opts, db.accept)
+		return db.openAccepted(disk, opts, id)
 	case errors.Is(err, fs.ErrNotExist):
 		if db.numbering.id, err = claimFolder(disk, db.dir); err != nil {
 			return err
@@ -111,23 +110,6 @@ func (db *DB) resume(disk vfs.FS, id storeID, last uint64) (err error) {
 	}
 	db.witness, err = openWitness(disk, db.dir, last, db.fail)
 	return err
-}
-
-// accept goes on with what Pebble still has, because an operator said so by a file
-// that holds for one time.
-func (db *DB) accept(disk vfs.FS, id storeID, last uint64) error {
-	if last == 0 {
-		return fmt.Errorf("its folder %s holds nothing of it", dataFolder)
-	}
-	known, err := readWitness(disk, db.dir, id)
-	db.log.Warn("opening what is left of a damaged store", "commits", last, "commitsKnown", known, "witness", err)
-	db.numbering.id = id
-	return errors.Join(
-		writeWhole(disk, db.dir, formatFile, formatText(id)),
-		db.renew(disk, last),
-		disk.Remove(disk.PathJoin(db.dir, acceptFile)),
-		syncDir(disk, db.dir),
-	)
 }
 
 // renew begins a new witness.

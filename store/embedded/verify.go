@@ -97,8 +97,8 @@ func (db *DB) lastInLogs(disk vfs.FS, before storeID, last uint64) (uint64, erro
 }
 
 // follow reads a log as far as Pebble will, and returns the number of its last
-// commit, or last if that is higher, and where it cannot be read, -1 if it all can.
-// A log that is of no use any more, and so may end anyhow, has no commit after last.
+// commit, or last if that is higher, and the offset from which on it is of no use, -1 if there is
+// none. A log that is of no use any more, and so may end anyhow, has no commit after last.
 func (db *DB) follow(log wal.LogicalLog, before storeID, last uint64) (_ uint64, end int64, _ error) {
 	records := log.OpenForRead()
 	defer records.Close() // it was only read
@@ -115,16 +115,19 @@ func (db *DB) follow(log wal.LogicalLog, before storeID, last uint64) (_ uint64,
 		case errors.Is(err, record.ErrUnexpectedEOF), errors.Is(err, record.ErrInvalidChunk), errors.Is(err, record.ErrZeroedChunk):
 			return last, offset.Physical, nil // Pebble refuses it if that may not be
 		case err != nil:
-			return 0, 0, err
+			return last, -1, err
 		}
 		id, number, err := numberOf(batch.Bytes())
+		if db.numbering.id == 0 && number == last+1 { // accept does not know whose it is
+			db.numbering.id = id
+		}
 		switch {
 		case err != nil:
-			return 0, 0, err
+			return last, offset.Physical, err
 		case id != db.numbering.id && (id != before || number > last):
-			return 0, 0, fmt.Errorf("it belongs to store %s, not to %s", id, db.numbering.id)
+			return last, offset.Physical, fmt.Errorf("it belongs to store %s, not to %s", id, db.numbering.id)
 		case number > last+1:
-			return 0, 0, fmt.Errorf("it goes on with commit %d, but commits %d to %d are missing", number, last+1, number-1)
+			return last, offset.Physical, fmt.Errorf("it goes on with commit %d, but commits %d to %d are missing", number, last+1, number-1)
 		case number == last+1:
 			last = number
 		}

@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -91,29 +90,6 @@ func TestWitnessOfAKilledProcess(t *testing.T) {
 	w.advance(5)
 	if got, err := readWitness(disk, dir, 7); got != 5 || err != nil {
 		t.Errorf("the file knows %d, error %v; want 5", got, err)
-	}
-}
-
-// An operator who accepts a loss gets what is left, once.
-func TestAcceptLoss(t *testing.T) {
-	t.Parallel()
-	dir, want := killed(t)
-	if err := errors.Join(os.Remove(filepath.Join(dir, "witness")), os.Remove(filepath.Join(dir, "FORMAT"))); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Open(dir, Options{}); err == nil || !strings.Contains(err.Error(), "put an empty file accept-loss into it") {
-		t.Fatalf("Open = error %v, want one that names accept-loss", err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "accept-loss"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		if got, err := reopened(t, dir); err != nil || strings.Join(got, " ") != strings.Join(want, " ") {
-			t.Errorf("got %v, %v; want %v", got, err, want)
-		}
-	}
-	if _, err := os.Stat(filepath.Join(dir, "accept-loss")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("accept-loss is still there: %v", err)
 	}
 }
 
