@@ -85,6 +85,9 @@ func (a audited) caller(ctx context.Context, id history.InstanceID) (by, who str
 		return a.who, ""
 	case by == httpapi.CallerLink:
 		return by, string(id) // it is a link of this instance
+	case by == bySocket:
+		user, _ := ctx.Value(socketKey{}).(string)
+		return by, user
 	case who == byCommandLine: // it has the endpoint's key
 		return who, ""
 	case who == by:
@@ -96,9 +99,9 @@ func (a audited) caller(ctx context.Context, id history.InstanceID) (by, who str
 // processUser is who runs this process.
 func processUser() string {
 	if u, err := user.Current(); err == nil {
-		return fmt.Sprintf("%s (%s)", u.Username, u.Uid)
+		return fmt.Sprintf("user %s (%s)", u.Uid, u.Username)
 	}
-	return fmt.Sprint(os.Geteuid())
+	return fmt.Sprintf("user %d", os.Geteuid())
 }
 
 // about is what a line of the log and one of the audit say in the same way.

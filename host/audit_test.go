@@ -207,7 +207,7 @@ func me(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fmt.Sprintf("%s (%s)", u.Username, u.Uid)
+	return fmt.Sprintf("user %s (%s)", u.Uid, u.Username)
 }
 
 func TestChangesAreAuditedBeforeAndAfter(t *testing.T) {
@@ -289,6 +289,7 @@ func TestWhatIsBroughtSaysWho(t *testing.T) {
 	if code, body := request(t, http.MethodPost, r.URL+httpapi.BasePath+"/instances/x/terminate"); code != 401 {
 		t.Errorf("terminate with nothing = %d %s", code, body)
 	}
+	_, noSocket := os.Stat(filepath.Join(dir, ".perdure", "socket"))
 	c, release, err := connect(t, dir, "", false)
 	if err != nil {
 		t.Fatal(err)
@@ -299,10 +300,14 @@ func TestWhatIsBroughtSaysWho(t *testing.T) {
 	}
 	r.stop(t)
 	const hub = ` hub="DurableFunctionsHub"`
+	commandLine, user := `"socket"`, ` who="`+me(t)+`"`
+	if noSocket != nil {
+		commandLine, user = `"command line"`, ""
+	}
 	wantAudited(t, dir,
 		`start by="key" function="Wait"`+hub+` instance="x" who="durabletask_extension"`, `start instance="x" of=2 result="ok"`,
 		`terminate by="link"`+hub+` instance="x" recursive=false who="x"`, `terminate instance="x" of=4 result="ok"`,
-		`start by="command line" function="Wait"`+hub+` instance="y"`, `start instance="y" of=6 result="ok"`,
+		`start by=`+commandLine+` function="Wait"`+hub+` instance="y"`+user, `start instance="y" of=6 result="ok"`,
 	)
 }
 

@@ -10,13 +10,13 @@ import (
 // bySocket is what proves a caller that came through the socket.
 const bySocket = "socket"
 
-type socketKey struct{}
+type socketKey struct{} // its value is the user
 
 // throughSocket serves what comes through the socket, whose listener has asked the
-// system who is at the other end: this user, or root.
+// system who is at the other end: this user, or root. The remote address names it.
 func throughSocket(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), socketKey{}, true)))
+		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), socketKey{}, r.RemoteAddr)))
 	})
 }
 
