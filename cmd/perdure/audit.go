@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/host"
 	"github.com/perdure/perdure/internal/audit"
 )
@@ -37,18 +36,11 @@ func (t *tool) audit() *cobra.Command {
 	return cmd
 }
 
-// auditDir is the folder of the audit, of a store that must be on this machine.
+// auditDir is the folder of the audit.
 func (t *tool) auditDir() (string, error) {
-	if t.url != "" {
-		return "", usage("the audit is read where it is written, on the machine of the app: --url does not go with it")
-	}
-	cfg, err := t.config()
+	cfg, err := t.storeHere("the audit is read where it is written, on the machine of the app")
 	if err != nil {
 		return "", err
-	}
-	t.tell(cfg)
-	if !host.StoreExists(cfg) {
-		return "", t.notHere(cfg, fmt.Errorf("%w: %s: %w in %s", client.ErrHubNotFound, cfg.HubName, host.ErrNoStore, cfg.DataDir))
 	}
 	return host.AuditDir(cfg), nil
 }

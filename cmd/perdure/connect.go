@@ -94,6 +94,23 @@ func (t *tool) doubting(a access, address string) (end func()) {
 	}
 }
 
+// storeHere is the configuration of a store that must be on this machine; why says what
+// a host elsewhere cannot be asked.
+func (t *tool) storeHere(why string) (*config.Config, error) {
+	if t.url != "" {
+		return nil, usage("%s: --url does not go with it", why)
+	}
+	cfg, err := t.config()
+	if err != nil {
+		return nil, err
+	}
+	t.tell(cfg)
+	if !host.StoreExists(cfg) {
+		return nil, t.notHere(cfg, fmt.Errorf("%w: %s: %w in %s", client.ErrHubNotFound, cfg.HubName, host.ErrNoStore, cfg.DataDir))
+	}
+	return cfg, nil
+}
+
 // notHere adds to an error about a hub that is not there what to do about it.
 func (t *tool) notHere(cfg *config.Config, err error) error {
 	switch {

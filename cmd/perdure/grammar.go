@@ -40,7 +40,7 @@ var options = map[string]kind{
 	"--watch": boolean, "--follow": boolean,
 	"--recursive": boolean, "--force": boolean, "--same-id": boolean, "--no-check": boolean,
 	"--dry-run": boolean, "--yes": boolean, "-y": boolean,
-	"--last": text, "--head": text,
+	"--last": text, "--head": text, "--role": text,
 
 	"--task-hub-name": text, "-t": text,
 	"--connection-string-setting": text,

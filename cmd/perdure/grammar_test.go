@@ -79,6 +79,9 @@ func TestOptionsAreThoseOfTheCommands(t *testing.T) {
 	root := quiet().command()
 	declared := map[string]bool{}
 	commands := append(root.Commands(), root)
+	for _, cmd := range root.Commands() {
+		commands = append(commands, cmd.Commands()...)
+	}
 	for _, cmd := range commands {
 		for name := range options {
 			long := strings.TrimPrefix(name, "--")

@@ -185,7 +185,7 @@ func (t *tool) command() *cobra.Command {
 	root.SetCompletionCommandGroupID("more")
 	addGroup(root, "classic", t.startNew(), t.getRuntimeStatus(), t.getHistory(), t.getInstances(), t.raiseEvent(),
 		t.terminate(), t.rewind(), t.purgeHistory(), t.deleteTaskHub())
-	addGroup(root, "more", t.wait(), t.suspend(), t.resume(), t.restart(), t.explain(), t.export(), t.importArchive(), t.backup(), t.restore(), t.audit(), t.doctor(), t.versionCommand())
+	addGroup(root, "more", t.wait(), t.suspend(), t.resume(), t.restart(), t.explain(), t.export(), t.importArchive(), t.backup(), t.restore(), t.audit(), t.keys(), t.doctor(), t.versionCommand())
 	return root
 }
 
