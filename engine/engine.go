@@ -188,6 +188,9 @@ func (e *Engine) owner(ctx context.Context) (*tenure, error) {
 	}
 }
 
+// Owned reports whether the engine has the hub: operations need not wait for it.
+func (e *Engine) Owned() bool { return e.current() != nil }
+
 // current returns the present tenure, nil when there is none.
 func (e *Engine) current() *tenure {
 	e.mu.Lock()

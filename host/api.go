@@ -25,12 +25,20 @@ func apiOptions(own *running, at address, keys *keyring) httpapi.Options {
 		Keys: keys.current, Identify: identify, Open: !at.keyed, Links: httpapi.Links{Scope: httpapi.LinkScope(m.LinkScope), Lifetime: m.LinkLifetime, Secret: keys.linkSecret},
 		Loopback: at.loopback, AllowedHosts: m.AllowedHosts, PublicURL: m.PublicURL, UseForwarded: m.UseForwarded,
 		AllowedOrigins: m.AllowedOrigins, AllowCredentials: m.AllowCredentials,
-		MaxBodyBytes: int64(m.MaxBodyBytes), Logger: own.log,
+		MaxBodyBytes: int64(m.MaxBodyBytes), Gate: newGate(own.hubs.cfg), Logger: own.log,
 	}
 	if len(o.AllowedHosts) > 0 && !at.ip.IsUnspecified() {
 		o.AllowedHosts = append([]string{at.ip.String()}, o.AllowedHosts...)
 	}
 	return o
+}
+
+// newGate lets bodies that are on their way, and answers, take as much memory as work
+// at hand may, and half of the connections wait.
+func newGate(cfg *config.Config) *httpapi.Gate {
+	bytes := cmp.Or(int64(cfg.MaxBacklogBytes), httpapi.GateBytes)
+	body := cmp.Or(int64(cfg.Management.MaxBodyBytes), httpapi.MaxBodyBytes)
+	return httpapi.NewGate(max(bytes, body), max(1, connectionLimit()/2))
 }
 
 // newAPI makes the handler of everything that the host serves at url, and the

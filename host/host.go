@@ -79,7 +79,9 @@ func Run(ctx context.Context, app *perdure.App, o Options) error {
 	if err := errors.Join(app.Validate(), checkTriggers(o)); err != nil {
 		return err
 	}
-	log := cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
+	lines := newRepeats(cmp.Or(o.Logger, slog.New(slog.DiscardHandler)).Handler())
+	defer lines.end()
+	log := slog.New(lines)
 	environ := o.Environ
 	if environ == nil {
 		environ = os.Environ()
@@ -149,14 +151,19 @@ func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config,
 	}
 	handler, c := newAPI(own, o.HTTP, info.URL, options)
 	info.Client = c
-	serving := serveAll(in, handler, rpcOptions(options, info.URL))
+	probes := &health{db: db, engine: own.engine.Load}
+	serving := newServers(log)
+	serving.serveAll(in, handler, probes.wrap(handler, httpPaths(o.HTTP)), rpcOptions(options, info.URL))
 	ep := endpoint{URL: info.URL, Socket: in.socketName, PID: os.Getpid(), Hub: info.TaskHub, Key: endpointKey}
 	removeEndpoint, err := ep.write(cfg.DataDir)
 	if err == nil {
 		announce(o, app, cfg, at, info)
 		log.Info("listening", "at", info.URL, "hub", info.TaskHub)
 		endWork := startWork(ctx, o, own, info.Client)
-		err = untilStopped(ctx, o, info, own.ended, serving.failed, func() { stopping(o, own, log) })
+		err = untilStopped(ctx, o, info, own.ended, serving.failed, func() {
+			probes.draining.Store(true)
+			stopping(o, own, log)
+		})
 		err = errors.Join(err, endWork())
 		removeEndpoint()
 	}

@@ -55,8 +55,8 @@ func TestKeysChangeWithoutARestart(t *testing.T) {
 		}
 		writeKeys(t, dir, keyText("ci", "admin", ci))
 	}
-	if n := strings.Count(log.String(), "keys.json cannot be used"); n != 6 {
-		t.Errorf("the log complains %d times about 6 changes:\n%s", n, &log)
+	if n := strings.Count(log.String(), "keys.json cannot be used"); n != 2 { // what comes again is counted: see repeats
+		t.Errorf("the log complains %d times about two mistakes:\n%s", n, &log)
 	}
 	path := filepath.Join(dir, ".perdure", "keys.json")
 	if err := os.Remove(path); err != nil {

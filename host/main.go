@@ -35,11 +35,13 @@ func OnStart(do func(ctx context.Context, c *client.Client) error) MainOption {
 // went wrong, 2 when the command line is wrong. A second signal ends the process at once.
 //
 // Main lets the heap grow to five times what lives before it is collected, unless
-// the environment sets GOGC; GOMEMLIMIT bounds it as always.
+// the environment sets GOGC. It keeps below what the cgroup of the process allows, unless
+// GOMEMLIMIT says where to keep.
 func Main(app *perdure.App, options ...MainOption) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // the second signal does what signals do
 	collectLess()
+	limitMemory()
 	os.Exit(runMain(ctx, app, os.Args[1:], os.Stdout, os.Stderr, options...))
 }
 

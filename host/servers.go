@@ -2,6 +2,8 @@ package host
 
 import (
 	"context"
+	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -11,25 +13,32 @@ import (
 
 // servers are the ways into a host, being served.
 type servers struct {
-	all    []*http.Server
-	failed chan error // what went wrong with one, or http.ErrServerClosed
+	all         []*http.Server
+	connections *connections
+	log         *slog.Logger
+	failed      chan error // what went wrong with one, or http.ErrServerClosed
 }
 
-// serveAll serves the API, and for worker processes, if they have a way in, what rpc says.
-func serveAll(in listeners, api *httpapi.Handler, rpc httpapi.Options) *servers {
-	s := &servers{failed: make(chan error, 3)}
-	s.serve(in.api, api)
+func newServers(log *slog.Logger) *servers {
+	return &servers{connections: newConnections(connectionLimit(), log), log: log, failed: make(chan error, 3)}
+}
+
+// serveAll serves the API, with what is open to all around it, and for worker processes,
+// if they have a way in, what rpc says.
+func (s *servers) serveAll(in listeners, api *httpapi.Handler, open http.Handler, rpc httpapi.Options) {
+	s.serve(in.api, open)
 	if in.rpc != nil {
 		s.serve(in.rpc, httpapi.New(rpc))
 	}
 	if in.socket != nil {
 		s.serve(in.socket, throughSocket(api))
 	}
-	return s
 }
 
 func (s *servers) serve(l net.Listener, h http.Handler) {
 	server := httpapi.NewServer(h)
+	s.connections.watch(server)
+	server.ErrorLog = log.New(serverLog{s.log}, "", 0)
 	s.all = append(s.all, server)
 	go func() { s.failed <- server.Serve(l) }() // ended by shutdown; the channel has room for all
 }

@@ -117,6 +117,18 @@ func checkPattern(mux *http.ServeMux, pattern string) (err error) {
 // apiPrefix is where Functions have HTTP functions unless configured.
 const apiPrefix = "/api"
 
+// httpPaths tells for which requests there is an HTTP function of the app.
+func httpPaths(functions []HTTPFunction) func(*http.Request) bool {
+	mux := http.NewServeMux()
+	for _, f := range functions {
+		mux.Handle(f.Pattern, http.NotFoundHandler())
+	}
+	return func(r *http.Request) bool {
+		_, pattern := mux.Handler(r)
+		return pattern != ""
+	}
+}
+
 // httpFunctions serves the HTTP functions, which [checkTriggers] found right.
 func httpFunctions(functions []HTTPFunction, c *client.Client) http.Handler {
 	mux := http.NewServeMux()

@@ -68,7 +68,6 @@ func (r *request) readBody() ([]byte, error) {
 		body = body[:len(body)+n]
 		switch {
 		case int64(len(body)) == most:
-			r.writer.Header().Set("Connection", "close") // nobody reads the rest
 			return nil, r.handler.tooLarge()
 		case err == io.EOF:
 			return body, nil
@@ -77,7 +76,6 @@ func (r *request) readBody() ([]byte, error) {
 		case len(body) == cap(body):
 			size := min(2*int64(cap(body)), most)
 			if err := r.reserve(size); err != nil {
-				r.writer.Header().Set("Connection", "close")
 				return nil, err
 			}
 			body = append(make([]byte, 0, size), body...)

@@ -170,6 +170,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		res = errorResponse(crowded("large answers"))
 	}
 	if res.code != 0 {
+		if leavesUnread(r) {
+			w.Header().Set("Connection", "close")
+		}
 		if err := res.write(w); err != nil {
 			if !errors.Is(err, errCallerGone) {
 				h.Logger.Error("http answer cut off", "method", r.Method, "path", r.URL.Path, "error", err)
@@ -211,7 +214,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (response, error
 		to, params = findRoute(r.Method, path)
 	}
 	pairs := readPairs(r.URL.RawQuery, to)
-	req := &request{handler: h, writer: w, params: params, query: newQuery(pairs), pairs: pairs, Request: r}
+	req := &request{handler: h, params: params, query: newQuery(pairs), pairs: pairs, Request: r}
 	req.caller = h.identify(req, to)
 	switch {
 	case foreign && !ours && req.caller.key == "": // who knows no key could have the app do anything

@@ -15,7 +15,6 @@ import (
 type request struct {
 	*http.Request
 	handler *Handler
-	writer  http.ResponseWriter // its header only
 	query   query
 	pairs   []pair // what query was read from
 	params  map[string]string

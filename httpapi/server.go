@@ -8,7 +8,7 @@ import (
 
 // NewServer returns a server for h with limits on what a request may cost before
 // a handler sees it, and how slowly its body may come. Answers have no time limit, since
-// callers may wait; those of a [Handler] must be taken as fast as bodies must come. A
+// callers may wait; those of a [Handler] must be taken, though half as fast will do. A
 // connection has one request at a time, so that the number of connections bounds all else.
 func NewServer(h http.Handler) *http.Server {
 	protocols := new(http.Protocols)
@@ -48,7 +48,8 @@ func (p paced) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 type pacedBody struct {
 	io.ReadCloser
 	control *http.ResponseController
-	left    int64         // below 0: it is not known
+	left    int64 // below 0: it is not known
+	ended   bool
 	moved   int           // bytes since the last stride was full
 	waited  time.Duration // for them
 }
@@ -62,11 +63,23 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 	b.waited += time.Since(began)
 	switch {
 	case err == io.EOF || b.left == 0:
+		b.ended = true
 		b.control.SetReadDeadline(time.Time{}) // else it would end the request
 	case b.moved >= stride:
 		b.moved, b.waited = 0, 0
 	}
 	return n, err
+}
+
+// smallRest is how much of a body that nobody read the server may wait for before it
+// answers.
+const smallRest = 1 << 10
+
+// leavesUnread reports whether more of the body is to come. The connection must be closed
+// then, or the answer would wait for it.
+func leavesUnread(r *http.Request) bool {
+	b, ok := r.Body.(*pacedBody)
+	return ok && !b.ended && (b.left < 0 || b.left > smallRest)
 }
 
 // pacedWriter drops a caller who does not take its answer.
@@ -81,7 +94,7 @@ func newPacedWriter(w http.ResponseWriter) pacedWriter {
 
 func (w pacedWriter) Write(p []byte) (written int, err error) {
 	for first := true; err == nil && (first || len(p) > 0); first = false {
-		w.control.SetWriteDeadline(time.Now().Add(pause))
+		w.control.SetWriteDeadline(time.Now().Add(2 * pause)) // a small rest of a body may take one
 		var n int
 		n, err = w.Writer.Write(p[:min(len(p), stride)])
 		written, p = written+n, p[n:]

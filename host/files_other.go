@@ -1,0 +1,6 @@
+//go:build !unix
+
+package host
+
+// maxFiles is how many descriptors the process may have; here nobody knows.
+func maxFiles() (uint64, bool) { return 0, false }
