@@ -39,7 +39,7 @@ func TestHealth(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- e.Run(ctx) }() // received below
+	go func() { ended <- e.Run(ctx) }()                                // received below
 	if err := e.CheckImport(ctx, engine.ImportRequest{}); err != nil { // it has the hub
 		t.Fatal(err)
 	}
