@@ -13,13 +13,16 @@ import (
 
 // CheckOptions say how a hub is checked.
 type CheckOptions struct {
-	// Tell is told each disagreement; nil: they are counted only.
+	// Tell is told the first [MaxTold] disagreements; nil: they are counted only.
 	Tell func(Disagreement)
 	// Progress, if any, is told now and then how far the check is.
 	Progress func(CheckReport)
 	// Gentle leaves at least half of the time to others: an app runs on the hub.
 	Gentle bool
 }
+
+// MaxTold is how many disagreements are told one by one.
+const MaxTold = 1000
 
 // CheckReport tells what a check has looked at.
 type CheckReport struct {
@@ -31,6 +34,8 @@ type CheckReport struct {
 	Disagreements int64 `json:"disagreements"`
 	// More tells of how many there are more, at least, that were not looked at one by one.
 	More int64 `json:"more"`
+	// Store tells which store it is and what became of it, a line each.
+	Store []string `json:"store"`
 }
 
 // Check reads a whole hub and tells what in it does not agree: rows with the histories they
@@ -44,6 +49,7 @@ type CheckReport struct {
 func Check(ctx context.Context, view View, o CheckOptions) (CheckReport, error) {
 	c := &checker{ctx: ctx, view: view, options: o, unknown: make(map[history.Number]bool), calls: make(map[call]string)}
 	c.begun, c.told = time.Now(), time.Now()
+	c.report.Store = view.About()
 	for _, part := range []struct {
 		rows string
 		look func() error
@@ -66,6 +72,22 @@ func Check(ctx context.Context, view View, o CheckOptions) (CheckReport, error) 
 	return c.report, nil
 }
 
+// Check checks the engine's hub as of now, while it runs; see the function [Check]. It
+// returns [ErrUnsupported] for a store that cannot show itself.
+func (e *Engine) Check(ctx context.Context, o CheckOptions) (CheckReport, error) {
+	viewer, ok := e.store.(Viewer)
+	if !ok {
+		return CheckReport{}, fmt.Errorf("%w: the store cannot be checked", ErrUnsupported)
+	}
+	view, err := viewer.View(ctx)
+	if err != nil {
+		return CheckReport{}, err
+	}
+	o.Gentle = true
+	report, err := Check(ctx, view, o)
+	return report, errors.Join(err, view.Close())
+}
+
 // checker is a check under way.
 type checker struct {
 	ctx     context.Context
@@ -80,7 +102,7 @@ type checker struct {
 
 func (c *checker) tell(d Disagreement) {
 	c.report.Disagreements++
-	if c.options.Tell != nil {
+	if c.options.Tell != nil && c.report.Disagreements <= MaxTold {
 		c.options.Tell(d)
 	}
 }

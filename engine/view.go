@@ -18,6 +18,8 @@ type Viewer interface {
 // View is a hub as of one moment. Its methods are not for concurrent use.
 type View interface {
 	Reader
+	// About tells which store it is and what became of it, a line each.
+	About() []string
 	// Partitions returns how many partitions the hub has.
 	Partitions() int
 	// Epoch returns the epoch of the last owner of a partition, 0 when it never had one.

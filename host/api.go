@@ -56,6 +56,7 @@ func newAPI(own *running, functions []HTTPFunction, url string, o httpapi.Option
 	mux := http.NewServeMux()
 	mux.Handle("/", httpFunctions(functions, c))
 	mux.Handle("POST "+deleteHubPath, deleteHub(own))
+	mux.Handle("POST "+checkPath, serveCheck(own))
 	mux.Handle("POST "+adminPath+backupWord, admin(own.hubs.backUpHere))
 	other = mux
 	return api, c

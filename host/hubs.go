@@ -30,6 +30,9 @@ type hubs struct {
 	journal *journal
 	log     *slog.Logger
 
+	open  context.Context // ends when the hubs are stopped
+	close context.CancelCauseFunc
+
 	mu      sync.Mutex // guards all below
 	stopped bool
 	running map[string]*running // by name in lower case
@@ -48,7 +51,16 @@ type running struct {
 }
 
 func newHubs(db *embedded.DB, cfg *config.Config, options engine.Options, journal *journal) *hubs {
-	return &hubs{db: db, cfg: cfg, options: options, journal: journal, log: cmp.Or(options.Logger, slog.New(slog.DiscardHandler)), running: map[string]*running{}}
+	h := &hubs{db: db, cfg: cfg, options: options, journal: journal, log: cmp.Or(options.Logger, slog.New(slog.DiscardHandler)), running: map[string]*running{}}
+	h.open, h.close = context.WithCancelCause(context.Background())
+	return h
+}
+
+// whileOpen returns a context that ends with ctx, with done, and when the hubs are stopped.
+func (h *hubs) whileOpen(ctx context.Context) (_ context.Context, done func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(h.open, func() { cancel(context.Cause(h.open)) })
+	return ctx, func() { stop(); cancel(nil) }
 }
 
 // run starts the engine of a hub, with app's functions if there is one.
@@ -189,6 +201,7 @@ func hubNotFound(err error, name string) error {
 
 // stop ends all engines and returns once everything is stored.
 func (h *hubs) stop() error {
+	h.close(fmt.Errorf("%w: it is shutting down", engine.ErrUnavailable))
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.stopped = true

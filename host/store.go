@@ -22,9 +22,13 @@ const (
 // that does not answer at its endpoint, for dying: after a kill -9 the lock is held until the
 // system has taken back the memory.
 func openStore(ctx context.Context, dir string, dying time.Duration, log *slog.Logger) (*embedded.DB, error) {
+	return openStoreWith(ctx, dir, dying, embedded.Options{Logger: log})
+}
+
+func openStoreWith(ctx context.Context, dir string, dying time.Duration, o embedded.Options) (*embedded.DB, error) {
 	began := time.Now()
 	for {
-		db, err := embedded.Open(dir, embedded.Options{Logger: log})
+		db, err := embedded.Open(dir, o)
 		var locked *embedded.LockedError
 		if !errors.As(err, &locked) {
 			return db, err

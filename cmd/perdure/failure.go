@@ -59,6 +59,7 @@ var exitCodes = []struct {
 	{errIdle, 124, "NoApp"},
 	{errUnknown, 124, "NoApp"},
 	{errEndedBadly, 1, "NotCompleted"},
+	{errDisagrees, 6, "Disagreement"},
 	{client.ErrHubNotFound, 3, "HubNotFound"},
 	{client.ErrNotFound, 3, "NotFound"},
 	{client.ErrAlreadyExists, 4, "AlreadyExists"},

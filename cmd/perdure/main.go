@@ -157,8 +157,8 @@ has it open, or on another machine with --url and --key (PERDURE_URL, PERDURE_KE
 Every command can also be written as perdure durable COMMAND.
 
 Exit codes: 0 done; 1 failure, or an instance that ended badly; 2 wrong usage; 3 not
-found; 4 not possible in this state; 5 unreachable; 124 a wait timed out, or no app runs
-that could end it; 130 interrupted.
+found; 4 not possible in this state; 5 unreachable; 6 a check found what does not agree;
+124 a wait timed out, or no app runs that could end it; 130 interrupted.
 --compat core-tools (PERDURE_COMPAT) answers as func durable does.`
 
 // Commands are listed as they are declared: the classic ones first.
@@ -185,7 +185,7 @@ func (t *tool) command() *cobra.Command {
 	root.SetCompletionCommandGroupID("more")
 	addGroup(root, "classic", t.startNew(), t.getRuntimeStatus(), t.getHistory(), t.getInstances(), t.raiseEvent(),
 		t.terminate(), t.rewind(), t.purgeHistory(), t.deleteTaskHub())
-	addGroup(root, "more", t.wait(), t.suspend(), t.resume(), t.restart(), t.explain(), t.export(), t.importArchive(), t.backup(), t.restore(), t.audit(), t.keys(), t.doctor(), t.versionCommand())
+	addGroup(root, "more", t.wait(), t.suspend(), t.resume(), t.restart(), t.explain(), t.export(), t.importArchive(), t.backup(), t.restore(), t.audit(), t.keys(), t.checkCommand(), t.doctor(), t.versionCommand())
 	return root
 }
 

@@ -204,5 +204,19 @@ func refused(dir string, err error) error {
 	case errors.As(err, &errno) && errno != syscall.ENOENT || errors.Is(err, fs.ErrPermission):
 		return folderError(dir, err)
 	}
-	return fmt.Errorf("store folder %s: %w: restore the folder from a backup; to open what is left of it all the same, copy it first, and put an empty file %s into it", dir, err, acceptFile)
+	return &RefusedError{Dir: dir, Cause: err}
+}
+
+// RefusedError says that a folder does not hold the whole store that it once held.
+type RefusedError struct {
+	Dir   string
+	Cause error
+}
+
+func (e *RefusedError) Error() string { return fmt.Sprintf("store folder %s: %v: %s", e.Dir, e.Cause, e.Advice()) }
+func (e *RefusedError) Unwrap() error { return e.Cause }
+
+// Advice tells what to do.
+func (e *RefusedError) Advice() string {
+	return "restore the folder from a backup; to open what is left of it all the same, copy it first, and put an empty file " + acceptFile + " into it"
 }

@@ -44,6 +44,19 @@ func (v *asOf) Close() error {
 	return nil
 }
 
+// About implements [engine.View].
+func (v *asOf) About() []string {
+	n := &v.db.numbering
+	n.mu.Lock()
+	about := []string{fmt.Sprintf("store %s, commit %d", n.id, n.last)}
+	n.mu.Unlock()
+	if cut, ok := v.db.Cut(); ok {
+		about = append(about, fmt.Sprintf("when it was opened last, %d bytes of %s from byte %d on could not be read and were left out: %d commits or more that nobody was told of",
+			cut.Bytes, cut.Log, cut.Offset, cut.Commits))
+	}
+	return about
+}
+
 // Epoch implements [engine.View].
 func (v *asOf) Epoch(partition int) engine.Epoch { return v.epochs[partition] }
 

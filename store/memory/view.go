@@ -54,4 +54,6 @@ func (v view) Instances(ctx context.Context) iter.Seq2[engine.Stored, error] {
 // Verify has nothing to tell: all there is are the rows that the engine looks at.
 func (v view) Verify(step func() error, _ func(engine.Disagreement)) error { return step() }
 
+func (v view) About() []string { return []string{"a store in memory"} }
+
 func (v view) Close() error { return nil }
