@@ -33,14 +33,16 @@ func admin(do func(ctx context.Context, query url.Values) (any, error)) http.Han
 			return
 		}
 		answer, err := do(r.Context(), query)
-		if err != nil {
-			httpapi.WriteError(w, err)
-			return
-		}
 		w.Header().Set("Content-Type", "application/json")
+		if err != nil { // told whole: it is the operator who asks
+			w.WriteHeader(http.StatusInternalServerError)
+			answer = adminError{err.Error()}
+		}
 		json.NewEncoder(w).Encode(answer) // fails with the caller only
 	}
 }
+
+type adminError struct{ Message string }
 
 // ask has the host do what its route word does, and decodes what it answers.
 func (ep endpoint) ask(ctx context.Context, word string, query url.Values, answer any) error {
@@ -63,7 +65,7 @@ func (ep endpoint) ask(ctx context.Context, word string, query url.Values, answe
 	if resp.StatusCode == http.StatusOK {
 		return json.Unmarshal(text, answer)
 	}
-	var told struct{ Message string }
+	var told adminError
 	if json.Unmarshal(text, &told) != nil || told.Message == "" {
 		return fmt.Errorf("%w: the host at %s has no %s: it is of an older build (%s)", client.ErrUnsupported, ep.URL, word, resp.Status)
 	}

@@ -57,7 +57,7 @@ func newAPI(own *running, functions []HTTPFunction, url string, o httpapi.Option
 	mux.Handle("/", httpFunctions(functions, c))
 	mux.Handle("POST "+deleteHubPath, deleteHub(own))
 	mux.Handle("POST "+checkPath, serveCheck(own))
-	mux.Handle("POST "+adminPath+backupWord, admin(own.hubs.backUpHere))
+	mux.Handle("POST "+adminPath+backupWord, admin(own.backUpHere))
 	other = mux
 	return api, c
 }

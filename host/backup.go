@@ -41,18 +41,23 @@ func Backup(ctx context.Context, cfg *config.Config, dir string) (*backup.Result
 	return result, errors.Join(err, db.Close())
 }
 
-// backUpHere is [Backup] in the host that holds the store.
-func (h *hubs) backUpHere(ctx context.Context, query url.Values) (any, error) {
+// backUpHere is [Backup] in the host that holds the store. It is noted in the audit, as all that
+// leaves the hub is.
+func (r *running) backUpHere(ctx context.Context, query url.Values) (any, error) {
 	dir := query.Get("dir")
 	if len(query) != 1 || !filepath.IsAbs(dir) {
 		return nil, fmt.Errorf("%w: an absolute path is needed as dir, and nothing else", client.ErrInvalidArgument)
 	}
-	result, err := backUp(ctx, h.db, h.cfg, dir)
+	asked, err := r.forCallers().ask(ctx, "backup", "", "", slog.String("folder", dir))
+	var result *backup.Result
+	if err == nil {
+		result, err = backUp(ctx, r.hubs.db, r.hubs.cfg, dir)
+	}
 	if err != nil {
-		h.log.Error("backup", "folder", dir, "error", err)
+		asked.done(ctx, err)
 		return nil, err
 	}
-	h.log.Info("backup", "folder", dir, "commits", result.Commits, "files", len(result.Files), "bytes", result.Bytes(), "copied", result.CopiedBytes)
+	asked.done(ctx, nil, slog.Uint64("commits", result.Commits), slog.Int64("bytes", result.Bytes()), slog.Int64("copied", result.CopiedBytes))
 	return result, nil
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/host"
 )
 
 // checkup is how long doctor waits for whoever serves the hub.
@@ -70,7 +71,11 @@ func (t *tool) examineSettings() ([]finding, error) {
 	for _, key := range cfg.Unused {
 		findings = append(findings, finding{"ignored", key, ""})
 	}
-	return findings, nil
+	restored, err := host.FindRestored(cfg.DataDir)
+	if restored != nil {
+		findings = append(findings, finding{"restored", fmt.Sprintf("%s, from a backup of %s", second(restored.At), second(restored.Made)), ""})
+	}
+	return findings, err
 }
 
 // examineAddress tells of the settings of another machine's hub.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +19,10 @@ and activities that had no result then run when the app does, again if they had 
 		if t.dataDir == "" {
 			return syntax("--data-dir is required: the folder that becomes the store")
 		}
-		to := t.path(t.dataDir)
+		to, err := filepath.Abs(t.path(t.dataDir))
+		if err != nil {
+			return err
+		}
 		b, hubs, err := host.Restore(cmd.Context(), *dir, to)
 		if err != nil {
 			return err
