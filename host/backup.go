@@ -48,6 +48,8 @@ func (r *running) backUpHere(ctx context.Context, query url.Values) (any, error)
 	if len(query) != 1 || !filepath.IsAbs(dir) {
 		return nil, fmt.Errorf("%w: an absolute path is needed as dir, and nothing else", client.ErrInvalidArgument)
 	}
+	ctx, done := r.hubs.whileOpen(ctx)
+	defer done()
 	asked, err := r.forCallers().ask(ctx, "backup", "", "", slog.String("folder", dir))
 	var result *backup.Result
 	if err == nil {

@@ -43,6 +43,7 @@ func TestRestoredElsewhere(t *testing.T) {
 
 	tool("backup", "verify", backup)
 	tool("restore", backup, "--data-dir", elsewhere)
+	tool("check", "--data-dir", elsewhere)
 	p = process.Begin(t, program, elsewhere)
 	for i := range acknowledged {
 		if _, err := p.GetStatus(t.Context(), work.id(i), client.GetOptions{}); err != nil {
@@ -55,5 +56,6 @@ func TestRestoredElsewhere(t *testing.T) {
 		checkEnded(t, p, work, i)
 	}
 	p.Stop(t)
+	tool("check", "--data-dir", elsewhere)
 	checkStore(t, elsewhere, withChildren(all))
 }
