@@ -17,10 +17,13 @@ func TestTheFolderIsForItsOwnerOnly(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0))
 	modes := func(dir string) {
 		t.Helper()
-		filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-			info, err := os.Lstat(path)
+		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 			if err != nil {
-				t.Fatal(err)
+				return err
+			}
+			info, err := d.Info()
+			if err != nil {
+				return err
 			}
 			want := fs.FileMode(0o600)
 			if d.IsDir() {
@@ -31,6 +34,9 @@ func TestTheFolderIsForItsOwnerOnly(t *testing.T) {
 			}
 			return nil
 		})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	dir := filepath.Join(t.TempDir(), "audit")
 	l := openLog(t, dir, Options{})
