@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -37,7 +36,8 @@ func randomHex() string {
 
 // Validate reports why id cannot name an orchestration: it must be valid UTF-8 of
 // 1 to [MaxInstanceIDLength] UTF-16 units, must not start with '@' (entities do),
-// must not be . or .. and must not hold / \ # ? or a control character.
+// must not be . or .. and must not hold / \ # ? or a character that nobody sees as it is
+// ([Visible]): control characters, directions of writing, what hides.
 func (id InstanceID) Validate() error {
 	text := string(id)
 	switch {
@@ -53,9 +53,9 @@ func (id InstanceID) Validate() error {
 	if n := id.length(); n > MaxInstanceIDLength {
 		return fmt.Errorf("instance id %.32q... has %d characters, at most %d are allowed", text, n, MaxInstanceIDLength)
 	}
-	if at := strings.IndexFunc(text, func(r rune) bool { return strings.ContainsRune(`/\#?`, r) || unicode.IsControl(r) }); at >= 0 {
+	if at := strings.IndexFunc(text, func(r rune) bool { return strings.ContainsRune(`/\#?`, r) || !Visible(r) }); at >= 0 {
 		r, _ := utf8.DecodeRuneInString(text[at:])
-		return fmt.Errorf("instance id %q holds %q; '/', '\\', '#', '?' and control characters are not allowed", text, r)
+		return fmt.Errorf("instance id %q holds %+q; '/', '\\', '#', '?', control characters and what nobody sees are not allowed", text, r)
 	}
 	return nil
 }

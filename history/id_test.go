@@ -40,6 +40,8 @@ func TestInstanceIDValidate(t *testing.T) {
 		{"?a", `instance id "?a" holds '?'`},
 		{"a\n", `instance id "a\n" holds '\n'`},
 		{"a\u0085", `instance id "a\u0085" holds '\u0085'`},
+		{"a\u202eb", `holds '\u202e'`}, {"a\u200b", `holds '\u200b'`}, {"\u2028", `holds '\u2028'`}, {"\u2066a", `holds '\u2066'`},
+		{"\ufe0f", `holds '\ufe0f'`}, {"\u3164", `holds '\u3164'`}, {"\u2800", `holds '\u2800'`}, {"\U000e0041", `holds '\U000e0041'`},
 		{InstanceID(strings.Repeat("x", 257)), "has 257 characters, at most 256 are allowed"},
 		{InstanceID(strings.Repeat("😀", 129)), "has 258 characters, at most 256 are allowed"},
 	} {

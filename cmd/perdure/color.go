@@ -39,7 +39,7 @@ func (t *tool) colors() bool {
 	case t.color == "never", t.coreTools, t.variable("NO_COLOR") != "", t.variable("CLICOLOR") == "0", t.variable("TERM") == "dumb":
 		return false
 	}
-	return t.terminal(t.stdout)
+	return t.atTerminal(t.stdout)
 }
 
 func (t *tool) checkColor() error {

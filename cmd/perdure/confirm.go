@@ -22,7 +22,7 @@ func (t *tool) confirm(yes bool, question string) error {
 	if yes || t.coreTools {
 		return nil
 	}
-	if !t.terminal(t.stdin) {
+	if !t.atTerminal(t.stdin) {
 		return usage("%s: nobody can be asked, since standard input is not a terminal; --yes agrees beforehand", t.name)
 	}
 	fmt.Fprintf(t.stderr, "%s [y/N] ", question)

@@ -245,6 +245,5 @@ func (t *tool) showChange(s *client.Status, v shown) error {
 		return encode(t.stdout, "", newRecord(s, v))
 	}
 	r := cells(row{s.ID, s.Name})
-	_, err := fmt.Fprintf(t.stdout, "%s  %s %s  %s\n", second(s.UpdatedAt), t.paint(fmt.Sprintf("%-10s", s.Status)), r[0], r[1])
-	return err
+	return draw(t.stdout, fmt.Sprintf("%s  %s %s  %s\n", second(s.UpdatedAt), t.paint(fmt.Sprintf("%-10s", s.Status)), r[0], r[1]))
 }

@@ -63,6 +63,7 @@ type tool struct {
 }
 
 func (t *tool) run(ctx context.Context, args []string) int {
+	t.stdout, t.stderr = screenOn(t.stdout), screenOn(t.stderr)
 	root := t.command()
 	err := t.readCompat(args)
 	if err == nil {

@@ -220,7 +220,7 @@ func (t *tool) writeTable(rows []row) error {
 			}
 			line += text + strings.Repeat(" ", widths[j]-utf8.RuneCountInString(cell)+columnGap)
 		}
-		if _, err := fmt.Fprintln(t.stdout, strings.TrimRight(line, " ")); err != nil {
+		if err := draw(t.stdout, strings.TrimRight(line, " ")+"\n"); err != nil {
 			return err
 		}
 	}
@@ -233,16 +233,13 @@ const columnGap = 2
 // lines are a text of several lines.
 func lines(text []string) string { return strings.Join(cells(text), "\n") + "\n" }
 
-// cells keeps what users stored from moving the cursor.
+// cells are texts of one line each that a terminal shows as they are.
 func cells(row []string) []string {
 	out := make([]string, len(row))
 	for i, cell := range row {
-		out[i] = strings.Map(func(r rune) rune {
-			if unicode.IsControl(r) {
-				return ' '
-			}
-			return r
-		}, cell)
+		out[i] = visible(oneLine.Replace(cell))
 	}
 	return out
 }
+
+var oneLine = strings.NewReplacer("\n", " ", "\t", " ", "\r", " ")

@@ -72,11 +72,11 @@ func (t *tool) purgeBy(ctx context.Context, f filter, o *purgeOptions) error {
 		asked.CompletedBefore = new(time.Now().Add(-age))
 	}
 	asked.All = !f.given() && age == 0
-	if !o.dryRun && !t.coreTools && !o.yes && !t.terminal(t.stdin) {
+	if !o.dryRun && !t.coreTools && !o.yes && !t.atTerminal(t.stdin) {
 		return t.confirm(false, "") // refuses, before anything is looked at
 	}
 	total := 0
-	if ask := !o.dryRun && !o.yes && !t.coreTools; ask || !o.dryRun && t.terminal(t.stderr) {
+	if ask := !o.dryRun && !o.yes && !t.coreTools; ask || !o.dryRun && t.atTerminal(t.stderr) {
 		hubName := ""
 		err := t.withClient(ctx, access{endless: true}, func(ctx context.Context, h *hub) error {
 			preview := asked
@@ -281,7 +281,7 @@ type progress struct {
 }
 
 func (t *tool) progress(total int) *progress {
-	if !t.terminal(t.stderr) {
+	if !t.atTerminal(t.stderr) {
 		total = 0
 	}
 	return &progress{t, total}
@@ -294,7 +294,7 @@ func (p *progress) show(r client.PurgeResult) {
 		return
 	}
 	done := min(barWidth, barWidth*(r.Deleted+r.Skipped)/p.total)
-	fmt.Fprintf(p.tool.stderr, "\r[%s%s] %d of %d", strings.Repeat("#", done), strings.Repeat(".", barWidth-done), r.Deleted, p.total)
+	draw(p.tool.stderr, fmt.Sprintf("\r[%s%s] %d of %d", strings.Repeat("#", done), strings.Repeat(".", barWidth-done), r.Deleted, p.total)) // a bar that cannot be drawn is missed by nobody
 }
 
 // end leaves the bar behind.

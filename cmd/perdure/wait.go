@@ -36,7 +36,7 @@ func (t *tool) wait() *cobra.Command {
 		}
 		t.looksOn = true
 		return t.withClient(cmd.Context(), access{endless: true}, func(ctx context.Context, h *hub) error {
-			end.tell = t.terminal(t.stderr)
+			end.tell = t.atTerminal(t.stderr)
 			status, err := wait(ctx, h, *id)
 			return t.ended(status, named(*id, err), func(s *client.Status) result { return instance(s, shown{output: true}) })
 		})

@@ -199,7 +199,10 @@ func (h *Hub) Acquire(ctx context.Context, partition int) (engine.Epoch, error) 
 	if err == nil {
 		err = h.db.await(batch, number)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, engine.ErrNoSpace): // which partition it is says nothing to anybody
+		return 0, err
+	case err != nil:
 		return 0, fmt.Errorf("acquire partition %d: %w", partition, err)
 	}
 	return epoch, nil
