@@ -22,19 +22,17 @@ func (id storeID) String() string { return fmt.Sprintf("%016x", uint64(id)) }
 type numbering struct {
 	id storeID
 
-	mu   sync.Mutex // held while a batch gets its number and its place in the log; guards last
+	mu   sync.Mutex // held while a batch gets its number and its place in the log; guards the rest
 	last uint64
+	row  [numberBytes]byte // of the batch
 }
+
+const numberBytes = 16
 
 var commitKey = []byte(newKey(0, spaceCounts))
 
-// numberRow returns the row's value.
-func numberRow(id storeID, number uint64) []byte {
-	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(id)), number)
-}
-
 func parseNumberRow(value []byte) (storeID, uint64, error) {
-	if len(value) != 16 {
+	if len(value) != numberBytes {
 		return 0, 0, fmt.Errorf("the number of the last commit, of %d bytes, is damaged", len(value))
 	}
 	return storeID(binary.BigEndian.Uint64(value)), binary.BigEndian.Uint64(value[8:]), nil
@@ -55,15 +53,15 @@ func readNumber(r pebble.Reader) (storeID, uint64, error) {
 
 // rowHeader is what comes before the row's value in the bytes of a batch: what is
 // done, the key and the value's length.
-var rowHeader = append(append([]byte{byte(pebble.InternalKeyKindSet), byte(len(commitKey))}, commitKey...), 16)
+var rowHeader = append(append([]byte{byte(pebble.InternalKeyKindSet), byte(len(commitKey))}, commitKey...), numberBytes)
 
 // numberOf returns the number that a batch in a log ends with.
 func numberOf(batch []byte) (storeID, uint64, error) {
-	at := len(batch) - 16 - len(rowHeader)
+	at := len(batch) - numberBytes - len(rowHeader)
 	if at < 0 || string(batch[at:at+len(rowHeader)]) != string(rowHeader) {
 		return 0, 0, errors.New("it holds a batch without a number")
 	}
-	return parseNumberRow(batch[len(batch)-16:])
+	return parseNumberRow(batch[len(batch)-numberBytes:])
 }
 
 // append numbers a batch and puts it behind all that were written before it.
@@ -71,7 +69,9 @@ func (db *DB) append(batch *pebble.Batch) (number uint64, err error) {
 	n := &db.numbering
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if err := batch.Set(commitKey, numberRow(n.id, n.last+1), nil); err != nil {
+	binary.BigEndian.PutUint64(n.row[:8], uint64(n.id))
+	binary.BigEndian.PutUint64(n.row[8:], n.last+1)
+	if err := batch.Set(commitKey, n.row[:], nil); err != nil {
 		return 0, err
 	}
 	if err := db.pebble.ApplyNoSyncWait(batch, pebble.Sync); err != nil {

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io/fs"
 	"strings"
 	"sync"
@@ -34,8 +33,8 @@ const (
 
 // seal returns a number as the word of a witness.
 func seal(number uint64) uint64 {
-	sum := crc32.Checksum(binary.LittleEndian.AppendUint64(nil, number), castagnoli)
-	return number<<16 | uint64(uint16(sum))
+	const odd = 0x9e3779b97f4a7c15 // a multiple of it has each bit of the number in its upper ones
+	return number<<16 | number*odd>>48 ^ odd>>48
 }
 
 // unseal returns the number in a word, and whether it is one.
@@ -108,7 +107,9 @@ func openWitness(disk vfs.FS, dir string, number uint64, broken func(error)) (*w
 
 // littleEndian turns a number into the word that has its bytes in that order, or back.
 func littleEndian(n uint64) uint64 {
-	return binary.NativeEndian.Uint64(binary.LittleEndian.AppendUint64(nil, n))
+	var bytes [8]byte
+	binary.LittleEndian.PutUint64(bytes[:], n)
+	return binary.NativeEndian.Uint64(bytes[:])
 }
 
 // known is the number of the last commit that is known to be durable.
