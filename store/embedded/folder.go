@@ -213,7 +213,9 @@ type RefusedError struct {
 	Cause error
 }
 
-func (e *RefusedError) Error() string { return fmt.Sprintf("store folder %s: %v: %s", e.Dir, e.Cause, e.Advice()) }
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("store folder %s: %v: %s", e.Dir, e.Cause, e.Advice())
+}
 func (e *RefusedError) Unwrap() error { return e.Cause }
 
 // Advice tells what to do.
