@@ -52,6 +52,12 @@ func (v *asOf) Verify(step func() error, tell func(engine.Disagreement)) error {
 			return err
 		}
 	}
+	c.first = true
+	for _, k := range slices.Sorted(maps.Keys(v.odd)) {
+		if k[2] == spaceRecords {
+			c.tellOdd(key(k), "the key of a %s has %d bytes", shapes[k[2]].name, len(k))
+		}
+	}
 	c.compareCounts()
 	c.compareEntries()
 	return nil
@@ -70,10 +76,8 @@ func (c *verification) scan(step func() error) error {
 		}
 		k := key(it.Key())
 		if len(k) >= numberAt && k[2] == spaceRecords {
-			if !c.first || len(k) == recordKeyLen {
-				ok = it.SeekGE(newKey(c.id, spaceRecords).next())
-				continue
-			}
+			ok = it.SeekGE(newKey(c.id, spaceRecords).next())
+			continue
 		}
 		if err := c.row(k, it); err != nil {
 			return err
@@ -98,16 +102,16 @@ var shapes = map[byte]struct {
 // row looks at one row.
 func (c *verification) row(k key, it *pebble.Iterator) error {
 	if len(k) < numberAt {
-		c.odd(k, "a key of %d bytes is none that this build writes", len(k))
+		c.tellOdd(k, "a key of %d bytes is none that this build writes", len(k))
 		return nil
 	}
 	shape, known := shapes[k[2]]
 	switch rest := len(k) - numberAt; {
 	case !known:
-		c.odd(k, "a row of kind %q is none that this build knows", k[2])
+		c.tellOdd(k, "a row of kind %q is none that this build knows", k[2])
 		return nil
 	case shape.length >= 0 && rest != shape.length, shape.length == -1 && rest < 8, shape.length == -2 && rest == 0:
-		c.odd(k, "the key of a %s has %d bytes", shape.name, len(k))
+		c.tellOdd(k, "the key of a %s has %d bytes", shape.name, len(k))
 		return nil
 	}
 	value, err := it.ValueAndErr()
@@ -120,7 +124,7 @@ func (c *verification) row(k key, it *pebble.Iterator) error {
 	case spaceIDs:
 		number, err := decodeNumber(value)
 		if err != nil {
-			c.odd(k, "id row: %v", err)
+			c.tellOdd(k, "id row: %v", err)
 			return nil
 		}
 		c.entries.Is(uint64(number), entry{number, string(k[2:]), string(value)})
@@ -131,7 +135,7 @@ func (c *verification) row(k key, it *pebble.Iterator) error {
 		return c.bigRecord(k)
 	case spaceCounts:
 		if len(value) != 8 {
-			c.odd(k, "count of %d bytes", len(value))
+			c.tellOdd(k, "count of %d bytes", len(value))
 			return nil
 		}
 		c.kept[k[numberAt]] = int64(binary.BigEndian.Uint64(value))
@@ -147,7 +151,7 @@ func (c *verification) row(k key, it *pebble.Iterator) error {
 func (c *verification) checkPartitions(k key, n int) {
 	for i := range n {
 		if p := int(binary.BigEndian.Uint16(k[numberAt+2*i:])); p >= c.partitions {
-			c.odd(k, "%s of partition %d, but the hub has %d", shapes[k[2]].name, p, c.partitions)
+			c.tellOdd(k, "%s of partition %d, but the hub has %d", shapes[k[2]].name, p, c.partitions)
 		}
 	}
 }
@@ -198,8 +202,8 @@ func (c *verification) bigRecord(k key) error {
 	return nil
 }
 
-// odd tells of a row that cannot be.
-func (c *verification) odd(k key, format string, args ...any) {
+// tellOdd tells of a row that cannot be.
+func (c *verification) tellOdd(k key, format string, args ...any) {
 	if c.first {
 		c.tell(engine.Disagreement{Rule: "key", Rows: fmt.Sprintf("row with the key %x", []byte(k)), Says: fmt.Sprintf(format, args...), Do: "restore a backup, or use the build that wrote it"})
 	}

@@ -99,8 +99,10 @@ func TestCheckFindsDamagedRows(t *testing.T) {
 		"big record too much": {"record", "record 2", "stored apart", set([]byte("x"), func(h *Hub, row *history.Instance) key { return bigOf(h.recordKey(row.Number, 2)) })},
 		"unknown rows":        {"key", "", "none that this build knows", set(nil, func(h *Hub, _ *history.Instance) key { return newKey(h.id, 'z') })},
 		"key's length":        {"key", "", "the key of a record", set(nil, func(h *Hub, row *history.Instance) key { return h.recordKey(row.Number, 1).uint8(1) })},
-		"partition":           {"key", "", "but the hub has 4", set(make([]byte, 8), func(h *Hub, _ *history.Instance) key { return h.epochKey(4) })},
-		"row damaged":         {"record", "status row", "codec version", set([]byte("x"), func(h *Hub, row *history.Instance) key { return h.rowKey(row.Number) })},
+		"partition": {"key", "", "but the hub has 4", set([]byte("x"), func(h *Hub, row *history.Instance) key {
+			return newKey(h.id, spaceWork).partition(4).number(row.Number)
+		})},
+		"row damaged": {"record", "status row", "codec version", set([]byte("x"), func(h *Hub, row *history.Instance) key { return h.rowKey(row.Number) })},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -21,6 +21,7 @@ type asOf struct {
 	*Hub
 	of     *Hub
 	moment *moment
+	odd    map[string]bool // keys that Instances could not read, some of them; Verify tells
 }
 
 // View implements [engine.Viewer]. Close must come before that of the DB.
@@ -28,7 +29,7 @@ func (h *Hub) View(ctx context.Context) (engine.View, error) {
 	if err := h.begin(ctx); err != nil {
 		return nil, err
 	}
-	v := &asOf{Hub: newHub(h.db, h.id), of: h, moment: h.view.hold()}
+	v := &asOf{Hub: newHub(h.db, h.id), of: h, moment: h.view.hold(), odd: make(map[string]bool)}
 	v.name, v.partitions = h.name, h.partitions
 	v.view.before = &moment{Snapshot: v.moment.Snapshot, users: 1}
 	v.view.commits.Store(1) // as if a commit were under way, for ever
@@ -109,7 +110,11 @@ func (v *asOf) Instances(ctx context.Context) iter.Seq2[engine.Stored, error] {
 type walker struct {
 	it     *pebble.Iterator
 	length int
+	odd    map[string]bool
 }
+
+// maxOdd bounds the keys that are kept.
+const maxOdd = 100
 
 func (v *asOf) walk(space byte, length int) (*walker, error) {
 	it, err := v.iterator(newKey(v.id, space).prefix())
@@ -117,13 +122,15 @@ func (v *asOf) walk(space byte, length int) (*walker, error) {
 		return nil, err
 	}
 	it.First()
-	return &walker{it, length}, nil
+	return &walker{it, length, v.odd}, nil
 }
 
-// valid reports whether there is a next key; those of other lengths are skipped, and told
-// by Verify.
+// valid reports whether there is a next key; those of other lengths are skipped.
 func (w *walker) valid() bool {
 	for w.it.Valid() && len(w.it.Key()) != w.length {
+		if len(w.odd) < maxOdd {
+			w.odd[string(w.it.Key())] = true
+		}
 		w.it.Next()
 	}
 	return w.it.Valid()
