@@ -346,6 +346,7 @@ func TestEverySettingHasASource(t *testing.T) {
 		"maxConcurrentActivityFunctions": "default", "maxConcurrentOrchestratorFunctions": "default",
 		"httpSettings.useForwardedHost": "default", "management.requireKey": "default", "management.publicUrl": "default",
 		"maxBacklogBytes": "default", "maxDeaths": "default", "management.maxBodyBytes": "default", "localRpcEndpointEnabled": "default",
+		"management.allowPlainHttp": "default", "management.tls.certificate": "default", "management.tls.key": "default", "management.tls.clientCA": "default", "management.tls.clients": "default",
 		"management.allowedHosts": "default", "management.links.scope": "default", "management.links.lifetime": "default",
 		"management.audit.required": "default", "management.audit.keep": "default",
 		"retention.completed": "default", "retention.failed": "default", "retention.terminated": "default", "retention.interval": "default",

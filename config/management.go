@@ -20,6 +20,9 @@ type Management struct {
 	LinkScope    string        // what the key in a link opens: HubLinks, InstanceLinks or NoLinks
 	LinkLifetime time.Duration // of InstanceLinks; 0: they never expire
 
+	TLS            TLS
+	AllowPlainHTTP bool // where others than this machine can connect, although what is sent can be read on the way
+
 	AuditRequired bool          // what cannot be noted in the audit is refused
 	AuditKeep     time.Duration // of its files
 
@@ -55,6 +58,7 @@ func (c *Config) management(settings tree, report func(Problem)) {
 		c.Management.AllowedHosts = append(c.Management.AllowedHosts, name)
 	}
 	c.note("management.allowedHosts", strings.Join(c.Management.AllowedHosts, ", "), source)
+	c.tls(settings, report)
 	if l, ok := settings["management:links:lifetime"]; ok && c.Management.LinkLifetime > 0 && c.Management.LinkScope != InstanceLinks {
 		report(Problem{Source: l.source, Key: l.path, Text: `needs "scope": "instance": other links hold a key, which does not expire, or none`})
 	}

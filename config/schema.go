@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,6 +73,12 @@ var rules = []rule{
 	{"management.maxBodyBytes",
 		func(c *Config, s string) error { return parseInt(&c.Management.MaxBodyBytes, s, 1, math.MaxInt) },
 		func(c *Config) string { return orElse(c.Management.MaxBodyBytes, "100 MiB") }},
+	tlsFile("certificate", func(t *TLS) *string { return &t.Certificate }),
+	tlsFile("key", func(t *TLS) *string { return &t.Key }),
+	tlsFile("clientCA", func(t *TLS) *string { return &t.ClientCA }),
+	{"management.allowPlainHttp",
+		func(c *Config, s string) error { return parseBool(&c.Management.AllowPlainHTTP, s) },
+		func(c *Config) string { return strconv.FormatBool(c.Management.AllowPlainHTTP) }},
 	{"management.links.scope",
 		func(c *Config, s string) error { return parseScope(&c.Management.LinkScope, s) },
 		func(c *Config) string { return c.Management.LinkScope }},
@@ -153,6 +160,9 @@ func (l leaf) origin() string { return l.source + ": " + l.path }
 // is not understood there is a slip, not a setting for somebody else.
 var ownSections = []string{"management:", "retention:"}
 
+// tlsClient is the place of a member of management.tls.clients.
+var tlsClient = regexp.MustCompile(`^management:tls:clients:[0-9]+:(name|role)$`)
+
 // listUnused lists what no rule takes, and warns of slips.
 func (c *Config) listUnused(settings tree) {
 	used := map[string]bool{}
@@ -163,7 +173,7 @@ func (c *Config) listUnused(settings tree) {
 		used[r.place()] = true
 	}
 	for key, l := range settings {
-		if used[key] || l.kind == object || strings.HasPrefix(key, "management:allowedhosts:") {
+		if used[key] || l.kind == object || strings.HasPrefix(key, "management:allowedhosts:") || tlsClient.MatchString(key) {
 			continue
 		}
 		c.Unused = append(c.Unused, l.origin())

@@ -22,8 +22,8 @@ func apiOptions(own *running, at address, keys *keyring) httpapi.Options {
 	m := own.hubs.cfg.Management
 	o := httpapi.Options{
 		Hub: own.forCallers(), TaskHub: own.name, Find: own.hubs.find,
-		Keys: keys.current, Identify: identify, Open: !at.keyed, Links: httpapi.Links{Scope: httpapi.LinkScope(m.LinkScope), Lifetime: m.LinkLifetime, Secret: keys.linkSecret},
-		Loopback: at.loopback, AllowedHosts: m.AllowedHosts, PublicURL: m.PublicURL, UseForwarded: m.UseForwarded,
+		Keys: keys.current, Identify: identify(m.TLS.Clients), Open: !at.keyed, Links: httpapi.Links{Scope: httpapi.LinkScope(m.LinkScope), Lifetime: m.LinkLifetime, Secret: keys.linkSecret},
+		Loopback: at.loopback, AllowedHosts: m.AllowedHosts, PublicURL: m.PublicURL, UseForwarded: m.UseForwarded, HTTPS: m.TLS.Enabled(),
 		AllowedOrigins: m.AllowedOrigins, AllowCredentials: m.AllowCredentials,
 		MaxBodyBytes: int64(m.MaxBodyBytes), Gate: newGate(own.hubs.cfg), Logger: own.log,
 	}

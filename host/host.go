@@ -46,6 +46,9 @@ type Options struct {
 	DataDir string // folder of the store; empty: .perdure beside host.json
 	Address string // IP address to listen on, or localhost; empty: local.settings.json Host.LocalHttpAddress, else 127.0.0.1
 	Port    int    // see FreePort and ConfiguredPort
+	// PlainHTTP lets an address that others than this machine can reach go without TLS:
+	// something in front of it encrypts. It is management.allowPlainHttp besides.
+	PlainHTTP bool
 
 	HTTP   []HTTPFunction
 	Timers []TimerFunction
@@ -134,6 +137,10 @@ func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config,
 	if err := journal.begin(cfg, keys.names); err != nil {
 		return err
 	}
+	certificates, err := loadCertificates(cfg.Management.TLS, log)
+	if err != nil {
+		return err
+	}
 	in, err := listen(at, cfg, log)
 	if err != nil {
 		return err
@@ -153,8 +160,8 @@ func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config,
 	info.Client = c
 	probes := &health{db: db, engine: own.engine.Load}
 	serving := newServers(log)
-	serving.serveAll(in, handler, probes.wrap(handler, httpPaths(o.HTTP)), rpcOptions(options, info.URL))
-	ep := endpoint{URL: info.URL, Socket: in.socketName, PID: os.Getpid(), Hub: info.TaskHub, Key: endpointKey}
+	serving.serveAll(in, handler, probes.wrap(handler, httpPaths(o.HTTP)), rpcOptions(options, info.URL), certificates)
+	ep := endpoint{URL: info.URL, Socket: in.socketName, Local: in.localURL(), PID: os.Getpid(), Hub: info.TaskHub, Key: endpointKey}
 	removeEndpoint, err := ep.write(cfg.DataDir)
 	if err == nil {
 		announce(o, app, cfg, at, info)

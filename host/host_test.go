@@ -167,6 +167,7 @@ func TestRunRefuses(t *testing.T) {
 		{"address", app(), host.Options{Address: "example.org"}, []string{"example.org", "IP address"}},
 		{"no key where others can connect", app(), host.Options{Address: "0.0.0.0", Environ: []string{"AzureFunctionsJobHost__extensions__durableTask__management__requireKey=false"}},
 			[]string{"0.0.0.0", "management.requireKey", "127.0.0.1"}},
+		{"no TLS where others can connect", app(), host.Options{Address: "0.0.0.0"}, []string{"0.0.0.0", "management.tls", "management.allowPlainHttp", "127.0.0.1"}},
 		{"data folder is a file", app(), host.Options{DataDir: file}, []string{file}},
 		{"configuration", app(), host.Options{Environ: []string{"AzureFunctionsJobHost__extensions__durableTask__hubName=a-b"}}, []string{"a-b", "hubName"}},
 	} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/perdure/perdure/config"
 	"github.com/perdure/perdure/httpapi"
 )
 
@@ -21,11 +22,13 @@ func throughSocket(h http.Handler) http.Handler {
 }
 
 // identify names callers that bring no key.
-func identify(r *http.Request) (httpapi.Identity, bool) {
-	if r.Context().Value(socketKey{}) != nil {
-		return httpapi.Identity{By: bySocket, Name: byCommandLine, Role: httpapi.RoleOperate}, true
+func identify(clients []config.TLSClient) func(*http.Request) (httpapi.Identity, bool) {
+	return func(r *http.Request) (httpapi.Identity, bool) {
+		if r.Context().Value(socketKey{}) != nil {
+			return httpapi.Identity{By: bySocket, Name: byCommandLine, Role: httpapi.RoleOperate}, true
+		}
+		return holderOf(clients, r.TLS)
 	}
-	return httpapi.Identity{}, false
 }
 
 // fromCommandLine reports whether who calls has come through the socket, or has brought

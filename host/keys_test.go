@@ -171,7 +171,7 @@ func TestLinksCanBeLimited(t *testing.T) {
 
 func TestEveryAddressNeedsAKeyUnlessItIsALoopback(t *testing.T) {
 	dir := t.TempDir()
-	r := start(t, dir, host.Options{Address: "0.0.0.0"})
+	r := start(t, dir, host.Options{Address: "0.0.0.0", PlainHTTP: true})
 	defer r.stop(t)
 	if !strings.HasPrefix(r.URL, "http://127.0.0.1:") {
 		t.Errorf("URL = %s, want one by which this machine reaches it", r.URL)

@@ -17,6 +17,7 @@ type address struct {
 	port     int
 	loopback bool // only this machine can connect
 	keyed    bool // a key is needed
+	tls      bool
 }
 
 // listenAddress resolves where to listen. Where others than this machine can
@@ -36,11 +37,14 @@ func listenAddress(o Options, cfg *config.Config) (address, error) {
 	if at.port < 0 || at.port > 65535 {
 		return address{}, fmt.Errorf("port %d is not between 0 and 65535", at.port)
 	}
-	at.loopback = at.ip.IsLoopback()
+	at.loopback, at.tls = at.ip.IsLoopback(), cfg.Management.TLS.Enabled()
 	demand := cfg.Management.RequireKey
 	at.keyed = !at.loopback || demand != nil && *demand
 	if !at.loopback && demand != nil && !*demand {
 		return address{}, fmt.Errorf("address %s: others than this machine can connect, so the HTTP API needs a key; take management.requireKey, which is false, out of the configuration, or listen on 127.0.0.1", name)
+	}
+	if !at.loopback && !at.tls && !o.PlainHTTP && !cfg.Management.AllowPlainHTTP {
+		return address{}, fmt.Errorf("address %s: others than this machine can connect, and what is sent, keys too, could be read on the way: name a certificate and its key in management.tls; or, where a proxy or the like encrypts, say --plain-http or management.allowPlainHttp; or listen on 127.0.0.1", name)
 	}
 	return at, nil
 }
@@ -70,5 +74,9 @@ func (a address) url(addr net.Addr) string {
 		ip = net.IPv6loopback
 	}
 	_, port, _ := net.SplitHostPort(addr.String()) // as a listener has it
-	return "http://" + net.JoinHostPort(ip.String(), port)
+	scheme := "http://"
+	if a.tls {
+		scheme = "https://"
+	}
+	return scheme + net.JoinHostPort(ip.String(), port)
 }

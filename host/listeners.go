@@ -13,9 +13,11 @@ type listeners struct {
 	api net.Listener
 	rpc net.Listener // of worker processes; nil: it is not asked for
 
-	// Of the command line: the socket; nil: the system has none, and it comes in by api.
+	// Of the command line: the socket; where the system has none and api asks for TLS, which
+	// has names of its own, a loopback address beside it; nil and nil: it comes in by api.
 	socket     net.Listener
 	socketName string // as the endpoint has it
+	local      net.Listener
 }
 
 // listen opens all ways, or none.
@@ -32,12 +34,25 @@ func listen(at address, cfg *config.Config, log *slog.Logger) (l listeners, err 
 		}
 	}
 	l.socket, l.socketName = listenSocket(cfg.DataDir, cfg.RuntimeDir, log)
+	if l.socket == nil && at.tls {
+		if l.local, err = loopbackAt(0).listen(); err != nil {
+			return l, errors.Join(err, l.close())
+		}
+	}
 	return l, nil
+}
+
+// localURL is where the command line comes in by local; empty: it does not.
+func (l listeners) localURL() string {
+	if l.local == nil {
+		return ""
+	}
+	return loopbackAt(0).url(l.local.Addr())
 }
 
 func (l listeners) close() error {
 	var errs []error
-	for _, one := range []net.Listener{l.api, l.rpc, l.socket} {
+	for _, one := range []net.Listener{l.api, l.rpc, l.socket, l.local} {
 		if one != nil {
 			errs = append(errs, one.Close())
 		}

@@ -104,6 +104,7 @@ func parseFlags(args []string, stdout io.Writer) (Options, slog.Level, error) {
 	flags.StringVar(&o.DataDir, "data-dir", "", "`folder` of the store (default: .perdure beside host.json or local.settings.json, else in the working directory)")
 	flags.StringVar(&o.Address, "address", "", "IP `address` to listen on; one that others than this machine can reach makes a key necessary (default: Host.LocalHttpAddress of local.settings.json, else 127.0.0.1)")
 	flags.StringVar(&o.Address, "host", "", "the same as --address")
+	flags.BoolVar(&o.PlainHTTP, "plain-http", false, "let such an address go without TLS: something in front of it encrypts")
 	flags.DurationVar(&o.DrainTimeout, "drain-timeout", drainTimeout(o), "how long running functions may take to finish at the end")
 	verbose := flags.Bool("verbose", false, "log starts and ends of functions, and where each setting comes from")
 	err := flags.Parse(args)

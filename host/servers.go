@@ -20,27 +20,37 @@ type servers struct {
 }
 
 func newServers(log *slog.Logger) *servers {
-	return &servers{connections: newConnections(connectionLimit(), log), log: log, failed: make(chan error, 3)}
+	return &servers{connections: newConnections(connectionLimit(), log), log: log, failed: make(chan error, 4)}
 }
 
-// serveAll serves the API, with what is open to all around it, and for worker processes,
-// if they have a way in, what rpc says.
-func (s *servers) serveAll(in listeners, api *httpapi.Handler, open http.Handler, rpc httpapi.Options) {
-	s.serve(in.api, open)
+// serveAll serves the API, with what is open to all around it and by TLS if there are
+// certificates, and for worker processes, if they have a way in, what rpc says.
+func (s *servers) serveAll(in listeners, api *httpapi.Handler, open http.Handler, rpc httpapi.Options, secure *certificates) {
+	s.serve(in.api, open, secure)
 	if in.rpc != nil {
-		s.serve(in.rpc, httpapi.New(rpc))
+		s.serve(in.rpc, httpapi.New(rpc), nil)
 	}
 	if in.socket != nil {
-		s.serve(in.socket, throughSocket(api))
+		s.serve(in.socket, throughSocket(api), nil)
+	}
+	if in.local != nil {
+		s.serve(in.local, api, nil)
 	}
 }
 
-func (s *servers) serve(l net.Listener, h http.Handler) {
+func (s *servers) serve(l net.Listener, h http.Handler, secure *certificates) {
 	server := httpapi.NewServer(h)
-	s.connections.watch(server)
+	if _, socket := l.Addr().(*net.UnixAddr); !socket { // the command line gets through a flood
+		s.connections.watch(server)
+	}
 	server.ErrorLog = log.New(serverLog{s.log}, "", 0)
+	secure.use(server)
 	s.all = append(s.all, server)
-	go func() { s.failed <- server.Serve(l) }() // ended by shutdown; the channel has room for all
+	serve := server.Serve
+	if server.TLSConfig != nil {
+		serve = func(l net.Listener) error { return server.ServeTLS(l, "", "") }
+	}
+	go func() { s.failed <- serve(l) }() // ended by shutdown; the channel has room for all
 }
 
 // shutdown takes no more requests and closes down when all are answered, which ctx

@@ -100,6 +100,9 @@ type Options struct {
 	// the path, if another than that of PublicURL.
 	PublicURL    string
 	UseForwarded bool
+	// HTTPS makes the origin of a request that did not come by TLS begin with https all the
+	// same: others are served by TLS, and links lead there.
+	HTTPS bool
 	// AllowedOrigins are the origins of web pages that may call the API and see
 	// its answers, "*" for all; AllowCredentials lets those that are named use
 	// cookies and the like. None: no page of another origin gets anywhere.

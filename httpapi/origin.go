@@ -39,7 +39,7 @@ func (r *request) origin() string {
 	switch {
 	case public != "":
 		return public
-	case r.TLS != nil:
+	case r.TLS != nil || r.handler.HTTPS:
 		return "https://" + host
 	}
 	return "http://" + host
