@@ -139,7 +139,7 @@ type ending struct{ err error }
 func (e *ending) Read([]byte) (int, error) { return 0, e.err }
 
 // unspeakable is a hub whose archive cannot be written to its end.
-type unspeakable struct{ client.Hub }
+type unspeakable struct{ servedHub }
 
 func (unspeakable) Export(_ context.Context, id history.InstanceID) (engine.Archive, error) {
 	a := engine.Archive{Instance: history.Instance{ID: id, Name: "F", Status: history.Running}}

@@ -104,8 +104,14 @@ func (h *hub) start() {
 	h.serve(e)
 }
 
+// servedHub is a hub for clients in this process and for the API.
+type servedHub interface {
+	client.Hub
+	httpapi.Hub
+}
+
 // serve makes the hub's client and HTTP API those of served.
-func (h *hub) serve(served client.Hub) {
+func (h *hub) serve(served servedHub) {
 	h.web = direct{httpapi.New(httpapi.Options{Hub: served, TaskHub: "TestHub", Keys: httpapi.FixedKeys(httpapi.Key{Value: apiKey})})}
 	h.Client = h.connect(served, h.web)
 }

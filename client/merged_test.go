@@ -19,7 +19,7 @@ import (
 
 // recorded is a hub with one instance, whose history it is.
 type recorded struct {
-	client.Hub
+	servedHub
 	events []history.Event
 }
 
