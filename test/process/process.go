@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"testing"
 
 	"github.com/perdure/perdure/client"
@@ -29,6 +30,7 @@ func Build(t *testing.T, dir string) string {
 // Process is a running program.
 type Process struct {
 	*client.Client
+	URL  string // of its HTTP server
 	cmd  *exec.Cmd
 	errs bytes.Buffer
 	Gone context.Context // ends when the process has
@@ -53,6 +55,7 @@ func Begin(t *testing.T, path, folder string) *Process {
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		if m := startURL.FindStringSubmatch(lines.Text()); m != nil {
+			p.URL = m[1]
 			p.Client = client.Remote(m[1], client.RemoteOptions{})
 			break
 		}
@@ -68,6 +71,24 @@ func Begin(t *testing.T, path, folder string) *Process {
 		cancel(fmt.Errorf("the program has ended: %w", p.cmd.Wait()))
 	}()
 	return p
+}
+
+var peak = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
+
+// PeakMemory is the most memory that the process has taken so far, in bytes. Where the
+// system does not tell, the test is skipped.
+func (p *Process) PeakMemory(t *testing.T) int64 {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	m := peak.FindSubmatch(text)
+	if err != nil || m == nil {
+		t.Skipf("the system does not tell how much memory a process took: %v", err)
+	}
+	kilobytes, err := strconv.ParseInt(string(m[1]), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kilobytes << 10
 }
 
 // Kill ends the process as kill -9 does.
