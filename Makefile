@@ -8,7 +8,7 @@ SHELL := /bin/bash
 # only slow their processes, or see nothing of them.
 LONG := ./test/... ./examples/... ./cmd/...
 
-.PHONY: test race long corruption lint fmt vet staticcheck bench bench-growth bench-hot bench-peers build needs needs-peers
+.PHONY: test race long corruption lint fmt vet staticcheck bench bench-growth bench-hot bench-peers build needs needs-peers flood
 
 ## test: everything that must hold before a change lands
 test: lint race long
@@ -32,6 +32,10 @@ long: needs
 ##       tries a sample, and the table of what came of it
 corruption:
 	$(GO) test -timeout 3h -v -run TestMatrix ./test/corrupt -full
+
+## flood: the table of floods, in full size
+flood:
+	$(GO) test -count 1 -timeout 20m -v ./test/flood -full
 
 ## lint: format, vet, staticcheck
 lint: fmt vet staticcheck
