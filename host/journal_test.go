@@ -3,7 +3,9 @@ package host
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"testing"
 	"testing/synctest"
@@ -115,5 +117,49 @@ func TestRetentionIsAuditedWhenItPurges(t *testing.T) {
 		if report, err := audit.Verify(AuditDir(cfg), ""); err != nil || report.Lines != step.lines {
 			t.Errorf("after PurgeBy(%v ago): Verify() = %+v, %v, want %d lines", step.ago, report, err, step.lines)
 		}
+	}
+}
+
+// A key that the audit does not tell of opens nothing; once it can be told, it does.
+func TestKeysThatCannotBeAuditedDoNotCount(t *testing.T) {
+	cfg := &config.Config{DataDir: t.TempDir(), Management: config.Management{AuditRequired: true}}
+	j := openJournal(cfg, slog.New(slog.DiscardHandler))
+	defer j.Close()
+	ring, err := newKeyring(cfg, slog.New(slog.DiscardHandler), j.noteKeys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := j.begin(cfg, ring.names); err != nil {
+		t.Fatal(err)
+	}
+	away := AuditDir(cfg) + ".away"
+	if err := errors.Join(os.Rename(AuditDir(cfg), away), os.WriteFile(AuditDir(cfg), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeKeys(keysPath(cfg.DataDir), append(ring.names, storedKey{Name: "ci", Value: "SIXTEEN-OR-MORE-CHARACTERS"})); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if n := len(ring.current()); n != 1 {
+			t.Errorf("%d keys count while the audit cannot be written, want the one of before", n)
+		}
+	}
+	if err := errors.Join(os.Remove(AuditDir(cfg)), os.Rename(away, AuditDir(cfg))); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(ring.current()); n != 2 {
+		t.Errorf("%d keys count once it can be written, want 2", n)
+	}
+	told := 0
+	for line, err := range audit.Lines(AuditDir(cfg)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if line.What == "keys" {
+			told++
+		}
+	}
+	if report, err := audit.Verify(AuditDir(cfg), ""); err != nil || told != 1 || len(report.Faults) > 0 {
+		t.Errorf("%d lines tell of it, and Verify() = %+v, %v; want one line, and it whole", told, report, err)
 	}
 }
