@@ -45,8 +45,12 @@ func (t *tool) withClient(ctx context.Context, a access, do func(context.Context
 		defer cancel()
 	}
 	if t.url != "" {
+		over, err := t.httpClient()
+		if err != nil {
+			return err
+		}
 		defer t.doubting(a, t.url)()
-		return do(ctx, &hub{Client: client.Remote(t.url, client.RemoteOptions{Key: t.key, TaskHub: t.taskHub}), tool: t, name: t.taskHub})
+		return do(ctx, &hub{Client: client.Remote(t.url, client.RemoteOptions{Key: t.key, TaskHub: t.taskHub, HTTPClient: over}), tool: t, name: t.taskHub})
 	}
 	cfg, err := t.config()
 	if err != nil {

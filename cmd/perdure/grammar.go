@@ -45,7 +45,7 @@ var options = map[string]kind{
 	"--task-hub-name": text, "-t": text,
 	"--connection-string-setting": text,
 	"--data-dir":                  text,
-	"--url":                       text, "--key": text,
+	"--url":                       text, "--key": text, "--ca-file": text, "--cert": text, "--cert-key": text,
 	"--output": text, "-o": text, "--no-headers": boolean, "--color": text,
 	"--script-root": text, "--prefix": text,
 	"--compat":  text,

@@ -52,6 +52,7 @@ type tool struct {
 	connection string
 	dataDir    string
 	url, key   string
+	tls        tlsFiles // of url
 	output     string
 	noHeaders  bool
 	color      string
@@ -205,6 +206,9 @@ func (t *tool) commonFlags(root *cobra.Command) {
 	flags.StringVar(&t.dataDir, "data-dir", "", "folder of the store (default: .perdure beside host.json, else the nearest one upwards)")
 	flags.StringVar(&t.url, "url", "", "address of a host, instead of a folder (default: PERDURE_URL)")
 	flags.StringVar(&t.key, "key", "", "key of that host (default: PERDURE_KEY, which other users of the machine cannot see)")
+	flags.StringVar(&t.tls.ca, "ca-file", "", "certificates of who may have signed that host's, in PEM (default: PERDURE_CA_FILE, else the system's)")
+	flags.StringVar(&t.tls.cert, "cert", "", "certificate to show to that host, in PEM (default: PERDURE_CERT)")
+	flags.StringVar(&t.tls.certKey, "cert-key", "", "its key (default: PERDURE_CERT_KEY)")
 	flags.StringVarP(&t.output, "output", "o", "", "json, jsonl, table or legacy, which is that of func durable (default: table, or a sentence)")
 	flags.BoolVar(&t.noHeaders, "no-headers", false, "tables without the first line")
 	flags.StringVar(&t.color, "color", "", "auto, always or never: statuses of tables in color (default: on a terminal, unless NO_COLOR is set)")
