@@ -66,6 +66,10 @@ func manifestChunk(block []byte) (length int, kind byte, ok bool) {
 	if kind < fullChunk || kind > lastChunk || length > len(block) {
 		return 0, 0, false
 	}
-	sum := bits.RotateLeft32(crc32.Checksum(block[6:length], castagnoli), 17) + 0xa282ead8
-	return length, kind, sum == binary.LittleEndian.Uint32(block)
+	return length, kind, chunkSum(block[6:length]) == binary.LittleEndian.Uint32(block)
+}
+
+// chunkSum is the checksum of a chunk, of a manifest or of a log.
+func chunkSum(bytes []byte) uint32 {
+	return bits.RotateLeft32(crc32.Checksum(bytes, castagnoli), 17) + 0xa282ead8
 }

@@ -89,7 +89,7 @@ func (db *DB) lastInLogs(disk vfs.FS, before storeID, last uint64) (uint64, erro
 		}
 		if i == len(logs)-1 && end >= 0 {
 			if db.cut, err = cutOf(log, end); err != nil {
-				return 0, err
+				return 0, fmt.Errorf("its log %s/%s.log: %w", dataFolder, log.Num, err)
 			}
 		}
 	}

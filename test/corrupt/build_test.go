@@ -42,9 +42,8 @@ func build(t *testing.T, name string) folders {
 		eraseHub(t, db)
 	})
 	copyFolder(t, work, f.early)
-	for round := range 2 { // the next one puts what it stored into a table, above those of the lowest level
-		session(t, work, App, func(on engines, _ *embedded.DB) { on.chains(t, fmt.Sprint(name, "-round", round), 10, 1000) })
-	}
+	// The next session puts what this one stores into a table above those of the lowest level.
+	session(t, work, App, func(on engines, _ *embedded.DB) { on.chains(t, name+"-above", 20, 1000) })
 	session(t, work, nil, func(on engines, _ *embedded.DB) { on.waiting(t, name) })
 	copyFolder(t, work, f.clean)
 	session(t, work, nil, func(on engines, _ *embedded.DB) {

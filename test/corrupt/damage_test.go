@@ -23,19 +23,22 @@ type damage struct {
 func (d damage) String() string { return strings.TrimSpace(d.kind + " " + d.file + " " + d.where) }
 
 // stride is how far apart the bytes are that are damaged in turn, besides those at both
-// ends: it is 1 for files that hold a folder together, a part of a block for others.
+// ends: 1 for files that hold a folder together, some in each block for others.
 func stride(size int) int {
 	switch {
-	case size <= 1<<10:
+	case size <= 512:
 		return 1
-	case size <= 16<<10:
-		return 16
-	case size <= 256<<10:
-		return 512
+	case size <= 4*block:
+		return 64
+	case size <= 64*block:
+		return block / 4
 	default:
-		return block
+		return 2 * block
 	}
 }
+
+// ends is how many bytes at both ends of a file are damaged in turn.
+const ends = 40
 
 // block is how much is read, and overwritten by zeros, at one time.
 const block = 4 << 10
@@ -43,23 +46,17 @@ const block = 4 << 10
 // ofContent are the damages to a file that holds so many bytes.
 func ofContent(file string, size int) (all []damage) {
 	add := func(kind, where string, change func(content []byte) []byte) {
-		all = append(all, damage{kind, file, where, func(path string) error {
-			content, err := os.ReadFile(path)
-			if err != nil {
-				return err
-			}
-			return os.WriteFile(path, change(content), 0o600)
-		}})
+		all = append(all, damage{kind, file, where, changing(change)})
 	}
 	step := stride(size)
 	for at := range size {
-		if at%step != 0 && at >= 64 && at < size-64 {
+		if at%step != 0 && at >= ends && at < size-ends {
 			continue
 		}
 		for _, mask := range []byte{0xff, 0x01}[:min(2, 1+1/step)] {
 			add("flip", fmt.Sprintf("at %d by %#02x", at, mask), func(content []byte) []byte { content[at] ^= mask; return content })
 		}
-		if at > 0 {
+		if at > 0 && (at%(4*step) == 0 || step == 1 || at >= size-ends) {
 			add("cut", fmt.Sprintf("at %d", at), func(content []byte) []byte { return content[:at] })
 		}
 		if at%block == 0 {
@@ -75,6 +72,17 @@ func ofContent(file string, size int) (all []damage) {
 	add("append", "zeros", func(content []byte) []byte { return append(content, make([]byte, 100)...) })
 	add("append", "a copy of itself", func(content []byte) []byte { return append(content, content...) })
 	return all
+}
+
+// changing writes what change makes of a file's content.
+func changing(change func(content []byte) []byte) func(path string) error {
+	return func(path string) error {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(path, change(content), 0o600)
+	}
 }
 
 // ofName are the damages to what has a name.
