@@ -8,7 +8,7 @@ SHELL := /bin/bash
 # only slow their processes, or see nothing of them.
 LONG := ./test/... ./examples/... ./cmd/...
 
-.PHONY: test race long corruption lint fmt vet staticcheck bench bench-growth bench-hot bench-peers build needs needs-peers flood
+.PHONY: test race long corruption lint fmt vet staticcheck bench bench-growth bench-hot bench-peers sbom build needs needs-peers flood
 
 ## test: everything that must hold before a change lands
 test: lint race long
@@ -70,6 +70,12 @@ bench-growth:
 bench-hot:
 	$(GO) test -run '^$$' -bench . $$(git grep -l 'func Benchmark' -- '*_test.go' ':!bench' | xargs -n1 dirname | sort -u | sed 's,^,./,')
 	cd bench && $(GO) test -run '^$$' -bench .
+
+## sbom: what is linked into the programs, as CycloneDX, and all licences, in bin/
+sbom:
+	@mkdir -p bin && $(GO) build -C tools/sbom -o ../../bin/cyclonedx-gomod github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+	bin/cyclonedx-gomod app -json -licenses -std -main cmd/perdure -output bin/perdure.cdx.json .
+	rm -rf bin/licences && tools/sbom/licences bin/licences
 
 build:
 	$(GO) build -buildvcs=auto -o bin/perdure ./cmd/perdure
