@@ -28,10 +28,10 @@ long: needs
 	$(GO) test -timeout 20m -run '/Random' ./store/...
 	cd bench/peers && $(GO) test ./...
 
-## corruption: every kind of damage to every file of a store, all of the matrix of which long
-##       tries a sample, and the table of what came of it
+## corruption: every kind of damage to every file of a store and of its host, of which long
+##       tries a sample, and tables of what came of it
 corruption:
-	$(GO) test -timeout 3h -v -run TestMatrix ./test/corrupt -full
+	$(GO) test -timeout 3h -v ./test/corrupt -full
 
 ## flood: the table of floods, in full size
 flood:
