@@ -20,7 +20,7 @@ func accept(t *testing.T, dir string) {
 // An operator who accepts a loss gets what is left, once.
 func TestAcceptLoss(t *testing.T) {
 	t.Parallel()
-	dir, want := killed(t)
+	dir, want := filled(t)
 	if err := errors.Join(os.Remove(filepath.Join(dir, "witness")), os.Remove(filepath.Join(dir, "FORMAT"))); err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func TestAcceptLoss(t *testing.T) {
 // What is left is what there was at some moment, whole.
 func TestAcceptLossOfALog(t *testing.T) {
 	t.Parallel()
-	dir, all := killed(t)
+	dir, all := filled(t)
 	logs, err := filepath.Glob(filepath.Join(dir, "data", "*.log"))
 	if err != nil || len(logs) == 0 {
 		t.Fatal(logs, err)
@@ -76,7 +76,7 @@ func TestAcceptLossOfALog(t *testing.T) {
 
 func TestNothingIsLeft(t *testing.T) {
 	t.Parallel()
-	dir, _ := killed(t)
+	dir, _ := filled(t)
 	tables, err := filepath.Glob(filepath.Join(dir, "data", "*.sst"))
 	if err != nil || len(tables) == 0 {
 		t.Fatal(tables, err)

@@ -146,6 +146,10 @@ func moveUp(disk vfs.FS, folder, dir string, id storeID, last uint64) error {
 			return err
 		}
 	}
+	// Before FORMAT is begun: a folder that has its beginning, and nothing else, would be a new store's.
+	if err := syncDir(disk, dir); err != nil {
+		return err
+	}
 	if err := disk.RemoveAll(folder); err != nil {
 		return err
 	}

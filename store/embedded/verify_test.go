@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -13,10 +14,9 @@ import (
 	"github.com/perdure/perdure/history"
 )
 
-// killed returns a folder as a process leaves it that is killed: tables of several
-// flushes, an older log and a newest one that has commits which are in no table. The
-// answers are what it holds.
-func killed(t *testing.T) (dir string, answers []string) {
+// filled returns a folder with tables of several flushes and a log that has commits
+// which are in no table. The answers are what it holds.
+func filled(t *testing.T) (dir string, answers []string) {
 	t.Helper()
 	source := filepath.Join(t.TempDir(), "store")
 	hub, epoch := openHub(t, source, Options{})
@@ -37,10 +37,10 @@ func killed(t *testing.T) (dir string, answers []string) {
 		}
 	}
 	answers, err := answersOf(t, hub)
-	if err != nil {
+	if err := errors.Join(err, hub.db.Close()); err != nil { // else Pebble might remove files while they are copied
 		t.Fatal(err)
 	}
-	return copied(t, source), answers
+	return source, answers
 }
 
 // copied returns a copy of a folder.
@@ -97,9 +97,9 @@ func reopened(t *testing.T, dir string) ([]string, error) {
 	return answersOf(t, hub)
 }
 
-func TestKilledStoreHasAll(t *testing.T) {
+func TestUndamagedStoreHasAll(t *testing.T) {
 	t.Parallel()
-	dir, want := killed(t)
+	dir, want := filled(t)
 	for range 2 {
 		got, err := reopened(t, dir)
 		if err != nil || !slices.Equal(got, want) {
@@ -111,7 +111,7 @@ func TestKilledStoreHasAll(t *testing.T) {
 // Whatever file is damaged or missing, a store gives the same answers or none.
 func TestDamageIsRefused(t *testing.T) {
 	t.Parallel()
-	whole, want := killed(t)
+	whole, want := filled(t)
 	var files []string
 	err := filepath.WalkDir(whole, func(path string, d fs.DirEntry, err error) error {
 		if name, _ := filepath.Rel(whole, path); name != "." && name != lockName {
@@ -179,38 +179,38 @@ func TestDamageIsRefused(t *testing.T) {
 func TestOlderFilesAreRefused(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "store")
-	hub, epoch := openHub(t, dir, Options{})
 	number := history.Number(0)
-	commit := func(times int) {
-		for range times {
-			number++
-			id := history.InstanceID(fmt.Sprint("i", number))
-			delta := &engine.Delta{Epoch: epoch, Number: number, ID: id, OldStatus: history.Unknown, Row: &history.Instance{Number: number, ID: id, Name: "N"}}
-			if err := hub.Commit(t.Context(), []*engine.Delta{delta}); err != nil {
-				t.Fatal(err)
+	var want []string
+	run := func(flushes int) { // a process's life
+		hub, epoch := openHub(t, dir, Options{})
+		for flush := range flushes + 1 {
+			for range 5 {
+				number++
+				id := history.InstanceID(fmt.Sprint("i", number))
+				delta := &engine.Delta{Epoch: epoch, Number: number, ID: id, OldStatus: history.Unknown, Row: &history.Instance{Number: number, ID: id, Name: "N"}}
+				if err := hub.Commit(t.Context(), []*engine.Delta{delta}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if flush < flushes {
+				if err := hub.db.pebble.Flush(); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
-	}
-	flush := func() {
-		if err := hub.db.pebble.Flush(); err != nil {
+		var err error
+		if want, err = answersOf(t, hub); err != nil {
+			t.Fatal(err)
+		}
+		if err := hub.db.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	commit(5)
-	flush()
-	commit(5)
+	run(1)
 	older := copied(t, dir)
-	commit(5)
-	flush()
-	commit(5)
-	flush()
-	commit(5)
-	want, err := answersOf(t, hub)
-	if err != nil {
-		t.Fatal(err)
-	}
+	run(2)
 	newer := copied(t, dir)
-	err = filepath.WalkDir(older, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(older, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
