@@ -118,14 +118,12 @@ func TestBackup_IsIncremental(t *testing.T) {
 	t.Parallel()
 	disk := vfs.NewMem()
 	hub, epoch := openHub(t, "store", Options{FS: disk, CacheBytes: 1 << 20})
-	for i := range 10 {
-		commit(t, hub, epoch, i)
-	}
+	commit(t, hub, epoch, 0)
 	if err := hub.db.pebble.Flush(); err != nil {
 		t.Fatal(err)
 	}
 	mustBackUp(t, hub.db, "b")
-	commit(t, hub, epoch, 10)
+	commit(t, hub, epoch, 1) // which erases nothing, so nothing is compacted
 	result := mustBackUp(t, hub.db, "b")
 	tables := 0
 	for _, f := range result.Files {

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -107,6 +109,9 @@ func restore(ctx context.Context, disk vfs.FS, from, dir string, opts Options, f
 	if err := errors.Join(err, db.Close()); err != nil {
 		return nil, fmt.Errorf("finish what was restored: %w", err)
 	}
+	if err := removeLogs(disk, folder, b); err != nil {
+		return nil, folderError(dir, err)
+	}
 	if err := moveUp(disk, folder, dir, db.numbering.id, db.numbering.last); err != nil {
 		return nil, folderError(dir, err)
 	}
@@ -127,6 +132,19 @@ func (db *DB) becomeAnother() error {
 		return err
 	}
 	return db.pebble.Flush()
+}
+
+// removeLogs removes the logs that came with the backup and that Pebble has not removed yet.
+// They are in tables since [DB.becomeAnother], and have the id that the store had before.
+func removeLogs(disk vfs.FS, folder string, b *backup.Backup) error {
+	for _, f := range b.Files {
+		if strings.HasPrefix(f.Path, dataFolder+"/") && strings.HasSuffix(f.Path, ".log") {
+			if err := disk.Remove(disk.PathJoin(folder, filepath.FromSlash(f.Path))); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+	}
+	return syncDir(disk, disk.PathJoin(folder, dataFolder))
 }
 
 // moveUp makes dir the store that folder, which is in it, is.
@@ -151,6 +169,9 @@ func moveUp(disk vfs.FS, folder, dir string, id storeID, last uint64) error {
 		return err
 	}
 	if err := disk.RemoveAll(folder); err != nil {
+		return err
+	}
+	if err := syncDir(disk, dir); err != nil { // first: a folder with nothing but the beginning of FORMAT is a new store
 		return err
 	}
 	return writeWhole(disk, dir, formatFile, formatText(id))
