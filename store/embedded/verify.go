@@ -62,7 +62,35 @@ func (db *DB) lastInTables(disk vfs.FS) (id storeID, last uint64, err error) {
 		return 0, 0, err
 	}
 	id, last, err = readNumber(tables)
+	if err == nil {
+		err = readable(tables)
+	}
 	return id, last, errors.Join(err, tables.Close())
+}
+
+// readable reads what every open needs, so that damage to it is met before anything is
+// changed: the hubs, their epochs and their counts.
+func readable(r pebble.Reader) error {
+	prefixes := []key{newKey(0, spaceHubs)}
+	for i := 0; i < len(prefixes); i++ {
+		it, err := r.NewIter(prefixes[i].prefix())
+		if err != nil {
+			return err
+		}
+		for it.First(); it.Valid(); it.Next() {
+			if _, err := it.ValueAndErr(); err != nil {
+				return errors.Join(err, it.Close())
+			}
+			if last := fixed(it.Key()); i == 0 {
+				hub := last.uint16()
+				prefixes = append(prefixes, newKey(hub, spaceEpochs), newKey(hub, spaceCounts))
+			}
+		}
+		if err := it.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // withoutLogs is a file system that has no logs.
