@@ -69,7 +69,7 @@ func (db *DB) lastInTables(disk vfs.FS) (id storeID, last uint64, err error) {
 }
 
 // readable reads what every open needs, so that damage to it is met before anything is
-// changed: the hubs, their epochs and their counts.
+// changed: the hubs, their epochs, their counts and what these are compared with.
 func readable(r pebble.Reader) error {
 	prefixes := []key{newKey(0, spaceHubs)}
 	for i := 0; i < len(prefixes); i++ {
@@ -77,13 +77,16 @@ func readable(r pebble.Reader) error {
 		if err != nil {
 			return err
 		}
-		for it.First(); it.Valid(); it.Next() {
+		for ok := it.First(); ok; ok = it.Next() && prefixes[i][2] != spaceStatuses {
 			if _, err := it.ValueAndErr(); err != nil {
 				return errors.Join(err, it.Close())
 			}
 			if last := fixed(it.Key()); i == 0 {
 				hub := last.uint16()
 				prefixes = append(prefixes, newKey(hub, spaceEpochs), newKey(hub, spaceCounts))
+				for _, status := range statuses {
+					prefixes = append(prefixes, newKey(hub, spaceStatuses).uint8(uint8(status)))
+				}
 			}
 		}
 		if err := it.Close(); err != nil {
