@@ -5,7 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -333,6 +337,34 @@ func TestRead_PathsOutside(t *testing.T) {
 		if _, err := decode(text); err == nil || !strings.Contains(err.Error(), "it names a file") {
 			t.Errorf("a backup with path %q = %v, want an error", path, err)
 		}
+	}
+}
+
+// Others cannot read a backup, also where its folder was there and is open to them.
+func TestBackup_IsPrivate(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("files have no modes there")
+	}
+	dir := t.TempDir()
+	t.Chdir(dir)
+	if err := os.Mkdir("b", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	mustBackUp(t, vfs.Default, 1, monday)
+	looked := 0
+	err := filepath.WalkDir(filepath.Join(dir, "b"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || path == filepath.Join(dir, "b") || d.Name() == lockFile { // which holds nothing
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %v", path, info.Mode())
+		}
+		looked++
+		return err
+	})
+	if err != nil || looked < len(monday) {
+		t.Errorf("%d files looked at, error %v", looked, err)
 	}
 }
 
