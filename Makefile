@@ -8,7 +8,7 @@ SHELL := /bin/bash
 # only slow their processes, or see nothing of them.
 LONG := ./test/... ./examples/... ./cmd/...
 
-.PHONY: test race long corruption lint fmt vet staticcheck bench bench-growth bench-hot bench-peers sbom build needs needs-peers flood
+.PHONY: test race long corruption lint fmt vet staticcheck bench bench-growth bench-hot bench-peers sbom build needs needs-peers flood fuzz
 
 ## test: everything that must hold before a change lands
 test: lint race long
@@ -36,6 +36,18 @@ corruption:
 ## flood: the table of floods, in full size
 flood:
 	$(GO) test -count 1 -timeout 20m -v ./test/flood -full
+
+## fuzz: every fuzz target whose name matches FUZZ, one after the other, for FUZZTIME each; what
+##       fails is kept in testdata/fuzz beside the target, and tried by its tests from then on
+FUZZ ?= .
+FUZZTIME ?= 10m
+fuzz:
+	@failed=; \
+	for at in $$(git grep -oE 'func Fuzz\w+' -- '*_test.go' | sed 's,[^/]*:func ,:,' | grep -E ':.*($(FUZZ))'); do \
+	  echo "$$at"; \
+	  $(GO) test -run '^$$' -fuzz "^$${at#*:}$$" -fuzztime $(FUZZTIME) -timeout 0 "./$${at%:*}" || failed="$$failed $$at"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi
 
 ## lint: format, vet, staticcheck
 lint: fmt vet staticcheck

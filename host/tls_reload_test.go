@@ -21,7 +21,7 @@ import (
 )
 
 // writePair writes a certificate of that name and its key.
-func writePair(t *testing.T, files config.TLS, name string) {
+func writePair(t testing.TB, files config.TLS, name string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -41,7 +41,7 @@ func writePair(t *testing.T, files config.TLS, name string) {
 }
 
 // replace puts another file at path.
-func replace(t *testing.T, path string, content []byte) {
+func replace(t testing.TB, path string, content []byte) {
 	t.Helper()
 	if err := os.WriteFile(path+".new", content, 0o600); err != nil {
 		t.Fatal(err)
