@@ -1,7 +1,9 @@
 package embedded
 
 import (
+	"cmp"
 	"encoding/binary"
+	"fmt"
 	"iter"
 	"strings"
 	"unicode"
@@ -97,6 +99,7 @@ type stretch struct {
 	near   int            // so many steps are worth a try before the next seek; few if they led nowhere before
 	begun  bool
 	ended  bool
+	odd    error                 // what cannot be read
 	status history.RuntimeStatus // of a stretch of statuses
 }
 
@@ -109,7 +112,7 @@ func (s *stretch) below(before history.Number) (history.Number, bool, error) {
 			*s.spent += stepCost
 			if !s.stand(s.it.Prev()) || s.at < before {
 				s.near = nearSteps
-				return s.at, !s.ended, s.it.Error()
+				return s.at, !s.ended, cmp.Or(s.odd, s.it.Error())
 			}
 		}
 		s.near /= 2
@@ -117,13 +120,16 @@ func (s *stretch) below(before history.Number) (history.Number, bool, error) {
 	s.begun = true
 	*s.spent += seekCost
 	s.stand(s.it.SeekLT(s.key.number(before)))
-	return s.at, !s.ended, s.it.Error()
+	return s.at, !s.ended, cmp.Or(s.odd, s.it.Error())
 }
 
 // stand notes where the iterator is, if it is somewhere.
 func (s *stretch) stand(valid bool) bool {
+	k := s.it.Key()
+	if valid && len(k) != len(s.key)+8 {
+		s.odd, valid = fmt.Errorf("the key of an index, %x, is damaged", k), false
+	}
 	if s.ended = !valid; valid {
-		k := s.it.Key()
 		s.at = history.Number(binary.BigEndian.Uint64(k[len(k)-8:]))
 	}
 	return valid

@@ -18,7 +18,8 @@ import (
 
 // scan yields an iterator within bounds, standing on one key after the other:
 // the one that first moves to, then those that next moves to. The iterator is
-// good until the loop goes on.
+// good until the loop goes on. A key that has another length than those of its space is
+// an error.
 func (h *Hub) scan(ctx context.Context, bounds *pebble.IterOptions, first, next func(*pebble.Iterator) bool) iter.Seq2[*pebble.Iterator, error] {
 	return func(yield func(*pebble.Iterator, error) bool) {
 		if err := h.begin(ctx); err != nil {
@@ -32,8 +33,13 @@ func (h *Hub) scan(ctx context.Context, bounds *pebble.IterOptions, first, next 
 			return
 		}
 		defer it.Close() // its error is that of it.Error
+		shape := shapes[bounds.LowerBound[numberAt-1]]
 		for ok := first(it); ok; ok = next(it) {
-			if err := ctx.Err(); err != nil {
+			err := ctx.Err()
+			if len(it.Key()) != numberAt+shape.length {
+				err = cmp.Or(err, fmt.Errorf("the key of a %s, %x, is damaged", shape.name, it.Key()))
+			}
+			if err != nil {
 				yield(nil, err)
 				return
 			}
