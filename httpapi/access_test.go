@@ -230,6 +230,8 @@ func FuzzCapability(f *testing.F) {
 	f.Add("x", good)
 	f.Add("y", good)
 	f.Add("x", good[:len(good)-1])
+	f.Add("x", good+"\n")
+	f.Add("x", "A"+good[1:]) // of another version
 	f.Add("x", "")
 	f.Fuzz(func(t *testing.T, id, code string) {
 		path := "/instances/" + url.PathEscape(id)
@@ -242,6 +244,9 @@ func FuzzCapability(f *testing.F) {
 		mayPass := id == "x" && code == good || code == "KEY" || code == "OTHER"
 		if !mayPass && w.Code != 401 {
 			t.Errorf("code %q for instance %q = %d, want 401", code, id, w.Code)
+		}
+		if id == "x" && code == good && w.Code == 401 {
+			t.Errorf("the code of the link itself opens nothing")
 		}
 	})
 }
