@@ -77,16 +77,17 @@ func readable(r pebble.Reader) error {
 		if err != nil {
 			return err
 		}
-		for ok := it.First(); ok; ok = it.Next() && prefixes[i][2] != spaceStatuses {
+		next := it.Next
+		if prefixes[i][2] == spaceStatuses { // one of each is looked at
+			next = func() bool { return it.SeekGE(key(it.Key()[:4]).next()) }
+		}
+		for ok := it.First(); ok; ok = next() {
 			if _, err := it.ValueAndErr(); err != nil {
 				return errors.Join(err, it.Close())
 			}
 			if last := fixed(it.Key()); i == 0 {
 				hub := last.uint16()
-				prefixes = append(prefixes, newKey(hub, spaceEpochs), newKey(hub, spaceCounts))
-				for _, status := range statuses {
-					prefixes = append(prefixes, newKey(hub, spaceStatuses).uint8(uint8(status)))
-				}
+				prefixes = append(prefixes, newKey(hub, spaceEpochs), newKey(hub, spaceCounts), newKey(hub, spaceStatuses))
 			}
 		}
 		if err := it.Close(); err != nil {

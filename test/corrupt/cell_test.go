@@ -20,6 +20,7 @@ const (
 	same    outcome = "same"
 	refused outcome = "refused"
 	failed  outcome = "failed"
+	remade  outcome = "remade" // of a file of the host: another one is there
 	told    outcome = "told"
 	wrong   outcome = "WRONG"
 )

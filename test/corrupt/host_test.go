@@ -21,9 +21,6 @@ import (
 	"github.com/perdure/perdure/internal/audit"
 )
 
-// What comes of a damage to a file of the host, besides the outcomes of a store.
-const remade outcome = "remade"
-
 // hostFiles are the files that a host keeps beside its store.
 var hostFiles = []string{"keys.json", "link-secret", "audit", "endpoint", "socket", "lock", "running-1"}
 
@@ -183,12 +180,14 @@ func (s *hostSubject) try(ctx context.Context, dir string, d damage) (outcome, s
 		return wrong, bad, nil
 	}
 	report, err := audit.Verify(own.path("audit"), s.head)
-	if about := h.warnings(d.file); about != "" || err != nil || len(report.Faults) > 0 || keysNoted(own.path("audit"), s.head) {
-		return told, fmt.Sprint(about, report.Faults, err), nil
+	if about := h.warnings(d.file); about != "" || err != nil || len(report.Faults)+len(report.Notes) > 0 || keysNoted(own.path("audit"), s.head) {
+		return told, fmt.Sprint(about, report.Faults, report.Notes, err), nil
 	}
 	before, _ := os.ReadFile(s.path(d.file))
 	switch {
-	case bytes.Equal(after, before):
+	case strings.HasPrefix(d.file, "running-"):
+		return same, "", nil // nobody reads it after an end in good order
+	case bytes.Equal(bytes.TrimSpace(after), bytes.TrimSpace(before)):
 		return same, "", nil
 	case !bytes.Equal(after, damaged):
 		return remade, "", nil

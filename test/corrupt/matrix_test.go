@@ -40,7 +40,7 @@ func (m matrix) String() string {
 		fmt.Fprintf(table, "|\t %s", file)
 		for _, kind := range kinds {
 			var cell []string
-			for _, o := range []outcome{same, refused, failed, told, wrong} {
+			for _, o := range []outcome{same, refused, failed, remade, told, wrong} {
 				if n := m[file][kind][o]; n > 0 {
 					cell = append(cell, fmt.Sprintf("%s %d", o, n))
 				}
