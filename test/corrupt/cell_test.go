@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -58,7 +59,8 @@ func (s *subject) try(ctx context.Context, scratch string, d damage) (outcome, s
 	case r := <-done:
 		return r.outcome, r.why
 	case <-time.After(patience):
-		return wrong, "hangs"
+		stacks := make([]byte, 1<<20)
+		return wrong, fmt.Sprintf("hangs\n%s", stacks[:runtime.Stack(stacks, true)])
 	}
 }
 
