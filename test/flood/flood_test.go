@@ -80,7 +80,7 @@ func kinds() []kind {
 	}
 	return []kind{
 		{"bodies for nobody", size(8, 32), post("/orchestrators/Nobody", body), false, []int{400}, 400},
-		{"bodies", size(8, 32), post("/orchestrators/Echo", body), false, []int{202, 429}, int64(size(800, 2200))},
+		{"bodies", size(4, 32), post("/orchestrators/Echo", body), false, []int{202, 429}, int64(size(800, 2200))},
 		{"bodies that stall", size(8, 32), halfBody, true, nil, int64(size(500, 900))},
 		{"small bodies that stall", size(200, 2000), func(w io.Writer, _ int) {
 			head(w, "POST", "/orchestrators/Echo", 16_000)
