@@ -3,6 +3,7 @@ package flood
 import (
 	"bufio"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/perdure/perdure/client"
+	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/test/process"
 )
@@ -180,11 +182,10 @@ func pour(t *testing.T, p *process.Process, k kind) (string, int) {
 	served := 0
 	other := func() {
 		id := fmt.Sprintf("other-%d", served)
-		if _, err := p.StartNew(t.Context(), "Echo", served, client.StartOptions{ID: id}); err != nil {
-			t.Errorf("another's start: %v", err)
-			return
+		st, err := serve(t.Context(), p, id, served)
+		for errors.Is(err, client.ErrUnavailable) { // its connection, idle for a while, has made way just then
+			st, err = serve(t.Context(), p, id, served)
 		}
-		st, err := p.WaitForCompletion(context.Background(), id)
 		if err != nil || string(st.Output) != fmt.Sprint(served) {
 			t.Errorf("another's instance: %v, %v", st, err)
 			return
@@ -213,6 +214,16 @@ func pour(t *testing.T, p *process.Process, k kind) (string, int) {
 		answers = []string{"none is waited for"}
 	}
 	return strings.Join(answers, ", "), served
+}
+
+// serve starts an instance and waits for its end. It may be called again with the same id
+// when there was no answer.
+func serve(ctx context.Context, p *process.Process, id string, input int) (*client.Status, error) {
+	_, err := p.StartNew(ctx, "Echo", input, client.StartOptions{ID: id, Reuse: engine.RefuseIfExists})
+	if err != nil && !errors.Is(err, client.ErrAlreadyExists) {
+		return nil, fmt.Errorf("start: %w", err)
+	}
+	return p.WaitForCompletion(ctx, id)
 }
 
 // call is one caller. It returns the code of the answer, 0 if it waits for none or the
