@@ -132,32 +132,12 @@ func TestCheckReadsEveryTable(t *testing.T) {
 	if err := db.pebble.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	names, err := db.disk.List(db.disk.PathJoin(db.dir, dataFolder))
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := slices.IndexFunc(names, func(name string) bool { return strings.HasSuffix(name, ".sst") })
-	if at < 0 {
-		t.Fatalf("there is no table among %q", names)
-	}
-	file, err := db.disk.OpenReadWrite(db.disk.PathJoin(db.dir, dataFolder, names[at]), vfs.WriteCategoryUnspecified)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var b [1]byte
-	if _, err := file.ReadAt(b[:], 100); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := file.WriteAt([]byte{b[0] ^ 1}, 100); err != nil {
-		t.Fatal(err)
-	}
-	if err := file.Close(); err != nil {
-		t.Fatal(err)
-	}
+	name, at := tableWith(t, db, []byte("Hello"))
+	flip(t, db, name, at)
 	found := checkHub(t, hub)
 	if !slices.ContainsFunc(found, func(d engine.Disagreement) bool {
-		return d.Rule == "table" && strings.Contains(d.Rows, names[at]) && strings.Contains(d.Says, "checksum")
+		return d.Rule == "table" && strings.Contains(d.Rows, name) && strings.Contains(d.Says, "checksum")
 	}) {
-		t.Errorf("found %+v, want table %s", found, names[at])
+		t.Errorf("found %+v, want table %s", found, name)
 	}
 }

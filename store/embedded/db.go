@@ -136,7 +136,7 @@ const memTableBytes = 64 << 20
 
 func (db *DB) pebbleOptions(disk vfs.FS, cacheBytes int64) *pebble.Options {
 	opts := &pebble.Options{
-		FS:                 manifestFirst{disk},
+		FS:                 checkedBlocks{manifestFirst{disk}},
 		Logger:             db.breaker,
 		EventListener:      db.listener(),
 		FormatMajorVersion: pebble.FormatTableFormatV6,   // part of FormatVersion: never lower it

@@ -69,7 +69,7 @@ func manifestChunk(block []byte) (length int, kind byte, ok bool) {
 	return length, kind, chunkSum(block[6:length]) == binary.LittleEndian.Uint32(block)
 }
 
-// chunkSum is the checksum of a chunk, of a manifest or of a log.
+// chunkSum is the checksum of a chunk of a manifest or of a log, and of a block of a table.
 func chunkSum(bytes []byte) uint32 {
 	return bits.RotateLeft32(crc32.Checksum(bytes, castagnoli), 17) + 0xa282ead8
 }

@@ -43,7 +43,7 @@ func (db *DB) verifyTables(step func() error, tell func(engine.Disagreement)) er
 }
 
 func (db *DB) verifyTable(name string) (err error) {
-	file, err := db.disk.Open(db.disk.PathJoin(db.dir, dataFolder, name))
+	file, err := checkedBlocks{db.disk}.Open(db.disk.PathJoin(db.dir, dataFolder, name))
 	if err != nil {
 		return err
 	}
