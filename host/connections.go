@@ -42,6 +42,16 @@ func connectionLimit() int {
 	return int(max(1, min(maxConnections, files/2)))
 }
 
+// tableLimit is how many tables the store keeps open, a quarter of the descriptors at
+// most: the rest of its half is for logs, compactions and backups. 0 leaves it to the store.
+func tableLimit() int {
+	files, ok := maxFiles()
+	if !ok {
+		return 0
+	}
+	return int(min(1000, files/4))
+}
+
 // watch makes server count its connections here. Those that a handler takes over are
 // its own from then on.
 func (c *connections) watch(server *http.Server) { server.ConnState = c.changed }

@@ -77,8 +77,11 @@ func TestAConnectionTooManyIsToldSo(t *testing.T) {
 	}
 }
 
-func TestConnectionLimitLeavesHalfOfTheFiles(t *testing.T) {
+func TestConnectionsAndTablesShareTheFiles(t *testing.T) {
 	files, ok := maxFiles()
+	if got := tableLimit(); ok && (got < 1 || got > 1000 || uint64(got) > files/4) {
+		t.Errorf("tableLimit = %d of %d files", got, files)
+	}
 	if got := connectionLimit(); got < 1 || got > maxConnections || ok && uint64(got) > max(1, files/2) {
 		t.Errorf("connectionLimit = %d of %d files", got, files)
 	}

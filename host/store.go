@@ -26,6 +26,7 @@ func openStore(ctx context.Context, dir string, dying time.Duration, log *slog.L
 }
 
 func openStoreWith(ctx context.Context, dir string, dying time.Duration, o embedded.Options) (*embedded.DB, error) {
+	o.OpenFiles = tableLimit()
 	began := time.Now()
 	for {
 		db, err := embedded.Open(dir, o)

@@ -33,6 +33,7 @@ type Options struct {
 	MinFreeBytes uint64                 // commits fail with [engine.ErrNoSpace] when less is free; 0: 64 MiB
 	FreeBytes    func() (uint64, error) // free bytes on the disk; nil: ask it
 	CacheBytes   int64                  // memory for blocks read from disk; 0: 64 MiB
+	OpenFiles    int                    // tables that stay open at most; 0: 1,000
 	ReadOnly     bool                   // the folder is a store and nothing in it is changed; writes fail
 }
 
@@ -103,6 +104,7 @@ func Open(dir string, opts Options) (*DB, error) {
 		}
 	}
 	pebbleOptions := db.pebbleOptions(disk, cmp.Or(opts.CacheBytes, 64<<20))
+	pebbleOptions.MaxOpenFiles = opts.OpenFiles
 	pebbleOptions.ReadOnly = opts.ReadOnly
 	if err := db.open(disk, pebbleOptions); err != nil {
 		err = refused(dir, err)
