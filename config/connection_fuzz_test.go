@@ -15,15 +15,16 @@ func FuzzConnection(f *testing.F) {
 	} {
 		f.Add(text)
 	}
+	bare, values, connections := f.TempDir(), f.TempDir(), f.TempDir() // one each: a new one for each text would be most of the work
 	f.Fuzz(func(t *testing.T, text string) {
 		value, err := json.Marshal(text + secret)
 		if err != nil {
 			t.Fatal(err)
 		}
+		put(t, values, "local.settings.json", `{"Values":{"AzureWebJobsStorage":`+string(value)+`}}`)
+		put(t, connections, "local.settings.json", `{"ConnectionStrings":{"AzureWebJobsStorage":`+string(value)+`}}`)
 		for _, src := range []Source{
-			{Dir: app(t, "local.settings.json", `{"Values":{"AzureWebJobsStorage":`+string(value)+`}}`)},
-			{Dir: app(t, "local.settings.json", `{"ConnectionStrings":{"AzureWebJobsStorage":`+string(value)+`}}`)},
-			{Dir: app(t), Environ: []string{"AzureWebJobsStorage=" + text + secret}},
+			{Dir: values}, {Dir: connections}, {Dir: bare, Environ: []string{"AzureWebJobsStorage=" + text + secret}},
 		} {
 			c, err := Load(src)
 			told := fmt.Sprint(err)
