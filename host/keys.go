@@ -44,16 +44,34 @@ func (k storedKey) key() httpapi.Key {
 
 func keysPath(dataDir string) string { return filepath.Join(dataDir, "keys.json") }
 
+// lockKeys keeps out whoever else would change keys.json, until the closer is closed.
+// Readers need no lock.
+func lockKeys(dataDir string) (io.Closer, error) {
+	lock, err := private.Lock(filepath.Join(dataDir, "keys.lock"))
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	return lock, nil
+}
+
 // loadKeys reads the keys in dataDir. If there is no file yet it is made, with
 // one random key.
 func loadKeys(dataDir string) ([]storedKey, error) {
 	path := keysPath(dataDir)
 	keys, err := readKeys(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		keys = []storedKey{{Name: systemKey, Value: newKeyValue(), Role: httpapi.RoleOperate.String()}}
-		err = writeKeys(path, keys)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return keys, err
 	}
-	return keys, err
+	lock, err := lockKeys(dataDir)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
+	if keys, err = readKeys(path); !errors.Is(err, fs.ErrNotExist) {
+		return keys, err // somebody else made it meanwhile
+	}
+	keys = []storedKey{{Name: systemKey, Value: newKeyValue(), Role: httpapi.RoleOperate.String()}}
+	return keys, writeKeys(path, keys)
 }
 
 // newKeyValue returns 260 random bits.

@@ -73,9 +73,17 @@ func indexKey(keys []storedKey, name string) (int, error) {
 	return 0, fmt.Errorf("there is no key %q; there are %s", name, strings.Join(names, ", "))
 }
 
-// editKeys replaces the file as a whole. Of two edits at one moment one may be lost.
+// editKeys replaces the file as a whole. Edits wait for each other.
 func editKeys(cfg *config.Config, edit func([]storedKey) ([]storedKey, error)) error {
-	keys, err := loadKeys(cfg.DataDir)
+	if _, err := loadKeys(cfg.DataDir); err != nil {
+		return err
+	}
+	lock, err := lockKeys(cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	keys, err := readKeys(keysPath(cfg.DataDir))
 	if err != nil {
 		return err
 	}

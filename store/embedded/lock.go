@@ -40,20 +40,16 @@ type holder struct {
 	Since   time.Time `json:"since"`
 }
 
-// errHeld is what lockFile returns for a file that is locked already.
-var errHeld = errors.New("lock is held")
-
-// lockFolder locks dir until the closer is closed or the process ends. The lock
-// is the operating system's, on the open file, so a crash leaves none behind;
-// the file itself stays.
+// lockFolder locks dir until the closer is closed or the process ends. The lock's
+// file stays.
 func lockFolder(dir string) (io.Closer, error) {
 	file, err := private.Open(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, folderError(dir, err)
 	}
-	if err := lockFile(file); err != nil {
+	if err := private.TryLock(file); err != nil {
 		defer file.Close()
-		if errors.Is(err, errHeld) {
+		if errors.Is(err, private.ErrHeld) {
 			return nil, lockedError(dir, file)
 		}
 		return nil, fmt.Errorf("lock store folder %s: %w", dir, err)
