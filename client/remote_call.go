@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -272,8 +273,9 @@ func (m *moving) Read(p []byte) (int, error) {
 // reached, and what may have happened.
 func (r *remote) lost(ctx, within context.Context, c call, limit time.Duration, err error) error {
 	var dial *net.OpError
+	var stranger *tls.CertificateVerificationError
 	doubt := c.doubt()
-	if errors.As(err, &dial) && dial.Op == "dial" {
+	if errors.As(err, &dial) && dial.Op == "dial" || errors.As(err, &stranger) {
 		doubt = "" // nothing was sent
 	}
 	switch {

@@ -1,97 +1,45 @@
 package host_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
-	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/host"
+	"github.com/perdure/perdure/internal/testcert"
 )
 
-// signer makes certificates.
-type signer struct {
-	certificate *x509.Certificate
-	key         *ecdsa.PrivateKey
-}
-
-func newSigner(t *testing.T, name string) signer {
+func newSigner(t *testing.T, name string) testcert.Signer {
 	t.Helper()
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
-	s := signer{template, newKey(t)}
-	s.certificate = s.sign(t, template, s.key)
+	s, err := testcert.NewSigner(name)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return s
 }
 
-func newKey(t *testing.T) *ecdsa.PrivateKey {
+func issue(t *testing.T, s testcert.Signer, name, uri string) (certificate, key []byte) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	certificate, key, err := s.Issue(name, uri)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return key
-}
-
-func (s signer) sign(t *testing.T, template *x509.Certificate, of *ecdsa.PrivateKey) *x509.Certificate {
-	t.Helper()
-	der, err := x509.CreateCertificate(rand.Reader, template, s.certificate, &of.PublicKey, s.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-// issue returns a certificate for a server on the loopback, or a client, and its key in PEM.
-func (s signer) issue(t *testing.T, name, uri string) (certificate, key []byte) {
-	t.Helper()
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	if uri != "" {
-		u, err := url.Parse(uri)
-		if err != nil {
-			t.Fatal(err)
-		}
-		template.URIs = []*url.URL{u}
-	}
-	k := newKey(t)
-	der, err := x509.MarshalPKCS8PrivateKey(k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return encode("CERTIFICATE", s.sign(t, template, k).Raw), encode("PRIVATE KEY", der)
-}
-
-func encode(what string, der []byte) []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: what, Bytes: der})
+	return certificate, key
 }
 
 // withTLS returns a folder with a host.json that has TLS, by a certificate of s.
-func withTLS(t *testing.T, s signer, more string) string {
+func withTLS(t *testing.T, s testcert.Signer, more string) string {
 	t.Helper()
 	dir := withHostJSON(t, `"management":{"requireKey":true,"tls":{"certificate":"server.pem","key":"server.key"`+more+`}}`)
-	certificate, key := s.issue(t, "server", "")
+	certificate, key := issue(t, s, "server", "")
 	write(t, dir, "server.pem", certificate)
 	write(t, dir, "server.key", key)
-	write(t, dir, "ca.pem", encode("CERTIFICATE", s.certificate.Raw))
+	write(t, dir, "ca.pem", s.PEM())
 	return dir
 }
 
@@ -103,10 +51,10 @@ func write(t *testing.T, dir, name string, content []byte) {
 }
 
 // secure returns a client that trusts s and shows a certificate, if there is one.
-func secure(t *testing.T, s signer, certificate, key []byte) *http.Client {
+func secure(t *testing.T, s testcert.Signer, certificate, key []byte) *http.Client {
 	t.Helper()
 	c := &tls.Config{RootCAs: x509.NewCertPool()}
-	c.RootCAs.AddCert(s.certificate)
+	c.RootCAs.AddCert(s.Certificate)
 	if certificate != nil {
 		pair, err := tls.X509KeyPair(certificate, key)
 		if err != nil {
@@ -159,7 +107,7 @@ func TestClientCertificatesAreCallers(t *testing.T) {
 	defer r.stop(t)
 	for _, tt := range []struct {
 		name, uri   string
-		by          signer
+		by          testcert.Signer
 		look, start int // 0: the connection is refused
 	}{
 		{"ci", "", ca, 200, 202},
@@ -167,7 +115,7 @@ func TestClientCertificatesAreCallers(t *testing.T) {
 		{"nobody", "spiffe://example.org/other", ca, 401, 401},
 		{"ci", "", stranger, 0, 0},
 	} {
-		certificate, key := tt.by.issue(t, tt.name, tt.uri)
+		certificate, key := issue(t, tt.by, tt.name, tt.uri)
 		c := secure(t, ca, certificate, key)
 		code := func(res *http.Response, err error) int {
 			if err != nil {

@@ -119,7 +119,7 @@ func changes(all []*audited) result {
 			}
 		}
 		lines = append(lines, document)
-		rows = append(rows, row{second(c.time), c.text("by"), c.text("who"), c.what, c.text("instance"), c.result(), strings.Join(details, " ")})
+		rows = append(rows, row{second(c.time), c.text("by"), c.text("who"), c.what, c.text("instance"), shortError(c.result()), strings.Join(details, " ")})
 	}
 	return result{document: object{{"changes", lines}}, lines: lines, rows: rows, usual: "table"}
 }

@@ -50,7 +50,8 @@ func (t *tool) withClient(ctx context.Context, a access, do func(context.Context
 			return err
 		}
 		defer t.doubting(a, t.url)()
-		return do(ctx, &hub{Client: client.Remote(t.url, client.RemoteOptions{Key: t.key, TaskHub: t.taskHub, HTTPClient: over}), tool: t, name: t.taskHub})
+		remote := client.Remote(t.url, client.RemoteOptions{Key: t.key, TaskHub: t.taskHub, HTTPClient: over})
+		return signedBy(do(ctx, &hub{Client: remote, tool: t, name: t.taskHub}))
 	}
 	cfg, err := t.config()
 	if err != nil {

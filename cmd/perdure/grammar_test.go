@@ -9,7 +9,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/nearest"
 )
@@ -266,17 +265,14 @@ func TestOptionsGivenTwiceAreRefused(t *testing.T) {
 }
 
 func TestErrorsInTablesAreShort(t *testing.T) {
-	for _, tt := range []struct {
-		status client.Status
-		want   string
-	}{
-		{client.Status{FailureText: "it broke"}, "it broke"},
-		{client.Status{}, ""},
-		{client.Status{FailureText: strings.Repeat("é", maxErrorText)}, strings.Repeat("é", maxErrorText)},
-		{client.Status{FailureText: strings.Repeat("é", maxErrorText+1)}, strings.Repeat("é", maxErrorText-1) + "…"},
+	for _, tt := range []struct{ text, want string }{
+		{"it broke", "it broke"},
+		{"", ""},
+		{strings.Repeat("é", maxErrorText), strings.Repeat("é", maxErrorText)},
+		{strings.Repeat("é", maxErrorText+1), strings.Repeat("é", maxErrorText-1) + "…"},
 	} {
-		if got := shortError(&tt.status); got != tt.want {
-			t.Errorf("shortError(%+v) = %q, want %q", tt.status, got, tt.want)
+		if got := shortError(tt.text); got != tt.want {
+			t.Errorf("shortError(%q) = %q, want %q", tt.text, got, tt.want)
 		}
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/host"
+	"github.com/perdure/perdure/internal/testcert"
 )
 
 // The scripts run the real program as users do. "host start" runs a function
@@ -36,7 +37,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"host": hostCommand, "fails": failsCommand, "walk": walkCommand, "bounds": boundsCommand, "held": heldCommand,
+			"host": hostCommand, "fails": failsCommand, "walk": walkCommand, "bounds": boundsCommand, "held": heldCommand, "certificates": certificatesCommand,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Values[hostKey{}] = &hosted{}
@@ -95,6 +96,25 @@ func (h *hosted) start(ts *testscript.TestScript, dir string, ids []string) {
 	case err := <-ended:
 		h.stop = nil
 		ts.Fatalf("host: %v", err)
+	}
+}
+
+// certificatesCommand writes ca.pem, a certificate and key of that signer for each name, and
+// other.pem, which is another signer: certificates NAME ...
+func certificatesCommand(ts *testscript.TestScript, _ bool, names []string) {
+	write := func(name string, content []byte) {
+		ts.Check(os.WriteFile(ts.MkAbs(name), content, 0o600))
+	}
+	for _, name := range []string{"other.pem", "ca.pem"} {
+		ca, err := testcert.NewSigner(name)
+		ts.Check(err)
+		write(name, ca.PEM())
+		for _, name := range names {
+			certificate, key, err := ca.Issue(name, "")
+			ts.Check(err)
+			write(name+".pem", certificate)
+			write(name+".key", key)
+		}
 	}
 }
 

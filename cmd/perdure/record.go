@@ -29,9 +29,8 @@ func instance(s *client.Status, v shown) result {
 // maxErrorText is how much of an error fits into a row of a table, in letters.
 const maxErrorText = 80
 
-// shortError is why an instance failed, as it fits into a table.
-func shortError(s *client.Status) string {
-	text := s.FailureText
+// shortError is as much of an error as fits into a table.
+func shortError(text string) string {
 	if letters := []rune(text); len(letters) > maxErrorText {
 		text = string(letters[:maxErrorText-1]) + "…"
 	}
@@ -150,7 +149,7 @@ func tableHead(v shown) row {
 func tableRow(s *client.Status, v shown) row {
 	values := row{s.ID, s.Name, s.Status.String(), second(s.CreatedAt), second(s.UpdatedAt)}
 	if v.failures {
-		values = append(values, shortError(s))
+		values = append(values, shortError(s.FailureText))
 	}
 	if v.input {
 		values = append(values, string(s.Input))

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
+	"fmt"
 	"net/http"
 	"os"
 )
@@ -45,4 +47,12 @@ func (t *tool) httpClient() (*http.Client, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = c
 	return &http.Client{Transport: transport}, nil
+}
+
+// signedBy adds to the error about a certificate of an unknown signer what to do.
+func signedBy(err error) error {
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return fmt.Errorf("%w; name who signed it by --ca-file", err)
+	}
+	return err
 }

@@ -51,6 +51,7 @@ var rooms = map[string][]string{
 	"internal/private":    {},                   // whose a file, a folder or a socket is
 	"internal/backup":     {},                   // how copies lie in a folder, so that half a backup never counts
 	"internal/archtest":   {},
+	"internal/testcert":   {},
 }
 
 // tests says what the tests of a room may import besides.
@@ -63,7 +64,8 @@ var tests = map[string][]string{
 	"internal/worker": {"store/memory", "store/embedded"},
 	"client":          {".", "httpapi", "internal/worker", "store/memory"},
 	"httpapi":         {".", "internal/worker", "store/memory", "client"},
-	"cmd/perdure":     {"."},
+	"cmd/perdure":     {".", "internal/testcert"},
+	"host":            {"internal/testcert"},
 	"examples/...":    {"engine", "internal/worker", "store/memory"},
 }
 
