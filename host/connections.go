@@ -15,7 +15,7 @@ import (
 // each costs some 20 KiB, and what its request brings.
 const maxConnections = 4096
 
-// connections bounds those of all servers of a host, so that the store keeps the files
+// connections bounds those of all servers of a host but its socket's, so that the store keeps the files
 // that it needs. One that waits for a request, or has sent only a part of its first one,
 // makes way for one that comes: whoever waited longest goes. When all are busy, whoever
 // comes is refused.

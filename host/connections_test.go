@@ -2,10 +2,12 @@ package host
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -75,6 +77,50 @@ func TestAConnectionTooManyIsToldSo(t *testing.T) {
 	if len(c.open) != 1 || !strings.Contains(log.String(), "a connection is refused") {
 		t.Errorf("%d are open, log %q", len(c.open), &log)
 	}
+}
+
+// When all connections are busy, the command line gets through all the same.
+func TestTheSocketGetsThroughAFlood(t *testing.T) {
+	s := newServers(slog.New(slog.DiscardHandler))
+	s.connections.most = 1
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Skip("there is no socket here:", err)
+	}
+	busy, done := make(chan struct{}), make(chan struct{})
+	s.serve(tcp, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { close(busy); <-done }), nil)
+	s.serve(unix, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), nil)
+	ended := make(chan error, 1)
+	get := func(l net.Listener) (code int, err error) {
+		c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, l.Addr().Network(), l.Addr().String())
+		}}}
+		res, err := c.Get("http://localhost")
+		if err != nil {
+			return 0, err
+		}
+		return res.StatusCode, res.Body.Close()
+	}
+	go func() { // received below
+		_, err := get(tcp)
+		ended <- err
+	}()
+	<-busy
+	if code, _ := get(tcp); code == http.StatusOK {
+		t.Error("one connection too many was served")
+	}
+	if code, err := get(unix); code != http.StatusOK {
+		t.Errorf("through the socket: %d, %v; want 200", code, err)
+	}
+	close(done)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	<-s.shutdown(t.Context())
 }
 
 func TestConnectionsAndTablesShareTheFiles(t *testing.T) {
