@@ -33,12 +33,14 @@ func TestConcurrentManagement(t *testing.T) {
 		log.drive(p, time.Now().Add(life-rand.N(life/4)))
 		p.Kill()
 		log.close()
+		verifyAudit(t, folder)
 	}
 	p := process.Begin(t, program, folder)
 	for i := range instances {
 		log.settle(t, p.Client, i)
 	}
 	p.Stop(t)
+	log.checkAudit(t, folder)
 
 	total, lost := 0, 0
 	var failures int
