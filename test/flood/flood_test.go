@@ -3,6 +3,7 @@ package flood
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -46,6 +47,9 @@ type kind struct {
 	held bool
 	want []int // the answers that there may be
 	most int64 // MiB of memory that the process may take
+
+	keys    bool // the host needs keys, and its links open one operation each
+	waiting int  // instances that are there before
 }
 
 func text(n int) string { return `"` + strings.Repeat("x", n-2) + `"` }
@@ -80,31 +84,33 @@ func kinds() []kind {
 		head(w, "POST", "/orchestrators/Echo", int64(large)+100)
 		io.WriteString(w, body)
 	}
+	many := size(1000, 20_000)
 	return []kind{
-		{"bodies for nobody", size(8, 32), post("/orchestrators/Nobody", body), false, []int{400}, 400},
-		{"bodies", size(4, 32), post("/orchestrators/Echo", body), false, []int{202, 429}, int64(size(800, 2200))},
-		{"bodies that stall", size(8, 32), halfBody, true, nil, int64(size(500, 900))},
-		{"small bodies that stall", size(200, 2000), func(w io.Writer, _ int) {
+		{name: "bodies for nobody", callers: size(8, 32), send: post("/orchestrators/Nobody", body), want: []int{400}, most: 400},
+		{name: "bodies", callers: size(4, 32), send: post("/orchestrators/Echo", body), want: []int{202, 429}, most: int64(size(800, 2200))},
+		{name: "bodies that stall", callers: size(8, 32), send: halfBody, held: true, most: int64(size(500, 900))},
+		{name: "small bodies that stall", callers: size(200, 2000), send: func(w io.Writer, _ int) {
 			head(w, "POST", "/orchestrators/Echo", 16_000)
 			io.WriteString(w, strings.Repeat(" ", 15_000))
-		}, true, nil, 500},
-		{"bodies of 50 GB", size(100, 1000), func(w io.Writer, _ int) { head(w, "POST", "/orchestrators/Echo", 50<<30) }, false, []int{413}, 400},
-		{"keys", size(300, 6000), func(w io.Writer, i int) {
+		}, held: true, most: 500},
+		{name: "bodies of 50 GB", callers: size(100, 1000), send: func(w io.Writer, _ int) { head(w, "POST", "/orchestrators/Echo", 50<<30) }, want: []int{413}, most: 400},
+		{name: "keys", callers: size(300, 6000), send: func(w io.Writer, i int) {
 			post("/instances/later/raiseEvent/x", "1", "Idempotency-Key", fmt.Sprintf("%08d%s", i, strings.Repeat("k", 60_000)))(w, i)
-		}, false, []int{400}, 500},
-		{"names and keys that are allowed", size(500, 60_000), func(w io.Writer, i int) {
+		}, want: []int{400}, most: 500},
+		{name: "names and keys that are allowed", callers: size(500, 60_000), send: func(w io.Writer, i int) {
 			name := strings.Repeat("n", history.MaxNameBytes)
 			post("/instances/later/raiseEvent/"+name, "1", "Idempotency-Key", fmt.Sprintf("%0*d", history.MaxKeyLength, i))(w, i)
-		}, false, []int{202, 429}, 600},
-		{"tags", size(300, 6000), post("/orchestrators/Wait?tag.a="+strings.Repeat("t", 15_000), "1"), false, []int{202, 429}, 700},
-		{"reasons", size(300, 6000), func(w io.Writer, i int) {
+		}, want: []int{202, 429}, most: 600},
+		{name: "tags", callers: size(300, 6000), send: post("/orchestrators/Wait?tag.a="+strings.Repeat("t", 15_000), "1"), want: []int{202, 429}, most: 700},
+		{name: "reasons", callers: size(300, 6000), send: func(w io.Writer, i int) {
 			post([]string{"/instances/later/suspend", "/instances/later/resume"}[i%2]+"?reason="+strings.Repeat("r", 15_000), "")(w, i)
-		}, false, []int{202, 409, 429}, 500},
-		{"connections that say nothing", size(400, 20_000), func(io.Writer, int) {}, true, nil, 500},
-		{"connections that begin to speak", size(400, 20_000), func(w io.Writer, _ int) { io.WriteString(w, "GET / HTTP/1.1\r\nHost: ") }, true, nil, 500},
-		{"forged links", size(300, 6000), get("/instances/later?code=" + strings.Repeat("A", 56)), false, []int{202, 429}, 400},
-		{"lists", size(100, 2000), get("/instances?top=1000"), false, []int{200, 429}, 600},
-		{"waits", size(200, 3000), get("/instances/later?wait=200"), true, nil, 500},
+		}, want: []int{202, 409, 429}, most: 500},
+		{name: "connections that say nothing", callers: size(400, 20_000), send: func(io.Writer, int) {}, held: true, most: 500},
+		{name: "connections that begin to speak", callers: size(400, 20_000), send: func(w io.Writer, _ int) { io.WriteString(w, "GET / HTTP/1.1\r\nHost: ") }, held: true, most: 500},
+		{name: "forged links", callers: size(300, 6000), send: get("/instances/later?code=" + strings.Repeat("A", 56)), want: []int{401}, most: 400, keys: true},
+		{name: "lists", callers: size(100, 2000), send: get("/instances?top=1000"), want: []int{200, 429}, most: 600, waiting: many},
+		{name: "lists that nobody reads", callers: size(100, 1000), send: get("/instances?top=1000"), held: true, most: 600, waiting: many},
+		{name: "waits", callers: size(200, 3000), send: get("/instances/later?wait=200"), held: true, most: 500},
 	}
 }
 
@@ -116,9 +122,11 @@ func TestFloods(t *testing.T) {
 	fmt.Fprintln(out, "flood\tcallers\tanswers\tothers served\tpeak MiB\tmost")
 	for _, k := range kinds() {
 		t.Run(k.name, func(t *testing.T) {
-			p := process.Begin(t, fewFiles(t, program), t.TempDir())
-			if _, err := p.StartNew(t.Context(), "Wait", nil, client.StartOptions{ID: "later"}); err != nil {
-				t.Fatal(err)
+			p := begin(t, fewFiles(t, program), k)
+			for i := range k.waiting {
+				if _, err := p.StartNew(t.Context(), "Wait", text(2000), client.StartOptions{ID: fmt.Sprint("waiting-", i)}); err != nil {
+					t.Fatal(err)
+				}
 			}
 			answers, served := pour(t, p, k)
 			peak := p.PeakMemory(t) >> 20
@@ -131,6 +139,44 @@ func TestFloods(t *testing.T) {
 	}
 	out.Flush()
 	t.Logf("\n%s", &table)
+}
+
+// begin starts the program that a flood of that kind comes to, with one instance.
+func begin(t *testing.T, program string, k kind) *process.Process {
+	t.Helper()
+	app := t.TempDir()
+	folder := filepath.Join(app, "data")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if k.keys {
+		settings := `{"version": "2.0", "extensions": {"durableTask": {"management": {"requireKey": true, "links": {"scope": "instance"}}}}}`
+		if err := os.WriteFile(filepath.Join(app, "host.json"), []byte(settings), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := process.Begin(t, program, folder)
+	if k.keys {
+		p.Client = client.Remote(p.URL, client.RemoteOptions{Key: key(t, folder)})
+	}
+	if _, err := p.StartNew(t.Context(), "Wait", nil, client.StartOptions{ID: "later"}); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// key is the first of the keys that the host in folder has.
+func key(t *testing.T, folder string) string {
+	t.Helper()
+	var file struct{ SystemKeys []struct{ Value string } }
+	content, err := os.ReadFile(filepath.Join(folder, "keys.json"))
+	if err == nil {
+		err = json.Unmarshal(content, &file)
+	}
+	if err != nil || len(file.SystemKeys) == 0 {
+		t.Fatalf("keys.json: %d keys, %v", len(file.SystemKeys), err)
+	}
+	return file.SystemKeys[0].Value
 }
 
 // fewFiles makes a program that runs program with 512 descriptors.
