@@ -106,6 +106,9 @@ func Open(dir string, opts Options) (*DB, error) {
 	pebbleOptions := db.pebbleOptions(disk, cmp.Or(opts.CacheBytes, 64<<20))
 	pebbleOptions.MaxOpenFiles = opts.OpenFiles
 	pebbleOptions.ReadOnly = opts.ReadOnly
+	if opts.FS != nil || fillsAhead(dir) {
+		pebbleOptions.FS = filledLogs{pebbleOptions.FS}
+	}
 	if err := db.open(disk, pebbleOptions); err != nil {
 		err = refused(dir, err)
 		if db.err() == nil { // else Pebble may still write
