@@ -1,6 +1,7 @@
 package corrupt
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -43,20 +44,26 @@ const ends = 40
 // block is how much is read, and overwritten by zeros, at one time.
 const block = 4 << 10
 
-// ofContent are the damages to a file that holds so many bytes.
-func ofContent(file string, size int) (all []damage) {
+// ofContent are the damages to a file that holds these bytes. Zeros at its end, which a log
+// may be filled with ahead, are damaged once a block.
+func ofContent(file string, content []byte) (all []damage) {
+	size, written := len(content), len(bytes.TrimRight(content, "\x00"))
 	add := func(kind, where string, change func(content []byte) []byte) {
 		all = append(all, damage{kind, file, where, changing(change)})
 	}
-	step := stride(size)
 	for at := range size {
-		if at%step != 0 && at >= ends && at < size-ends {
+		step := stride(written)
+		if at >= written {
+			step = block
+		}
+		atEnd := at < ends || at >= size-ends || at >= written-ends && at < written+ends
+		if at%step != 0 && !atEnd {
 			continue
 		}
 		for _, mask := range []byte{0xff, 0x01}[:min(2, 1+1/step)] {
 			add("flip", fmt.Sprintf("at %d by %#02x", at, mask), func(content []byte) []byte { content[at] ^= mask; return content })
 		}
-		if at > 0 && (at%(4*step) == 0 || step == 1 || at >= size-ends) {
+		if at > 0 && (at%(4*step) == 0 || step == 1 || at >= ends && atEnd) {
 			add("cut", fmt.Sprintf("at %d", at), func(content []byte) []byte { return content[:at] })
 		}
 		if at%block == 0 {
@@ -174,11 +181,11 @@ func damages(dir, early, other string, skip func(file string) bool) (all []damag
 		if strings.HasSuffix(name, "/") || isLock(name) || strings.HasPrefix(name, "running-") { // the last is the engine's
 			continue
 		}
-		info, err := os.Stat(filepath.Join(dir, filepath.FromSlash(name)))
+		content, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name)))
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, ofContent(name, int(info.Size()))...)
+		all = append(all, ofContent(name, content)...)
 	}
 	older, err := replaced(dir, "older", early)
 	if err != nil {

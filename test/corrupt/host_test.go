@@ -276,9 +276,14 @@ func (s *hostSubject) damages() (all []damage, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if info.Mode().IsRegular() {
-			all = append(all, ofContent(name, int(info.Size()))...)
+		if !info.Mode().IsRegular() {
+			continue
 		}
+		content, err := os.ReadFile(s.path(name))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, ofContent(name, content)...)
 	}
 	return all, nil
 }
@@ -300,7 +305,7 @@ func TestDamagedEndpoint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := append(ofName("endpoint", false), ofContent("endpoint", len(content))...)
+	all := append(ofName("endpoint", false), ofContent("endpoint", content)...)
 	if !*full {
 		all = sample(all)
 	}

@@ -18,8 +18,7 @@ import (
 type tail struct {
 	dir     string
 	log     string    // name of the newest log
-	size    int       // of it
-	written int       // of that; zeros follow, which the store fills it with ahead
+	content []byte    // of it; it ends with zeros, which the store fills it with ahead
 	known   int       // which of moments the witness knows of
 	moments []answers // after each commit
 	survey  survey
@@ -52,12 +51,12 @@ func cutTail(t *testing.T) *tail {
 	}
 	logs := glob(t, filepath.Join(s.dir, "data", "*.log"))
 	newest := logs[len(logs)-1]
+	s.log = "data/" + filepath.Base(newest)
 	content, err := os.ReadFile(newest)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.log, s.size = "data/"+filepath.Base(newest), len(content)
-	s.written = len(bytes.TrimRight(content, "\x00"))
+	s.content = content
 	return s
 }
 
@@ -66,10 +65,11 @@ func cutTail(t *testing.T) *tail {
 // what there was after some commit, and the store says what is missing.
 func TestCutTail(t *testing.T) {
 	s := cutTail(t)
-	all := ofContent(s.log, s.size)
+	all := ofContent(s.log, s.content)
 	if !*full {
 		all = sample(all)
-		for at := s.written - 400; at < s.written; at += 40 { // where the last commits are
+		written := len(bytes.TrimRight(s.content, "\x00"))
+		for at := written - 400; at < written; at += 40 { // where the last commits are
 			all = append(all, flips(s.log, at), cuts(s.log, at))
 		}
 	}
@@ -129,7 +129,7 @@ func (s *tail) try(ctx context.Context, dir string, d damage) (outcome, string) 
 		return wrong, fmt.Sprintf("it is as after commit %d; the log attests %d", at, last-1)
 	case !tells && !ends: // a log that ends between two commits says nothing
 		return wrong, fmt.Sprintf("it is as after commit %d of %d, and nothing tells of it", at, last)
-	case cut.Commits > last-at, tells && d.kind != "append" && cut.Offset+cut.Bytes > int64(s.size):
+	case cut.Commits > last-at, tells && d.kind != "append" && cut.Offset+cut.Bytes > int64(len(s.content)):
 		return wrong, fmt.Sprintf("it is as after commit %d of %d, and %+v is told", at, last, cut)
 	case !tells:
 		return told, "at the end of a commit"
