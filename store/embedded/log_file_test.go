@@ -18,10 +18,10 @@ func TestLogsAreFilledAhead(t *testing.T) {
 	step := func(file vfs.File, n int, wantLength int64) {
 		t.Helper()
 		p := bytes.Repeat([]byte{byte(len(written)%250 + 1)}, n)
+		written = append(written, p...) // before: the file system may change p
 		if _, err := file.Write(p); err != nil {
 			t.Fatal(err)
 		}
-		written = append(written, p...)
 		info, err := file.Stat()
 		if err != nil {
 			t.Fatal(err)
