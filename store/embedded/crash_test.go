@@ -78,7 +78,7 @@ func TestCrash(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	c := &crasher{disk: vfs.NewCrashableMem(), rng: rand.New(rand.NewPCG(seed, 0))}
-	hub, epoch := openHub(t, "store", Options{FS: c.fs(), CacheBytes: 1 << 20})
+	hub, epoch := openHub(t, "store", Options{FS: c.fs(), FillLogs: true, CacheBytes: 1 << 20})
 	c.ack(epoch)
 
 	plain := memory.New(1)
@@ -146,7 +146,7 @@ func script(i int) []*engine.Delta {
 
 // recovered opens what a crash left and compares it with what it may be.
 func recovered(t *testing.T, at crash, want []string) error {
-	db, err := Open("store", Options{FS: at.disk, CacheBytes: 1 << 20})
+	db, err := Open("store", Options{FS: at.disk, FillLogs: true, CacheBytes: 1 << 20})
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,7 @@ type Options struct {
 	CacheBytes   int64                  // memory for blocks read from disk; 0: 64 MiB
 	OpenFiles    int                    // tables that stay open at most; 0: 1,000
 	ReadOnly     bool                   // the folder is a store and nothing in it is changed; writes fail
+	FillLogs     bool                   // with FS: logs are filled ahead, as on a real disk where that pays
 }
 
 // DB is an open store folder. All methods are safe for concurrent use.
@@ -106,7 +107,7 @@ func Open(dir string, opts Options) (*DB, error) {
 	pebbleOptions := db.pebbleOptions(disk, cmp.Or(opts.CacheBytes, 64<<20))
 	pebbleOptions.MaxOpenFiles = opts.OpenFiles
 	pebbleOptions.ReadOnly = opts.ReadOnly
-	if opts.FS != nil || fillsAhead(dir) {
+	if opts.FillLogs || opts.FS == nil && fillsAhead(dir) {
 		pebbleOptions.FS = filledLogs{pebbleOptions.FS}
 	}
 	if err := db.open(disk, pebbleOptions); err != nil {

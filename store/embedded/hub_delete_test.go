@@ -144,7 +144,7 @@ func TestDeleteHubCrash(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	c := &crasher{disk: vfs.NewCrashableMem(), rng: rand.New(rand.NewPCG(seed, 0))}
-	db, err := Open("store", Options{FS: c.fs(), CacheBytes: 1 << 20})
+	db, err := Open("store", Options{FS: c.fs(), FillLogs: true, CacheBytes: 1 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +178,7 @@ func TestDeleteHubCrash(t *testing.T) {
 
 // afterDelete opens what a crash left.
 func afterDelete(t *testing.T, at crash, whole string) error {
-	db, err := Open("store", Options{FS: at.disk, CacheBytes: 1 << 20})
+	db, err := Open("store", Options{FS: at.disk, FillLogs: true, CacheBytes: 1 << 20})
 	if err != nil {
 		return err
 	}

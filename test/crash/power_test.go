@@ -64,7 +64,7 @@ func TestPowerCutAtEverySync(t *testing.T) {
 // powered opens the hub on disk, runs do against it, lets the hub finish, and checks what
 // it leaves.
 func powered(t *testing.T, disk vfs.FS, do func(*client.Client)) {
-	db, err := embedded.Open("hub", embedded.Options{FS: disk, FreeBytes: func() (uint64, error) { return 1 << 40, nil }})
+	db, err := embedded.Open("hub", embedded.Options{FS: disk, FillLogs: true, FreeBytes: func() (uint64, error) { return 1 << 40, nil }})
 	if err != nil {
 		t.Fatalf("open the store: %v", err)
 	}
