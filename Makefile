@@ -16,7 +16,7 @@ test: lint race long
 
 ## race: the suite under the race detector
 race: needs
-	CGO_ENABLED=1 $(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v -e /test/ -e /examples/ -e /cmd/)
+	CGO_ENABLED=1 $(GO) test -race -timeout 45m $$($(GO) list ./... | grep -v -e /test/ -e /examples/ -e /cmd/)
 	cd bench && CGO_ENABLED=1 $(GO) test -race -timeout 10m ./...
 
 ## long: real processes killed under load, power cuts, memory, every snippet of the docs,
