@@ -239,13 +239,7 @@ func (t *tenure) schedule(inst *instance, events []*history.Event) {
 // dispatch queues a, unless it has to wait because it was running when the process
 // died. mu of the partition is held.
 func (t *tenure) dispatch(a *activity) {
-	err := t.deaths.admit(a.run, func() {
-		p := a.instance.partition
-		p.mu.Lock()
-		a.held = nil
-		p.mu.Unlock()
-		t.activities.dispatch(a)
-	})
+	err := t.deaths.admit(a.run, a)
 	switch {
 	case err == nil:
 		t.activities.dispatch(a)
@@ -256,6 +250,15 @@ func (t *tenure) dispatch(a *activity) {
 	default:
 		a.held = t.hold(nil, a.instance.id, a.task.ID, a.task.Name, err)
 	}
+}
+
+// runAgain implements [heldRun].
+func (a *activity) runAgain() {
+	p := a.instance.partition
+	p.mu.Lock()
+	a.held = nil
+	p.mu.Unlock()
+	p.tenure.activities.dispatch(a)
 }
 
 // abandon gives up all activities of inst. mu of the partition is held.

@@ -113,9 +113,9 @@ type deaths struct {
 	mu      sync.Mutex // guards the rest
 	free    []note
 	counts  map[runID]*deathCount
-	waiting map[runID]func() // suspects that want to run, and how to let them
-	trial   runID            // the one that may; zero: none
-	dirty   bool             // counts is not as it is stored
+	waiting map[runID]heldRun // those that want to run
+	trial   runID             // the one that may; zero: none
+	dirty   bool              // counts is not as it is stored
 }
 
 // maxNotes is how many slots besides the regular ones have a note.
@@ -129,7 +129,7 @@ const maxCounted = 1000
 func newDeaths(ctx context.Context, store Store, runs bool, o *Options) *deaths {
 	d := &deaths{
 		log: o.Logger, max: o.MaxDeaths, began: time.Now(),
-		counts: make(map[runID]*deathCount), waiting: make(map[runID]func()),
+		counts: make(map[runID]*deathCount), waiting: make(map[runID]heldRun),
 	}
 	notes, ok := store.(CrashNotes)
 	if !ok {
@@ -358,8 +358,14 @@ func aside(err error) bool {
 	return errors.As(err, &d) && d.aside
 }
 
-// admit reports, as nil, that run may run now. Otherwise later is called once it may.
-func (d *deaths) admit(run runID, later func()) error {
+// heldRun is what had to wait because the process died twice while it ran.
+type heldRun interface {
+	// runAgain is called once it may run.
+	runAgain()
+}
+
+// admit reports, as nil, that run may run now. Otherwise s runs again once it may.
+func (d *deaths) admit(run runID, held heldRun) error {
 	if !d.some.Load() {
 		return nil
 	}
@@ -372,7 +378,7 @@ func (d *deaths) admit(run runID, later func()) error {
 	case c.Deaths >= d.max:
 		return &deathError{deaths: c.Deaths, aside: true}
 	}
-	d.waiting[run] = later
+	d.waiting[run] = held
 	pause := d.pause(c)
 	d.after(pause, d.pick)
 	return &deathError{deaths: c.Deaths, pause: pause}
@@ -406,11 +412,11 @@ func (d *deaths) pick() {
 		d.mu.Unlock()
 		return
 	}
-	start := d.waiting[next.runID]
+	held := d.waiting[next.runID]
 	delete(d.waiting, next.runID)
 	d.trial = next.runID
 	d.mu.Unlock()
-	start()
+	held.runAgain()
 }
 
 // clear forgets the deaths of run, which has shown that it does not kill.

@@ -31,7 +31,7 @@ func FuzzDeaths(f *testing.F) {
 		}
 		for _, run := range runs {
 			d.putAside(run.Number)
-			d.admit(run, func() {})
+			d.admit(run, heldFunc(func() {}))
 			d.pick()
 			d.outlived(run, time.Hour)
 			d.clear(run)

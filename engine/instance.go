@@ -102,6 +102,9 @@ func (i *instance) needless() bool {
 	return !i.queued && !i.running && i.deltas == 0 && i.held == nil && len(i.inbox) == 0 && len(i.tasks) == 0 && !i.unread
 }
 
+// runAgain implements [heldRun].
+func (i *instance) runAgain() { i.partition.tryAgain(i) }
+
 // clearInbox empties the inbox of an instance that goes, except for what belongs
 // to the next one: the start of a child with this id and all behind it. Starts by
 // the instances gone go too; what is to end a tree stays, since that is about a

@@ -38,7 +38,7 @@ func (e *Engine) Start(ctx context.Context, req StartRequest) (history.InstanceI
 }
 
 func (e *Engine) checkStart(req *StartRequest) error {
-	if err := checkName("orchestrator", req.Name); err != nil {
+	if err := checkName("orchestrator name", req.Name); err != nil {
 		return err
 	}
 	if req.ID != "" {
@@ -75,7 +75,7 @@ func (e *Engine) checkStart(req *StartRequest) error {
 	return fmt.Errorf("%w: %w %q; %s", ErrInvalidArgument, ErrUnknownOrchestrator, req.Name, known)
 }
 
-func checkName(what, name string) error { return refuse(what+" name", history.CheckName(name)) }
+func checkName(what, name string) error { return refuse(what, history.CheckName(name)) }
 
 func checkPayload(what string, payload json.RawMessage) error {
 	return refuse(what, history.CheckPayload(payload))
@@ -218,7 +218,7 @@ func (e *Engine) Raise(ctx context.Context, id history.InstanceID, req RaiseRequ
 }
 
 func checkRaise(req *RaiseRequest) error {
-	return cmp.Or(checkName("event", req.Name), refuse("idempotency key", history.CheckKey(req.Key)))
+	return cmp.Or(checkName("event name", req.Name), refuse("idempotency key", history.CheckKey(req.Key)))
 }
 
 // Terminate ends an instance. When it returns nil the request is durable; it takes effect before any

@@ -110,7 +110,7 @@ var errLeft = errors.New("the turn was left behind")
 // orchestrate runs the code of a turn. The caller has set running.
 func (t *tenure) orchestrate(inst *instance, w history.Work) (history.Outcome, error) {
 	s, run := inst.slot, turnRun(inst.row.Number, w.Turn.Seq)
-	if err := t.deaths.admit(run, func() { inst.partition.tryAgain(inst) }); err != nil {
+	if err := t.deaths.admit(run, inst); err != nil {
 		return history.Outcome{}, err
 	}
 	s.note.begin(run)

@@ -30,10 +30,11 @@ type decision struct {
 	sent     []history.Message // to other instances, in order
 	set      []Timer
 	clear    []Timer
-	schedule []*history.Event // activities to run once this is durable
-	abandon  bool             // no result of a running activity is wanted any more
-	ended    bool             // the execution is over and no other follows
-	told     *told            // for the log, besides what is above; nil: nothing
+	schedule []*history.Event  // activities to run once this is durable
+	oneTask  [1]*history.Event // room for schedule: most turns have one
+	abandon  bool              // no result of a running activity is wanted any more
+	ended    bool              // the execution is over and no other follows
+	told     *told             // for the log, besides what is above; nil: nothing
 
 	delta   Delta // what is stored of all that; empty until it is committed
 	encoded Record
@@ -68,7 +69,8 @@ func begin(ev history.Event, id history.InstanceID, number history.Number, execu
 	}
 	d.record = &d.turn
 	if prev.Number != 0 {
-		d.erase = &prev
+		erased := prev // a copy, so that only this case allocates one
+		d.erase = &erased
 	}
 	if !started.ScheduledAt.IsZero() {
 		d.set = []Timer{wakeTimer(&d.row)}
@@ -400,6 +402,7 @@ func (d *decision) live(events []history.Event) {
 }
 
 func (d *decision) scheduleTasks(events []history.Event) {
+	d.schedule = d.oneTask[:0]
 	for i := range events {
 		if events[i].Kind == history.TaskScheduled {
 			d.schedule = append(d.schedule, &events[i])

@@ -18,7 +18,7 @@ type Context struct{ s *Session }
 func (c *Context) Instance() *history.Instance { return &c.s.config.Instance }
 
 // Now returns the time of the turn. It may be called from any goroutine.
-func (c *Context) Now() time.Time { return *c.s.now.Load() }
+func (c *Context) Now() time.Time { return c.s.now.get() }
 
 // Replaying reports whether what is applied was recorded in an earlier turn. It
 // may be called from any goroutine.

@@ -107,11 +107,11 @@ func (s *Session) rest() []history.Event {
 
 // eventWait is what makes a task a wait for an event.
 type eventWait struct {
-	key      string     // of its queue
-	since    *time.Time // of the turn that made it
-	limit    *Task      // the timer that ends it; nil: none
-	until    time.Time  // when limit is due
-	timedOut bool       // limit ended it
+	key      string    // of its queue
+	since    time.Time // of the turn that made it
+	limit    *Task     // the timer that ends it; nil: none
+	until    time.Time // when limit is due
+	timedOut bool      // limit ended it
 }
 
 // WaitForEvent returns a task that a look ends with the oldest event of that
@@ -119,7 +119,7 @@ type eventWait struct {
 // first: see [Task.TimedOut]. It takes nothing by itself.
 func (c *Context) WaitForEvent(name string, limit time.Time) *Task {
 	t := c.NewTask(name)
-	w := &eventWait{key: fold(name), since: c.s.now.Load(), until: limit}
+	w := &eventWait{key: fold(name), since: c.s.now.get(), until: limit}
 	if !limit.IsZero() {
 		if w.limit = c.createTimer(limit, true); w.limit.err != nil {
 			return w.limit // there is no such timer

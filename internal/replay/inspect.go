@@ -51,7 +51,7 @@ func (s *Session) awaited(t *Task) []history.Await {
 		if _, ok := found[t.wait.key]; ok {
 			return // the one before gets the event
 		}
-		a := history.Await{Event: t.Name, Since: *t.wait.since, Timer: history.NoID}
+		a := history.Await{Event: t.Name, Since: t.wait.since, Timer: history.NoID}
 		if t.wait.limit != nil {
 			a.Until, a.Timer = t.wait.until, t.wait.limit.ID
 		}

@@ -42,7 +42,7 @@ type Session struct {
 	co     coroutine
 
 	// Read by any goroutine, written while the driver has control.
-	now       atomic.Pointer[time.Time]
+	now       instant
 	replaying atomic.Bool
 	quiet     atomic.Bool // nothing is logged
 
@@ -87,7 +87,7 @@ func New(run Func, config Config) *Session {
 		s.co.stacks = &Stacks{closed: true}
 	}
 	s.co.guard.Store(gone)
-	s.now.Store(&time.Time{})
+	s.now.set(time.Time{})
 	return s
 }
 
@@ -183,7 +183,7 @@ func (l Location) In(trace *stacktrace.Trace) string {
 // suspension stood.
 func (s *Session) turn(t *history.Turn, replaying bool) {
 	s.turns++
-	s.now.Store(new(t.At)) // not a part of t, which would then not be the caller's alone
+	s.now.set(t.At)
 	s.replaying.Store(replaying)
 	s.quiet.Store(replaying || s.co.left.Load())
 	s.canceled, s.customStatus = nil, nil
