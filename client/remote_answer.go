@@ -139,17 +139,9 @@ func (w *wireEvent) event() Event {
 		ev.Payload = text(w.Data)
 	}
 	if wire.Completion(kind) && !w.ScheduledTime.IsZero() {
-		ev.Scheduled = &history.Event{Kind: scheduling(kind), ID: history.NoID, At: w.ScheduledTime, Name: w.FunctionName, Payload: w.input()}
+		ev.Scheduled = &history.Event{Kind: kind.Answers(), ID: history.NoID, At: w.ScheduledTime, Name: w.FunctionName, Payload: w.input()}
 	}
 	return ev
-}
-
-// scheduling is the kind of event that completions of this kind answer.
-func scheduling(k history.Kind) history.Kind {
-	if k == history.TaskCompleted || k == history.TaskFailed {
-		return history.TaskScheduled
-	}
-	return history.SubOrchestrationInstanceCreated
 }
 
 // input is serialized JSON.

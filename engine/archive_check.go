@@ -69,11 +69,7 @@ func checkImport(req *ImportRequest) (*arrival, error) {
 // emancipate makes a turn part of the given execution, which has no parent.
 func emancipate(turn history.Turn, execution history.ExecutionID) history.Turn {
 	for i := range turn.Events {
-		switch ev := &turn.Events[i]; ev.Kind {
-		case history.ExecutionStarted, history.ExecutionRewound:
-			if ev.Started == nil {
-				continue
-			}
+		if ev := &turn.Events[i]; ev.Kind.Class() == history.Beginning && ev.Started != nil {
 			started := *ev.Started
 			started.ExecutionID, started.Parent = execution, nil
 			turn.Events = slices.Clone(turn.Events)
@@ -240,29 +236,29 @@ func (c *recordCheck) event(ev *history.Event, first bool) error {
 	if err := history.CheckPayload(ev.Payload); err != nil {
 		return fmt.Errorf("its payload cannot be stored: %w", err)
 	}
-	switch ev.Kind {
-	case history.ExecutionStarted:
-		return c.started(ev)
-	case history.TaskScheduled, history.SubOrchestrationInstanceCreated, history.TimerCreated, history.EventSent:
+	switch ev.Kind.Class() {
+	case history.Beginning:
+		if ev.Kind == history.ExecutionStarted {
+			return c.started(ev)
+		}
+		c.ended, c.again = false, true
+	case history.Scheduling:
 		return c.scheduled(ev)
-	case history.TaskCompleted, history.TaskFailed, history.TimerFired,
-		history.SubOrchestrationInstanceCompleted, history.SubOrchestrationInstanceFailed:
+	case history.Answer:
 		return c.answered(ev)
-	case history.EventRaised:
+	case history.Raised:
 		if ev.Name == "" {
 			return fmt.Errorf("it has no name")
 		}
 		if err := history.CheckKey(ev.Key); err != nil {
 			return fmt.Errorf("its idempotency key cannot be stored: %w", err)
 		}
-	case history.ExecutionCompleted:
+	case history.Ending:
 		c.ended = true
 		if !ev.Status.Terminal() {
 			return fmt.Errorf("its status is %s, which is no end", ev.Status)
 		}
-	case history.ExecutionRewound:
-		c.ended, c.again = false, true
-	case history.ExecutionTerminated, history.ExecutionSuspended, history.ExecutionResumed:
+	case history.Control:
 	default:
 		return fmt.Errorf("events of this kind are in no stored history")
 	}

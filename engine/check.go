@@ -190,7 +190,7 @@ func (c *checker) message(m *Message) error {
 		delete(c.calls, call{parent.InstanceID, parent.ExecutionID, parent.TaskID})
 		return nil
 	}
-	if ev.Kind == history.SubOrchestrationInstanceCompleted || ev.Kind == history.SubOrchestrationInstanceFailed {
+	if ev.Kind.Answers() == history.SubOrchestrationInstanceCreated {
 		delete(c.calls, call{decoded.To, decoded.ExecutionID, ev.TaskID})
 	}
 	if ev.Kind == history.ExecutionStarted || endsTree(ev) {
@@ -206,7 +206,7 @@ func (c *checker) message(m *Message) error {
 // parentIn returns the parent that a message to a child names, if it is one that makes
 // the child answer.
 func parentIn(ev *history.Event) *history.Parent {
-	if (ev.Kind == history.ExecutionStarted || ev.Kind == history.ExecutionRewound) && ev.Started != nil {
+	if ev.Kind.Class() == history.Beginning && ev.Started != nil {
 		return ev.Started.Parent
 	}
 	return nil

@@ -304,7 +304,7 @@ func (p *past) undo(all bool) map[int32]moment {
 	failures, named, latest := make(map[int32]moment), make(map[int32]moment), make(map[int32]moment)
 	turn := -1
 	for _, m := range p.events {
-		if kind := m.event.Kind; kind != history.TaskFailed && kind != history.SubOrchestrationInstanceFailed {
+		if !m.event.Kind.Fails() {
 			continue
 		}
 		id := m.event.TaskID
@@ -363,21 +363,20 @@ func (p *past) divide(cut int, undone map[int32]moment) remains {
 	answered := make(map[int32]bool)
 	for _, m := range p.events {
 		ev := m.event
-		switch ev.Kind {
-		case history.TaskCompleted, history.TaskFailed, history.TimerFired,
-			history.SubOrchestrationInstanceCompleted, history.SubOrchestrationInstanceFailed:
+		if ev.Kind.Class() == history.Answer {
 			answered[ev.TaskID] = true
 		}
 		if m.turn < cut {
 			continue
 		}
-		switch ev.Kind {
-		case history.ExecutionStarted, history.ExecutionRewound:
+		switch ev.Kind.Class() {
+		case history.Beginning:
 			r.head = append(r.head, *ev)
-		case history.EventRaised, history.ExecutionSuspended, history.ExecutionResumed:
-			r.facts = append(r.facts, *ev)
-		case history.TaskCompleted, history.TaskFailed, history.TimerFired,
-			history.SubOrchestrationInstanceCompleted, history.SubOrchestrationInstanceFailed:
+		case history.Raised, history.Control:
+			if ev.Kind != history.ExecutionTerminated {
+				r.facts = append(r.facts, *ev)
+			}
+		case history.Answer:
 			_, failure := undone[ev.TaskID]
 			call, known := p.calls[ev.TaskID]
 			switch {
@@ -387,11 +386,10 @@ func (p *past) divide(cut int, undone map[int32]moment) remains {
 			default:
 				r.dropped++
 			}
-		default:
-			switch {
-			case ev.Kind.Scheduling() && p.calls[ev.ID].turn < cut:
+		case history.Scheduling:
+			if p.calls[ev.ID].turn < cut {
 				r.head = append(r.head, *ev)
-			case ev.Kind.Scheduling():
+			} else {
 				r.dropped++
 			}
 		}

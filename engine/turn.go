@@ -140,9 +140,8 @@ func take(row *history.Instance, st *history.State, inbox []message, now time.Ti
 			continue
 		}
 		ev := m.event
-		switch ev.Kind {
-		case history.TaskCompleted, history.TaskFailed, history.TimerFired,
-			history.SubOrchestrationInstanceCompleted, history.SubOrchestrationInstanceFailed:
+		switch kind := ev.Kind; {
+		case kind.Class() == history.Answer:
 			open, ok := st.Open[ev.TaskID]
 			if !ok || answered[ev.TaskID] || !answers(&ev, open) {
 				continue
@@ -153,24 +152,24 @@ func take(row *history.Instance, st *history.State, inbox []message, now time.Ti
 			if answered != nil {
 				answered[ev.TaskID] = true
 			}
-		case history.EventRaised:
+		case kind == history.EventRaised:
 			if ev.Key != "" {
 				if keys.Taken(ev.Key, ev.At) || st.Keys.Taken(ev.Key, ev.At) {
 					continue
 				}
 				keys.Take(ev.Key, ev.At)
 			}
-		case history.ExecutionSuspended:
+		case kind == history.ExecutionSuspended:
 			if suspended {
 				continue
 			}
 			suspended = true
-		case history.ExecutionResumed:
+		case kind == history.ExecutionResumed:
 			if !suspended {
 				continue
 			}
 			suspended = false
-		case history.ExecutionTerminated:
+		case kind == history.ExecutionTerminated:
 			if !terminates(&ev, row) {
 				continue
 			}
@@ -191,14 +190,8 @@ func take(row *history.Instance, st *history.State, inbox []message, now time.Ti
 // answers reports whether done ends what scheduled began. A timer is known by
 // its time too: the alarm of a timer that an earlier execution gave up may still ring.
 func answers(done, scheduled *history.Event) bool {
-	switch done.Kind {
-	case history.TaskCompleted, history.TaskFailed:
-		return scheduled.Kind == history.TaskScheduled
-	case history.TimerFired:
-		return scheduled.Kind == history.TimerCreated && ceilMicro(scheduled.FireAt).Equal(done.FireAt)
-	default:
-		return scheduled.Kind == history.SubOrchestrationInstanceCreated
-	}
+	return scheduled.Kind == done.Kind.Answers() &&
+		(done.Kind != history.TimerFired || ceilMicro(scheduled.FireAt).Equal(done.FireAt))
 }
 
 // terminates reports whether ev is meant for row: a parent that ends its children

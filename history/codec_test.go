@@ -77,8 +77,8 @@ func TestEventRoundTrip(t *testing.T) {
 			checkMessage(t, Message{To: "i", ExecutionID: someExecution, Event: ev})
 		})
 	}
-	for kind := range kindNames {
-		if !seen[kind] {
+	for k := range kinds {
+		if kind := Kind(k); kind.Known() && !seen[kind] {
 			t.Errorf("samples() has no event of kind %s", kind)
 		}
 	}

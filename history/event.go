@@ -2,87 +2,8 @@ package history
 
 import (
 	"encoding/json"
-	"fmt"
-	"strings"
 	"time"
 )
-
-// Kind says what an event records. The numbers are wire facts
-// (spec/runtime.md 3.1) and never move.
-type Kind int8
-
-const (
-	ExecutionStarted                  Kind = 0
-	ExecutionCompleted                Kind = 1
-	ExecutionTerminated               Kind = 3
-	TaskScheduled                     Kind = 4
-	TaskCompleted                     Kind = 5
-	TaskFailed                        Kind = 6
-	SubOrchestrationInstanceCreated   Kind = 7
-	SubOrchestrationInstanceCompleted Kind = 8
-	SubOrchestrationInstanceFailed    Kind = 9
-	TimerCreated                      Kind = 10
-	TimerFired                        Kind = 11
-	OrchestratorStarted               Kind = 12
-	OrchestratorCompleted             Kind = 13
-	EventSent                         Kind = 14
-	EventRaised                       Kind = 15
-	ContinueAsNew                     Kind = 16
-	GenericEvent                      Kind = 17
-	ExecutionSuspended                Kind = 19
-	ExecutionResumed                  Kind = 20
-	ExecutionRewound                  Kind = 21
-)
-
-var kindNames = map[Kind]string{
-	ExecutionStarted: "ExecutionStarted", ExecutionCompleted: "ExecutionCompleted", ExecutionTerminated: "ExecutionTerminated",
-	TaskScheduled: "TaskScheduled", TaskCompleted: "TaskCompleted", TaskFailed: "TaskFailed",
-	SubOrchestrationInstanceCreated:   "SubOrchestrationInstanceCreated",
-	SubOrchestrationInstanceCompleted: "SubOrchestrationInstanceCompleted",
-	SubOrchestrationInstanceFailed:    "SubOrchestrationInstanceFailed",
-	TimerCreated:                      "TimerCreated", TimerFired: "TimerFired",
-	OrchestratorStarted: "OrchestratorStarted", OrchestratorCompleted: "OrchestratorCompleted",
-	EventSent: "EventSent", EventRaised: "EventRaised", ContinueAsNew: "ContinueAsNew", GenericEvent: "GenericEvent",
-	ExecutionSuspended: "ExecutionSuspended", ExecutionResumed: "ExecutionResumed", ExecutionRewound: "ExecutionRewound",
-}
-
-// String returns the wire name, "Unknown" for a number without one.
-func (k Kind) String() string {
-	if name, ok := kindNames[k]; ok {
-		return name
-	}
-	return "Unknown"
-}
-
-// ParseKind reads a wire name in any letter case.
-func ParseKind(name string) (Kind, error) {
-	for k, known := range kindNames {
-		if strings.EqualFold(known, name) {
-			return k, nil
-		}
-	}
-	return -1, fmt.Errorf("%q is not a kind of event", name)
-}
-
-// MarshalText writes the wire name.
-func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
-
-// UnmarshalText reads what [ParseKind] reads.
-func (k *Kind) UnmarshalText(text []byte) error {
-	parsed, err := ParseKind(string(text))
-	*k = parsed
-	return err
-}
-
-// Scheduling reports whether events of this kind record an action that the
-// orchestrator asked for; their [Event.ID] is the action's sequence id.
-func (k Kind) Scheduling() bool {
-	switch k {
-	case TaskScheduled, SubOrchestrationInstanceCreated, TimerCreated, EventSent:
-		return true
-	}
-	return false
-}
 
 // NoID is the [Event.ID] of events that no action of the orchestrator caused.
 const NoID int32 = -1

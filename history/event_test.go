@@ -1,35 +1,10 @@
 package history
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
-
-func TestParseKindRefusesOtherWords(t *testing.T) {
-	if got, err := ParseKind("TaskDone"); err == nil {
-		t.Errorf("ParseKind(TaskDone) = %s, want an error", got)
-	}
-}
-
-func TestKinds(t *testing.T) {
-	// A sample of the wire facts; the golden files hold the rest.
-	for kind, want := range map[Kind]string{0: "ExecutionStarted", 1: "ExecutionCompleted", 5: "TaskCompleted", 15: "EventRaised", 20: "ExecutionResumed", 2: "Unknown", 18: "Unknown", -1: "Unknown"} {
-		if got := kind.String(); got != want {
-			t.Errorf("Kind(%d).String() = %s, want %s", kind, got, want)
-		}
-	}
-	for kind := range kindNames {
-		if got, err := ParseKind(strings.ToLower(kind.String())); got != kind || err != nil {
-			t.Errorf("ParseKind(%s) = %s, %v", strings.ToLower(kind.String()), got, err)
-		}
-		want := kind == TaskScheduled || kind == SubOrchestrationInstanceCreated || kind == TimerCreated || kind == EventSent
-		if got := kind.Scheduling(); got != want {
-			t.Errorf("%s.Scheduling() = %t, want %t", kind, got, want)
-		}
-	}
-}
 
 func TestActionEvent(t *testing.T) {
 	failure := &Failure{Message: "no"}

@@ -64,6 +64,11 @@ func (s *State) Apply(t *Turn) {
 
 // apply adds an event of a record that takes so many bytes.
 func (s *State) apply(ev *Event, bytes int) {
+	if ev.Kind.Class() == Answer {
+		s.given(len(ev.Payload))
+		s.answer(ev.TaskID)
+		return
+	}
 	switch ev.Kind {
 	case ExecutionStarted:
 		s.given(len(ev.Payload))
@@ -90,9 +95,6 @@ func (s *State) apply(ev *Event, bytes int) {
 			s.open(apart(ev, bytes))
 			s.Children = true
 		}
-	case TaskCompleted, TaskFailed, SubOrchestrationInstanceCompleted, SubOrchestrationInstanceFailed, TimerFired:
-		s.given(len(ev.Payload))
-		s.answer(ev.TaskID)
 	case EventRaised:
 		s.given(len(ev.Payload))
 		s.Keys.Take(ev.Key, ev.At)

@@ -311,7 +311,7 @@ func (f *fields) status() RuntimeStatus {
 
 func (f *fields) kind() Kind {
 	v := f.uint()
-	if v > math.MaxInt8 || kindNames[Kind(v)] == "" {
+	if v > math.MaxInt8 || !Kind(v).Known() {
 		f.broken(fmt.Errorf("event kind %d is not known", v))
 	}
 	return Kind(v)

@@ -98,7 +98,7 @@ func (w *eventWriter) details() {
 	if w.event.ID != history.NoID {
 		w.out.raw("EventId", strconv.AppendInt(nil, int64(w.event.ID), 10))
 	}
-	if !wire.Completion(w.event.Kind) && w.event.Kind != history.TimerFired {
+	if w.event.Kind.Class() != history.Answer {
 		return
 	}
 	w.out.raw("TaskScheduledId", strconv.AppendInt(nil, int64(w.event.TaskID), 10))

@@ -190,7 +190,7 @@ func (s *Session) turn(t *history.Turn, replaying bool) {
 
 	for i := range t.Events {
 		ev := &t.Events[i]
-		if (ev.Kind == history.ExecutionStarted || ev.Kind == history.ExecutionRewound) && ev.Started != nil && ev.Started.ExecutionID != "" {
+		if ev.Kind.Class() == history.Beginning && ev.Started != nil && ev.Started.ExecutionID != "" {
 			s.execution = ev.Started.ExecutionID
 		}
 		switch {
@@ -198,7 +198,7 @@ func (s *Session) turn(t *history.Turn, replaying bool) {
 			s.suspended = true
 		case ev.Kind == history.ExecutionResumed:
 			s.suspended = false
-		case incoming(ev.Kind):
+		case ev.Kind.SeenByCode():
 			s.held = append(s.held, ev)
 		}
 	}
@@ -236,16 +236,6 @@ func (s *Session) inherit(events []*history.Event) []*history.Event {
 		}
 		return inherited
 	})
-}
-
-// incoming reports whether code can see events of this kind.
-func incoming(kind history.Kind) bool {
-	switch kind {
-	case history.ExecutionStarted, history.EventRaised, history.TimerFired, history.TaskCompleted, history.TaskFailed,
-		history.SubOrchestrationInstanceCompleted, history.SubOrchestrationInstanceFailed:
-		return true
-	}
-	return false
 }
 
 // apply lets the code see one event.

@@ -36,11 +36,11 @@ func Merge(events []history.Event) iter.Seq[Merged] {
 	return func(yield func(Merged) bool) {
 		for i := range events {
 			ev := &events[i]
-			if ev.Kind == history.OrchestratorStarted || ev.Kind == history.OrchestratorCompleted || answered[ev] {
+			if ev.Kind.Class() == history.Frame || answered[ev] {
 				continue
 			}
 			merged := Merged{Event: ev}
-			if s := scheduled[ev.TaskID]; s != nil && (Completion(ev.Kind) || ev.Kind == history.TimerFired) {
+			if s := scheduled[ev.TaskID]; s != nil && ev.Kind.Class() == history.Answer {
 				merged.Scheduled, merged.ScheduledAt = s, s.At
 				if s.At.After(ev.At) {
 					merged.ScheduledAt = ev.At
@@ -56,9 +56,5 @@ func Merge(events []history.Event) iter.Seq[Merged] {
 // Completion reports whether an event of this kind stands for its scheduling event
 // too.
 func Completion(k history.Kind) bool {
-	switch k {
-	case history.TaskCompleted, history.TaskFailed, history.SubOrchestrationInstanceCompleted, history.SubOrchestrationInstanceFailed:
-		return true
-	}
-	return false
+	return k.Class() == history.Answer && k != history.TimerFired
 }
