@@ -5,8 +5,8 @@ import (
 	"errors"
 	"time"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // growStored measures hello among x completed ones, and a page of the newest of
@@ -17,9 +17,9 @@ func growStored(ctx context.Context, site site, xs []int, report func(int, []met
 		return err
 	}
 	return growCrowd(ctx, site, l, xs, report, func(p *process) (metric, error) {
-		q := engine.Query{Statuses: []history.RuntimeStatus{history.Completed}}
+		q := history.Query{Statuses: []history.RuntimeStatus{history.Completed}}
 		took, err := timed(site.size.latencies, func(int) error {
-			_, err := p.engine.List(ctx, q, engine.StatusOptions{})
+			_, err := p.engine.List(ctx, hub.ListRequest{Query: q}, hub.StatusOptions{})
 			return err
 		})
 		return metric{"page_of_100_p50", quantile(took, 0.5), "ms"}, err
@@ -35,8 +35,8 @@ func growIdle(ctx context.Context, site site, xs []int, report func(int, []metri
 		return err
 	}
 	return growCrowd(ctx, site, l, xs, report, func(p *process) (metric, error) {
-		q := engine.Query{Statuses: []history.RuntimeStatus{history.Running}, Limit: site.size.latencies}
-		page, err := p.engine.List(ctx, q, engine.StatusOptions{})
+		q := history.Query{Statuses: []history.RuntimeStatus{history.Running}, Limit: site.size.latencies}
+		page, err := p.engine.List(ctx, hub.ListRequest{Query: q}, hub.StatusOptions{})
 		if err != nil {
 			return metric{}, err
 		}

@@ -40,14 +40,14 @@ func runList(ctx context.Context, site site) (metrics []metric, err error) {
 		}
 	}
 	for range 20 {
-		took, err := l.count(ctx, engine.Query{Statuses: []history.RuntimeStatus{history.Failed, history.Running}})
+		took, err := l.count(ctx, history.Query{Statuses: []history.RuntimeStatus{history.Failed, history.Running}})
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, took)
 	}
 	for range 5 {
-		took, err := l.count(ctx, engine.Query{Statuses: []history.RuntimeStatus{history.Completed}, Name: l.name()})
+		took, err := l.count(ctx, history.Query{Statuses: []history.RuntimeStatus{history.Completed}, Name: l.name()})
 		if err != nil {
 			return nil, err
 		}
@@ -127,8 +127,8 @@ func (l *listing) region() string   { return fmt.Sprint("region-", l.rng.IntN(li
 func (l *listing) customer() string { return fmt.Sprint("customer-", l.rng.IntN(listedCustomers)) }
 
 // query draws filters, and where to begin.
-func (l *listing) query() engine.Query {
-	var q engine.Query
+func (l *listing) query() history.Query {
+	var q history.Query
 	filters := 1 + l.rng.IntN(1<<6-1) // any but none
 	if filters&1 != 0 {
 		q.Statuses = append(q.Statuses, otherStatuses[l.rng.IntN(len(otherStatuses))])
@@ -164,7 +164,7 @@ func (l *listing) query() engine.Query {
 func (l *listing) moment() time.Time { return time.UnixMicro(l.first + l.rng.Int64N(l.micros-l.first)) }
 
 // count returns how long it takes to count, in milliseconds.
-func (l *listing) count(ctx context.Context, q engine.Query) (float64, error) {
+func (l *listing) count(ctx context.Context, q history.Query) (float64, error) {
 	began := time.Now()
 	_, err := l.folder.hub.CountInstances(ctx, q)
 	return milliseconds(time.Since(began)), err

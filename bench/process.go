@@ -11,6 +11,7 @@ import (
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/worker"
 )
 
@@ -96,7 +97,7 @@ func (p *process) completed(ctx context.Context, id string) error {
 // signal for that, so it asks now and then.
 func (p *process) begun(ctx context.Context) error {
 	return until(ctx, func() (bool, error) {
-		pending, err := p.engine.List(ctx, engine.Query{Statuses: []history.RuntimeStatus{history.Pending}, Limit: 1}, engine.StatusOptions{})
+		pending, err := p.engine.List(ctx, hub.ListRequest{Query: history.Query{Statuses: []history.RuntimeStatus{history.Pending}, Limit: 1}}, hub.StatusOptions{})
 		return err == nil && len(pending.Items) == 0, err
 	})
 }

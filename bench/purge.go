@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // runPurge measures how fast completed instances go, what orchestrations that
@@ -41,7 +41,7 @@ func runPurge(ctx context.Context, site site) (metrics []metric, err error) {
 	}
 
 	var (
-		result engine.PurgeResult
+		result hub.PurgeResult
 		took   time.Duration
 		failed error
 		purged = make(chan struct{})
@@ -49,7 +49,7 @@ func runPurge(ctx context.Context, site site) (metrics []metric, err error) {
 	go func() { // waited for below
 		defer close(purged)
 		began := time.Now()
-		filter := engine.PurgeFilter{Query: engine.Query{CreatedTo: new(last), Statuses: []history.RuntimeStatus{history.Completed}}}
+		filter := hub.PurgeFilter{Query: history.Query{CreatedTo: new(last), Statuses: []history.RuntimeStatus{history.Completed}}}
 		result, failed = p.engine.PurgeBy(ctx, filter)
 		took = time.Since(began)
 	}()

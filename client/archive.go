@@ -3,13 +3,13 @@ package client
 import (
 	"context"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // Archive is one instance with its history. Its JSON form can be kept and
 // imported anywhere.
-type Archive = engine.Archive
+type Archive = hub.Archive
 
 // Export returns an instance with the history of its current execution, in
 // whatever state it is. Errors: [ErrNotFound], [ErrUnsupported].
@@ -31,7 +31,7 @@ type ImportOptions struct {
 //
 // Errors: [ErrInvalidArgument], [ErrAlreadyExists], [ErrUnsupported].
 func (c *Client) Import(ctx context.Context, archive *Archive, o ImportOptions) (string, error) {
-	id, err := c.hub.Import(ctx, engine.ImportRequest{Archive: *archive, ID: history.InstanceID(o.ID), Reuse: o.Reuse})
+	id, err := c.hub.Import(ctx, hub.ImportRequest{Archive: *archive, ID: history.InstanceID(o.ID), Reuse: o.Reuse})
 	if err != nil {
 		return "", c.fail(ctx, "import", o.ID, err)
 	}

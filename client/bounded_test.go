@@ -16,9 +16,9 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/httpapi"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // endless is a body that does not end.
@@ -59,7 +59,7 @@ func TestAnswersAreBounded(t *testing.T) {
 				res.Body = &endless{text: tt.text, more: strings.Repeat(tt.more, 1<<10), largest: &largest}
 				return res, err
 			})
-			h := &hub{T: t, Client: client.Remote("http://host", client.RemoteOptions{MaxAnswerBytes: most, HTTPClient: &http.Client{Transport: web}})}
+			h := &testHub{T: t, Client: client.Remote("http://host", client.RemoteOptions{MaxAnswerBytes: most, HTTPClient: &http.Client{Transport: web}})}
 			for op, err := range h.all() {
 				if !errors.Is(err, client.ErrUnavailable) || !strings.Contains(err.Error(), "http://host/") {
 					t.Errorf("%s at a host that answers %d %s%s…: error = %.300v, want ErrUnavailable", op, tt.code, tt.text, tt.more, err)
@@ -102,12 +102,12 @@ func TestNoCutAnswerPassesForAWhole(t *testing.T) {
 	}
 	for op, tt := range map[string]struct {
 		whole string
-		ask   func(h *hub) error
+		ask   func(h *testHub) error
 	}{
-		"List":      {"[" + foreignStatus + "," + foreignStatus + "]", func(h *hub) error { return ignore(h.List(h.Context(), client.Query{})) }},
-		"an empty":  {"[]", func(h *hub) error { return ignore(h.List(h.Context(), client.Query{})) }},
-		"GetStatus": {foreignStatus, func(h *hub) error { return ignore(h.GetStatus(h.Context(), "x", client.GetOptions{})) }},
-		"Export":    {string(archive), func(h *hub) error { return ignore(h.Export(h.Context(), "x")) }},
+		"List":      {"[" + foreignStatus + "," + foreignStatus + "]", func(h *testHub) error { return ignore(h.List(h.Context(), client.Query{})) }},
+		"an empty":  {"[]", func(h *testHub) error { return ignore(h.List(h.Context(), client.Query{})) }},
+		"GetStatus": {foreignStatus, func(h *testHub) error { return ignore(h.GetStatus(h.Context(), "x", client.GetOptions{})) }},
+		"Export":    {string(archive), func(h *testHub) error { return ignore(h.Export(h.Context(), "x")) }},
 	} {
 		for _, end := range []error{io.EOF, io.ErrUnexpectedEOF} {
 			for n := range len(tt.whole) + 1 {
@@ -141,8 +141,8 @@ func (e *ending) Read([]byte) (int, error) { return 0, e.err }
 // unspeakable is a hub whose archive cannot be written to its end.
 type unspeakable struct{ servedHub }
 
-func (unspeakable) Export(_ context.Context, id history.InstanceID) (engine.Archive, error) {
-	a := engine.Archive{Instance: history.Instance{ID: id, Name: "F", Status: history.Running}}
+func (unspeakable) Export(_ context.Context, id history.InstanceID) (hub.Archive, error) {
+	a := hub.Archive{Instance: history.Instance{ID: id, Name: "F", Status: history.Running}}
 	for i := range 3 {
 		at := time.Date(2026+i*5000, 1, 1, 0, 0, 0, 0, time.UTC)
 		a.Turns = append(a.Turns, history.Turn{Seq: uint32(i + 1), Events: []history.Event{
@@ -198,7 +198,7 @@ func TestOutputsOfOtherMakesAreNotKept(t *testing.T) {
 
 // weighty is a hub of instances of so many bytes.
 type weighty struct {
-	client.Hub
+	hub.Hub
 	bytes int
 
 	mu        sync.Mutex // guards what follows
@@ -212,11 +212,11 @@ func (w *weighty) call(n int) {
 	w.most = max(w.most, w.now)
 }
 
-func (w *weighty) Status(_ context.Context, id history.InstanceID, _ engine.StatusOptions) (engine.Status, error) {
+func (w *weighty) Status(_ context.Context, id history.InstanceID, _ hub.StatusOptions) (hub.Status, error) {
 	w.call(1)
 	defer w.call(-1)
 	time.Sleep(time.Second) // of virtual time
-	return engine.Status{Instance: history.Instance{ID: id}, Output: make(json.RawMessage, w.bytes)}, nil
+	return hub.Status{Instance: history.Instance{ID: id}, Output: make(json.RawMessage, w.bytes)}, nil
 }
 
 // GetMany reads as many at once as fit into a page.

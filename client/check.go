@@ -9,27 +9,26 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // What a check is asked and tells; see [Client.Check].
 type (
-	CheckOptions = engine.CheckOptions
-	CheckReport  = engine.CheckReport
-	Disagreement = engine.Disagreement
+	CheckOptions = hub.CheckOptions
+	CheckReport  = hub.CheckReport
+	Disagreement = history.Disagreement
 )
 
 // Check reads all of the hub as of now and tells what in it does not agree; it changes
 // nothing. Hosts elsewhere do it only for the command line of their own machine: for others it
 // is [ErrUnsupported] or [ErrUnauthenticated].
 func (c *Client) Check(ctx context.Context, o CheckOptions) (CheckReport, error) {
-	hub, ok := c.hub.(interface {
-		Check(context.Context, CheckOptions) (CheckReport, error)
-	})
+	checker, ok := c.hub.(hub.Checker)
 	if !ok {
 		return CheckReport{}, fmt.Errorf("check: %w", ErrUnsupported)
 	}
-	report, err := hub.Check(ctx, o)
+	report, err := checker.Check(ctx, o)
 	if err != nil {
 		return report, c.fail(ctx, "check", "", err)
 	}

@@ -17,57 +17,30 @@ import (
 	"reflect"
 	"time"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
-
-// Hub is what a [Client] calls: a task hub, here or elsewhere. Errors match the
-// sentinels of this package.
-type Hub interface {
-	// Start returns when the instance is durably scheduled.
-	Start(ctx context.Context, r engine.StartRequest) (history.InstanceID, error)
-	Raise(ctx context.Context, id history.InstanceID, r engine.RaiseRequest) error
-	Terminate(ctx context.Context, id history.InstanceID, r engine.TerminateRequest) error
-	Suspend(ctx context.Context, id history.InstanceID, reason string) error
-	Resume(ctx context.Context, id history.InstanceID, reason string) error
-	Rewind(ctx context.Context, id history.InstanceID, r engine.RewindRequest) error
-	PlanRewind(ctx context.Context, id history.InstanceID, r engine.RewindRequest) (engine.RewindPlan, error)
-	Restart(ctx context.Context, id history.InstanceID, r engine.RestartRequest) (history.InstanceID, error)
-	Purge(ctx context.Context, id history.InstanceID, r engine.PurgeRequest) (engine.PurgeResult, error)
-	PurgeBy(ctx context.Context, f engine.PurgeFilter) (engine.PurgeResult, error)
-	Status(ctx context.Context, id history.InstanceID, o engine.StatusOptions) (engine.Status, error)
-	List(ctx context.Context, q engine.Query, o engine.StatusOptions) (engine.StatusPage, error)
-	Count(ctx context.Context, q engine.Query) (engine.Counts, error)
-	Explain(ctx context.Context, id history.InstanceID) (engine.Explanation, error)
-	Export(ctx context.Context, id history.InstanceID) (engine.Archive, error)
-	Import(ctx context.Context, r engine.ImportRequest) (history.InstanceID, error)
-	// WaitStarted returns nil once the instance has had its first turn, or has
-	// ended.
-	WaitStarted(ctx context.Context, id history.InstanceID) error
-	// Wait returns the status, payloads included, once the instance is terminal.
-	Wait(ctx context.Context, id history.InstanceID) (engine.Status, error)
-}
 
 // Client manages the instances of a hub. It is safe for concurrent use and
 // holds nothing that must be closed.
 type Client struct {
-	hub   Hub
+	hub   hub.Hub
 	links LinkOptions
 }
 
 // Local returns a client of a hub in this process. [Client.WithLinks] tells it
 // how the hub is reached from outside.
-func Local(hub Hub) *Client { return &Client{hub: hub} }
+func Local(h hub.Hub) *Client { return &Client{hub: h} }
 
 // Reuse says what a start does when its instance id exists already.
-type Reuse = engine.Reuse
+type Reuse = hub.Reuse
 
 // The values of [Reuse].
 const (
-	RefuseIfActive = engine.RefuseIfActive // replace an instance that has ended; refuse otherwise
-	RefuseIfExists = engine.RefuseIfExists // refuse
-	ReplaceAny     = engine.ReplaceAny     // replace in any state: a live instance ends at once
-	ReturnExisting = engine.ReturnExisting // succeed with the one that is there
+	RefuseIfActive = hub.RefuseIfActive // replace an instance that has ended; refuse otherwise
+	RefuseIfExists = hub.RefuseIfExists // refuse
+	ReplaceAny     = hub.ReplaceAny     // replace in any state: a live instance ends at once
+	ReturnExisting = hub.ReturnExisting // succeed with the one that is there
 )
 
 // StartOptions are what a start can say besides name and input. The zero value
@@ -93,7 +66,7 @@ func (c *Client) StartNew(ctx context.Context, name string, input any, o StartOp
 	if err != nil {
 		return "", c.fail(ctx, "start "+name, o.ID, err)
 	}
-	id, err := c.hub.Start(ctx, engine.StartRequest{
+	id, err := c.hub.Start(ctx, hub.StartRequest{
 		Name: name, ID: history.InstanceID(o.ID), Input: payload,
 		Version: o.Version, Tags: o.Tags, ScheduledAt: o.StartAt, Reuse: o.Reuse,
 	})
@@ -124,13 +97,13 @@ func (c *Client) WaitStarted(ctx context.Context, id string) (*Status, error) {
 }
 
 // RaiseOption varies one RaiseEvent.
-type RaiseOption func(*engine.RaiseRequest)
+type RaiseOption func(*hub.RaiseRequest)
 
 // WithIdempotencyKey makes the instance take an event of this key, of at most 300
 // bytes, once, however often it is raised within 24 hours. An instance remembers 1 MiB of
 // keys; an event with another one is [ErrResourceExhausted] then.
 func WithIdempotencyKey(key string) RaiseOption {
-	return func(r *engine.RaiseRequest) { r.Key = key }
+	return func(r *hub.RaiseRequest) { r.Key = key }
 }
 
 // RaiseEvent hands an external event to an instance; it is kept until the
@@ -146,7 +119,7 @@ func (c *Client) RaiseEvent(ctx context.Context, id, name string, data any, opti
 	if err != nil {
 		return c.fail(ctx, "raise event", id, err)
 	}
-	r := engine.RaiseRequest{Name: name, Payload: payload}
+	r := hub.RaiseRequest{Name: name, Payload: payload}
 	for _, option := range options {
 		option(&r)
 	}

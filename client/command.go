@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // TerminateOptions are what Terminate can say.
@@ -25,7 +25,7 @@ type TerminateOptions struct {
 func (c *Client) Terminate(ctx context.Context, id string, o TerminateOptions) error {
 	output, err := o.output()
 	if err == nil {
-		err = c.hub.Terminate(ctx, history.InstanceID(id), engine.TerminateRequest{Reason: output, Recursive: o.Recursive})
+		err = c.hub.Terminate(ctx, history.InstanceID(id), hub.TerminateRequest{Reason: output, Recursive: o.Recursive})
 	}
 	if err == nil && o.Wait {
 		_, err = c.hub.Wait(ctx, history.InstanceID(id))
@@ -63,12 +63,12 @@ type RewindOptions struct {
 	All    bool   // undo every failure, those that the orchestrator has handled too
 }
 
-func (o RewindOptions) request() engine.RewindRequest {
-	return engine.RewindRequest{Reason: o.Reason, All: o.All}
+func (o RewindOptions) request() hub.RewindRequest {
+	return hub.RewindRequest{Reason: o.Reason, All: o.All}
 }
 
 // RewindPlan tells what a rewind undoes.
-type RewindPlan = engine.RewindPlan
+type RewindPlan = hub.RewindPlan
 
 // Rewind lets a Failed instance go on from before its failure: what failed is
 // done again, what succeeded is not.
@@ -100,7 +100,7 @@ type RestartOptions struct {
 //
 // Errors: [ErrNotFound], [ErrAlreadyExists], [ErrResourceExhausted].
 func (c *Client) Restart(ctx context.Context, id string, o RestartOptions) (string, error) {
-	started, err := c.hub.Restart(ctx, history.InstanceID(id), engine.RestartRequest{SameID: o.SameID})
+	started, err := c.hub.Restart(ctx, history.InstanceID(id), hub.RestartRequest{SameID: o.SameID})
 	if err != nil {
 		return "", c.fail(ctx, "restart", id, err)
 	}
@@ -109,7 +109,7 @@ func (c *Client) Restart(ctx context.Context, id string, o RestartOptions) (stri
 
 // Explanation tells why an instance is where it is, and the one action that
 // would move it.
-type Explanation = engine.Explanation
+type Explanation = hub.Explanation
 
 // Explain looks at what an instance waits for, or how it ended. Errors:
 // [ErrNotFound], [ErrUnsupported].

@@ -16,6 +16,7 @@ import (
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/worker"
 	"github.com/perdure/perdure/store/memory"
 )
@@ -33,16 +34,16 @@ var never = time.Unix(1<<63-62135596801, 999999999) // the largest time.Time
 // Every door of a client, local and remote, refuses the same values as the caller's
 // mistake, and nothing of them is stored.
 func TestBadValuesAreRefusedAtEveryDoor(t *testing.T) {
-	payload := map[string]func(h *hub, bad json.RawMessage) error{
-		"start": func(h *hub, bad json.RawMessage) error {
+	payload := map[string]func(h *testHub, bad json.RawMessage) error{
+		"start": func(h *testHub, bad json.RawMessage) error {
 			_, err := h.StartNew(h.Context(), "Echo", bad, client.StartOptions{})
 			return err
 		},
-		"raise event": func(h *hub, bad json.RawMessage) error { return h.RaiseEvent(h.Context(), "live", "go", bad) },
-		"terminate": func(h *hub, bad json.RawMessage) error {
-			return h.engine.Terminate(h.Context(), "live", engine.TerminateRequest{Reason: bad})
+		"raise event": func(h *testHub, bad json.RawMessage) error { return h.RaiseEvent(h.Context(), "live", "go", bad) },
+		"terminate": func(h *testHub, bad json.RawMessage) error {
+			return h.engine.Terminate(h.Context(), "live", hub.TerminateRequest{Reason: bad})
 		},
-		"import": func(h *hub, bad json.RawMessage) error {
+		"import": func(h *testHub, bad json.RawMessage) error {
 			archive, err := h.engine.Export(h.Context(), "live")
 			if err != nil {
 				h.Fatal(err)
@@ -50,17 +51,17 @@ func TestBadValuesAreRefusedAtEveryDoor(t *testing.T) {
 			archive.Turns = slices.Clone(archive.Turns)
 			archive.Turns[0].Events = slices.Clone(archive.Turns[0].Events)
 			archive.Turns[0].Events[0].Payload = bad
-			_, err = h.engine.Import(h.Context(), engine.ImportRequest{Archive: archive, ID: "imported"})
+			_, err = h.engine.Import(h.Context(), hub.ImportRequest{Archive: archive, ID: "imported"})
 			return err
 		},
 	}
-	start := func(name string, o client.StartOptions) func(h *hub) error {
-		return func(h *hub) error {
+	start := func(name string, o client.StartOptions) func(h *testHub) error {
+		return func(h *testHub) error {
 			_, err := h.StartNew(h.Context(), name, nil, o)
 			return err
 		}
 	}
-	others := map[string]func(h *hub) error{
+	others := map[string]func(h *testHub) error{
 		"start at never":          start("Echo", client.StartOptions{StartAt: never}),
 		"start in the year 10000": start("Echo", client.StartOptions{StartAt: time.Date(9999, 12, 31, 23, 59, 59, 0, time.FixedZone("", -5*3600))}),
 		"start in the year -1":    start("Echo", client.StartOptions{StartAt: time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC)}),
@@ -70,10 +71,10 @@ func TestBadValuesAreRefusedAtEveryDoor(t *testing.T) {
 		"long name":               start(strings.Repeat("x", history.MaxNameBytes+1), client.StartOptions{}),
 		"tag without UTF-8":       start("Echo", client.StartOptions{Tags: map[string]string{"a": "\xff"}}),
 		"version without UTF-8":   start("Echo", client.StartOptions{Version: "\xff"}),
-		"event name without UTF-8": func(h *hub) error {
+		"event name without UTF-8": func(h *testHub) error {
 			return h.RaiseEvent(h.Context(), "live", "go\xff", nil)
 		},
-		"long event name": func(h *hub) error {
+		"long event name": func(h *testHub) error {
 			return h.RaiseEvent(h.Context(), "live", strings.Repeat("x", history.MaxNameBytes+1), nil)
 		},
 	}
@@ -212,11 +213,11 @@ func TestBadValuesAreRefusedInCode(t *testing.T) {
 		if err != nil {
 			t.Fatalf("write the archive: %v", err)
 		}
-		var back engine.Archive
+		var back hub.Archive
 		if err := json.Unmarshal(text, &back); err != nil {
 			t.Fatalf("read the archive: %v", err)
 		}
-		if _, err := e.Import(t.Context(), engine.ImportRequest{Archive: back, ID: "again"}); err != nil {
+		if _, err := e.Import(t.Context(), hub.ImportRequest{Archive: back, ID: "again"}); err != nil {
 			t.Errorf("import what was exported: %v", err)
 		}
 		if _, err := e.Explain(t.Context(), "never"); err != nil {

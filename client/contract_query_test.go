@@ -12,11 +12,12 @@ import (
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 func TestClient_Query(t *testing.T) {
 	run(t, []row{
-		{15, "A missing instance is ErrNotFound", false, func(h *hub) {
+		{15, "A missing instance is ErrNotFound", false, func(h *testHub) {
 			_, err := h.GetStatus(h.Context(), "nobody", client.GetOptions{})
 			h.refused("GetStatus(nobody)", err, client.ErrNotFound)
 			for _, o := range []client.HistoryOptions{{}, {Merged: true}} {
@@ -25,7 +26,7 @@ func TestClient_Query(t *testing.T) {
 				}
 			}
 		}},
-		{16, "A status has all fields", false, func(h *hub) {
+		{16, "A status has all fields", false, func(h *testHub) {
 			began := time.Now()
 			h.beginWith("Status", 7, client.StartOptions{ID: "a b+é%2F", Version: "2", Tags: map[string]string{"k": "v"}})
 			st := h.is("a b+é%2F", history.Running)
@@ -58,7 +59,7 @@ func TestClient_Query(t *testing.T) {
 				h.Errorf("status of a failed one = %+v", st)
 			}
 		}},
-		{17, "OmitInput hides the input only", false, func(h *hub) {
+		{17, "OmitInput hides the input only", false, func(h *testHub) {
 			id := h.begin("Echo", "", 7)
 			h.ended(id, history.Completed)
 			st, err := h.GetStatus(h.Context(), id, client.GetOptions{OmitInput: true})
@@ -70,7 +71,7 @@ func TestClient_Query(t *testing.T) {
 				h.Errorf("GetStatus(OmitInput, OmitOutput) = %+v, %v; want neither", st, err)
 			}
 		}},
-		{18, "The history of a Pending one is empty", true, func(h *hub) {
+		{18, "The history of a Pending one is empty", true, func(h *testHub) {
 			h.begin("Echo", "x", 1)
 			for _, o := range []client.HistoryOptions{{}, {Merged: true, Inputs: true}} {
 				if got := h.events("x", o); len(got) != 0 {
@@ -81,7 +82,7 @@ func TestClient_Query(t *testing.T) {
 				h.Errorf("GetStatus(History) = %+v, %v; want no history", st, err)
 			}
 		}},
-		{19, "Histories hide results, never failures", false, func(h *hub) {
+		{19, "Histories hide results, never failures", false, func(h *testHub) {
 			h.begin("Steps", "x", time.Minute)
 			h.ended("x", history.Failed)
 			st, err := h.GetStatus(h.Context(), "x", client.GetOptions{History: true})
@@ -97,7 +98,7 @@ func TestClient_Query(t *testing.T) {
 				h.Errorf("merged history with results, without inputs = %s, want %s", got, want)
 			}
 		}},
-		{20, "GetMany keeps those that exist", false, func(h *hub) {
+		{20, "GetMany keeps those that exist", false, func(h *testHub) {
 			for _, id := range []string{"a", "b", "c"} {
 				h.begin("Echo", id, id)
 				h.ended(id, history.Completed)
@@ -111,7 +112,7 @@ func TestClient_Query(t *testing.T) {
 				h.refused("GetMany with an empty id", err, client.ErrInvalidArgument)
 			}
 		}},
-		{20, "GetMany takes any number of ids", true, func(h *hub) {
+		{20, "GetMany takes any number of ids", true, func(h *testHub) {
 			var ids []string
 			for i := range 3 * 16 {
 				ids = append(ids, h.begin("Echo", fmt.Sprint(i), i))
@@ -124,7 +125,7 @@ func TestClient_Query(t *testing.T) {
 				}
 			}
 		}},
-		{0, "Lists tell failures without their outputs", false, func(h *hub) {
+		{0, "Lists tell failures without their outputs", false, func(h *testHub) {
 			text := "it broke " + strings.Repeat("é", 1000)
 			h.begin("Fail", "x", text)
 			h.ended("x", history.Failed)
@@ -148,7 +149,7 @@ func TestClient_Query(t *testing.T) {
 				h.Errorf("GetStatus has failure %+v, want all of it", st.Failure)
 			}
 		}},
-		{21, "List filters", false, func(h *hub) {
+		{21, "List filters", false, func(h *testHub) {
 			for i, id := range []string{"a1", "a2", "b1", "b2"} {
 				o := client.StartOptions{ID: id, Tags: map[string]string{"n": fmt.Sprint(i % 2), "all": "x y"}}
 				h.beginWith([]string{"Echo", "Wait", "Fail", "Echo"}[i], i, o)
@@ -192,7 +193,7 @@ func TestClient_Query(t *testing.T) {
 				h.Errorf("List(OmitInput) = %+v, %v; want the output only", page, err)
 			}
 		}},
-		{22, "Paging visits each once while others start", true, func(h *hub) {
+		{22, "Paging visits each once while others start", true, func(h *testHub) {
 			for i := range 10 {
 				h.begin("Echo", fmt.Sprint("old", i), nil)
 			}
@@ -224,13 +225,13 @@ func TestClient_Query(t *testing.T) {
 			_, err = h.List(h.Context(), client.Query{PageSize: -1})
 			h.refused("List with a negative page size", err, client.ErrInvalidArgument)
 		}},
-		{23, "An empty hub is one empty page", true, func(h *hub) {
+		{23, "An empty hub is one empty page", true, func(h *testHub) {
 			page, err := h.List(h.Context(), client.Query{})
 			if err != nil || len(page.Items) != 0 || page.Token != "" {
 				h.Errorf("List = %+v, %v; want nothing", page, err)
 			}
 		}},
-		{24, "All yields 1050 of 1050", true, func(h *hub) {
+		{24, "All yields 1050 of 1050", true, func(h *testHub) {
 			for range 1050 {
 				h.begin("Echo", "", nil)
 			}
@@ -249,7 +250,7 @@ func TestClient_Query(t *testing.T) {
 				h.Errorf("All ended after %d, want to stop at 150", n)
 			}
 		}},
-		{25, "ListIDs goes by the time of completion", false, func(h *hub) {
+		{25, "ListIDs goes by the time of completion", false, func(h *testHub) {
 			h.begin("Wait", "long", nil)
 			h.begin("Wait", "live", nil)
 			for _, id := range []string{"a", "b", "c"} {
@@ -287,7 +288,7 @@ func TestClient_Query(t *testing.T) {
 			_, err := h.ListIDs(h.Context(), client.IDQuery{Statuses: []client.RuntimeStatus{history.Running}})
 			h.refused("ListIDs(Running)", err, client.ErrInvalidArgument)
 		}},
-		{26, "Entities are listed by prefix only", true, func(h *hub) {
+		{26, "Entities are listed by prefix only", true, func(h *testHub) {
 			h.begin("Echo", "x", nil)
 			h.stop()
 			h.entity("@counter@k")
@@ -303,7 +304,7 @@ func TestClient_Query(t *testing.T) {
 }
 
 // entity stores the row of one, as a later version may have left it.
-func (h *hub) entity(id history.InstanceID) {
+func (h *testHub) entity(id history.InstanceID) {
 	h.Helper()
 	partition := history.PartitionOf(id, h.store.Partitions())
 	epoch, err := h.store.Acquire(h.Context(), partition)
@@ -334,11 +335,11 @@ func describe(events []client.Event) string {
 }
 
 func TestHistory(t *testing.T) {
-	run(t, []row{{8, "3.4 The recorded form loses nothing", false, func(h *hub) {
+	run(t, []row{{8, "3.4 The recorded form loses nothing", false, func(h *testHub) {
 		h.begin("Steps", "x", time.Minute)
 		h.ended("x", history.Failed)
 		got := h.events("x", client.HistoryOptions{Inputs: true, Outputs: true})
-		st, err := h.engine.Status(h.Context(), "x", engine.StatusOptions{History: true})
+		st, err := h.engine.Status(h.Context(), "x", hub.StatusOptions{History: true})
 		h.done("Status", err)
 		if len(got) != len(st.History) || len(got) == 0 {
 			h.Fatalf("History has %d events, the engine %d", len(got), len(st.History))
@@ -365,7 +366,7 @@ func TestHistory(t *testing.T) {
 }
 
 func TestExplainOverEveryTransport(t *testing.T) {
-	run(t, []row{{8, "an explanation names what is awaited and the action that helps", false, func(h *hub) {
+	run(t, []row{{8, "an explanation names what is awaited and the action that helps", false, func(h *testHub) {
 		h.begin("Parent", "p", nil)
 		synctest.Wait()
 		for _, id := range []string{"p", "p:child"} {
@@ -383,7 +384,7 @@ func TestExplainOverEveryTransport(t *testing.T) {
 }
 
 func TestArchive(t *testing.T) {
-	run(t, []row{{8, "an archive is imported as it was", false, func(h *hub) {
+	run(t, []row{{8, "an archive is imported as it was", false, func(h *testHub) {
 		h.begin("Steps", "x", time.Minute)
 		want := h.ended("x", history.Failed)
 		archive, err := h.Export(h.Context(), "x")

@@ -4,24 +4,24 @@ import (
 	"context"
 	"errors"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/wire"
 )
 
 // Errors of a client's operations, to be matched with errors.Is.
 var (
-	ErrInvalidArgument     = engine.ErrInvalidArgument
-	ErrUnknownOrchestrator = engine.ErrUnknownOrchestrator // comes with ErrInvalidArgument
-	ErrAlreadyExists       = engine.ErrAlreadyExists
-	ErrNotFound            = engine.ErrNotFound
-	ErrInvalidState        = engine.ErrInvalidState
-	ErrTerminal            = engine.ErrTerminal    // comes with ErrInvalidState
-	ErrUnsupported         = engine.ErrUnsupported // by what serves the hub
-	ErrUnavailable         = engine.ErrUnavailable // what became of the call is unknown
+	ErrInvalidArgument     = hub.ErrInvalidArgument
+	ErrUnknownOrchestrator = hub.ErrUnknownOrchestrator // comes with ErrInvalidArgument
+	ErrAlreadyExists       = hub.ErrAlreadyExists
+	ErrNotFound            = hub.ErrNotFound
+	ErrInvalidState        = hub.ErrInvalidState
+	ErrTerminal            = hub.ErrTerminal    // comes with ErrInvalidState
+	ErrUnsupported         = hub.ErrUnsupported // by what serves the hub
+	ErrUnavailable         = hub.ErrUnavailable // what became of the call is unknown
 	// ErrResourceExhausted: the hub has more work at hand than it may have. Nothing
 	// was stored, and the same call may succeed in a moment.
-	ErrResourceExhausted = engine.ErrResourceExhausted
+	ErrResourceExhausted = hub.ErrResourceExhausted
 
 	ErrHubNotFound     = wire.ErrHubNotFound
 	ErrUnauthenticated = errors.New("key missing or wrong")
@@ -56,7 +56,7 @@ func (c *Client) fail(ctx context.Context, op, id string, err error) error {
 	}
 	e := &Error{Op: op, ID: id, Status: history.Unknown, Err: err}
 	if id != "" && (errors.Is(err, ErrInvalidState) || errors.Is(err, ErrAlreadyExists)) {
-		if st, err := c.hub.Status(ctx, history.InstanceID(id), engine.StatusOptions{}); err == nil {
+		if st, err := c.hub.Status(ctx, history.InstanceID(id), hub.StatusOptions{}); err == nil {
 			e.Status = st.Status
 		}
 	}

@@ -6,9 +6,8 @@ import (
 	"iter"
 	"slices"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
-	"github.com/perdure/perdure/internal/wire"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // EventType says what an event records, such as [history.TaskCompleted].
@@ -65,70 +64,27 @@ func (c *Client) events(ctx context.Context, id string, o HistoryOptions) ([]Eve
 		if o.After != 0 {
 			return nil, fmt.Errorf("%w: a merged history has no positions to begin after", ErrInvalidArgument)
 		}
-		_, events, err := c.merged(ctx, id, o.Inputs, o.Outputs)
-		return events, err
+		_, merged, err := c.hub.MergedHistory(ctx, history.InstanceID(id), o.Inputs, o.Outputs)
+		return eventsOf(merged), err
 	}
-	st, err := c.hub.Status(ctx, history.InstanceID(id), engine.StatusOptions{History: true})
+	st, err := c.hub.Status(ctx, history.InstanceID(id), hub.StatusOptions{History: true})
 	if err != nil {
 		return nil, err
 	}
 	var events []Event
 	for i, ev := range st.History {
 		if position := int64(i + 1); position > o.After {
-			events = append(events, Event{Event: veil(ev, o.Inputs, o.Outputs), Position: position})
+			events = append(events, Event{Event: hub.Veiled(ev, o.Inputs, o.Outputs), Position: position})
 		}
 	}
 	return events, nil
 }
 
-// merger is a [Hub] that merges histories itself.
-type merger interface {
-	merged(ctx context.Context, id history.InstanceID, inputs, outputs bool) (engine.Status, []Event, error)
-}
-
-// merged reads a status and its merged history at one moment.
-func (c *Client) merged(ctx context.Context, id string, inputs, outputs bool) (engine.Status, []Event, error) {
-	if hub, ok := c.hub.(merger); ok {
-		return hub.merged(ctx, history.InstanceID(id), inputs, outputs)
+// eventsOf is a merged history as callers have it.
+func eventsOf(merged []hub.MergedEvent) []Event {
+	events := make([]Event, len(merged))
+	for i, ev := range merged {
+		events[i] = Event{Event: ev.Event, Scheduled: ev.Scheduled}
 	}
-	st, err := c.hub.Status(ctx, history.InstanceID(id), engine.StatusOptions{Payloads: true, History: true})
-	return st, merge(st.History, inputs, outputs), err
-}
-
-// merge is spec/http-api.md 5.3 but for its JSON.
-func merge(raw []history.Event, inputs, outputs bool) []Event {
-	var out []Event
-	for ev := range wire.Merge(raw) {
-		merged := Event{Event: outline(ev.Event, inputs, outputs)}
-		if s := ev.Scheduled; s != nil && wire.Completion(ev.Kind) {
-			merged.Scheduled = &history.Event{Kind: s.Kind, ID: history.NoID, At: ev.ScheduledAt, Name: s.Name, Payload: veil(*s, inputs, outputs).Payload}
-		}
-		out = append(out, merged)
-	}
-	return out
-}
-
-// outline keeps of an event what a merged history shows.
-func outline(ev *history.Event, inputs, outputs bool) history.Event {
-	return history.Event{
-		Kind: ev.Kind, ID: history.NoID, At: ev.At, Name: ev.Name, Payload: veil(*ev, inputs, outputs).Payload,
-		FireAt: ev.FireAt, Instance: ev.Instance, Status: ev.Status, Failure: ev.Failure,
-	}
-}
-
-// veil leaves out payloads that are not asked for. Reasons are neither inputs
-// nor outputs.
-func veil(ev history.Event, inputs, outputs bool) history.Event {
-	switch ev.Kind {
-	case history.TaskCompleted, history.SubOrchestrationInstanceCompleted, history.ExecutionCompleted:
-		if !outputs {
-			ev.Payload = nil
-		}
-	case history.ExecutionStarted, history.TaskScheduled, history.SubOrchestrationInstanceCreated,
-		history.EventRaised, history.EventSent, history.ExecutionTerminated:
-		if !inputs {
-			ev.Payload = nil
-		}
-	}
-	return ev
+	return events
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/httpapi"
+	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/worker"
 	"github.com/perdure/perdure/store/memory"
 )
@@ -29,7 +30,7 @@ type row struct {
 	number int
 	says   string
 	idle   bool // nothing runs on the hub
-	test   func(h *hub)
+	test   func(h *testHub)
 }
 
 // run tests each row over every transport, on a hub of its own, in virtual time
@@ -50,8 +51,8 @@ func run(t *testing.T, rows []row) {
 	}
 }
 
-// hub is a hub and a client of it.
-type hub struct {
+// testHub is a hub and a client of it.
+type testHub struct {
 	*testing.T
 	*client.Client
 	transport string
@@ -71,14 +72,14 @@ const (
 	apiKey  = "KEY"
 )
 
-func newHub(t *testing.T, transport string, idle bool) *hub {
-	h := &hub{T: t, transport: transport, idle: idle, store: memory.New(4)}
+func newHub(t *testing.T, transport string, idle bool) *testHub {
+	h := &testHub{T: t, transport: transport, idle: idle, store: memory.New(4)}
 	h.start()
 	return h
 }
 
 // start begins a process on the hub's store.
-func (h *hub) start() {
+func (h *testHub) start() {
 	var exec engine.Executor
 	closeWorker := func() {}
 	if !h.idle {
@@ -106,18 +107,18 @@ func (h *hub) start() {
 
 // servedHub is a hub for clients in this process and for the API.
 type servedHub interface {
-	client.Hub
+	hub.Hub
 	httpapi.Hub
 }
 
 // serve makes the hub's client and HTTP API those of served.
-func (h *hub) serve(served servedHub) {
+func (h *testHub) serve(served servedHub) {
 	h.web = direct{httpapi.New(httpapi.Options{Hub: served, TaskHub: "TestHub", Keys: httpapi.FixedKeys(httpapi.Key{Value: apiKey})})}
 	h.Client = h.connect(served, h.web)
 }
 
 // connect returns a client by the hub's transport.
-func (h *hub) connect(served client.Hub, web http.RoundTripper) *client.Client {
+func (h *testHub) connect(served hub.Hub, web http.RoundTripper) *client.Client {
 	if h.transport == "local" {
 		return client.Local(served).WithLinks(client.LinkOptions{Base: apiBase, TaskHub: "TestHub", Key: apiKey})
 	}
@@ -141,7 +142,7 @@ func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // fetch sends a request to the hub's HTTP API.
-func (h *hub) fetch(method, url string) (code int, body string) {
+func (h *testHub) fetch(method, url string) (code int, body string) {
 	h.Helper()
 	r, err := http.NewRequestWithContext(h.Context(), method, url, nil)
 	if err != nil {
@@ -166,7 +167,7 @@ const (
 )
 
 // functions are what runs on a hub that is not idle.
-func (h *hub) functions() *perdure.App {
+func (h *testHub) functions() *perdure.App {
 	app := perdure.New()
 	app.AddOrchestrator("Echo", func(_ *perdure.OrchestrationContext, in json.RawMessage) (json.RawMessage, error) {
 		h.mark("Echo")
@@ -239,13 +240,13 @@ func (h *hub) functions() *perdure.App {
 }
 
 // mark counts what functions do.
-func (h *hub) mark(name string) {
+func (h *testHub) mark(name string) {
 	n, _ := h.marks.LoadOrStore(name, new(atomic.Int64))
 	n.(*atomic.Int64).Add(1)
 }
 
 // marked returns how often mark was called for name.
-func (h *hub) marked(name string) int64 {
+func (h *testHub) marked(name string) int64 {
 	if n, ok := h.marks.Load(name); ok {
 		return n.(*atomic.Int64).Load()
 	}
@@ -253,12 +254,12 @@ func (h *hub) marked(name string) int64 {
 }
 
 // begin starts an instance that must start.
-func (h *hub) begin(name, id string, input any) string {
+func (h *testHub) begin(name, id string, input any) string {
 	h.Helper()
 	return h.beginWith(name, input, client.StartOptions{ID: id})
 }
 
-func (h *hub) beginWith(name string, input any, o client.StartOptions) string {
+func (h *testHub) beginWith(name string, input any, o client.StartOptions) string {
 	h.Helper()
 	got, err := h.StartNew(h.Context(), name, input, o)
 	if err != nil {
@@ -268,7 +269,7 @@ func (h *hub) beginWith(name string, input any, o client.StartOptions) string {
 }
 
 // status returns the status of an instance that must exist.
-func (h *hub) status(id string) *client.Status {
+func (h *testHub) status(id string) *client.Status {
 	h.Helper()
 	st, err := h.GetStatus(h.Context(), id, client.GetOptions{})
 	if err != nil {
@@ -278,7 +279,7 @@ func (h *hub) status(id string) *client.Status {
 }
 
 // ended waits for the end of an instance, which must be want.
-func (h *hub) ended(id string, want client.RuntimeStatus) *client.Status {
+func (h *testHub) ended(id string, want client.RuntimeStatus) *client.Status {
 	h.Helper()
 	st, err := h.WaitForCompletion(h.Context(), id)
 	if err != nil {
@@ -291,7 +292,7 @@ func (h *hub) ended(id string, want client.RuntimeStatus) *client.Status {
 }
 
 // is checks that an instance has a status once nothing moves any more.
-func (h *hub) is(id string, want client.RuntimeStatus) *client.Status {
+func (h *testHub) is(id string, want client.RuntimeStatus) *client.Status {
 	h.Helper()
 	synctest.Wait()
 	st := h.status(id)
@@ -302,7 +303,7 @@ func (h *hub) is(id string, want client.RuntimeStatus) *client.Status {
 }
 
 // events reads a history that must be there.
-func (h *hub) events(id string, o client.HistoryOptions) []client.Event {
+func (h *testHub) events(id string, o client.HistoryOptions) []client.Event {
 	h.Helper()
 	var all []client.Event
 	for ev, err := range h.History(h.Context(), id, o) {
@@ -315,7 +316,7 @@ func (h *hub) events(id string, o client.HistoryOptions) []client.Event {
 }
 
 // ids reads a list to its end.
-func (h *hub) ids(q client.Query) []string {
+func (h *testHub) ids(q client.Query) []string {
 	h.Helper()
 	var all []string
 	for st, err := range h.All(h.Context(), q) {
@@ -328,7 +329,7 @@ func (h *hub) ids(q client.Query) []string {
 }
 
 // row returns the stored row of an instance, which must be there.
-func (h *hub) row(id string) history.Instance {
+func (h *testHub) row(id string) history.Instance {
 	h.Helper()
 	row, ok, err := h.store.FindInstance(h.Context(), history.InstanceID(id))
 	if !ok || err != nil {
@@ -344,7 +345,7 @@ var kinds = []error{
 }
 
 // refused checks that err is an *Error that matches want and no other kind.
-func (h *hub) refused(call string, err, want error) {
+func (h *testHub) refused(call string, err, want error) {
 	h.Helper()
 	var e *client.Error
 	if !errors.Is(err, want) || !errors.As(err, &e) {
@@ -363,7 +364,7 @@ func (h *hub) refused(call string, err, want error) {
 }
 
 // done checks that a call that must succeed has.
-func (h *hub) done(call string, err error) {
+func (h *testHub) done(call string, err error) {
 	h.Helper()
 	if err != nil {
 		h.Fatalf("%s error: %v", call, err)

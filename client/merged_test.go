@@ -12,9 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/httpapi"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // recorded is a hub with one instance, whose history it is.
@@ -23,10 +23,15 @@ type recorded struct {
 	events []history.Event
 }
 
-func (r *recorded) Status(_ context.Context, id history.InstanceID, _ engine.StatusOptions) (engine.Status, error) {
-	st := engine.Status{History: r.events}
+func (r *recorded) Status(_ context.Context, id history.InstanceID, _ hub.StatusOptions) (hub.Status, error) {
+	st := hub.Status{History: r.events}
 	st.ID, st.Name, st.Status, st.CreatedAt = id, "F", history.Completed, time.Unix(1, 0)
 	return st, nil
+}
+
+func (r *recorded) MergedHistory(ctx context.Context, id history.InstanceID, inputs, outputs bool) (hub.Status, []hub.MergedEvent, error) {
+	st, err := r.Status(ctx, id, hub.StatusOptions{})
+	return st, hub.MergedHistory(r.events, inputs, outputs), err
 }
 
 // drawHistory makes a history that looks like one. Tasks may end before they were

@@ -8,7 +8,7 @@ import (
 )
 
 func TestOverload(t *testing.T) {
-	run(t, []row{{says: "is told apart on every transport and leaves nothing", test: func(h *hub) {
+	run(t, []row{{says: "is told apart on every transport and leaves nothing", test: func(h *testHub) {
 		h.stop()
 		h.options.MaxBacklogBytes = 1
 		h.start()

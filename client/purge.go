@@ -7,8 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // PurgeOptions are what a purge by id can say.
@@ -20,7 +20,7 @@ type PurgeOptions struct {
 
 // PurgeResult tells what a purge removed, or would remove. When it is not
 // Complete, calling again goes on.
-type PurgeResult = engine.PurgeResult
+type PurgeResult = hub.PurgeResult
 
 // Purge removes an instance: status, history and payloads. A missing instance
 // is none removed.
@@ -28,7 +28,7 @@ type PurgeResult = engine.PurgeResult
 // Errors: [ErrInvalidState] when it, or a child with Recursive, has not ended
 // and Force is not set, [ErrNotFound] with MustExist.
 func (c *Client) Purge(ctx context.Context, id string, o PurgeOptions) (PurgeResult, error) {
-	result, err := c.hub.Purge(ctx, history.InstanceID(id), engine.PurgeRequest{Force: o.Force, Recursive: o.Recursive})
+	result, err := c.hub.Purge(ctx, history.InstanceID(id), hub.PurgeRequest{Force: o.Force, Recursive: o.Recursive})
 	switch {
 	case errors.Is(err, ErrNotFound) && !o.MustExist:
 		return PurgeResult{Complete: true}, nil
@@ -91,7 +91,7 @@ type PurgeFilter struct {
 // a condition is empty, and when only statuses of live instances are given,
 // [ErrUnsupported] when a remote host would not heed all of f.
 func (c *Client) PurgeBy(ctx context.Context, f PurgeFilter) (PurgeResult, error) {
-	asked, err := f.engine()
+	asked, err := f.request()
 	if err != nil {
 		return PurgeResult{}, c.fail(ctx, "purge", "", err)
 	}
@@ -99,18 +99,18 @@ func (c *Client) PurgeBy(ctx context.Context, f PurgeFilter) (PurgeResult, error
 	return result, c.fail(ctx, "purge", "", err)
 }
 
-func (f *PurgeFilter) engine() (engine.PurgeFilter, error) {
+func (f *PurgeFilter) request() (hub.PurgeFilter, error) {
 	if f.Limit < 0 {
-		return engine.PurgeFilter{}, fmt.Errorf("%w: limit %d", ErrInvalidArgument, f.Limit)
+		return hub.PurgeFilter{}, fmt.Errorf("%w: limit %d", ErrInvalidArgument, f.Limit)
 	}
 	if err := f.check(); err != nil {
-		return engine.PurgeFilter{}, err
+		return hub.PurgeFilter{}, err
 	}
 	statuses, err := terminal(f.Statuses)
 	if err != nil {
-		return engine.PurgeFilter{}, err
+		return hub.PurgeFilter{}, err
 	}
-	q := engine.Query{CreatedFrom: f.CreatedFrom, CreatedTo: f.CreatedTo, Statuses: statuses, Tags: f.Tags}
+	q := history.Query{CreatedFrom: f.CreatedFrom, CreatedTo: f.CreatedTo, Statuses: statuses, Tags: f.Tags}
 	if f.IDPrefix != nil {
 		q.IDPrefix = *f.IDPrefix
 	}
@@ -120,7 +120,7 @@ func (f *PurgeFilter) engine() (engine.PurgeFilter, error) {
 	if f.CompletedBefore != nil {
 		q.CompletedTo = new(f.CompletedBefore.Add(-1)) // the engine's bound is inclusive
 	}
-	return engine.PurgeFilter{Query: q, Max: f.Limit, DryRun: f.DryRun, Progress: f.Progress}, nil
+	return hub.PurgeFilter{Query: q, Max: f.Limit, DryRun: f.DryRun, Progress: f.Progress}, nil
 }
 
 // check refuses conditions that are given and empty, and a filter that does not
@@ -153,11 +153,6 @@ func (f *PurgeFilter) check() error {
 	return nil
 }
 
-// hubDeleter is a [Hub] that can be deleted.
-type hubDeleter interface {
-	DeleteHub(ctx context.Context, force bool) error
-}
-
 // DeleteHubOptions are what DeleteHub can say.
 type DeleteHubOptions struct {
 	Force bool // also when a worker serves the hub
@@ -171,8 +166,8 @@ type DeleteHubOptions struct {
 // it is on this machine and the command line's key is used.
 func (c *Client) DeleteHub(ctx context.Context, o DeleteHubOptions) error {
 	err := ErrUnsupported
-	if hub, ok := c.hub.(hubDeleter); ok {
-		err = hub.DeleteHub(ctx, o.Force)
+	if deleter, ok := c.hub.(hub.Deleter); ok {
+		err = deleter.DeleteHub(ctx, o.Force)
 	}
 	return c.fail(ctx, "delete the task hub", "", err)
 }

@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // GetOptions say what is read of a status. The zero value shows everything but
@@ -33,16 +33,17 @@ func (c *Client) GetStatus(ctx context.Context, id string, o GetOptions) (*Statu
 	return out, nil
 }
 
-func (c *Client) read(ctx context.Context, id string, o GetOptions) (engine.Status, []Event, error) {
+func (c *Client) read(ctx context.Context, id string, o GetOptions) (hub.Status, []Event, error) {
 	if o.History {
-		return c.merged(ctx, id, !o.OmitInput, o.HistoryOutput)
+		st, merged, err := c.hub.MergedHistory(ctx, history.InstanceID(id), !o.OmitInput, o.HistoryOutput)
+		return st, eventsOf(merged), err
 	}
 	st, err := c.hub.Status(ctx, history.InstanceID(id), o.parts())
 	return st, nil, err
 }
 
-func (o GetOptions) parts() engine.StatusOptions {
-	return engine.StatusOptions{Payloads: !o.OmitInput || !o.OmitOutput}
+func (o GetOptions) parts() hub.StatusOptions {
+	return hub.StatusOptions{Input: !o.OmitInput, Output: !o.OmitOutput}
 }
 
 // GetMany returns the status of those of the ids that have an instance. It holds what
@@ -71,7 +72,7 @@ func (c *Client) GetMany(ctx context.Context, ids []string, o GetOptions) (map[s
 		}
 		n = min(2*n, atOnce)
 		if bytes > 0 { // those to come may be as large
-			n = max(1, min(n, len(some)*engine.PageBytes/bytes))
+			n = max(1, min(n, len(some)*history.PageBytes/bytes))
 		}
 	}
 	return found, nil
@@ -129,8 +130,8 @@ type Query struct {
 	OmitOutput bool
 }
 
-func (q *Query) engine() engine.Query {
-	return engine.Query{
+func (q *Query) filter() history.Query {
+	return history.Query{
 		CreatedFrom: q.CreatedFrom, CreatedTo: q.CreatedTo, CompletedFrom: q.CompletedFrom, CompletedTo: q.CompletedTo,
 		Statuses: q.Statuses, IDPrefix: q.IDPrefix, Name: q.Name, Tags: q.Tags,
 		Parent: history.InstanceID(q.Parent), Limit: q.PageSize,
@@ -143,11 +144,6 @@ type Page[T any] struct {
 	Token string // of the next page; empty: this is the last one
 }
 
-// lister is a [Hub] whose tokens only it can read.
-type lister interface {
-	page(ctx context.Context, q engine.Query, token string, o GetOptions) (items []engine.Status, next string, err error)
-}
-
 // List returns a page of instances, newest first. A page may be shorter than
 // asked for, even empty, while others follow. Instances that start while a
 // caller goes from page to page are on none of the later ones.
@@ -155,32 +151,22 @@ type lister interface {
 // Errors: [ErrInvalidArgument].
 func (c *Client) List(ctx context.Context, q Query) (Page[*Status], error) {
 	o := GetOptions{OmitInput: q.OmitInput, OmitOutput: q.OmitOutput}
-	items, next, err := c.page(ctx, q, o)
+	list, err := c.page(ctx, q, o)
 	if err != nil {
 		return Page[*Status]{}, c.fail(ctx, "list", "", err)
 	}
-	page := Page[*Status]{Items: make([]*Status, len(items)), Token: next}
-	for i := range items {
-		page.Items[i] = newStatus(items[i], o)
+	page := Page[*Status]{Items: make([]*Status, len(list.Items)), Token: list.Token}
+	for i := range list.Items {
+		page.Items[i] = newStatus(list.Items[i], o)
 	}
 	return page, nil
 }
 
-func (c *Client) page(ctx context.Context, q Query, o GetOptions) ([]engine.Status, string, error) {
+func (c *Client) page(ctx context.Context, q Query, o GetOptions) (hub.StatusPage, error) {
 	if q.PageSize < 0 {
-		return nil, "", fmt.Errorf("%w: page size %d", ErrInvalidArgument, q.PageSize)
+		return hub.StatusPage{}, fmt.Errorf("%w: page size %d", ErrInvalidArgument, q.PageSize)
 	}
-	asked := q.engine()
-	if hub, ok := c.hub.(lister); ok {
-		return hub.page(ctx, asked, q.Token, o)
-	}
-	before, err := engine.ParseContinuationToken(q.Token)
-	if err != nil {
-		return nil, "", err
-	}
-	asked.Before = before
-	list, err := c.hub.List(ctx, asked, o.parts())
-	return list.Items, engine.ContinuationToken(list.Next), err
+	return c.hub.List(ctx, hub.ListRequest{Query: q.filter(), Token: q.Token}, o.parts())
 }
 
 // All yields every instance that q asks for, newest first, from q.Token on. It
@@ -207,11 +193,11 @@ func (c *Client) All(ctx context.Context, q Query) iter.Seq2[*Status, error] {
 }
 
 // Counts says how many instances there are in each status.
-type Counts = engine.Counts
+type Counts = history.Counts
 
 // Count counts the instances that q asks for, whatever its page.
 func (c *Client) Count(ctx context.Context, q Query) (Counts, error) {
-	counts, err := c.hub.Count(ctx, q.engine())
+	counts, err := c.hub.Count(ctx, q.filter())
 	if err != nil {
 		return nil, c.fail(ctx, "count", "", err)
 	}
@@ -238,15 +224,15 @@ func (c *Client) ListIDs(ctx context.Context, q IDQuery) (Page[string], error) {
 	if err != nil {
 		return Page[string]{}, c.fail(ctx, "list ids", "", err)
 	}
-	items, next, err := c.page(ctx, Query{
+	list, err := c.page(ctx, Query{
 		CompletedFrom: q.CompletedFrom, CompletedTo: q.CompletedTo, Statuses: statuses, PageSize: q.PageSize, Token: q.Token,
 	}, GetOptions{OmitInput: true, OmitOutput: true})
 	if err != nil {
 		return Page[string]{}, c.fail(ctx, "list ids", "", err)
 	}
-	page := Page[string]{Items: make([]string, len(items)), Token: next}
-	for i := range items {
-		page.Items[i] = string(items[i].ID)
+	page := Page[string]{Items: make([]string, len(list.Items)), Token: list.Token}
+	for i := range list.Items {
+		page.Items[i] = string(list.Items[i].ID)
 	}
 	return page, nil
 }

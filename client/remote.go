@@ -11,8 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // RemoteOptions are optional: the zero value suits a host on this machine.
@@ -62,7 +62,7 @@ func Remote(baseURL string, o RemoteOptions) *Client {
 	return &Client{hub: r, links: LinkOptions{Base: r.base, TaskHub: o.TaskHub, Key: o.Key, Fixed: true}}
 }
 
-// remote is a [Hub] behind the HTTP API.
+// remote is a [hub.Hub] behind the HTTP API.
 type remote struct {
 	root    string // address of the host, with what a proxy puts before its paths
 	base    string // address of the API
@@ -80,7 +80,7 @@ var (
 	done     = []int{http.StatusOK}
 )
 
-func (r *remote) Start(ctx context.Context, s engine.StartRequest) (history.InstanceID, error) {
+func (r *remote) Start(ctx context.Context, s hub.StartRequest) (history.InstanceID, error) {
 	c := call{method: http.MethodPost, path: []string{"orchestrators", s.Name}, query: url.Values{}, body: s.Input, ok: accepted}
 	if s.ID != "" {
 		c.path = append(c.path, string(s.ID))
@@ -115,7 +115,7 @@ func (r *remote) started(ctx context.Context, c call) (history.InstanceID, error
 // reuseNames are the values of the query parameter reuse.
 var reuseNames = map[Reuse]string{RefuseIfActive: "RefuseIfActive", RefuseIfExists: "RefuseIfExists", ReplaceAny: "ReplaceAny", ReturnExisting: "ReturnExisting"}
 
-func (r *remote) Raise(ctx context.Context, id history.InstanceID, e engine.RaiseRequest) error {
+func (r *remote) Raise(ctx context.Context, id history.InstanceID, e hub.RaiseRequest) error {
 	if e.Key != "" {
 		if err := r.needOurs(ctx); err != nil {
 			return err
@@ -124,7 +124,7 @@ func (r *remote) Raise(ctx context.Context, id history.InstanceID, e engine.Rais
 	return r.tell(ctx, call{method: http.MethodPost, path: []string{"instances", string(id), "raiseEvent", e.Name}, body: e.Payload, key: e.Key, ok: accepted})
 }
 
-func (r *remote) Terminate(ctx context.Context, id history.InstanceID, t engine.TerminateRequest) error {
+func (r *remote) Terminate(ctx context.Context, id history.InstanceID, t hub.TerminateRequest) error {
 	query := url.Values{}
 	var text string
 	switch {
@@ -166,15 +166,17 @@ func (r *remote) command(ctx context.Context, id history.InstanceID, word string
 
 // Status asks for the details that only our hosts know; others ignore that. A
 // history as it was recorded is in the instance's archive only.
-func (r *remote) Status(ctx context.Context, id history.InstanceID, o engine.StatusOptions) (engine.Status, error) {
+func (r *remote) Status(ctx context.Context, id history.InstanceID, o hub.StatusOptions) (hub.Status, error) {
 	query := url.Values{"showDetails": {"true"}}
-	if !o.Payloads {
+	if !o.Input {
 		query.Set("showInput", "false")
+	}
+	if !o.Output {
 		query.Set("showOutput", "false")
 	}
 	var w wireStatus
 	if err := r.ask(ctx, call{method: http.MethodGet, path: []string{"instances", string(id)}, query: query, ok: known, large: true}, &w, w.formed); err != nil {
-		return engine.Status{}, err
+		return hub.Status{}, err
 	}
 	st := w.status()
 	if !o.History || st.Status == history.Pending {
@@ -182,7 +184,7 @@ func (r *remote) Status(ctx context.Context, id history.InstanceID, o engine.Sta
 	}
 	archive, err := r.Export(ctx, id)
 	if err != nil {
-		return engine.Status{}, err
+		return hub.Status{}, err
 	}
 	st.History, err = flatten(archive.Turns)
 	return st, err
@@ -218,7 +220,7 @@ const (
 )
 
 // Wait lets the host keep each request until the instance ends, and asks again.
-func (r *remote) Wait(ctx context.Context, id history.InstanceID) (engine.Status, error) {
+func (r *remote) Wait(ctx context.Context, id history.InstanceID) (hub.Status, error) {
 	err := r.until(ctx, func() (bool, error) {
 		var w wireStatus
 		err := r.ask(ctx, call{method: http.MethodGet, path: []string{"instances", string(id)}, ok: known, large: true, silence: longPoll + silence,
@@ -226,15 +228,15 @@ func (r *remote) Wait(ctx context.Context, id history.InstanceID) (engine.Status
 		return w.RuntimeStatus.Terminal(), err
 	})
 	if err != nil {
-		return engine.Status{}, err
+		return hub.Status{}, err
 	}
-	return r.Status(ctx, id, engine.StatusOptions{Payloads: true})
+	return r.Status(ctx, id, hub.StatusOptions{Input: true, Output: true})
 }
 
 // WaitStarted looks now and then: hosts cannot be asked to tell.
 func (r *remote) WaitStarted(ctx context.Context, id history.InstanceID) error {
 	return r.until(ctx, func() (bool, error) {
-		st, err := r.Status(ctx, id, engine.StatusOptions{})
+		st, err := r.Status(ctx, id, hub.StatusOptions{})
 		return st.Status != history.Pending, err
 	})
 }

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/wire"
 )
 
@@ -62,8 +62,8 @@ func (f *wireFailure) failure() *history.Failure {
 // formed reports whether it is a status at all.
 func (w *wireStatus) formed() bool { return w.InstanceID != "" && w.CreatedTime != nil }
 
-func (w *wireStatus) status() engine.Status {
-	st := engine.Status{
+func (w *wireStatus) status() hub.Status {
+	st := hub.Status{
 		Instance: history.Instance{
 			ID: w.InstanceID, Name: w.Name, Status: w.RuntimeStatus, UpdatedAt: w.LastUpdatedTime, CustomStatus: notNull(w.CustomStatus),
 		},
@@ -108,12 +108,12 @@ type wireEvent struct {
 	FailureDetails      *wireFailure
 }
 
-func (w *wireEvent) event() Event {
+func (w *wireEvent) event() hub.MergedEvent {
 	kind, err := history.ParseKind(w.EventType)
 	if err != nil {
 		kind = -1 // a newer host's
 	}
-	ev := Event{Event: history.Event{Kind: kind, ID: history.NoID, At: w.Timestamp, Name: w.Name, FireAt: w.FireAt, Status: w.OrchestrationStatus}}
+	ev := hub.MergedEvent{Event: history.Event{Kind: kind, ID: history.NoID, At: w.Timestamp, Name: w.Name, FireAt: w.FireAt, Status: w.OrchestrationStatus}}
 	switch kind {
 	case history.ExecutionStarted:
 		ev.Name, ev.Payload = w.FunctionName, w.input()
@@ -138,7 +138,7 @@ func (w *wireEvent) event() Event {
 	case history.GenericEvent:
 		ev.Payload = text(w.Data)
 	}
-	if wire.Completion(kind) && !w.ScheduledTime.IsZero() {
+	if kind.Completes() && !w.ScheduledTime.IsZero() {
 		ev.Scheduled = &history.Event{Kind: kind.Answers(), ID: history.NoID, At: w.ScheduledTime, Name: w.FunctionName, Payload: w.input()}
 	}
 	return ev

@@ -11,12 +11,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // filter writes q as parameters.
-func filter(q *engine.Query) url.Values {
+func filter(q *history.Query) url.Values {
 	values := url.Values{}
 	for name, at := range map[string]*time.Time{
 		"createdTimeFrom": q.CreatedFrom, "createdTimeTo": sharp(q.CreatedTo),
@@ -49,7 +49,7 @@ func filter(q *engine.Query) url.Values {
 }
 
 // onlyOurs reports whether q has conditions that hosts of other makes ignore.
-func onlyOurs(q *engine.Query) bool {
+func onlyOurs(q *history.Query) bool {
 	return q.CompletedFrom != nil || q.CompletedTo != nil || q.Name != "" || q.Parent != "" || len(q.Tags) > 0
 }
 
@@ -67,38 +67,28 @@ func sharp(at *time.Time) *time.Time {
 	return new(at.Add(1))
 }
 
-// List is [remote.page] for tokens of our hosts.
-func (r *remote) List(ctx context.Context, q engine.Query, o engine.StatusOptions) (engine.StatusPage, error) {
-	items, token, err := r.page(ctx, q, engine.ContinuationToken(q.Before), GetOptions{OmitInput: !o.Payloads, OmitOutput: !o.Payloads})
-	if err != nil {
-		return engine.StatusPage{}, err
-	}
-	next, err := engine.ParseContinuationToken(token)
-	return engine.StatusPage{Items: items, Next: next}, err
-}
-
-// mostItems is more than any host has on a page; [remote.page] refuses an endless one.
+// mostItems is more than any host has on a page; [remote.List] refuses an endless one.
 const mostItems = 100_000
 
-func (r *remote) page(ctx context.Context, q engine.Query, token string, o GetOptions) ([]engine.Status, string, error) {
-	query := filter(&q)
+func (r *remote) List(ctx context.Context, q hub.ListRequest, o hub.StatusOptions) (hub.StatusPage, error) {
+	query := filter(&q.Query)
 	query.Set("showDetails", "true")
-	if o.OmitInput {
+	if !o.Input {
 		query.Set("showInput", "false")
 	}
-	if o.OmitOutput {
+	if !o.Output {
 		query.Set("showOutput", "false")
 	}
 	if q.Limit > 0 {
 		query.Set("top", strconv.Itoa(q.Limit))
 	}
-	if onlyOurs(&q) {
+	if onlyOurs(&q.Query) {
 		if err := r.needOurs(ctx); err != nil {
-			return nil, "", err
+			return hub.StatusPage{}, err
 		}
 	}
-	items := []engine.Status{}
-	c := call{method: http.MethodGet, path: []string{"instances"}, query: query, token: token, ok: done, large: true,
+	items := []hub.Status{}
+	c := call{method: http.MethodGet, path: []string{"instances"}, query: query, token: q.Token, ok: done, large: true,
 		item: func(d *json.Decoder) error {
 			var w wireStatus
 			if err := d.Decode(&w); err != nil {
@@ -108,31 +98,31 @@ func (r *remote) page(ctx context.Context, q engine.Query, token string, o GetOp
 				return fmt.Errorf("it has more than %d instances", mostItems)
 			}
 			st := w.status()
-			o.omit(&st) // other makes send it all the same
+			omit(&st, o) // other makes send it all the same
 			items = append(items, st)
 			return nil
 		}}
 	a, err := r.do(ctx, c)
 	switch {
 	case err != nil:
-		return nil, "", err
+		return hub.StatusPage{}, err
 	case q.Parent != "" && !a.ours():
-		return nil, "", errParent
+		return hub.StatusPage{}, errParent
 	}
 	if _, tokened := a.header[http.CanonicalHeaderKey(tokenHeader)]; !tokened { // it is always there
-		return nil, "", r.strange(a, nil)
+		return hub.StatusPage{}, r.strange(a, nil)
 	}
-	return items, a.header.Get(tokenHeader), nil
+	return hub.StatusPage{Items: items, Token: a.header.Get(tokenHeader)}, nil
 }
 
 // wireCounts is the answer to counts.
 type wireCounts struct {
-	RuntimeStatus engine.Counts `json:"runtimeStatus"`
+	RuntimeStatus history.Counts `json:"runtimeStatus"`
 }
 
 func (w *wireCounts) formed() bool { return w.RuntimeStatus != nil }
 
-func (r *remote) Count(ctx context.Context, q engine.Query) (engine.Counts, error) {
+func (r *remote) Count(ctx context.Context, q history.Query) (history.Counts, error) {
 	var counted wireCounts
 	err := r.ask(ctx, call{method: http.MethodGet, path: []string{"counts"}, query: filter(&q), ok: done, silence: slow}, &counted, counted.formed)
 	if errors.Is(err, ErrNotFound) {
@@ -144,17 +134,17 @@ func (r *remote) Count(ctx context.Context, q engine.Query) (engine.Counts, erro
 	return counted.RuntimeStatus, err
 }
 
-// merged works with every host that keeps the contract.
-func (r *remote) merged(ctx context.Context, id history.InstanceID, inputs, outputs bool) (engine.Status, []Event, error) {
+// MergedHistory works with every host that keeps the contract.
+func (r *remote) MergedHistory(ctx context.Context, id history.InstanceID, inputs, outputs bool) (hub.Status, []hub.MergedEvent, error) {
 	var w wireStatus
 	err := r.ask(ctx, call{method: http.MethodGet, path: []string{"instances", string(id)}, query: url.Values{
 		"showDetails": {"true"}, "showHistory": {"true"},
 		"showInput": {strconv.FormatBool(inputs)}, "showHistoryOutput": {strconv.FormatBool(outputs)},
 	}, ok: known, large: true}, &w, w.formed)
 	if err != nil {
-		return engine.Status{}, nil, err
+		return hub.Status{}, nil, err
 	}
-	events := make([]Event, len(w.HistoryEvents))
+	events := make([]hub.MergedEvent, len(w.HistoryEvents))
 	for i := range w.HistoryEvents {
 		events[i] = w.HistoryEvents[i].event()
 	}

@@ -11,11 +11,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
-func (r *remote) Rewind(ctx context.Context, id history.InstanceID, q engine.RewindRequest) error {
+func (r *remote) Rewind(ctx context.Context, id history.InstanceID, q hub.RewindRequest) error {
 	if q.All {
 		if err := r.needOurs(ctx); err != nil {
 			return err
@@ -24,7 +24,7 @@ func (r *remote) Rewind(ctx context.Context, id history.InstanceID, q engine.Rew
 	return r.command(ctx, id, "rewind", rewindQuery(q))
 }
 
-func rewindQuery(q engine.RewindRequest) url.Values {
+func rewindQuery(q hub.RewindRequest) url.Values {
 	query := because(q.Reason)
 	if q.All {
 		query.Set("all", "true")
@@ -33,13 +33,13 @@ func rewindQuery(q engine.RewindRequest) url.Values {
 }
 
 // PlanRewind asks first whether the host plans: one that does not would rewind.
-func (r *remote) PlanRewind(ctx context.Context, id history.InstanceID, q engine.RewindRequest) (engine.RewindPlan, error) {
+func (r *remote) PlanRewind(ctx context.Context, id history.InstanceID, q hub.RewindRequest) (hub.RewindPlan, error) {
 	if err := r.needOurs(ctx); err != nil {
-		return engine.RewindPlan{}, err
+		return hub.RewindPlan{}, err
 	}
 	query := rewindQuery(q)
 	query.Set("dryRun", "true")
-	var plan engine.RewindPlan
+	var plan hub.RewindPlan
 	err := r.ask(ctx, call{method: http.MethodPost, path: []string{"instances", string(id), "rewind"}, query: query, ok: done, looks: true, large: true},
 		&plan, func() bool { return plan.Instance != "" })
 	return plan, err
@@ -62,18 +62,18 @@ func (r *remote) needOurs(ctx context.Context) error {
 
 // Restart looks the instance up when a host says no more than that the request
 // is bad: that is how a missing one is told (spec/http-api.md 5.10).
-func (r *remote) Restart(ctx context.Context, id history.InstanceID, q engine.RestartRequest) (history.InstanceID, error) {
+func (r *remote) Restart(ctx context.Context, id history.InstanceID, q hub.RestartRequest) (history.InstanceID, error) {
 	started, err := r.started(ctx, call{method: http.MethodPost, path: []string{"instances", string(id), "restart"},
 		query: url.Values{"restartWithNewInstanceId": {strconv.FormatBool(!q.SameID)}}, ok: accepted})
 	if errors.Is(err, ErrInvalidArgument) {
-		if _, missing := r.Status(ctx, id, engine.StatusOptions{}); errors.Is(missing, ErrNotFound) {
+		if _, missing := r.Status(ctx, id, hub.StatusOptions{}); errors.Is(missing, ErrNotFound) {
 			return "", missing
 		}
 	}
 	return started, err
 }
 
-func (r *remote) Purge(ctx context.Context, id history.InstanceID, q engine.PurgeRequest) (engine.PurgeResult, error) {
+func (r *remote) Purge(ctx context.Context, id history.InstanceID, q hub.PurgeRequest) (hub.PurgeResult, error) {
 	query := url.Values{"showDetails": {"true"}}
 	if q.Force {
 		query.Set("force", "true")
@@ -81,17 +81,17 @@ func (r *remote) Purge(ctx context.Context, id history.InstanceID, q engine.Purg
 	if q.Recursive {
 		query.Set("recursive", "true")
 		if err := r.needOurs(ctx); err != nil {
-			return engine.PurgeResult{}, err
+			return hub.PurgeResult{}, err
 		}
 	}
 	return r.purged(ctx, call{method: http.MethodDelete, path: []string{"instances", string(id)}, query: query, ok: done, silence: slow})
 }
 
 // purged is ask for purges.
-func (r *remote) purged(ctx context.Context, c call) (engine.PurgeResult, error) {
-	result := engine.PurgeResult{Deleted: -1, Complete: true} // a host that does not say has done all
+func (r *remote) purged(ctx context.Context, c call) (hub.PurgeResult, error) {
+	result := hub.PurgeResult{Deleted: -1, Complete: true} // a host that does not say has done all
 	if err := r.ask(ctx, c, &result, func() bool { return result.Deleted >= 0 }); err != nil {
-		return engine.PurgeResult{}, err
+		return hub.PurgeResult{}, err
 	}
 	return result, nil
 }
@@ -101,8 +101,8 @@ func (r *remote) purged(ctx context.Context, c call) (engine.PurgeResult, error)
 const purgeChunk = 20_000
 
 // PurgeBy asks again until nothing is left.
-func (r *remote) PurgeBy(ctx context.Context, f engine.PurgeFilter) (engine.PurgeResult, error) {
-	var sum engine.PurgeResult
+func (r *remote) PurgeBy(ctx context.Context, f hub.PurgeFilter) (hub.PurgeResult, error) {
+	var sum hub.PurgeResult
 	if onlyOurs(&f.Query) || f.IDPrefix != "" || f.Max > 0 || f.DryRun {
 		if err := r.needOurs(ctx); err != nil {
 			return sum, err
@@ -131,11 +131,11 @@ func (r *remote) PurgeBy(ctx context.Context, f engine.PurgeFilter) (engine.Purg
 
 // purge is one request. Hosts demand a first time of creation, and one of
 // another make takes no status for all of them, live ones included.
-func (r *remote) purge(ctx context.Context, f *engine.PurgeFilter, limit int) (engine.PurgeResult, error) {
+func (r *remote) purge(ctx context.Context, f *hub.PurgeFilter, limit int) (hub.PurgeResult, error) {
 	q := f.Query
 	var err error
 	if q.Statuses, err = terminal(q.Statuses); err != nil {
-		return engine.PurgeResult{}, err
+		return hub.PurgeResult{}, err
 	}
 	query := filter(&q)
 	if q.CreatedFrom == nil {
@@ -149,18 +149,18 @@ func (r *remote) purge(ctx context.Context, f *engine.PurgeFilter, limit int) (e
 	}
 	result, err := r.purged(ctx, call{method: http.MethodDelete, path: []string{"instances"}, query: query, ok: done, looks: f.DryRun, silence: slow})
 	if errors.Is(err, ErrNotFound) {
-		return engine.PurgeResult{Complete: true}, nil // there are none
+		return hub.PurgeResult{Complete: true}, nil // there are none
 	}
 	return result, err
 }
 
-func (r *remote) Explain(ctx context.Context, id history.InstanceID) (engine.Explanation, error) {
-	var explanation engine.Explanation
+func (r *remote) Explain(ctx context.Context, id history.InstanceID) (hub.Explanation, error) {
+	var explanation hub.Explanation
 	return explanation, r.own(ctx, id, "explain", silence, &explanation, func() bool { return explanation.Instance != "" })
 }
 
-func (r *remote) Export(ctx context.Context, id history.InstanceID) (engine.Archive, error) {
-	var archive engine.Archive
+func (r *remote) Export(ctx context.Context, id history.InstanceID) (hub.Archive, error) {
+	var archive hub.Archive
 	return archive, r.own(ctx, id, "export", slow, &archive, func() bool { return archive.Instance.ID != "" })
 }
 
@@ -169,14 +169,14 @@ func (r *remote) Export(ctx context.Context, id history.InstanceID) (engine.Arch
 func (r *remote) own(ctx context.Context, id history.InstanceID, word string, silence time.Duration, out any, formed func() bool) error {
 	err := r.ask(ctx, call{method: http.MethodGet, path: []string{"instances", string(id), word}, ok: done, large: true, silence: silence}, out, formed)
 	if errors.Is(err, ErrNotFound) || errors.Is(err, errUnserved) {
-		if _, missing := r.Status(ctx, id, engine.StatusOptions{}); missing == nil {
+		if _, missing := r.Status(ctx, id, hub.StatusOptions{}); missing == nil {
 			return fmt.Errorf("%w: the host has no %s", ErrUnsupported, word)
 		}
 	}
 	return err
 }
 
-func (r *remote) Import(ctx context.Context, q engine.ImportRequest) (history.InstanceID, error) {
+func (r *remote) Import(ctx context.Context, q hub.ImportRequest) (history.InstanceID, error) {
 	body, err := json.Marshal(q.Archive)
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", ErrInvalidArgument, err)

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // RuntimeStatus is where an instance stands.
@@ -111,18 +111,18 @@ func (s *Status) bytes() int {
 }
 
 // omit takes out of st what o leaves out.
-func (o GetOptions) omit(st *engine.Status) {
-	if o.OmitInput {
+func omit(st *hub.Status, o hub.StatusOptions) {
+	if !o.Input {
 		st.Input = nil
 	}
-	if o.OmitOutput {
+	if !o.Output {
 		st.Output, st.Failure = nil, nil
 	}
 }
 
 // newStatus keeps what o does not leave out.
-func newStatus(st engine.Status, o GetOptions) *Status {
-	o.omit(&st)
+func newStatus(st hub.Status, o GetOptions) *Status {
+	omit(&st, o.parts())
 	out := &Status{
 		ID: string(st.ID), Name: st.Name, Status: st.Instance.Status, CreatedAt: st.CreatedAt, UpdatedAt: st.UpdatedAt,
 		Input: st.Input, CustomStatus: st.CustomStatus, Output: st.Output,

@@ -18,12 +18,12 @@ import (
 )
 
 // at returns a client of whatever web is.
-func at(t *testing.T, web network) *hub {
-	return &hub{T: t, Client: client.Remote("http://host", client.RemoteOptions{Key: apiKey, HTTPClient: &http.Client{Transport: web}})}
+func at(t *testing.T, web network) *testHub {
+	return &testHub{T: t, Client: client.Remote("http://host", client.RemoteOptions{Key: apiKey, HTTPClient: &http.Client{Transport: web}})}
 }
 
 // all calls every operation, those on one instance and the others.
-func (h *hub) all() map[string]error {
+func (h *testHub) all() map[string]error {
 	calls := h.everything("x")
 	calls["StartNew"] = ignore(h.StartNew(h.Context(), "F", "PAYLOAD", client.StartOptions{ID: "x"}))
 	calls["List"] = ignore(h.List(h.Context(), client.Query{}))
@@ -107,7 +107,7 @@ func TestStrangersAreNotBelieved(t *testing.T) {
 
 // A proxy in front of a real host that answers in its place.
 func TestAProxyDoesNotAnswerForItsHost(t *testing.T) {
-	run(t, []row{{0, "a proxy refuses", false, func(h *hub) {
+	run(t, []row{{0, "a proxy refuses", false, func(h *testHub) {
 		h.begin("Wait", "x", nil)
 		for _, code := range []int{404, 410, 413, 403, 409, 412, 429, 502} {
 			proxy := network(func(r *http.Request) (*http.Response, error) {
@@ -116,7 +116,7 @@ func TestAProxyDoesNotAnswerForItsHost(t *testing.T) {
 				}
 				return h.web.RoundTrip(r)
 			})
-			through := &hub{T: h.T, Client: client.Remote(origin, client.RemoteOptions{Key: apiKey, HTTPClient: &http.Client{Transport: proxy}})}
+			through := &testHub{T: h.T, Client: client.Remote(origin, client.RemoteOptions{Key: apiKey, HTTPClient: &http.Client{Transport: proxy}})}
 			for op, err := range through.everything("x") {
 				if !errors.Is(err, client.ErrUnavailable) && !errors.Is(err, client.ErrResourceExhausted) {
 					h.Errorf("%s through a proxy that answers %d: error = %v, want ErrUnavailable", op, code, err)
@@ -227,7 +227,7 @@ func TestNothingIsDoubtfulWithoutAConnection(t *testing.T) {
 }
 
 func TestAddressesWithAPrefix(t *testing.T) {
-	run(t, []row{{0, "prefixes", false, func(h *hub) {
+	run(t, []row{{0, "prefixes", false, func(h *testHub) {
 		h.begin("Echo", "x", 1)
 		api := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			res, err := h.web.RoundTrip(r)
@@ -262,7 +262,7 @@ func TestAddressesWithAPrefix(t *testing.T) {
 		}
 		for _, address := range []string{origin, origin + "/wam", origin + "/runtime/webhooks/durabletask"} {
 			c := client.Remote(address, client.RemoteOptions{Key: apiKey, HTTPClient: &http.Client{Transport: web}})
-			for op, err := range (&hub{T: h.T, Client: c}).everything("x") {
+			for op, err := range (&testHub{T: h.T, Client: c}).everything("x") {
 				if !errors.Is(err, client.ErrUnavailable) || !strings.Contains(err.Error(), "no answer of a Perdure host") {
 					h.Errorf("%s at %s: error = %v, want that it is no host", op, address, err)
 				}
@@ -271,7 +271,7 @@ func TestAddressesWithAPrefix(t *testing.T) {
 		// A host of ours answers, which has nothing at such a place.
 		for _, address := range []string{"/wam/syncer/api", "/wam/syncer/runtime/webhooks/durabletask/instances"} {
 			c := client.Remote(origin+address, client.RemoteOptions{Key: apiKey, HTTPClient: &http.Client{Transport: web}})
-			for op, err := range (&hub{T: h.T, Client: c}).everything("x") {
+			for op, err := range (&testHub{T: h.T, Client: c}).everything("x") {
 				if !errors.Is(err, client.ErrUnavailable) || errors.Is(err, client.ErrNotFound) || !strings.Contains(err.Error(), "there is nothing at ") {
 					h.Errorf("%s at %s: error = %v, want that there is nothing", op, address, err)
 				}

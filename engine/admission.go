@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // admission keeps the work at hand within bounds: what is in memory and cannot
@@ -186,7 +187,7 @@ func (a *admission) add(bytes int64) {
 
 func (a *admission) refusal() error {
 	return fmt.Errorf("%w: %s has %d bytes of work at hand, the limit is %d (maxBacklogBytes); nothing was stored, %s",
-		ErrResourceExhausted, a.hub, a.used.Load(), a.limit, a.advice)
+		hub.ErrResourceExhausted, a.hub, a.used.Load(), a.limit, a.advice)
 }
 
 // refuseInbox tells why an event for inst is not taken; nil if it is. mu of its
@@ -194,7 +195,7 @@ func (a *admission) refusal() error {
 func (a *admission) refuseInbox(inst *instance) error {
 	if share := max(a.limit/inboxShare, 1); inst.tally.bytes >= share {
 		return fmt.Errorf("%w: %q of %s has %d bytes of messages that it has not taken in, the limit is %d (a quarter of maxBacklogBytes); nothing was stored, try again once it goes on",
-			ErrResourceExhausted, inst.id, a.hub, inst.tally.bytes, share)
+			hub.ErrResourceExhausted, inst.id, a.hub, inst.tally.bytes, share)
 	}
 	return nil
 }
@@ -214,7 +215,7 @@ func (a *admission) refuseCommand(inst *instance, kind history.Kind) error {
 		return nil
 	}
 	return fmt.Errorf("%w: %q of %s has %d bytes of commands that it has not taken in, the limit is %d; nothing was stored, try again once it goes on",
-		ErrResourceExhausted, inst.id, a.hub, inst.tally.commands, most)
+		hub.ErrResourceExhausted, inst.id, a.hub, inst.tally.commands, most)
 }
 
 // tally sums up an inbox, so that nobody walks through it at every message.
@@ -250,8 +251,8 @@ func eventBytes(ev *history.Event) int {
 	return bytes
 }
 
-// bytes is all that a start brings.
-func (r *StartRequest) bytes() int {
+// startRequestBytes is all that a start brings.
+func startRequestBytes(r *hub.StartRequest) int {
 	return len(r.Input) + len(r.Name) + len(r.ID) + len(r.Version) + history.TagsBytes(r.Tags)
 }
 

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // applicants calls admit for each payload, in this order, and returns the results
@@ -83,7 +85,7 @@ func TestAdmissionRefusesAfterASecond(t *testing.T) {
 			t.Errorf("admit took %v, want %v", took, patience)
 		}
 		const want = "resource exhausted: task hub Orders has 5 bytes of work at hand, the limit is 1 (maxBacklogBytes); nothing was stored, try again in a moment"
-		if !errors.Is(err, ErrResourceExhausted) || err.Error() != want {
+		if !errors.Is(err, hub.ErrResourceExhausted) || err.Error() != want {
 			t.Errorf("admit error = %v, want %s", err, want)
 		}
 		a.add(-5)
@@ -100,7 +102,7 @@ func TestAdmissionEndsWithTheCallersContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), patience/2)
 		defer cancel()
 		err := a.admit(ctx, 0)
-		if !errors.Is(err, ErrResourceExhausted) || !errors.Is(err, context.DeadlineExceeded) {
+		if !errors.Is(err, hub.ErrResourceExhausted) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("admit error = %v, want ErrResourceExhausted and the context's", err)
 		}
 		a.add(-1)

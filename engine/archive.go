@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // Export returns an instance with the history of its current execution, or
@@ -16,36 +17,36 @@ import (
 // archive is one consistent picture of what is durable. Events that were raised
 // and that no turn has taken in yet stand in it as a start record: where it is
 // imported, they are taken in first. Not in it are the instance's children.
-func (e *Engine) Export(ctx context.Context, id history.InstanceID) (Archive, error) {
+func (e *Engine) Export(ctx context.Context, id history.InstanceID) (hub.Archive, error) {
 	a, err := e.archive(ctx, id)
 	if err != nil {
-		return Archive{}, err
+		return hub.Archive{}, err
 	}
 	for i := range a.Turns {
 		if err := exportable(&a.Turns[i]); err != nil {
-			return Archive{}, fmt.Errorf("export instance %s: %w", id, err)
+			return hub.Archive{}, fmt.Errorf("export instance %s: %w", id, err)
 		}
 	}
 	return a, nil
 }
 
 // archive is Export before anybody has looked whether all of it can be written.
-func (e *Engine) archive(ctx context.Context, id history.InstanceID) (Archive, error) {
+func (e *Engine) archive(ctx context.Context, id history.InstanceID) (hub.Archive, error) {
 	for {
 		row, ok, err := e.store.FindInstance(ctx, id)
 		if err != nil {
-			return Archive{}, fmt.Errorf("find instance %s: %w", id, err)
+			return hub.Archive{}, fmt.Errorf("find instance %s: %w", id, err)
 		}
 		if !ok || row.Status.Terminal() {
 			return e.picture(ctx, id)
 		}
 		last, waiting, err := e.raised(ctx, &row)
 		if err != nil {
-			return Archive{}, err
+			return hub.Archive{}, err
 		}
 		a, err := e.picture(ctx, id)
 		if err != nil {
-			return Archive{}, err
+			return hub.Archive{}, err
 		}
 		a.Turns = slices.DeleteFunc(a.Turns, func(t history.Turn) bool { return t.Seq > last })
 		if reflect.DeepEqual(row, a.Instance) && len(a.Turns) > 0 {
@@ -92,7 +93,7 @@ func (e *Engine) raised(ctx context.Context, row *history.Instance) (last uint32
 
 // await puts what a turn would accept of an inbox into the start record at the end of
 // an archive, which there may be already.
-func await(a *Archive, inbox []message) {
+func await(a *hub.Archive, inbox []message) {
 	st := &history.State{}
 	for i := range a.Turns {
 		st.Apply(&a.Turns[i])
@@ -115,25 +116,25 @@ func await(a *Archive, inbox []message) {
 }
 
 // picture is what is recorded of an instance.
-func (e *Engine) picture(ctx context.Context, id history.InstanceID) (Archive, error) {
+func (e *Engine) picture(ctx context.Context, id history.InstanceID) (hub.Archive, error) {
 	for {
 		row, ok, err := e.store.FindInstance(ctx, id)
 		if err != nil {
-			return Archive{}, fmt.Errorf("find instance %s: %w", id, err)
+			return hub.Archive{}, fmt.Errorf("find instance %s: %w", id, err)
 		}
 		if !ok {
-			return Archive{}, fmt.Errorf("%w: %q", ErrNotFound, id)
+			return hub.Archive{}, fmt.Errorf("%w: %q", hub.ErrNotFound, id)
 		}
-		a := Archive{Instance: row}
+		a := hub.Archive{Instance: row}
 		for turn, err := range readRecords(ctx, e.store, row.Number) {
 			if err != nil {
-				return Archive{}, err
+				return hub.Archive{}, err
 			}
 			a.Turns = append(a.Turns, turn)
 		}
 		again, ok, err := e.store.FindInstance(ctx, id)
 		if err != nil {
-			return Archive{}, fmt.Errorf("find instance %s: %w", id, err)
+			return hub.Archive{}, fmt.Errorf("find instance %s: %w", id, err)
 		}
 		if ok && reflect.DeepEqual(row, again) {
 			return a, nil
@@ -147,7 +148,7 @@ func (e *Engine) picture(ctx context.Context, id history.InstanceID) (Archive, e
 func exportable(turn *history.Turn) error {
 	for i := range turn.Events {
 		if err := history.CheckEncoded(turn.Events[i].Payload); err != nil {
-			return fmt.Errorf("%w: record %d, event %d (%s): its payload cannot be written: %w", ErrInvalidState, turn.Seq, i+1, turn.Events[i].Kind, err)
+			return fmt.Errorf("%w: record %d, event %d (%s): its payload cannot be written: %w", hub.ErrInvalidState, turn.Seq, i+1, turn.Events[i].Kind, err)
 		}
 	}
 	return nil
@@ -165,7 +166,7 @@ func exportable(turn *history.Turn) error {
 // from then on: what is sent to the original does not reach it, it has no
 // parent, and children that it waits for, which did not come with it, fail with
 // [history.FailureMissing].
-func (e *Engine) Import(ctx context.Context, req ImportRequest) (history.InstanceID, error) {
+func (e *Engine) Import(ctx context.Context, req hub.ImportRequest) (history.InstanceID, error) {
 	moved, err := checkImport(&req)
 	if err != nil {
 		return "", err
@@ -201,9 +202,9 @@ func (a *arrival) bytes() (bytes int) {
 }
 
 // receive stores an arrival.
-func (t *tenure) receive(ctx context.Context, a *arrival, reuse Reuse) error {
+func (t *tenure) receive(ctx context.Context, a *arrival, reuse hub.Reuse) error {
 	p := t.partition(a.row.ID)
-	inst, err := p.take(ctx, a.row.ID, reuse == ReplaceAny)
+	inst, err := p.take(ctx, a.row.ID, reuse == hub.ReplaceAny)
 	if blocked := new(blockedError); errors.As(err, &blocked) { // it lives, as others do
 		return t.found(ctx, &blocked.row, reuse, nil)
 	}
@@ -212,7 +213,7 @@ func (t *tenure) receive(ctx context.Context, a *arrival, reuse Reuse) error {
 	}
 	stored := newAnswer()
 	refused := refusal(&inst.row, reuse)
-	kept := inst.exists() && reuse == ReturnExisting
+	kept := inst.exists() && reuse == hub.ReturnExisting
 	if refused == nil && !kept && inst.exists() && !inst.row.Status.Terminal() {
 		err = t.load(inst) // its timers and its parent must learn of the end
 	}
@@ -223,7 +224,7 @@ func (t *tenure) receive(ctx context.Context, a *arrival, reuse Reuse) error {
 	var sent []routed
 	switch {
 	case p.dead:
-		err = ErrUnavailable
+		err = hub.ErrUnavailable
 	case err != nil:
 	case refused != nil || kept:
 		// What is known of the instance may not be durable yet, so the answer

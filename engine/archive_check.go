@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // maxArchiveBytes bounds the encoded history of an instance that is imported:
@@ -17,20 +18,20 @@ const maxArchiveBytes = 1 << 30
 
 // checkImport turns a request into what to store, or says which part of it no
 // engine can have written.
-func checkImport(req *ImportRequest) (*arrival, error) {
+func checkImport(req *hub.ImportRequest) (*arrival, error) {
 	a := &arrival{row: req.Archive.Instance}
 	if req.ID != "" {
 		a.row.ID = req.ID
 	}
 	if err := cmp.Or(a.row.ID.Validate(), checkRow(&a.row)); err != nil {
-		return nil, fmt.Errorf("%w: archive: instance: %w", ErrInvalidArgument, err)
+		return nil, fmt.Errorf("%w: archive: instance: %w", hub.ErrInvalidArgument, err)
 	}
 	turns := slices.Clone(req.Archive.Turns)
 	if len(turns) == 0 {
-		return nil, fmt.Errorf("%w: archive: it has no turns; the first holds ExecutionStarted", ErrInvalidArgument)
+		return nil, fmt.Errorf("%w: archive: it has no turns; the first holds ExecutionStarted", hub.ErrInvalidArgument)
 	}
 	if err := checkTurns(turns); err != nil {
-		return nil, fmt.Errorf("%w: archive: %w", ErrInvalidArgument, err)
+		return nil, fmt.Errorf("%w: archive: %w", hub.ErrInvalidArgument, err)
 	}
 	a.row.Labels = nil // it is in no tree of this hub
 	if a.row.Parent != nil {
@@ -52,13 +53,13 @@ func checkImport(req *ImportRequest) (*arrival, error) {
 		a.state.Apply(&turns[i])
 	}
 	if err := checkFit(&a.row, a.state); err != nil {
-		return nil, fmt.Errorf("%w: archive: %w", ErrInvalidArgument, err)
+		return nil, fmt.Errorf("%w: archive: %w", hub.ErrInvalidArgument, err)
 	}
 	size := 0
 	for i := range turns[:len(turns)-1] {
 		rec := Record{Seq: turns[i].Seq, Bytes: history.AppendTurn(nil, &turns[i])}
 		if size += len(rec.Bytes); size > maxArchiveBytes {
-			return nil, fmt.Errorf("%w: archive: its history has more than %d bytes", ErrInvalidArgument, maxArchiveBytes)
+			return nil, fmt.Errorf("%w: archive: its history has more than %d bytes", hub.ErrInvalidArgument, maxArchiveBytes)
 		}
 		a.earlier = append(a.earlier, rec)
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // The seeds are small: an instance that waits, one that failed, one rewound.
@@ -31,7 +32,7 @@ const (
 // up to a minute, and comes to nothing else.
 func FuzzImport(f *testing.F) {
 	for _, text := range []string{seedLive, seedEnded, seedRewound} {
-		var req ImportRequest
+		var req hub.ImportRequest
 		if err := json.Unmarshal([]byte(text), &req.Archive); err != nil {
 			f.Fatal(err)
 		}
@@ -41,13 +42,13 @@ func FuzzImport(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		var req ImportRequest
+		var req hub.ImportRequest
 		if json.Unmarshal(text, &req.Archive) != nil {
 			return
 		}
 		a, err := checkImport(&req)
 		if err != nil {
-			if !errors.Is(err, ErrInvalidArgument) {
+			if !errors.Is(err, hub.ErrInvalidArgument) {
 				t.Errorf("checkImport = %v, want ErrInvalidArgument", err)
 			}
 			return
@@ -79,7 +80,7 @@ func FuzzImport(f *testing.F) {
 				t.Errorf("it is Failed, but its history %+v does not say so: it cannot be rewound", turns)
 			}
 			survey(turns).causes()
-			rewind(d.row, turns, RewindRequest{}, nil, d.row.CompletedAt, "x", nil)
+			rewind(d.row, turns, hub.RewindRequest{}, nil, d.row.CompletedAt, "x", nil)
 		}
 	})
 }

@@ -14,12 +14,12 @@ import (
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // export exports an instance, by way of its JSON.
-func (w *world) export(id string) engine.Archive {
+func (w *world) export(id string) hub.Archive {
 	w.Helper()
 	a, err := w.engine.Export(context.Background(), history.InstanceID(id))
 	if err != nil {
@@ -29,7 +29,7 @@ func (w *world) export(id string) engine.Archive {
 	if err != nil {
 		w.Fatalf("Marshal: %v", err)
 	}
-	var back engine.Archive
+	var back hub.Archive
 	if err := json.Unmarshal(text, &back); err != nil {
 		w.Fatalf("Unmarshal(%s) = %v", text, err)
 	}
@@ -40,9 +40,9 @@ func (w *world) export(id string) engine.Archive {
 }
 
 // mustImport imports an archive as id.
-func (w *world) mustImport(a engine.Archive, id string) {
+func (w *world) mustImport(a hub.Archive, id string) {
 	w.Helper()
-	got, err := w.engine.Import(context.Background(), engine.ImportRequest{Archive: a, ID: history.InstanceID(id)})
+	got, err := w.engine.Import(context.Background(), hub.ImportRequest{Archive: a, ID: history.InstanceID(id)})
 	if err != nil || string(got) != id {
 		w.Fatalf("Import(%s) = %s, %v", id, got, err)
 	}
@@ -50,7 +50,7 @@ func (w *world) mustImport(a engine.Archive, id string) {
 
 func TestExportOfAnInstanceThatIsNotThere(t *testing.T) {
 	contract(t, nil, func(w *world) {
-		if a, err := w.engine.Export(context.Background(), "nobody"); !errors.Is(err, engine.ErrNotFound) {
+		if a, err := w.engine.Export(context.Background(), "nobody"); !errors.Is(err, hub.ErrNotFound) {
 			w.Errorf("Export(nobody) = %+v, %v, want ErrNotFound", a, err)
 		}
 	})
@@ -80,7 +80,7 @@ func TestImportOfAnEndedInstanceShowsWhatItWas(t *testing.T) {
 				w.Errorf("status of the copy = %+v, want that of %+v", got, want)
 			}
 		}
-		page, err := w.engine.List(context.Background(), engine.Query{IDPrefix: "copy-", Statuses: []history.RuntimeStatus{history.Failed}}, engine.StatusOptions{})
+		page, err := w.engine.List(context.Background(), hub.ListRequest{Query: history.Query{IDPrefix: "copy-", Statuses: []history.RuntimeStatus{history.Failed}}}, hub.StatusOptions{})
 		if err != nil || len(page.Items) != 1 || page.Items[0].ID != "copy-fail" {
 			w.Errorf("List(copy-, Failed) = %+v, %v, want copy-fail", page.Items, err)
 		}
@@ -148,7 +148,7 @@ func TestImportOfALiveInstanceGoesOn(t *testing.T) {
 		if !b.Instance.CreatedAt.Equal(a.Instance.CreatedAt) {
 			w.Errorf("the copy was created at %s, want %s", b.Instance.CreatedAt, a.Instance.CreatedAt)
 		}
-		if err := w.engine.Terminate(context.Background(), history.InstanceID(id), engine.TerminateRequest{}); err != nil {
+		if err := w.engine.Terminate(context.Background(), history.InstanceID(id), hub.TerminateRequest{}); err != nil {
 			w.Fatalf("Terminate(%s) = %v", id, err)
 		}
 		w.ended(id, history.Terminated)
@@ -248,17 +248,17 @@ func TestImportFollowsTheReusePolicy(t *testing.T) {
 		a := w.export(id)
 		for _, tt := range []struct {
 			name  string
-			reuse engine.Reuse
+			reuse hub.Reuse
 			want  error
-		}{{"if active", engine.RefuseIfActive, engine.ErrAlreadyExists}, {"if exists", engine.RefuseIfExists, engine.ErrAlreadyExists}, {"return", engine.ReturnExisting, nil}} {
-			if got, err := w.engine.Import(ctx, engine.ImportRequest{Archive: a, Reuse: tt.reuse}); !errors.Is(err, tt.want) {
+		}{{"if active", hub.RefuseIfActive, hub.ErrAlreadyExists}, {"if exists", hub.RefuseIfExists, hub.ErrAlreadyExists}, {"return", hub.ReturnExisting, nil}} {
+			if got, err := w.engine.Import(ctx, hub.ImportRequest{Archive: a, Reuse: tt.reuse}); !errors.Is(err, tt.want) {
 				w.Errorf("Import over a live instance, refuse %s = %s, %v, want %v", tt.name, got, err, tt.want)
 			}
 			if got := w.export(id); got.Instance.ExecutionID != a.Instance.ExecutionID {
 				w.Errorf("refuse %s: it was replaced", tt.name)
 			}
 		}
-		if _, err := w.engine.Import(ctx, engine.ImportRequest{Archive: a, Reuse: engine.ReplaceAny}); err != nil {
+		if _, err := w.engine.Import(ctx, hub.ImportRequest{Archive: a, Reuse: hub.ReplaceAny}); err != nil {
 			w.Fatalf("Import, replace any = %v", err)
 		}
 		if got := w.export(id); got.Instance.ExecutionID == a.Instance.ExecutionID || got.Instance.Number == a.Instance.Number {
@@ -266,14 +266,14 @@ func TestImportFollowsTheReusePolicy(t *testing.T) {
 		}
 		w.raise(id, "Go", nil)
 		w.completed(id)
-		if _, err := w.engine.Import(ctx, engine.ImportRequest{Archive: a}); err != nil {
+		if _, err := w.engine.Import(ctx, hub.ImportRequest{Archive: a}); err != nil {
 			w.Fatalf("Import over an ended instance = %v", err)
 		}
 		w.settle()
 		if got := w.status(id).Status; got != history.Running {
 			w.Errorf("after the import: %s, want Running", got)
 		}
-		counts, err := w.engine.Count(ctx, engine.Query{})
+		counts, err := w.engine.Count(ctx, history.Query{})
 		if err != nil || counts.Total() != 1 {
 			w.Errorf("Count = %v, %v, want one instance", counts, err)
 		}
@@ -309,70 +309,70 @@ func TestImportRefusesWhatMakesNoSense(t *testing.T) {
 		done := w.export(id)
 		for _, tt := range []struct {
 			name  string
-			spoil func(a *engine.Archive)
+			spoil func(a *hub.Archive)
 			want  string
 		}{
-			{"a turn after the end", func(a *engine.Archive) {
+			{"a turn after the end", func(a *hub.Archive) {
 				last := done.Turns[len(done.Turns)-1]
-				*a = engine.Archive{Instance: done.Instance, Turns: append(done.Turns[:len(done.Turns):len(done.Turns)], history.Turn{Seq: last.Seq + 1, At: last.At.Add(time.Second)})}
+				*a = hub.Archive{Instance: done.Instance, Turns: append(done.Turns[:len(done.Turns):len(done.Turns)], history.Turn{Seq: last.Seq + 1, At: last.At.Add(time.Second)})}
 			}, "it comes after ExecutionCompleted"},
-			{"an id", func(a *engine.Archive) { a.Instance.ID = "a/b" }, "instance: instance id"},
-			{"no name", func(a *engine.Archive) { a.Instance.Name = "" }, "instance: its orchestrator's name"},
-			{"another name", func(a *engine.Archive) { a.Instance.Name = "Other" }, `ExecutionStarted names "Shapes"`},
-			{"no turns", func(a *engine.Archive) { a.Turns = nil }, "it has no turns"},
-			{"no start", func(a *engine.Archive) { a.Turns = a.Turns[1:] }, "turn 1, event 1"},
-			{"no event", func(a *engine.Archive) { a.Turns[0].Events = nil }, "turn 1: it has no events"},
-			{"a gap", func(a *engine.Archive) { a.Turns[1].Seq++ }, "turn 2: its seq is"},
-			{"seq 0", func(a *engine.Archive) { a.Turns = a.Turns[:1]; a.Turns[0].Seq = 0 }, "turn 1: its seq is 0"},
-			{"two starts", func(a *engine.Archive) { a.Turns[1].Events[0] = a.Turns[0].Events[0] }, "turn 2, event 1 (ExecutionStarted)"},
-			{"a start without more", func(a *engine.Archive) { a.Turns[0].Events[0].Started = nil }, "turn 1, event 1 (ExecutionStarted): it has no started"},
-			{"a frame", func(a *engine.Archive) { a.Turns[1].Events[0] = history.Event{Kind: history.OrchestratorStarted} }, "turn 2, event 1 (OrchestratorStarted)"},
-			{"a payload", func(a *engine.Archive) { a.Turns[0].Events[0].Payload = json.RawMessage("{") }, "turn 1, event 1 (ExecutionStarted): its payload cannot be stored: it is not valid JSON"},
-			{"ids", func(a *engine.Archive) { a.Turns[1].Events[1].ID = 0 }, "turn 2, event 2"},
-			{"an answer to nothing", func(a *engine.Archive) {
+			{"an id", func(a *hub.Archive) { a.Instance.ID = "a/b" }, "instance: instance id"},
+			{"no name", func(a *hub.Archive) { a.Instance.Name = "" }, "instance: its orchestrator's name"},
+			{"another name", func(a *hub.Archive) { a.Instance.Name = "Other" }, `ExecutionStarted names "Shapes"`},
+			{"no turns", func(a *hub.Archive) { a.Turns = nil }, "it has no turns"},
+			{"no start", func(a *hub.Archive) { a.Turns = a.Turns[1:] }, "turn 1, event 1"},
+			{"no event", func(a *hub.Archive) { a.Turns[0].Events = nil }, "turn 1: it has no events"},
+			{"a gap", func(a *hub.Archive) { a.Turns[1].Seq++ }, "turn 2: its seq is"},
+			{"seq 0", func(a *hub.Archive) { a.Turns = a.Turns[:1]; a.Turns[0].Seq = 0 }, "turn 1: its seq is 0"},
+			{"two starts", func(a *hub.Archive) { a.Turns[1].Events[0] = a.Turns[0].Events[0] }, "turn 2, event 1 (ExecutionStarted)"},
+			{"a start without more", func(a *hub.Archive) { a.Turns[0].Events[0].Started = nil }, "turn 1, event 1 (ExecutionStarted): it has no started"},
+			{"a frame", func(a *hub.Archive) { a.Turns[1].Events[0] = history.Event{Kind: history.OrchestratorStarted} }, "turn 2, event 1 (OrchestratorStarted)"},
+			{"a payload", func(a *hub.Archive) { a.Turns[0].Events[0].Payload = json.RawMessage("{") }, "turn 1, event 1 (ExecutionStarted): its payload cannot be stored: it is not valid JSON"},
+			{"ids", func(a *hub.Archive) { a.Turns[1].Events[1].ID = 0 }, "turn 2, event 2"},
+			{"an answer to nothing", func(a *hub.Archive) {
 				a.Turns[1].Events = append(a.Turns[1].Events, history.Event{Kind: history.TaskCompleted, TaskID: 99})
 			}, "nothing of that id waits for it"},
-			{"time", func(a *engine.Archive) { a.Turns[1].At = a.Turns[1].At.AddDate(9000, 0, 0) }, "turn 2: its time"},
-			{"time that stands", func(a *engine.Archive) {
+			{"time", func(a *hub.Archive) { a.Turns[1].At = a.Turns[1].At.AddDate(9000, 0, 0) }, "turn 2: its time"},
+			{"time that stands", func(a *hub.Archive) {
 				a.Turns = append(a.Turns[:2:2], a.Turns[1])
 				a.Turns[2].Seq = a.Turns[1].Seq + 1
 			}, "turn 3: its time"},
-			{"ended without an end", func(a *engine.Archive) {
+			{"ended without an end", func(a *hub.Archive) {
 				a.Instance.Status, a.Instance.CompletedAt = history.Completed, a.Instance.CreatedAt
 			}, "does not end with ExecutionCompleted"},
-			{"suspended", func(a *engine.Archive) { a.Instance.Status = history.Suspended }, "which its history contradicts"},
-			{"a status", func(a *engine.Archive) { a.Instance.Status = history.ContinuedAsNew }, "is none that an instance can have"},
-			{"no creation", func(a *engine.Archive) { a.Instance.CreatedAt = time.Time{} }, "createdAt"},
-			{"the key of an event", func(a *engine.Archive) {
+			{"suspended", func(a *hub.Archive) { a.Instance.Status = history.Suspended }, "which its history contradicts"},
+			{"a status", func(a *hub.Archive) { a.Instance.Status = history.ContinuedAsNew }, "is none that an instance can have"},
+			{"no creation", func(a *hub.Archive) { a.Instance.CreatedAt = time.Time{} }, "createdAt"},
+			{"the key of an event", func(a *hub.Archive) {
 				a.Turns[1].Events = append([]history.Event{{Kind: history.EventRaised, Name: "Go", Key: strings.Repeat("k", history.MaxKeyLength+1)}}, a.Turns[1].Events...)
 			}, "turn 2, event 1 (EventRaised): its idempotency key cannot be stored: it has 301 bytes"},
-			{"a key of earlier executions", func(a *engine.Archive) {
+			{"a key of earlier executions", func(a *hub.Archive) {
 				a.Turns[0].Events[0].Started.Keys = []string{"k", strings.Repeat("k", history.MaxKeyLength+1)}
 			}, "one of its idempotency keys cannot be stored: it has 301 bytes"},
-			{"too many keys", func(a *engine.Archive) {
+			{"too many keys", func(a *hub.Archive) {
 				a.Turns[0].Events[0].Started.Keys = slices.Repeat([]string{strings.Repeat("k", history.MaxKeyLength)}, history.MaxKeysBytes/history.MaxKeyLength+1)
 			}, "its idempotency keys have 1048800 bytes"},
-			{"the time of a key", func(a *engine.Archive) {
+			{"the time of a key", func(a *hub.Archive) {
 				a.Turns[0].Events[0].Started.Keys, a.Turns[0].Events[0].Started.KeyTimes = []string{"k"}, []time.Time{a.Turns[1].At.AddDate(9000, 0, 0)}
 			}, "the time of one of its idempotency keys"},
-			{"a custom status", func(a *engine.Archive) { a.Instance.CustomStatus = json.RawMessage("x") }, "custom status cannot be stored: it is not valid JSON"},
+			{"a custom status", func(a *hub.Archive) { a.Instance.CustomStatus = json.RawMessage("x") }, "custom status cannot be stored: it is not valid JSON"},
 		} {
 			text, err := json.Marshal(live)
 			if err != nil {
 				w.Fatal(err)
 			}
-			var a engine.Archive // a deep copy
+			var a hub.Archive // a deep copy
 			if err := json.Unmarshal(text, &a); err != nil {
 				w.Fatal(err)
 			}
 			a.Instance.ID = "imported"
 			tt.spoil(&a)
-			_, err = w.engine.Import(context.Background(), engine.ImportRequest{Archive: a})
-			if !errors.Is(err, engine.ErrInvalidArgument) || !strings.Contains(err.Error(), tt.want) {
+			_, err = w.engine.Import(context.Background(), hub.ImportRequest{Archive: a})
+			if !errors.Is(err, hub.ErrInvalidArgument) || !strings.Contains(err.Error(), tt.want) {
 				w.Errorf("%s: Import = %v, want ErrInvalidArgument with %q", tt.name, err, tt.want)
 			}
 		}
-		if counts, err := w.engine.Count(context.Background(), engine.Query{}); err != nil || counts.Total() != 2 {
+		if counts, err := w.engine.Count(context.Background(), history.Query{}); err != nil || counts.Total() != 2 {
 			w.Errorf("Count = %v, %v, want nothing but the original and its child", counts, err)
 		}
 	})
@@ -398,7 +398,7 @@ func TestImportOfARewoundInstanceGoesOn(t *testing.T) {
 		w.crash()
 		w.settle()
 		running := w.export(id)
-		for name, a := range map[string]engine.Archive{"pending": pending, "running": running} {
+		for name, a := range map[string]hub.Archive{"pending": pending, "running": running} {
 			if a.Instance.Status.String() != map[string]string{"pending": "Pending", "running": "Running"}[name] ||
 				!slices.ContainsFunc(a.Turns[1:], func(turn history.Turn) bool {
 					return turn.Start() && slices.ContainsFunc(turn.Events, func(ev history.Event) bool { return ev.Kind == history.ExecutionRewound })

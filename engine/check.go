@@ -9,34 +9,8 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
-
-// CheckOptions say how a hub is checked.
-type CheckOptions struct {
-	// Tell is told the first [MaxTold] disagreements; nil: they are counted only.
-	Tell func(Disagreement)
-	// Progress, if any, is told now and then how far the check is.
-	Progress func(CheckReport)
-	// Gentle leaves at least half of the time to others: an app runs on the hub.
-	Gentle bool
-}
-
-// MaxTold is how many disagreements are told one by one.
-const MaxTold = 1000
-
-// CheckReport tells what a check has looked at.
-type CheckReport struct {
-	Instances     int64 `json:"instances"`
-	Records       int64 `json:"records"`
-	Messages      int64 `json:"messages"` // in inboxes
-	Timers        int64 `json:"timers"`
-	Astray        int64 `json:"astray"` // messages for instances that are not there; whoever runs the hub drops them
-	Disagreements int64 `json:"disagreements"`
-	// More tells of how many there are more, at least, that were not looked at one by one.
-	More int64 `json:"more"`
-	// Store tells which store it is and what became of it, a line each.
-	Store []string `json:"store"`
-}
 
 // Check reads a whole hub and tells what in it does not agree: rows with the histories they
 // sum up, timers and work flags with what the histories leave open, messages with those
@@ -46,7 +20,7 @@ type CheckReport struct {
 //
 // It takes memory for what is open in one instance at a time, whatever the size of the hub,
 // and a little for each disagreement.
-func Check(ctx context.Context, view View, o CheckOptions) (CheckReport, error) {
+func Check(ctx context.Context, view View, o hub.CheckOptions) (hub.CheckReport, error) {
 	c := &checker{ctx: ctx, view: view, options: o, unknown: make(map[history.Number]bool), calls: make(map[call]string)}
 	c.begun, c.told = time.Now(), time.Now()
 	c.report.Store = view.About()
@@ -63,7 +37,7 @@ func Check(ctx context.Context, view View, o CheckOptions) (CheckReport, error) 
 			return c.report, stopped
 		}
 		if err != nil {
-			c.tell(Disagreement{
+			c.tell(history.Disagreement{
 				Rule: "read", Rows: part.rows, Says: err.Error() + "; what lies behind was not looked at", Do: "restore a backup",
 			})
 		}
@@ -74,14 +48,14 @@ func Check(ctx context.Context, view View, o CheckOptions) (CheckReport, error) 
 
 // Check checks the engine's hub as of now, while it runs; see the function [Check]. It
 // returns [ErrUnsupported] for a store that cannot show itself.
-func (e *Engine) Check(ctx context.Context, o CheckOptions) (CheckReport, error) {
+func (e *Engine) Check(ctx context.Context, o hub.CheckOptions) (hub.CheckReport, error) {
 	viewer, ok := e.store.(Viewer)
 	if !ok {
-		return CheckReport{}, fmt.Errorf("%w: the store cannot be checked", ErrUnsupported)
+		return hub.CheckReport{}, fmt.Errorf("%w: the store cannot be checked", hub.ErrUnsupported)
 	}
 	view, err := viewer.View(ctx)
 	if err != nil {
-		return CheckReport{}, err
+		return hub.CheckReport{}, err
 	}
 	o.Gentle = true
 	report, err := Check(ctx, view, o)
@@ -92,17 +66,17 @@ func (e *Engine) Check(ctx context.Context, o CheckOptions) (CheckReport, error)
 type checker struct {
 	ctx     context.Context
 	view    View
-	options CheckOptions
-	report  CheckReport
+	options hub.CheckOptions
+	report  hub.CheckReport
 	unknown map[history.Number]bool // instances of which it is not known what they leave open
 	calls   map[call]string         // of children nobody has been found to answer, and what was found instead
 	begun   time.Time               // the slice of work that is under way
 	told    time.Time               // when progress was told last
 }
 
-func (c *checker) tell(d Disagreement) {
+func (c *checker) tell(d history.Disagreement) {
 	c.report.Disagreements++
-	if c.options.Tell != nil && c.report.Disagreements <= MaxTold {
+	if c.options.Tell != nil && c.report.Disagreements <= hub.MaxTold {
 		c.options.Tell(d)
 	}
 }
@@ -162,7 +136,7 @@ func (c *checker) inboxes() error {
 // message looks at one message. What it tells of calls that wait is kept: they are answered.
 func (c *checker) message(m *Message) error {
 	decoded, err := history.DecodeMessage(m.Bytes)
-	d := Disagreement{
+	d := history.Disagreement{
 		Instance: decoded.To, Rule: "message", Rows: fmt.Sprintf("message %d from partition %d in the inbox of partition %d", m.Seq, m.From, m.Partition),
 		Do: "restore a backup: the app cannot start with it",
 	}
@@ -285,7 +259,7 @@ func (c *checker) waitForNobody() {
 		return cmp.Or(cmp.Compare(a.parent, b.parent), cmp.Compare(a.task, b.task))
 	})
 	for _, k := range calls {
-		c.tell(Disagreement{
+		c.tell(history.Disagreement{
 			Instance: k.parent, Rule: "child", Rows: fmt.Sprintf("its history, event %d (SubOrchestrationInstanceCreated), and the rows and inboxes of children", k.task),
 			Says: fmt.Sprintf("it waits for a child, but %s, and no message is on its way", c.calls[k]),
 			Do:   "restore a backup, or terminate it and start it again",

@@ -111,9 +111,9 @@ func (c *checker) compareDuties(l *ledger.Ledger[duty]) {
 	c.report.More += int64(l.More())
 }
 
-func (d *duty) disagreement(missing bool) Disagreement {
+func (d *duty) disagreement(missing bool) history.Disagreement {
 	due := time.UnixMicro(d.due).UTC().Format(time.RFC3339Nano)
-	t := Disagreement{Instance: d.instance, Rule: "timer", Rows: fmt.Sprintf("timer row of partition %d, due %s, of instance number %d, and its history", d.partition, due, d.number)}
+	t := history.Disagreement{Instance: d.instance, Rule: "timer", Rows: fmt.Sprintf("timer row of partition %d, due %s, of instance number %d, and its history", d.partition, due, d.number)}
 	switch {
 	case d.work:
 		t.Rule, t.Rows = "work", fmt.Sprintf("work flag of partition %d, of instance number %d, and its history", d.partition, d.number)
@@ -148,7 +148,7 @@ func (c *checker) instance(stored *Stored, first bool) ([]duty, error) {
 	tell := func(rule, rows, do, format string, args ...any) {
 		c.unknown[stored.Number] = c.unknown[stored.Number] || rule == "record"
 		if first {
-			c.tell(Disagreement{Instance: stored.Row.ID, Rule: rule, Rows: rows, Says: fmt.Sprintf(format, args...), Do: do})
+			c.tell(history.Disagreement{Instance: stored.Row.ID, Rule: rule, Rows: rows, Says: fmt.Sprintf(format, args...), Do: do})
 		}
 	}
 	const restore = "restore a backup, or purge the instance and start it again"

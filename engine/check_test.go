@@ -16,10 +16,11 @@ import (
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // checked checks the hub in a store, and wants nothing to disagree.
-func checked(t testing.TB, store engine.Store) engine.CheckReport {
+func checked(t testing.TB, store engine.Store) hub.CheckReport {
 	t.Helper()
 	report, found := check(t, store)
 	for _, d := range found {
@@ -41,7 +42,7 @@ func inside(t testing.TB, store engine.Store) engine.Viewer {
 }
 
 // check checks the hub in a store and returns what does not agree.
-func check(t testing.TB, store engine.Store) (report engine.CheckReport, found []engine.Disagreement) {
+func check(t testing.TB, store engine.Store) (report hub.CheckReport, found []history.Disagreement) {
 	t.Helper()
 	view, err := inside(t, store).View(context.Background())
 	if errors.Is(err, engine.ErrBroken) {
@@ -51,7 +52,7 @@ func check(t testing.TB, store engine.Store) (report engine.CheckReport, found [
 		t.Fatalf("View: %v", err)
 	}
 	defer view.Close()
-	report, err = engine.Check(context.Background(), view, engine.CheckOptions{Tell: func(d engine.Disagreement) { found = append(found, d) }})
+	report, err = engine.Check(context.Background(), view, hub.CheckOptions{Tell: func(d history.Disagreement) { found = append(found, d) }})
 	if err != nil {
 		t.Fatalf("Check: %v", err)
 	}
@@ -91,10 +92,10 @@ func keeping(t *testing.T, store engine.Store) engine.Store {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- idle.Run(ctx) }()
-	if _, err := idle.Start(ctx, engine.StartRequest{Name: "Wait", ID: "pending"}); err != nil {
+	if _, err := idle.Start(ctx, hub.StartRequest{Name: "Wait", ID: "pending"}); err != nil {
 		t.Fatalf("Start(pending) = %v", err)
 	}
-	if err := idle.Raise(ctx, "pending", engine.RaiseRequest{Name: "Go"}); err != nil {
+	if err := idle.Raise(ctx, "pending", hub.RaiseRequest{Name: "Go"}); err != nil {
 		t.Fatalf("Raise(pending) = %v", err)
 	}
 	cancel()
@@ -227,7 +228,7 @@ func TestCheckFindsWhatDoesNotAgree(t *testing.T) {
 					}
 					about := strings.TrimPrefix(cmp.Or(tt.about, tt.id), "-")
 					_, found := check(t, store)
-					if !slices.ContainsFunc(found, func(d engine.Disagreement) bool {
+					if !slices.ContainsFunc(found, func(d history.Disagreement) bool {
 						return d.Rule == tt.rule && string(d.Instance) == about && strings.Contains(d.Says, tt.says) && d.Rows != "" && d.Do != ""
 					}) {
 						t.Errorf("found %+v, want one of rule %s about %q that says %q", found, tt.rule, about, tt.says)

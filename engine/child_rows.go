@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // This file tells what a rewind does about the children that its calls wait for. It
@@ -134,9 +135,9 @@ func callsAgain(row *history.Instance, st *history.State, fates map[int32]fate, 
 	return calls
 }
 
-// tell adds the children to the plan. It returns an error if one of the calls that are
+// tellChildren adds the children to the plan. It returns an error if one of the calls that are
 // to be made again cannot be.
-func (p *RewindPlan) tell(past *past, fates map[int32]fate, undone map[int32]moment, k childRows) (err error) {
+func tellChildren(p *hub.RewindPlan, past *past, fates map[int32]fate, undone map[int32]moment, k childRows) (err error) {
 	for _, id := range slices.Sorted(maps.Keys(fates)) {
 		child := past.calls[id].event.Instance
 		switch fates[id] {
@@ -149,7 +150,7 @@ func (p *RewindPlan) tell(past *past, fates map[int32]fate, undone map[int32]mom
 		case lost:
 			p.Lost = append(p.Lost, child)
 			if _, undo := undone[id]; undo && err == nil {
-				err = fmt.Errorf("%w: the call of %q that failed cannot be made again: that id belongs to %s", ErrInvalidState, child, p.holder(k[id]))
+				err = fmt.Errorf("%w: the call of %q that failed cannot be made again: that id belongs to %s", hub.ErrInvalidState, child, holder(p.Instance, k[id]))
 			}
 		}
 	}
@@ -157,9 +158,9 @@ func (p *RewindPlan) tell(past *past, fates map[int32]fate, undone map[int32]mom
 }
 
 // holder tells who has the id of a call that cannot be made again, and what can be done.
-func (p *RewindPlan) holder(child history.Instance) string {
+func holder(parent history.InstanceID, child history.Instance) string {
 	if child.Status.Terminal() || child.Number == 0 {
-		return fmt.Sprintf("the child of another call of %q, which goes on too; restart %[1]q", p.Instance)
+		return fmt.Sprintf("the child of another call of %q, which goes on too; restart %[1]q", parent)
 	}
-	return fmt.Sprintf("another instance now, which is %s; terminate it first, or restart %q", child.Status, p.Instance)
+	return fmt.Sprintf("another instance now, which is %s; terminate it first, or restart %q", child.Status, parent)
 }

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // Limits of one commit. A larger backlog is stored by several.
@@ -78,7 +80,7 @@ func (c *commits) enqueue(done func(error), batch ...commit) {
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
-		done(ErrUnavailable)
+		done(hub.ErrUnavailable)
 		return
 	}
 	c.queue = append(c.queue, batch...)
@@ -157,7 +159,7 @@ func (c *commits) run(ctx context.Context, failed func(error)) {
 		if err == nil && len(deltas) > 0 {
 			if err = c.store.Commit(ctx, deltas); err != nil {
 				failed(err)
-				err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+				err = fmt.Errorf("%w: %w", hub.ErrUnavailable, err)
 			}
 		}
 		clear(deltas) // a quiet hub must not hold what a busy one stored last

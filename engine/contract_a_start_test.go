@@ -18,6 +18,7 @@ import (
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // echoInput returns its input, byte for byte.
@@ -81,7 +82,7 @@ func TestA3_IllFormedIDIsRejectedBeforeAnythingIsStored(t *testing.T) {
 			}
 		}
 		w.settle()
-		if page, err := w.engine.List(context.Background(), engine.Query{}, engine.StatusOptions{}); err != nil || len(page.Items) != 0 {
+		if page, err := w.engine.List(context.Background(), hub.ListRequest{Query: history.Query{}}, hub.StatusOptions{}); err != nil || len(page.Items) != 0 {
 			w.Errorf("List after refused starts = %v, %v; want no instance", page, err)
 		}
 	})
@@ -192,7 +193,7 @@ func TestA6_StartReplacesAnEndedInstance(t *testing.T) {
 				w.Errorf("output of %s = %s, want \"new\"", id, got)
 			}
 		}
-		if page, err := w.engine.List(context.Background(), engine.Query{}, engine.StatusOptions{}); err != nil || len(page.Items) != 3 {
+		if page, err := w.engine.List(context.Background(), hub.ListRequest{Query: history.Query{}}, hub.StatusOptions{}); err != nil || len(page.Items) != 3 {
 			w.Errorf("List = %d instances, %v; want 3: none of the replaced ones", len(page.Items), err)
 		}
 	})
@@ -565,7 +566,7 @@ func TestA16_RestartRunsTheSameAgain(t *testing.T) {
 		w.crash()
 		w.settle()
 		same("ended")
-		s, err := w.engine.Status(ctx, "ended", engine.StatusOptions{})
+		s, err := w.engine.Status(ctx, "ended", hub.StatusOptions{})
 		if err != nil || s.Generation != 1 || string(s.ExecutionID) == old || s.Status.Terminal() {
 			w.Errorf("status after the restart = %+v, %v; want generation 1 of a live instance", s, err)
 		}
@@ -615,7 +616,7 @@ func TestA16_RestartInPlaceLeavesNoGap(t *testing.T) {
 		if n := <-looked; n == 0 {
 			w.Error("nobody looked")
 		}
-		if s, err := w.engine.Status(ctx, "id", engine.StatusOptions{}); err != nil || s.Generation != 20 {
+		if s, err := w.engine.Status(ctx, "id", hub.StatusOptions{}); err != nil || s.Generation != 20 {
 			w.Errorf("generation = %d, %v; want 20", s.Generation, err)
 		}
 	})
@@ -646,8 +647,8 @@ func TestWaitStarted_ReturnsOnceTheFirstTurnIsDurable(t *testing.T) {
 		if err := <-ended[over]; err != nil {
 			w.Errorf("WaitStarted of what was terminated = %v, want nil: it has ended", err)
 		}
-		if err := <-ended[replaced]; err != nil && !errors.Is(err, engine.ErrNotFound) {
-			w.Errorf("WaitStarted of what was purged = %v, want nil or %v", err, engine.ErrNotFound)
+		if err := <-ended[replaced]; err != nil && !errors.Is(err, hub.ErrNotFound) {
+			w.Errorf("WaitStarted of what was purged = %v, want nil or %v", err, hub.ErrNotFound)
 		}
 		w.crash()
 		time.Sleep(2 * time.Second)
@@ -658,8 +659,8 @@ func TestWaitStarted_ReturnsOnceTheFirstTurnIsDurable(t *testing.T) {
 		if err := w.engine.WaitStarted(ctx, history.InstanceID(id)); err != nil {
 			w.Errorf("WaitStarted of a running instance = %v", err)
 		}
-		if err := w.engine.WaitStarted(ctx, "missing"); !errors.Is(err, engine.ErrNotFound) {
-			w.Errorf("WaitStarted of a missing instance = %v, want %v", err, engine.ErrNotFound)
+		if err := w.engine.WaitStarted(ctx, "missing"); !errors.Is(err, hub.ErrNotFound) {
+			w.Errorf("WaitStarted of a missing instance = %v, want %v", err, hub.ErrNotFound)
 		}
 	})
 }

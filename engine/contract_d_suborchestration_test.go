@@ -12,8 +12,8 @@ import (
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // Orchestrators that other orchestrators of these tests start by name.
@@ -43,7 +43,7 @@ func (w *world) children(id string) []string {
 // instances returns the ids of all instances that begin with prefix.
 func (w *world) instances(prefix string) []string {
 	w.Helper()
-	page, err := w.engine.List(context.Background(), engine.Query{IDPrefix: prefix, Limit: 100_000}, engine.StatusOptions{})
+	page, err := w.engine.List(context.Background(), hub.ListRequest{Query: history.Query{IDPrefix: prefix, Limit: 100_000}}, hub.StatusOptions{})
 	if err != nil {
 		w.Fatalf("List(%q) = %v", prefix, err)
 	}

@@ -16,7 +16,6 @@ import (
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 )
 
@@ -308,7 +307,7 @@ func sameEvents(events []history.Event) []history.Event {
 // children.
 func (w *world) sameIDs() map[history.InstanceID]string {
 	w.Helper()
-	page, err := w.inner.ListInstances(context.Background(), engine.Query{Limit: 1 << 20})
+	page, err := w.inner.ListInstances(context.Background(), history.Query{Limit: 1 << 20})
 	if err != nil || page.Next != 0 {
 		w.Fatalf("ListInstances = %v, %d", err, page.Next)
 	}

@@ -10,8 +10,8 @@ import (
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // addShapes adds an orchestrator that causes every kind of event that does not
@@ -160,7 +160,7 @@ func TestI108_PendingInstanceHasNoHistory(t *testing.T) {
 	contract(t, addShapes, func(w *world) {
 		id := w.mustStart("Child", "in", client.StartOptions{StartAt: time.Now().Add(time.Hour)})
 		w.settle()
-		s, err := w.engine.Status(context.Background(), history.InstanceID(id), engine.StatusOptions{Payloads: true, History: true})
+		s, err := w.engine.Status(context.Background(), history.InstanceID(id), hub.StatusOptions{Input: true, Output: true, History: true})
 		if err != nil || s.Status != history.Pending || s.History != nil || string(s.Input) != `"in"` {
 			w.Errorf("Status = %s with input %s and history %v, %v; want Pending with \"in\" and none", s.Status, s.Input, s.History, err)
 		}
@@ -177,7 +177,7 @@ func TestI106_HistoryForClientsHidesFramesAndFoldsCalls(t *testing.T) {
 	contract(t, addShapes, func(w *world) {
 		events := w.shape("in", history.Completed)
 		id := w.shaped()
-		s, err := w.engine.Status(context.Background(), history.InstanceID(id), engine.StatusOptions{Payloads: true})
+		s, err := w.engine.Status(context.Background(), history.InstanceID(id), hub.StatusOptions{Input: true, Output: true})
 		if err != nil || s.History != nil {
 			w.Errorf("Status without history = %d events, %v; want none", len(s.History), err)
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/storetest"
 )
 
@@ -142,7 +143,7 @@ func TestM147_OnlyWhatFailedRunsAgain(t *testing.T) {
 		plan, err := w.PlanRewind(context.Background(), id, client.RewindOptions{})
 		want := &client.RewindPlan{
 			Instance: history.InstanceID(id), Turn: 3, Activities: 1,
-			Undone: []engine.Undone{{Task: 1, Kind: history.TaskScheduled, Name: "Step", Failure: &history.Failure{Type: "*errors.errorString", Message: "B failed"}}},
+			Undone: []hub.Undone{{Task: 1, Kind: history.TaskScheduled, Name: "Step", Failure: &history.Failure{Type: "*errors.errorString", Message: "B failed"}}},
 		}
 		if diff := cmp.Diff(want, plan); diff != "" || err != nil {
 			w.Errorf("PlanRewind = %v, -want +got:\n%s", err, diff)
@@ -469,11 +470,11 @@ func TestM158_TheEndIsForgottenWhileRunning(t *testing.T) {
 		failed := w.ended(id, history.Failed)
 		w.rewound(id)
 		w.settle()
-		s, err := w.engine.Status(context.Background(), history.InstanceID(id), engine.StatusOptions{Payloads: true})
+		s, err := w.engine.Status(context.Background(), history.InstanceID(id), hub.StatusOptions{Input: true, Output: true})
 		if err != nil || s.Status != history.Running || s.Output != nil || s.Failure != nil || !s.CompletedAt.IsZero() || s.UpdatedAt.Before(failed.UpdatedAt) {
 			w.Errorf("status while running again = %s, output %s, failure %v, completed %s, updated %s (%v)", s.Status, s.Output, s.Failure, s.CompletedAt, s.UpdatedAt, err)
 		}
-		counts, err := w.engine.Count(context.Background(), engine.Query{})
+		counts, err := w.engine.Count(context.Background(), history.Query{})
 		if err != nil || counts[history.Failed] != 0 || counts[history.Running] != 1 {
 			w.Errorf("Count = %v, %v; want 1 Running", counts, err)
 		}
@@ -490,7 +491,7 @@ func TestM158_PendingRewindShowsInTheHistory(t *testing.T) {
 		w.end()
 		w.startWith(nil) // nothing runs here
 		w.rewound(id)
-		s, err := w.engine.Status(context.Background(), history.InstanceID(id), engine.StatusOptions{Payloads: true, History: true})
+		s, err := w.engine.Status(context.Background(), history.InstanceID(id), hub.StatusOptions{Input: true, Output: true, History: true})
 		if err != nil || s.Status != history.Pending || string(s.Input) != `"in"` || w.count(id, history.ExecutionRewound) != 1 {
 			w.Errorf("status = %s, %v; want Pending, its input and the rewind", w.json(id), err)
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // purge purges an instance and returns how many went.
@@ -31,7 +32,7 @@ func (w *world) purge(id string, o client.PurgeOptions) int {
 }
 
 // purgeBy purges by a filter, which must succeed.
-func (w *world) purgeBy(f engine.PurgeFilter) engine.PurgeResult {
+func (w *world) purgeBy(f hub.PurgeFilter) hub.PurgeResult {
 	w.Helper()
 	result, err := w.engine.PurgeBy(context.Background(), f)
 	if err != nil {
@@ -59,7 +60,7 @@ func (w *world) gone(id string, number history.Number) {
 // rows returns all rows.
 func (w *world) rows() []history.Instance {
 	w.Helper()
-	page, err := w.inner.ListInstances(context.Background(), engine.Query{Limit: 1_000_000})
+	page, err := w.inner.ListInstances(context.Background(), history.Query{Limit: 1_000_000})
 	if err != nil {
 		w.Fatalf("ListInstances = %v", err)
 	}
@@ -84,7 +85,7 @@ func TestN160_PurgedInstanceIsGone(t *testing.T) {
 				w.completed(id)
 				number := w.number(id)
 				result, err := w.Purge(context.Background(), id, client.PurgeOptions{})
-				if want := (engine.PurgeResult{Deleted: 1, Events: 2, Complete: true}); err != nil || result != want {
+				if want := (hub.PurgeResult{Deleted: 1, Events: 2, Complete: true}); err != nil || result != want {
 					w.Errorf("Purge = %+v, %v; want %+v", result, err, want)
 				}
 				if crash {
@@ -226,24 +227,24 @@ func TestN162_FilterPurgesExactlyWhatMatches(t *testing.T) {
 		}
 		for _, test := range []struct {
 			name   string
-			filter func() engine.Query
+			filter func() history.Query
 			match  func(kind) bool
 		}{
-			{"everything", func() engine.Query { return engine.Query{} }, func(kind) bool { return true }},
-			{"status", func() engine.Query { return engine.Query{Statuses: []history.RuntimeStatus{history.Failed}} }, func(k kind) bool { return k.status == history.Failed }},
-			{"live and ended statuses", func() engine.Query {
-				return engine.Query{Statuses: []history.RuntimeStatus{history.Running, history.Completed, history.Pending, history.Terminated}}
+			{"everything", func() history.Query { return history.Query{} }, func(kind) bool { return true }},
+			{"status", func() history.Query { return history.Query{Statuses: []history.RuntimeStatus{history.Failed}} }, func(k kind) bool { return k.status == history.Failed }},
+			{"live and ended statuses", func() history.Query {
+				return history.Query{Statuses: []history.RuntimeStatus{history.Running, history.Completed, history.Pending, history.Terminated}}
 			}, func(k kind) bool { return k.status == history.Completed || k.status == history.Terminated }},
-			{"created", func() engine.Query {
-				return engine.Query{CreatedFrom: new(created["completed 1"]), CreatedTo: new(created["terminated 1"])}
+			{"created", func() history.Query {
+				return history.Query{CreatedFrom: new(created["completed 1"]), CreatedTo: new(created["terminated 1"])}
 			}, func(k kind) bool {
 				at := created[k.id]
 				return !at.Before(created["completed 1"]) && !at.After(created["terminated 1"])
 			}},
-			{"prefix, name and tag", func() engine.Query {
-				return engine.Query{IDPrefix: "c", Name: "echo", Tags: map[string]string{"day": "2"}}
+			{"prefix, name and tag", func() history.Query {
+				return history.Query{IDPrefix: "c", Name: "echo", Tags: map[string]string{"day": "2"}}
 			}, func(k kind) bool { return k.id == "completed 2" }},
-			{"nothing", func() engine.Query { return engine.Query{IDPrefix: "other"} }, func(kind) bool { return false }},
+			{"nothing", func() history.Query { return history.Query{IDPrefix: "other"} }, func(kind) bool { return false }},
 		} {
 			all = nil
 			fill()
@@ -256,11 +257,11 @@ func TestN162_FilterPurgesExactlyWhatMatches(t *testing.T) {
 					left = append(left, k.id)
 				}
 			}
-			dry := w.purgeBy(engine.PurgeFilter{Query: q, DryRun: true})
+			dry := w.purgeBy(hub.PurgeFilter{Query: q, DryRun: true})
 			if n := len(w.rows()); n != len(all) {
 				w.Errorf("%s: a dry run leaves %d instances, want all %d", test.name, n, len(all))
 			}
-			result := w.purgeBy(engine.PurgeFilter{Query: q})
+			result := w.purgeBy(hub.PurgeFilter{Query: q})
 			if result != dry || result.Deleted != len(want) || !result.Complete || result.Skipped != 0 || result.Events < len(want) {
 				w.Errorf("%s: PurgeBy = %+v, dry run %+v; want %d deleted, complete", test.name, result, dry, len(want))
 			}
@@ -273,7 +274,7 @@ func TestN162_FilterPurgesExactlyWhatMatches(t *testing.T) {
 			if diff := cmp.Diff(left, ids); diff != "" {
 				w.Errorf("%s: instances left (-want +got):\n%s", test.name, diff)
 			}
-			if again := w.purgeBy(engine.PurgeFilter{Query: q}); again.Deleted != 0 || !again.Complete {
+			if again := w.purgeBy(hub.PurgeFilter{Query: q}); again.Deleted != 0 || !again.Complete {
 				w.Errorf("%s: PurgeBy again = %+v, want nothing to be left", test.name, again)
 			}
 		}
@@ -286,9 +287,9 @@ func TestN162_FilterOfLiveStatusesOnlyIsRefused(t *testing.T) {
 		w.mustStart("UntilGo", 0, client.StartOptions{})
 		w.settle()
 		live := []history.RuntimeStatus{history.Running, history.Pending, history.Suspended, history.ContinuedAsNew}
-		result, err := w.engine.PurgeBy(context.Background(), engine.PurgeFilter{Query: engine.Query{Statuses: live}})
-		if !errors.Is(err, engine.ErrInvalidArgument) || result != (engine.PurgeResult{}) {
-			w.Errorf("PurgeBy(%v) = %+v, %v; want %v", live, result, err, engine.ErrInvalidArgument)
+		result, err := w.engine.PurgeBy(context.Background(), hub.PurgeFilter{Query: history.Query{Statuses: live}})
+		if !errors.Is(err, hub.ErrInvalidArgument) || result != (hub.PurgeResult{}) {
+			w.Errorf("PurgeBy(%v) = %+v, %v; want %v", live, result, err, hub.ErrInvalidArgument)
 		}
 		if n := len(w.rows()); n != 2 {
 			w.Errorf("%d instances are left, want both", n)
@@ -315,20 +316,20 @@ func TestN162_PurgeStopsAtItsLimitsAndGoesOn(t *testing.T) {
 	contract(t, addBasics, func(w *world) {
 		w.many(n)
 		newest := w.rows()[0].ID
-		if result := w.purgeBy(engine.PurgeFilter{Max: 7}); result.Deleted != 7 || result.Complete {
+		if result := w.purgeBy(hub.PurgeFilter{Max: 7}); result.Deleted != 7 || result.Complete {
 			w.Errorf("PurgeBy(Max: 7) = %+v, want 7 deleted, not complete", result)
 		}
 		if _, err := w.GetStatus(context.Background(), string(newest), client.GetOptions{}); !errors.Is(err, client.ErrNotFound) {
 			w.Errorf("the newest instance is there (%v) after the first part, want it gone", err)
 		}
-		if result := w.purgeBy(engine.PurgeFilter{Until: time.Now()}); result.Deleted != 0 || result.Complete {
+		if result := w.purgeBy(hub.PurgeFilter{Until: time.Now()}); result.Deleted != 0 || result.Complete {
 			w.Errorf("PurgeBy(Until: now) = %+v, want nothing deleted, not complete", result)
 		}
 
 		// A caller that leaves learns how far it came.
 		ctx, cancel := context.WithCancel(context.Background())
 		var told []int
-		result, err := w.engine.PurgeBy(ctx, engine.PurgeFilter{Progress: func(r engine.PurgeResult) {
+		result, err := w.engine.PurgeBy(ctx, hub.PurgeFilter{Progress: func(r hub.PurgeResult) {
 			told = append(told, r.Deleted)
 			cancel()
 		}})
@@ -343,7 +344,7 @@ func TestN162_PurgeStopsAtItsLimitsAndGoesOn(t *testing.T) {
 		}
 
 		rest := n - 7 - result.Deleted
-		if result := w.purgeBy(engine.PurgeFilter{Max: rest, Until: time.Now().Add(time.Hour)}); result.Deleted != rest || !result.Complete {
+		if result := w.purgeBy(hub.PurgeFilter{Max: rest, Until: time.Now().Add(time.Hour)}); result.Deleted != rest || !result.Complete {
 			w.Errorf("the last PurgeBy = %+v, want the %d that are left, complete", result, rest)
 		}
 		w.idle()
@@ -354,9 +355,9 @@ func TestN162_PurgeIsRefusedWhenTheHubIsGone(t *testing.T) {
 	contract(t, addBasics, func(w *world) {
 		w.completed(w.mustStart("Echo", 0, client.StartOptions{}))
 		w.store.kill()
-		result, err := w.engine.PurgeBy(context.Background(), engine.PurgeFilter{})
-		if !errors.Is(err, engine.ErrUnavailable) || result != (engine.PurgeResult{}) {
-			w.Errorf("PurgeBy without a store = %+v, %v; want %v", result, err, engine.ErrUnavailable)
+		result, err := w.engine.PurgeBy(context.Background(), hub.PurgeFilter{})
+		if !errors.Is(err, hub.ErrUnavailable) || result != (hub.PurgeResult{}) {
+			w.Errorf("PurgeBy without a store = %+v, %v; want %v", result, err, hub.ErrUnavailable)
 		}
 		w.crash()
 		if n := len(w.rows()); n != 1 {
@@ -497,7 +498,7 @@ func TestN167_PurgedIDBehavesAsNew(t *testing.T) {
 		w.purge("id", client.PurgeOptions{})
 		w.mustStart("UntilGo", "new", client.StartOptions{ID: "id", Reuse: client.RefuseIfExists})
 		w.settle()
-		s, err := w.engine.Status(context.Background(), "id", engine.StatusOptions{Payloads: true, History: true})
+		s, err := w.engine.Status(context.Background(), "id", hub.StatusOptions{Input: true, Output: true, History: true})
 		if err != nil || s.Status != history.Running || string(s.Input) != `"new"` || s.Generation != 0 || s.Number == old || len(s.Tags) != 0 || s.Output != nil {
 			w.Errorf("status of the next use = %+v, %v; want a new one", s, err)
 		}
@@ -552,7 +553,7 @@ func TestN167_PurgeRacesWithReuse(t *testing.T) {
 		deleted := 0
 		purging.Go(func() {
 			for {
-				result, err := w.engine.PurgeBy(ctx, engine.PurgeFilter{})
+				result, err := w.engine.PurgeBy(ctx, hub.PurgeFilter{})
 				if err != nil || !result.Complete {
 					w.Errorf("PurgeBy = %+v, %v", result, err)
 				}
@@ -570,7 +571,7 @@ func TestN167_PurgeRacesWithReuse(t *testing.T) {
 		if deleted == 0 {
 			w.Error("the filter met no ended instance, want some")
 		}
-		w.purgeBy(engine.PurgeFilter{})
+		w.purgeBy(hub.PurgeFilter{})
 		w.idle()
 		if rows := w.rows(); len(rows) != 0 {
 			w.Errorf("left are %d rows, %+v; want none", len(rows), rows[0])
@@ -584,7 +585,7 @@ func TestN167_PurgeRacesWithReuse(t *testing.T) {
 // after they were read.
 type lateNews struct{ *disk }
 
-func (s lateNews) ListInstances(ctx context.Context, q engine.Query) (engine.Page, error) {
+func (s lateNews) ListInstances(ctx context.Context, q history.Query) (engine.Page, error) {
 	page, err := s.disk.ListInstances(ctx, q)
 	time.Sleep(time.Duration(rand.IntN(1000)) * time.Microsecond)
 	return page, err
@@ -612,7 +613,7 @@ func TestN162_PurgesAtOnceDeleteEachInstanceOnce(t *testing.T) {
 		for purger := range 3 {
 			wg.Go(func() {
 				time.Sleep(time.Duration(purger) * 300 * time.Microsecond)
-				deleted.Add(int64(w.purgeBy(engine.PurgeFilter{}).Deleted))
+				deleted.Add(int64(w.purgeBy(hub.PurgeFilter{}).Deleted))
 			})
 		}
 		wg.Go(func() {
@@ -640,7 +641,7 @@ func TestN162_PurgesAtOnceDeleteEachInstanceOnce(t *testing.T) {
 		if got := deleted.Load() + left; got != n {
 			w.Errorf("%d were deleted and %d are left, of %d of which %d were restarted", deleted.Load(), left, n, restarted.Load())
 		}
-		w.purgeBy(engine.PurgeFilter{})
+		w.purgeBy(hub.PurgeFilter{})
 		w.idle()
 	})
 }
@@ -660,7 +661,7 @@ func TestN162_PurgeWhileInstancesEnd(t *testing.T) {
 			w.mustStart("Nap", time.Duration(random.IntN(1000))*time.Millisecond, client.StartOptions{})
 		}
 		for deleted := 0; deleted < n; {
-			result := w.purgeBy(engine.PurgeFilter{})
+			result := w.purgeBy(hub.PurgeFilter{})
 			if deleted += result.Deleted; !result.Complete {
 				w.Fatalf("PurgeBy = %+v, want complete", result)
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // What happens to a hub that is given more work than it can do. The limits are
@@ -445,10 +446,10 @@ func TestChecksTellWhatAnOperationWouldBeRefusedFor(t *testing.T) {
 		ended := w.mustStart("Echo", "x", client.StartOptions{})
 		w.completed(ended)
 		start := func(name string, id history.InstanceID) error {
-			return w.engine.CheckStart(ctx, engine.StartRequest{Name: name, ID: id})
+			return w.engine.CheckStart(ctx, hub.StartRequest{Name: name, ID: id})
 		}
 		raise := func(id, name string) error {
-			return w.engine.CheckRaise(ctx, history.InstanceID(id), engine.RaiseRequest{Name: name})
+			return w.engine.CheckRaise(ctx, history.InstanceID(id), hub.RaiseRequest{Name: name})
 		}
 		for _, c := range []struct {
 			what string
@@ -456,14 +457,14 @@ func TestChecksTellWhatAnOperationWouldBeRefusedFor(t *testing.T) {
 			want error
 		}{
 			{"start", start("Echo", ""), nil},
-			{"start of nobody", start("Nobody", ""), engine.ErrUnknownOrchestrator},
-			{"start with a bad id", start("Echo", "a/b"), engine.ErrInvalidArgument},
-			{"import", w.engine.CheckImport(ctx, engine.ImportRequest{}), nil},
-			{"import with a bad id", w.engine.CheckImport(ctx, engine.ImportRequest{ID: "a/b"}), engine.ErrInvalidArgument},
+			{"start of nobody", start("Nobody", ""), hub.ErrUnknownOrchestrator},
+			{"start with a bad id", start("Echo", "a/b"), hub.ErrInvalidArgument},
+			{"import", w.engine.CheckImport(ctx, hub.ImportRequest{}), nil},
+			{"import with a bad id", w.engine.CheckImport(ctx, hub.ImportRequest{ID: "a/b"}), hub.ErrInvalidArgument},
 			{"raise", raise(live, "go"), nil},
-			{"raise without a name", raise(live, " "), engine.ErrInvalidArgument},
-			{"raise to nobody", raise("nobody", "go"), engine.ErrNotFound},
-			{"raise to an ended instance", raise(ended, "go"), engine.ErrTerminal},
+			{"raise without a name", raise(live, " "), hub.ErrInvalidArgument},
+			{"raise to nobody", raise("nobody", "go"), hub.ErrNotFound},
+			{"raise to an ended instance", raise(ended, "go"), hub.ErrTerminal},
 		} {
 			if c.want == nil && c.err != nil || !errors.Is(c.err, c.want) {
 				w.Errorf("check of %s = %v, want %v", c.what, c.err, c.want)
@@ -473,9 +474,9 @@ func TestChecksTellWhatAnOperationWouldBeRefusedFor(t *testing.T) {
 		stuck := w.mustStart("Block", nil, client.StartOptions{})
 		w.settle()
 		for what, err := range map[string]error{
-			"start": start("Echo", ""), "raise": raise(stuck, "go"), "import": w.engine.CheckImport(ctx, engine.ImportRequest{}),
+			"start": start("Echo", ""), "raise": raise(stuck, "go"), "import": w.engine.CheckImport(ctx, hub.ImportRequest{}),
 		} {
-			if !errors.Is(err, engine.ErrResourceExhausted) {
+			if !errors.Is(err, hub.ErrResourceExhausted) {
 				w.Errorf("check of %s in a hub without room = %v, want ErrResourceExhausted", what, err)
 			}
 		}

@@ -22,6 +22,7 @@ import (
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/worker"
 	"github.com/perdure/perdure/store/embedded"
 	"github.com/perdure/perdure/store/memory"
@@ -312,7 +313,7 @@ func (w *world) status(id string) *client.Status {
 }
 
 func (w *world) json(id string) string {
-	s, err := w.engine.Status(context.Background(), history.InstanceID(id), engine.StatusOptions{Payloads: true, History: true})
+	s, err := w.engine.Status(context.Background(), history.InstanceID(id), hub.StatusOptions{Input: true, Output: true, History: true})
 	if err != nil {
 		return err.Error()
 	}
@@ -334,7 +335,7 @@ func (w *world) settle() { synctest.Wait() }
 // history returns the events of an instance, frames included.
 func (w *world) history(id string) []history.Event {
 	w.Helper()
-	s, err := w.engine.Status(context.Background(), history.InstanceID(id), engine.StatusOptions{History: true})
+	s, err := w.engine.Status(context.Background(), history.InstanceID(id), hub.StatusOptions{History: true})
 	if err != nil {
 		w.Fatalf("history of %s: %v", id, err)
 	}

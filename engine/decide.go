@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // turn decides about one instance: it takes what is in the inbox, lets user
@@ -85,7 +86,7 @@ func (t *tenure) conclude(inst *instance, d *decision, consumed []MessageKey, le
 		sent = t.commit(inst, d, consumed, done)
 		loaded = inst.state != nil && inst.deltas == 0 // else it is touched when it is durable
 	case done != nil:
-		done(ErrUnavailable)
+		done(hub.ErrUnavailable)
 	}
 	if len(sent) > 0 { // before anybody else decides about it: what it sends stays in order
 		p.mu.Unlock()
@@ -499,11 +500,11 @@ func (t *tenure) committed(inst *instance, d *decision) {
 // final is the status that an instance has after the turn that ended it; nil when
 // this was no such turn: the instance went without a trace, or had ended before; or when
 // the store must tell its input.
-func (d *decision) final() *Status {
+func (d *decision) final() *hub.Status {
 	if d.state == nil || d.state.Completed == nil || d.state.LargeInput {
 		return nil
 	}
-	status := &Status{Instance: d.row, Input: d.state.Started.Payload}
-	status.end(d.record, true)
+	status := &hub.Status{Instance: d.row, Input: d.state.Started.Payload}
+	fillEnd(status, d.record, true)
 	return status
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // Options tune an [Engine]. The zero value is ready to use.
@@ -176,11 +177,11 @@ func (e *Engine) owner(ctx context.Context) (*tenure, error) {
 		e.mu.Unlock()
 		switch {
 		case stopped:
-			return nil, fmt.Errorf("%w: it is shutting down", ErrUnavailable)
+			return nil, fmt.Errorf("%w: it is shutting down", hub.ErrUnavailable)
 		case t != nil:
 			return t, nil
 		case cause != nil:
-			return nil, fmt.Errorf("%w: %w", ErrUnavailable, cause)
+			return nil, fmt.Errorf("%w: %w", hub.ErrUnavailable, cause)
 		}
 		if err := wait(ctx, change); err != nil {
 			return nil, err

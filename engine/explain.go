@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // maxExplained bounds how many instances of a tree one explanation looks at.
@@ -18,9 +19,9 @@ const maxExplained = 64
 // Explain tells why an instance is where it is, and the one action that would
 // move it; of an instance that waits for a child, the one that moves the child.
 // It changes nothing. Errors: ErrNotFound, or what reading the store led to.
-func (e *Engine) Explain(ctx context.Context, id history.InstanceID) (Explanation, error) {
+func (e *Engine) Explain(ctx context.Context, id history.InstanceID) (hub.Explanation, error) {
 	if _, err := e.owner(ctx); ctx.Err() != nil { // else what is stored tells enough
-		return Explanation{}, err
+		return hub.Explanation{}, err
 	}
 	budget := maxExplained
 	x, err := e.explain(ctx, id, &budget)
@@ -30,11 +31,11 @@ func (e *Engine) Explain(ctx context.Context, id history.InstanceID) (Explanatio
 	return x, err
 }
 
-func (e *Engine) explain(ctx context.Context, id history.InstanceID, budget *int) (Explanation, error) {
+func (e *Engine) explain(ctx context.Context, id history.InstanceID, budget *int) (hub.Explanation, error) {
 	*budget--
 	a, err := e.picture(ctx, id)
 	if err != nil {
-		return Explanation{}, err
+		return hub.Explanation{}, err
 	}
 	s := situation{row: a.Instance, turns: a.Turns, now: e.options.Now(), hosted: e.exec != nil && e.current() != nil, children: make(map[history.InstanceID]child)}
 	for i := range a.Turns {
@@ -42,21 +43,21 @@ func (e *Engine) explain(ctx context.Context, id history.InstanceID, budget *int
 	}
 	if s.row.Status == history.Failed {
 		if err := e.explainFailure(ctx, &s, budget); err != nil {
-			return Explanation{}, err
+			return hub.Explanation{}, err
 		}
 	}
 	if s.row.Status.Terminal() {
 		return e.unwinding(s.ended()), nil
 	}
 	if err := e.dropCancelled(ctx, &s); err != nil {
-		return Explanation{}, err
+		return hub.Explanation{}, err
 	}
 	e.look(&s)
 	for _, ev := range inOrder(s.state.Open) {
 		if ev.Kind == history.SubOrchestrationInstanceCreated && *budget > 0 {
 			why, err := e.explain(ctx, ev.Instance, budget)
-			if err != nil && !errors.Is(err, ErrNotFound) {
-				return Explanation{}, err
+			if err != nil && !errors.Is(err, hub.ErrNotFound) {
+				return hub.Explanation{}, err
 			}
 			s.children[ev.Instance] = child{found: err == nil || e.starting(ev.Instance), why: why}
 		}
@@ -102,7 +103,7 @@ func (s *situation) died() string {
 
 // unwinding adds to what is told of an instance that has ended that its deferred
 // functions have not.
-func (e *Engine) unwinding(x Explanation) Explanation {
+func (e *Engine) unwinding(x hub.Explanation) hub.Explanation {
 	if t := e.current(); t != nil {
 		if since, place, ok := t.watch.unwinds(x.Instance); ok {
 			x.Summary += fmt.Sprintf(" Its deferred functions have not come back since %s%s.", stamp(since), at(place))
@@ -221,7 +222,7 @@ type attempt struct {
 // child is what is known of an instance that another waits for.
 type child struct {
 	found bool
-	why   Explanation
+	why   hub.Explanation
 }
 
 // stuck reports whether the child needs an action. One that has ended does not:
@@ -231,9 +232,9 @@ func (c *child) stuck() bool {
 }
 
 // explain tells about a live instance.
-func (s *situation) explain() Explanation {
-	x := Explanation{Instance: s.row.ID, Status: s.row.Status, Target: s.row.ID, Waits: s.waits(), Kept: s.keeps()}
-	say := func(action, summary, advice string) Explanation {
+func (s *situation) explain() hub.Explanation {
+	x := hub.Explanation{Instance: s.row.ID, Status: s.row.Status, Target: s.row.ID, Waits: s.waits(), Kept: s.keeps()}
+	say := func(action, summary, advice string) hub.Explanation {
 		x.Action, x.Summary, x.Advice = action, summary, advice
 		return x
 	}
@@ -269,7 +270,7 @@ func (s *situation) explain() Explanation {
 
 // blocked tells what the code of a running instance waits for, the least likely
 // to move by itself first.
-func (s *situation) blocked(x Explanation) Explanation {
+func (s *situation) blocked(x hub.Explanation) hub.Explanation {
 	open := inOrder(s.state.Open)
 	for _, ev := range open {
 		if h := s.tasks[ev.ID].held; h != nil && errors.Is(h.cause, history.ErrUnregistered) {
@@ -330,7 +331,7 @@ func (s *situation) blocked(x Explanation) Explanation {
 	return x
 }
 
-func (s *situation) awaiting(x Explanation) Explanation {
+func (s *situation) awaiting(x hub.Explanation) hub.Explanation {
 	names := make([]string, len(s.awaits))
 	for i := range s.awaits {
 		names[i] = fmt.Sprintf("%q", s.awaits[i].Event)
@@ -347,32 +348,32 @@ func (s *situation) awaiting(x Explanation) Explanation {
 func (s *situation) suspended() bool { return s.row.Status == history.Suspended && !s.resumed }
 
 // waits lists what the instance waits for, oldest first.
-func (s *situation) waits() []Wait {
-	waits := []Wait{}
+func (s *situation) waits() []hub.Wait {
+	waits := []hub.Wait{}
 	if !s.hosted {
-		waits = append(waits, Wait{Kind: "worker", Task: history.NoID, Since: s.state.At, Problem: "no host runs"})
+		waits = append(waits, hub.Wait{Kind: "worker", Task: history.NoID, Since: s.state.At, Problem: "no host runs"})
 	}
 	if h := s.held; h != nil {
-		waits = append(waits, Wait{Kind: "worker", Name: s.row.Name, Task: history.NoID, Since: h.Since, Due: h.RetryAt, Attempts: h.Attempts, Problem: h.Reason})
+		waits = append(waits, hub.Wait{Kind: "worker", Name: s.row.Name, Task: history.NoID, Since: h.Since, Due: h.RetryAt, Attempts: h.Attempts, Problem: h.Reason})
 	}
 	if s.stuck != nil {
-		waits = append(waits, Wait{Kind: "turn", Name: s.row.Name, Task: history.NoID, Since: s.stuck.since, Running: true, Problem: "its code does not come back" + at(s.stuck.place)})
+		waits = append(waits, hub.Wait{Kind: "turn", Name: s.row.Name, Task: history.NoID, Since: s.stuck.since, Running: true, Problem: "its code does not come back" + at(s.stuck.place)})
 	}
 	if s.suspended() {
-		waits = append(waits, Wait{Kind: "resume", Task: history.NoID, Since: s.suspendedAt(), Problem: reasonText(s.row.Reason)})
+		waits = append(waits, hub.Wait{Kind: "resume", Task: history.NoID, Since: s.suspendedAt(), Problem: reasonText(s.row.Reason)})
 	}
 	if s.state.Turns == 0 && s.now.Before(s.row.ScheduledAt) {
-		waits = append(waits, Wait{Kind: "start", Task: history.NoID, Since: s.row.CreatedAt, Due: s.row.ScheduledAt})
+		waits = append(waits, hub.Wait{Kind: "start", Task: history.NoID, Since: s.row.CreatedAt, Due: s.row.ScheduledAt})
 	} else if s.stuck == nil && (s.inbox > 0 || len(s.state.Waiting) > 0) {
-		waits = append(waits, Wait{Kind: "turn", Task: history.NoID, Since: s.state.At})
+		waits = append(waits, hub.Wait{Kind: "turn", Task: history.NoID, Since: s.state.At})
 	}
 	deadlines, after := make(map[int32]bool), setbacks(s.turns)
 	for _, await := range s.awaits {
-		waits = append(waits, Wait{Kind: "event", Name: await.Event, Task: history.NoID, Since: await.Since, Due: await.Until})
+		waits = append(waits, hub.Wait{Kind: "event", Name: await.Event, Task: history.NoID, Since: await.Since, Due: await.Until})
 		deadlines[await.Timer] = true
 	}
 	for _, ev := range inOrder(s.state.Open) {
-		w := Wait{Name: ev.Name, Task: ev.ID, Since: ev.At, Due: ev.FireAt}
+		w := hub.Wait{Name: ev.Name, Task: ev.ID, Since: ev.At, Due: ev.FireAt}
 		switch ev.Kind {
 		case history.TaskScheduled:
 			w.Kind = "activity"
@@ -394,21 +395,21 @@ func (s *situation) waits() []Wait {
 		}
 		waits = append(waits, w)
 	}
-	slices.SortStableFunc(waits, func(a, b Wait) int { return a.Since.Compare(b.Since) })
+	slices.SortStableFunc(waits, func(a, b hub.Wait) int { return a.Since.Compare(b.Since) })
 	return waits
 }
 
 // keeps lists the events that have come and that nobody waits for.
-func (s *situation) keeps() []Kept {
-	kept := make([]Kept, len(s.kept))
+func (s *situation) keeps() []hub.Kept {
+	kept := make([]hub.Kept, len(s.kept))
 	for i, k := range s.kept {
-		kept[i] = Kept{Event: k.Event, Count: k.Count, Since: k.Since}
+		kept[i] = hub.Kept{Event: k.Event, Count: k.Count, Since: k.Since}
 	}
 	return kept
 }
 
 // task fills in where an activity stands.
-func (s *situation) task(w *Wait, ev *history.Event) {
+func (s *situation) task(w *hub.Wait, ev *history.Event) {
 	a, known := s.tasks[ev.ID]
 	w.Attempts, w.Running = int(max(ev.Attempt, 1)-1), a.running
 	switch {
@@ -437,8 +438,8 @@ func (s *situation) suspendedAt() time.Time {
 }
 
 // ended tells about an instance that has ended.
-func (s *situation) ended() Explanation {
-	x := Explanation{Instance: s.row.ID, Status: s.row.Status, Target: s.row.ID, Waits: []Wait{}, Kept: []Kept{}}
+func (s *situation) ended() hub.Explanation {
+	x := hub.Explanation{Instance: s.row.ID, Status: s.row.Status, Target: s.row.ID, Waits: []hub.Wait{}, Kept: []hub.Kept{}}
 	id, at := option("--id", string(s.row.ID)), stamp(s.row.CompletedAt)
 	switch end := s.state.Completed; {
 	case s.row.Status == history.Completed:

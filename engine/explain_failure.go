@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // This file tells about failures: of a tree of instances, which call is behind it and
@@ -15,7 +16,7 @@ import (
 
 // fault is a failed call that ended an instance, or a descendant of it.
 type fault struct {
-	Undone
+	hub.Undone
 	caller history.InstanceID // whose call it was
 	others int                // calls that failed besides
 }
@@ -34,7 +35,7 @@ func (e *Engine) explainFailure(ctx context.Context, s *situation, budget *int) 
 	if err != nil {
 		return err
 	}
-	if _, _, refused := rewind(s.top, top, RewindRequest{}, nil, s.now, "", children); refused != nil {
+	if _, _, refused := rewind(s.top, top, hub.RewindRequest{}, nil, s.now, "", children); refused != nil {
 		s.vain = "A rewind is " + sentence(refused.Error())
 	}
 	return nil
@@ -67,7 +68,7 @@ func (e *Engine) descend(ctx context.Context, s *situation, budget *int) error {
 		*budget--
 		child, err := e.picture(ctx, s.fault.Instance)
 		switch {
-		case errors.Is(err, ErrNotFound):
+		case errors.Is(err, hub.ErrNotFound):
 			return nil
 		case err != nil:
 			return err
@@ -102,7 +103,7 @@ func timedOut(turns []history.Turn) bool {
 }
 
 // causes returns the failed calls that the end of a Failed instance names.
-func (p *past) causes() []Undone {
+func (p *past) causes() []hub.Undone {
 	if p.ended == nil {
 		return nil
 	}
@@ -132,7 +133,7 @@ func (e *Engine) ascend(ctx context.Context, s *situation, budget *int) (turns [
 		}
 		parent, err := e.picture(ctx, id)
 		switch {
-		case errors.Is(err, ErrNotFound):
+		case errors.Is(err, hub.ErrNotFound):
 			continue // purged just now
 		case err != nil:
 			return nil, err
@@ -150,17 +151,17 @@ func (e *Engine) ascend(ctx context.Context, s *situation, budget *int) (turns [
 }
 
 // reached reports whether a rewind of parent rewinds the topmost instance known.
-func (s *situation) reached(parent *Archive, children childRows) bool {
+func (s *situation) reached(parent *hub.Archive, children childRows) bool {
 	if !failed(parent.Turns) {
 		return false
 	}
-	d, _, err := rewind(parent.Instance, parent.Turns, RewindRequest{}, nil, s.now, "", children)
+	d, _, err := rewind(parent.Instance, parent.Turns, hub.RewindRequest{}, nil, s.now, "", children)
 	call := d.state.Open[s.top.Parent.TaskID]
 	return err == nil && call != nil && call.Kind == history.SubOrchestrationInstanceCreated && call.Instance == s.top.ID
 }
 
 // failure tells about a Failed instance.
-func (s *situation) failure(x Explanation) Explanation {
+func (s *situation) failure(x hub.Explanation) hub.Explanation {
 	x.Action, x.Target, x.Advice = "rewind", s.top.ID, "perdure rewind "+option("--id", string(s.top.ID))
 	x.Summary = "It failed at " + stamp(s.row.CompletedAt)
 	switch end := s.state.Completed; {

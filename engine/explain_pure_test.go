@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // TestExplanations: every state an instance can be in, and what is said of it.
@@ -62,9 +63,9 @@ func TestExplanations(t *testing.T) {
 		{"event", func(s *situation) { s.awaits = []history.Await{{Event: "Go", Timer: history.NoID}} }, "raise-event", "i 1", `event "Go"`, "perdure raise-event --id 'i 1' --event-name Go"},
 		{"event until", both(open(timer), func(s *situation) { s.awaits = []history.Await{{Event: "Go", Until: at}} }), "raise-event", "i 1", `"Go" until 2026-01-01T01:00:00Z`, "--event-name Go"},
 		{"event and activity", both(open(task), func(s *situation) { s.awaits = []history.Await{{Event: "Go"}} }), "wait", "i 1", `activity "Charge"`, "Wait"},
-		{"child at work", both(open(kid), withKid(child{true, Explanation{Action: "wait"}})), "wait", "i 1", `child "kid"`, "Wait"},
-		{"child suspended", both(open(kid), withKid(child{true, Explanation{Action: "resume", Target: "grandkid", Status: history.Running, Advice: "perdure resume --id grandkid"}})), "resume", "grandkid", `child "kid" (Running)`, "perdure resume --id grandkid"},
-		{"child ended", both(open(kid), withKid(child{true, Explanation{Action: "none", Status: history.Completed}})), "wait", "i 1", `child "kid"`, "Wait"},
+		{"child at work", both(open(kid), withKid(child{true, hub.Explanation{Action: "wait"}})), "wait", "i 1", `child "kid"`, "Wait"},
+		{"child suspended", both(open(kid), withKid(child{true, hub.Explanation{Action: "resume", Target: "grandkid", Status: history.Running, Advice: "perdure resume --id grandkid"}})), "resume", "grandkid", `child "kid" (Running)`, "perdure resume --id grandkid"},
+		{"child ended", both(open(kid), withKid(child{true, hub.Explanation{Action: "none", Status: history.Completed}})), "wait", "i 1", `child "kid"`, "Wait"},
 		{"child missing", both(open(kid), withKid(child{})), "terminate", "i 1", "not in this hub", "perdure terminate --id 'i 1'"},
 		{"not known", func(s *situation) { s.unknown = errors.New("its code runs right now") }, "wait", "i 1", "its code runs right now", "Try again"},
 		{"not known, unknown", func(s *situation) { s.unknown = history.ErrUnregistered }, "deploy", "i 1", `does not know the orchestrator "Order"`, "Deploy"},

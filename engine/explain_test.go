@@ -12,13 +12,13 @@ import (
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // explained explains an instance; the action, its target and a part of the
 // summary must be as given.
-func (w *world) explained(id, action, target, summary string) engine.Explanation {
+func (w *world) explained(id, action, target, summary string) hub.Explanation {
 	w.Helper()
 	x, err := w.engine.Explain(context.Background(), history.InstanceID(id))
 	if err != nil || x.Action != action || string(x.Target) != target || !strings.Contains(x.Summary, summary) {
@@ -49,7 +49,7 @@ func TestExplainLive(t *testing.T) {
 	}
 	contract(t, register, func(w *world) {
 		ctx := context.Background()
-		if _, err := w.engine.Explain(ctx, "nobody"); !errors.Is(err, engine.ErrNotFound) {
+		if _, err := w.engine.Explain(ctx, "nobody"); !errors.Is(err, hub.ErrNotFound) {
 			w.Errorf("Explain(nobody) = %v, want ErrNotFound", err)
 		}
 		w.mustStart("Boss", "", client.StartOptions{ID: "boss"})
@@ -345,7 +345,7 @@ func TestExplainUnknownOrchestrator(t *testing.T) {
 		w.raise(id, "Go", nil)
 		w.settle()
 		x := w.explained(id, "deploy", id, `does not know the orchestrator "Collector"`)
-		if i := slices.IndexFunc(x.Waits, func(wait engine.Wait) bool { return wait.Kind == "worker" }); i < 0 || x.Waits[i].Attempts != 1 || x.Waits[i].Due.IsZero() {
+		if i := slices.IndexFunc(x.Waits, func(wait hub.Wait) bool { return wait.Kind == "worker" }); i < 0 || x.Waits[i].Attempts != 1 || x.Waits[i].Due.IsZero() {
 			w.Errorf("waits = %+v, want a worker, tried once", x.Waits)
 		}
 		w.deploy(addCollector)

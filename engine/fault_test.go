@@ -17,6 +17,7 @@ import (
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/worker"
 	"github.com/perdure/perdure/storetest"
 )
@@ -66,8 +67,8 @@ func playOverload(w *world) {
 			w.Errorf("StartNew(%s) = %v", id, err)
 		}
 	}
-	err := engine.ErrUnavailable // when the last commit is the one that fails
-	for errors.Is(err, engine.ErrUnavailable) {
+	err := hub.ErrUnavailable // when the last commit is the one that fails
+	for errors.Is(err, hub.ErrUnavailable) {
 		time.Sleep(time.Second)
 		_, err = w.StartNew(context.Background(), "Echo", "x", client.StartOptions{})
 	}
@@ -270,7 +271,7 @@ func playPurges(w *world) {
 	})
 	reported := 0
 	w.insist("purge by filter", func(ctx context.Context) error {
-		result, err := w.engine.PurgeBy(ctx, engine.PurgeFilter{Query: engine.Query{IDPrefix: "filtered"}})
+		result, err := w.engine.PurgeBy(ctx, hub.PurgeFilter{Query: history.Query{IDPrefix: "filtered"}})
 		reported += result.Deleted
 		return err
 	})

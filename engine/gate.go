@@ -6,13 +6,14 @@ import (
 	"fmt"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // What is here lets a caller be refused before it has sent what may be large: a payload,
 // an archive. Each check waits for room, as the operation would.
 
 // CheckStart returns the error that [Engine.Start] would have whatever the input is.
-func (e *Engine) CheckStart(ctx context.Context, req StartRequest) error {
+func (e *Engine) CheckStart(ctx context.Context, req hub.StartRequest) error {
 	if err := e.checkStart(&req); err != nil {
 		return err
 	}
@@ -20,7 +21,7 @@ func (e *Engine) CheckStart(ctx context.Context, req StartRequest) error {
 }
 
 // CheckRaise returns the error that [Engine.Raise] would have whatever the payload is.
-func (e *Engine) CheckRaise(ctx context.Context, id history.InstanceID, req RaiseRequest) error {
+func (e *Engine) CheckRaise(ctx context.Context, id history.InstanceID, req hub.RaiseRequest) error {
 	if err := checkRaise(&req); err != nil {
 		return err
 	}
@@ -35,10 +36,10 @@ func (e *Engine) CheckRaise(ctx context.Context, id history.InstanceID, req Rais
 }
 
 // CheckImport returns the error that [Engine.Import] would have whatever the archive is.
-func (e *Engine) CheckImport(ctx context.Context, req ImportRequest) error {
+func (e *Engine) CheckImport(ctx context.Context, req hub.ImportRequest) error {
 	if req.ID != "" {
 		if err := req.ID.Validate(); err != nil {
-			return fmt.Errorf("%w: %w", ErrInvalidArgument, err)
+			return fmt.Errorf("%w: %w", hub.ErrInvalidArgument, err)
 		}
 	}
 	return e.room(ctx)
@@ -55,7 +56,7 @@ func (e *Engine) room(ctx context.Context) error {
 // expect tells why no event is taken for an instance; nil if one is.
 func (t *tenure) expect(ctx context.Context, id history.InstanceID) error {
 	if id == "" {
-		return fmt.Errorf("%w: instance id is empty", ErrInvalidArgument)
+		return fmt.Errorf("%w: instance id is empty", hub.ErrInvalidArgument)
 	}
 	var refused error
 	if t.partition(id).beside(id, func(inst *instance) {
@@ -73,7 +74,7 @@ func (t *tenure) expect(ctx context.Context, id history.InstanceID) error {
 	case err != nil:
 		return fmt.Errorf("find instance %s: %w", id, err)
 	case !ok:
-		return fmt.Errorf("%w: %q", ErrNotFound, id)
+		return fmt.Errorf("%w: %q", hub.ErrNotFound, id)
 	}
 	return refuseMessage(&instance{id: id, row: row})
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // refuseKey tells why an event with an idempotency key is not taken: its instance
@@ -58,7 +59,7 @@ func (i *instance) refuseKey(key string, at time.Time) error {
 		return nil
 	}
 	return fmt.Errorf("%w: %q remembers %d bytes of idempotency keys, %d are the most; nothing was stored: it forgets each after %s",
-		ErrResourceExhausted, i.id, bytes, history.MaxKeysBytes, history.KeyLife)
+		hub.ErrResourceExhausted, i.id, bytes, history.MaxKeysBytes, history.KeyLife)
 }
 
 // remember notes how many bytes of keys the fold st holds. mu of the partition is

@@ -42,7 +42,7 @@ func unused(ctx context.Context, store Reader, now time.Time, last history.Numbe
 	if last.Micros() <= now.UnixMicro()+followBack {
 		return gap{}, nil
 	}
-	q := Query{CreatedFrom: &now, Limit: treePage}
+	q := history.Query{CreatedFrom: &now, Limit: treePage}
 	for {
 		page, err := store.ListInstances(ctx, q)
 		if err != nil {

@@ -9,12 +9,13 @@ import (
 	"strings"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // Start creates an instance. When it returns nil the instance is durable and
 // will run. Errors: ErrInvalidArgument, ErrUnknownOrchestrator,
 // ErrAlreadyExists, ErrResourceExhausted, ErrUnavailable (spec/runtime.md 5.1).
-func (e *Engine) Start(ctx context.Context, req StartRequest) (history.InstanceID, error) {
+func (e *Engine) Start(ctx context.Context, req hub.StartRequest) (history.InstanceID, error) {
 	if err := e.checkStart(&req); err != nil {
 		return "", err
 	}
@@ -22,7 +23,7 @@ func (e *Engine) Start(ctx context.Context, req StartRequest) (history.InstanceI
 	if err != nil {
 		return "", err
 	}
-	bytes := req.bytes()
+	bytes := startRequestBytes(&req)
 	if err := t.admission.admit(ctx, bytes); err != nil {
 		return "", err
 	}
@@ -37,13 +38,13 @@ func (e *Engine) Start(ctx context.Context, req StartRequest) (history.InstanceI
 	return req.ID, t.start(ctx, &req, fresh)
 }
 
-func (e *Engine) checkStart(req *StartRequest) error {
+func (e *Engine) checkStart(req *hub.StartRequest) error {
 	if err := checkName("orchestrator name", req.Name); err != nil {
 		return err
 	}
 	if req.ID != "" {
 		if err := req.ID.Validate(); err != nil {
-			return fmt.Errorf("%w: %w", ErrInvalidArgument, err)
+			return fmt.Errorf("%w: %w", hub.ErrInvalidArgument, err)
 		}
 	}
 	if err := checkPayload("input", req.Input); err != nil {
@@ -72,7 +73,7 @@ func (e *Engine) checkStart(req *StartRequest) error {
 	if len(names) > 0 {
 		known = "known are " + strings.Join(names, ", ")
 	}
-	return fmt.Errorf("%w: %w %q; %s", ErrInvalidArgument, ErrUnknownOrchestrator, req.Name, known)
+	return fmt.Errorf("%w: %w %q; %s", hub.ErrInvalidArgument, hub.ErrUnknownOrchestrator, req.Name, known)
 }
 
 func checkName(what, name string) error { return refuse(what, history.CheckName(name)) }
@@ -86,10 +87,10 @@ func refuse(what string, problem error) error {
 	if problem == nil {
 		return nil
 	}
-	return fmt.Errorf("%w: %s: %w", ErrInvalidArgument, what, problem)
+	return fmt.Errorf("%w: %s: %w", hub.ErrInvalidArgument, what, problem)
 }
 
-func (t *tenure) start(ctx context.Context, req *StartRequest, fresh bool) error {
+func (t *tenure) start(ctx context.Context, req *hub.StartRequest, fresh bool) error {
 	p := t.partition(req.ID)
 	stored := newAnswer()
 	if fresh { // nobody else can know the id
@@ -101,7 +102,7 @@ func (t *tenure) start(ctx context.Context, req *StartRequest, fresh bool) error
 		p.mu.Lock()
 		if p.dead {
 			p.mu.Unlock()
-			return ErrUnavailable
+			return hub.ErrUnavailable
 		}
 		inst := p.instance(req.ID)
 		t.create(inst, req, stored.give)
@@ -110,7 +111,7 @@ func (t *tenure) start(ctx context.Context, req *StartRequest, fresh bool) error
 		return stored.wait(ctx)
 	}
 
-	inst, err := p.take(ctx, req.ID, req.Reuse == ReplaceAny)
+	inst, err := p.take(ctx, req.ID, req.Reuse == hub.ReplaceAny)
 	if blocked := new(blockedError); errors.As(err, &blocked) { // it lives, as others do
 		return t.found(ctx, &blocked.row, req.Reuse, req.Found)
 	}
@@ -118,7 +119,7 @@ func (t *tenure) start(ctx context.Context, req *StartRequest, fresh bool) error
 		return err
 	}
 	refused := refusal(&inst.row, req.Reuse)
-	if refused == nil && inst.exists() && !inst.row.Status.Terminal() && req.Reuse == ReplaceAny {
+	if refused == nil && inst.exists() && !inst.row.Status.Terminal() && req.Reuse == hub.ReplaceAny {
 		err = t.load(inst) // its timers and its parent must learn of the end
 	}
 	leave, late := t.lane.enter(ctx, len(req.Input))
@@ -128,9 +129,9 @@ func (t *tenure) start(ctx context.Context, req *StartRequest, fresh bool) error
 	var sent []routed
 	switch {
 	case p.dead:
-		err = ErrUnavailable
+		err = hub.ErrUnavailable
 	case err != nil:
-	case refused != nil || inst.exists() && req.Reuse == ReturnExisting:
+	case refused != nil || inst.exists() && req.Reuse == hub.ReturnExisting:
 		if req.Found != nil {
 			*req.Found = refused == nil
 		}
@@ -150,17 +151,17 @@ func (t *tenure) start(ctx context.Context, req *StartRequest, fresh bool) error
 }
 
 // refusal tells why row is in the way of a start with its id; nil if it is not.
-func refusal(row *history.Instance, reuse Reuse) error {
+func refusal(row *history.Instance, reuse hub.Reuse) error {
 	exists, live := row.Number != 0, !row.Status.Terminal()
-	if exists && (reuse == RefuseIfExists || reuse == RefuseIfActive && live) {
-		return fmt.Errorf("%w: %q is %s", ErrAlreadyExists, row.ID, row.Status)
+	if exists && (reuse == hub.RefuseIfExists || reuse == hub.RefuseIfActive && live) {
+		return fmt.Errorf("%w: %q is %s", hub.ErrAlreadyExists, row.ID, row.Status)
 	}
 	return nil
 }
 
 // found answers those whose instance id is that of row, which lives. What is known of
 // it may not be durable yet, so the answer waits its turn.
-func (t *tenure) found(ctx context.Context, row *history.Instance, reuse Reuse, found *bool) error {
+func (t *tenure) found(ctx context.Context, row *history.Instance, reuse hub.Reuse, found *bool) error {
 	refused := refusal(row, reuse)
 	if found != nil {
 		*found = refused == nil
@@ -169,7 +170,7 @@ func (t *tenure) found(ctx context.Context, row *history.Instance, reuse Reuse, 
 }
 
 // create commits a new instance in place of what inst was. mu is held.
-func (t *tenure) create(inst *instance, req *StartRequest, done func(error)) []routed {
+func (t *tenure) create(inst *instance, req *hub.StartRequest, done func(error)) []routed {
 	p := inst.partition
 	now := t.now()
 	started := &history.Started{Tags: req.Tags}
@@ -192,7 +193,7 @@ func (t *tenure) create(inst *instance, req *StartRequest, done func(error)) []r
 // Raise hands an event to an instance. When it returns nil the event is durable
 // and will be delivered. Errors: ErrInvalidArgument, ErrNotFound, ErrTerminal,
 // ErrResourceExhausted, ErrUnavailable (spec/runtime.md 5.6).
-func (e *Engine) Raise(ctx context.Context, id history.InstanceID, req RaiseRequest) error {
+func (e *Engine) Raise(ctx context.Context, id history.InstanceID, req hub.RaiseRequest) error {
 	if err := checkRaise(&req); err != nil {
 		return err
 	}
@@ -217,13 +218,13 @@ func (e *Engine) Raise(ctx context.Context, id history.InstanceID, req RaiseRequ
 	return e.tell(ctx, id, ev, t.admission.refuseInbox)
 }
 
-func checkRaise(req *RaiseRequest) error {
+func checkRaise(req *hub.RaiseRequest) error {
 	return cmp.Or(checkName("event name", req.Name), refuse("idempotency key", history.CheckKey(req.Key)))
 }
 
 // Terminate ends an instance. When it returns nil the request is durable; it takes effect before any
 // more of the instance's code runs. Errors as with [Engine.Raise] (spec/runtime.md 5.4).
-func (e *Engine) Terminate(ctx context.Context, id history.InstanceID, req TerminateRequest) error {
+func (e *Engine) Terminate(ctx context.Context, id history.InstanceID, req hub.TerminateRequest) error {
 	return e.command(ctx, id, history.Event{Kind: history.ExecutionTerminated, Payload: req.Reason, Recursive: req.Recursive}, nil)
 }
 
@@ -233,7 +234,7 @@ func (e *Engine) Terminate(ctx context.Context, id history.InstanceID, req Termi
 func (e *Engine) Suspend(ctx context.Context, id history.InstanceID, reason string) error {
 	return e.command(ctx, id, history.Event{Kind: history.ExecutionSuspended, Payload: reasonPayload(reason)}, func(inst *instance) error {
 		if inst.suspension() {
-			return fmt.Errorf("%w: %q is suspended already", ErrInvalidState, id)
+			return fmt.Errorf("%w: %q is suspended already", hub.ErrInvalidState, id)
 		}
 		return nil
 	})
@@ -253,7 +254,7 @@ func (e *Engine) Resume(ctx context.Context, id history.InstanceID, reason strin
 		case inst.partition.tenure.deaths.putAside(inst.row.Number) != nil: // as known where no app runs
 			return nil
 		}
-		return fmt.Errorf("%w: %q is not suspended but %s", ErrInvalidState, id, inst.row.Status)
+		return fmt.Errorf("%w: %q is not suspended but %s", hub.ErrInvalidState, id, inst.row.Status)
 	})
 }
 
@@ -284,7 +285,7 @@ func (e *Engine) command(ctx context.Context, id history.InstanceID, ev history.
 // nothing against it.
 func (e *Engine) tell(ctx context.Context, id history.InstanceID, ev history.Event, allowed func(*instance) error) error {
 	if id == "" {
-		return fmt.Errorf("%w: instance id is empty", ErrInvalidArgument)
+		return fmt.Errorf("%w: instance id is empty", hub.ErrInvalidArgument)
 	}
 	t, err := e.owner(ctx)
 	if err != nil {
@@ -330,9 +331,9 @@ func (p *partition) stored(inst *instance) {
 func refuseMessage(inst *instance) error {
 	switch {
 	case !inst.exists():
-		return fmt.Errorf("%w: %q", ErrNotFound, inst.id)
+		return fmt.Errorf("%w: %q", hub.ErrNotFound, inst.id)
 	case inst.row.Status.Terminal():
-		return fmt.Errorf("%w: %w: %q is %s", ErrInvalidState, ErrTerminal, inst.id, inst.row.Status)
+		return fmt.Errorf("%w: %w: %q is %s", hub.ErrInvalidState, hub.ErrTerminal, inst.id, inst.row.Status)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // partition is one owned partition during one tenure. Its mutex is the only
@@ -69,7 +70,7 @@ func (p *partition) resolve(ctx context.Context, id history.InstanceID, bytes in
 	switch {
 	case err != nil:
 	case p.dead:
-		err = ErrUnavailable
+		err = hub.ErrUnavailable
 	default:
 		f(inst)
 	}
@@ -98,10 +99,10 @@ type blockedError struct {
 }
 
 func (e *blockedError) Error() string {
-	return fmt.Sprintf("%v: %q is in a turn that does not come back (%s); terminate it, or force the purge", ErrInvalidState, e.row.ID, &e.stuck)
+	return fmt.Sprintf("%v: %q is in a turn that does not come back (%s); terminate it, or force the purge", hub.ErrInvalidState, e.row.ID, &e.stuck)
 }
 
-func (e *blockedError) Is(target error) bool { return target == ErrInvalidState }
+func (e *blockedError) Is(target error) bool { return target == hub.ErrInvalidState }
 
 // claim makes the caller the one who decides about id, and its row known. It
 // waits for whoever does so now, but not for a turn that does not come back
@@ -117,7 +118,7 @@ func (p *partition) take(ctx context.Context, id history.InstanceID, ends bool) 
 		p.mu.Lock()
 		if p.dead {
 			p.mu.Unlock()
-			return nil, ErrUnavailable
+			return nil, hub.ErrUnavailable
 		}
 		inst := p.instance(id)
 		if s := inst.stuck; s != nil {

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // Purge removes an instance that has ended, and with it all that is stored of it.
@@ -17,13 +18,13 @@ import (
 // The tree of a recursive purge are its children of all its executions, those that
 // it called, and theirs. Instances started without being waited for are on their own,
 // and so is whatever else has the id of a child now.
-func (e *Engine) Purge(ctx context.Context, id history.InstanceID, req PurgeRequest) (PurgeResult, error) {
+func (e *Engine) Purge(ctx context.Context, id history.InstanceID, req hub.PurgeRequest) (hub.PurgeResult, error) {
 	if id == "" {
-		return PurgeResult{}, fmt.Errorf("%w: instance id is empty", ErrInvalidArgument)
+		return hub.PurgeResult{}, fmt.Errorf("%w: instance id is empty", hub.ErrInvalidArgument)
 	}
 	t, err := e.owner(ctx)
 	if err != nil {
-		return PurgeResult{}, err
+		return hub.PurgeResult{}, err
 	}
 	if req.Recursive {
 		// One at a time: two that claim the same instances in different order
@@ -32,13 +33,13 @@ func (e *Engine) Purge(ctx context.Context, id history.InstanceID, req PurgeRequ
 		case t.felling <- struct{}{}:
 			defer func() { <-t.felling }()
 		case <-ctx.Done():
-			return PurgeResult{}, context.Cause(ctx)
+			return hub.PurgeResult{}, context.Cause(ctx)
 		}
 	}
 	f := &felling{tenure: t, force: req.Force, members: make(map[history.InstanceID]bool)}
 	defer f.release()
 	if err := f.claim(ctx, id, req.Recursive); err != nil {
-		return PurgeResult{}, err
+		return hub.PurgeResult{}, err
 	}
 	return f.fell(ctx)
 }
@@ -147,16 +148,16 @@ func (f *felling) live(inst *instance) error {
 	defer p.mu.Unlock()
 	switch {
 	case inst.exists() && !inst.row.Status.Terminal():
-		return fmt.Errorf("%w: %q is %s; terminate it first, or force the purge", ErrInvalidState, inst.id, inst.row.Status)
+		return fmt.Errorf("%w: %q is %s; terminate it first, or force the purge", hub.ErrInvalidState, inst.id, inst.row.Status)
 	case inst != f.claimed[0] && find(inst.inbox, history.ExecutionStarted) >= 0:
-		return fmt.Errorf("%w: %q is starting; terminate it first, or force the purge", ErrInvalidState, inst.id)
+		return fmt.Errorf("%w: %q is starting; terminate it first, or force the purge", hub.ErrInvalidState, inst.id)
 	}
 	return nil
 }
 
 // fell erases what is claimed, all of it or none, and waits until that is
 // durable.
-func (f *felling) fell(ctx context.Context) (PurgeResult, error) {
+func (f *felling) fell(ctx context.Context) (hub.PurgeResult, error) {
 	var refused error
 	for _, inst := range f.claimed {
 		if refused == nil && !f.force {
@@ -164,17 +165,17 @@ func (f *felling) fell(ctx context.Context) (PurgeResult, error) {
 		}
 	}
 	if refused != nil { // what is known of it may not be durable yet, so the answer waits its turn
-		return PurgeResult{}, cmp.Or(f.tenure.settle(ctx), refused)
+		return hub.PurgeResult{}, cmp.Or(f.tenure.settle(ctx), refused)
 	}
 	for _, inst := range f.claimed {
 		if !inst.exists() || inst.row.Status.Terminal() {
 			continue
 		}
 		if err := f.tenure.load(inst); err != nil { // its timers and its parent must learn of the end
-			return PurgeResult{}, fmt.Errorf("load instance %s: %w", inst.id, err)
+			return hub.PurgeResult{}, fmt.Errorf("load instance %s: %w", inst.id, err)
 		}
 	}
-	result := PurgeResult{Complete: true}
+	result := hub.PurgeResult{Complete: true}
 	for _, inst := range slices.Backward(f.claimed) {
 		if inst.exists() {
 			result.Deleted++
@@ -182,11 +183,11 @@ func (f *felling) fell(ctx context.Context) (PurgeResult, error) {
 		}
 		root := inst == f.claimed[0] // the parents of the others go as well
 		if err := f.tenure.erase(inst, f.members, root); err != nil {
-			return PurgeResult{}, err
+			return hub.PurgeResult{}, err
 		}
 	}
 	if err := f.tenure.settle(ctx); err != nil {
-		return PurgeResult{}, err
+		return hub.PurgeResult{}, err
 	}
 	return result, nil
 }
@@ -203,7 +204,7 @@ func (t *tenure) erase(inst *instance, gone map[history.InstanceID]bool, tell bo
 	p.mu.Lock()
 	if p.dead {
 		p.mu.Unlock()
-		return ErrUnavailable
+		return hub.ErrUnavailable
 	}
 	consumed := inst.clearInbox(gone)
 	var d *decision

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // Restart runs an instance anew with its name, input, version and tags, and
@@ -15,12 +16,12 @@ import (
 // instance, which must have ended. When it returns nil that is durable. Errors:
 // ErrInvalidArgument, ErrNotFound, ErrAlreadyExists, ErrUnknownOrchestrator,
 // ErrResourceExhausted, ErrUnavailable (spec/runtime.md 5.8).
-func (e *Engine) Restart(ctx context.Context, id history.InstanceID, req RestartRequest) (history.InstanceID, error) {
+func (e *Engine) Restart(ctx context.Context, id history.InstanceID, req hub.RestartRequest) (history.InstanceID, error) {
 	switch {
 	case id == "":
-		return "", fmt.Errorf("%w: instance id is empty", ErrInvalidArgument)
+		return "", fmt.Errorf("%w: instance id is empty", hub.ErrInvalidArgument)
 	case strings.HasPrefix(string(id), "@"):
-		return "", fmt.Errorf("%w: %q is an entity, which cannot be restarted", ErrInvalidArgument, id)
+		return "", fmt.Errorf("%w: %q is an entity, which cannot be restarted", hub.ErrInvalidArgument, id)
 	}
 	t, err := e.owner(ctx)
 	if err != nil {
@@ -33,7 +34,7 @@ func (e *Engine) Restart(ctx context.Context, id history.InstanceID, req Restart
 	if req.SameID {
 		return id, e.restartInPlace(ctx, t, id)
 	}
-	s, err := e.Status(ctx, id, StatusOptions{Payloads: true})
+	s, err := e.Status(ctx, id, hub.StatusOptions{Input: true, Output: true})
 	if err != nil {
 		return "", err
 	}
@@ -46,8 +47,8 @@ func (e *Engine) Restart(ctx context.Context, id history.InstanceID, req Restart
 }
 
 // startAgain asks for an instance as row and its input tell.
-func startAgain(row *history.Instance, input json.RawMessage) StartRequest {
-	return StartRequest{Name: row.Name, ID: row.ID, Input: input, Version: row.Version, Tags: row.Tags}
+func startAgain(row *history.Instance, input json.RawMessage) hub.StartRequest {
+	return hub.StartRequest{Name: row.Name, ID: row.ID, Input: input, Version: row.Version, Tags: row.Tags}
 }
 
 // restartInPlace replaces an instance that has ended by its like. Nobody else
@@ -60,7 +61,7 @@ func (e *Engine) restartInPlace(ctx context.Context, t *tenure, id history.Insta
 	}
 	stored := newAnswer()
 	refused := refuseRestart(inst)
-	var start StartRequest
+	var start hub.StartRequest
 	if refused == nil {
 		start, err = t.likeOf(ctx, inst)
 	}
@@ -71,7 +72,7 @@ func (e *Engine) restartInPlace(ctx context.Context, t *tenure, id history.Insta
 	switch {
 	case err != nil:
 	case p.dead:
-		err = ErrUnavailable
+		err = hub.ErrUnavailable
 	case refused != nil:
 		t.commits.add(nil, func(err error) { stored.give(errors.Join(err, refused)) })
 	default:
@@ -87,23 +88,23 @@ func (e *Engine) restartInPlace(ctx context.Context, t *tenure, id history.Insta
 
 func refuseRestart(inst *instance) error {
 	if !inst.exists() {
-		return fmt.Errorf("%w: %q", ErrNotFound, inst.id)
+		return fmt.Errorf("%w: %q", hub.ErrNotFound, inst.id)
 	}
-	return refusal(&inst.row, RefuseIfActive)
+	return refusal(&inst.row, hub.RefuseIfActive)
 }
 
 // likeOf asks for an instance like the one that the caller has claimed.
-func (t *tenure) likeOf(ctx context.Context, inst *instance) (StartRequest, error) {
+func (t *tenure) likeOf(ctx context.Context, inst *instance) (hub.StartRequest, error) {
 	if err := t.settle(ctx); err != nil {
-		return StartRequest{}, err
+		return hub.StartRequest{}, err
 	}
 	for turn, err := range readRecords(ctx, t.store, inst.row.Number) {
 		if err != nil {
-			return StartRequest{}, err
+			return hub.StartRequest{}, err
 		}
 		return startAgain(&inst.row, turn.Events[0].Payload), nil
 	}
-	return StartRequest{}, fmt.Errorf("history of instance %s is missing from the store", inst.id)
+	return hub.StartRequest{}, fmt.Errorf("history of instance %s is missing from the store", inst.id)
 }
 
 // settle returns once all that has been decided so far is durable.

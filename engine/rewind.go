@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // This file lets a Failed instance go on: cut, keep facts, re-arm
@@ -31,9 +32,9 @@ const maxRetained = 1000
 // What it does is decided when it is called, from the children as they are then;
 // [Engine.PlanRewind] decides in the same way from what is there when that is
 // called.
-func (e *Engine) Rewind(ctx context.Context, id history.InstanceID, req RewindRequest) error {
+func (e *Engine) Rewind(ctx context.Context, id history.InstanceID, req hub.RewindRequest) error {
 	if id == "" {
-		return fmt.Errorf("%w: instance id is empty", ErrInvalidArgument)
+		return fmt.Errorf("%w: instance id is empty", hub.ErrInvalidArgument)
 	}
 	if err := refuse("reason", history.CheckReason(reasonPayload(req.Reason))); err != nil {
 		return err
@@ -64,7 +65,7 @@ func (e *Engine) Rewind(ctx context.Context, id history.InstanceID, req RewindRe
 	p.mu.Lock()
 	switch {
 	case p.dead:
-		err = ErrUnavailable
+		err = hub.ErrUnavailable
 	case err != nil:
 	case refused != nil:
 		t.commits.add(nil, func(err error) { stored.give(errors.Join(err, refused)) })
@@ -84,23 +85,23 @@ func (e *Engine) Rewind(ctx context.Context, id history.InstanceID, req RewindRe
 
 // PlanRewind tells what [Engine.Rewind] would do now, with the same errors. It
 // changes nothing.
-func (e *Engine) PlanRewind(ctx context.Context, id history.InstanceID, req RewindRequest) (RewindPlan, error) {
+func (e *Engine) PlanRewind(ctx context.Context, id history.InstanceID, req hub.RewindRequest) (hub.RewindPlan, error) {
 	for {
 		row, _, err := e.store.FindInstance(ctx, id)
 		if err != nil {
-			return RewindPlan{}, fmt.Errorf("find instance %s: %w", id, err)
+			return hub.RewindPlan{}, fmt.Errorf("find instance %s: %w", id, err)
 		}
 		if err := refuseRewind(id, &row); err != nil {
-			return RewindPlan{}, err
+			return hub.RewindPlan{}, err
 		}
 		records, err := collect(readRecords(ctx, e.store, row.Number))
 		if err != nil {
-			return RewindPlan{}, err
+			return hub.RewindPlan{}, err
 		}
 		if failed(records) { // else it was rewound, replaced or purged between the two reads
 			children, err := childRowsOf(ctx, e.store, records)
 			if err != nil {
-				return RewindPlan{}, err
+				return hub.RewindPlan{}, err
 			}
 			_, plan, err := rewind(row, records, req, nil, e.options.Now(), "", children)
 			return plan, err
@@ -111,9 +112,9 @@ func (e *Engine) PlanRewind(ctx context.Context, id history.InstanceID, req Rewi
 func refuseRewind(id history.InstanceID, row *history.Instance) error {
 	switch {
 	case row.Number == 0:
-		return fmt.Errorf("%w: %q", ErrNotFound, id)
+		return fmt.Errorf("%w: %q", hub.ErrNotFound, id)
 	case row.Status != history.Failed:
-		return fmt.Errorf("%w: %q is %s; only a Failed instance can be rewound", ErrInvalidState, id, row.Status)
+		return fmt.Errorf("%w: %q is %s; only a Failed instance can be rewound", hub.ErrInvalidState, id, row.Status)
 	}
 	return nil
 }
@@ -168,7 +169,7 @@ func lastEvent(records []history.Turn) *history.Event {
 // rewind decides how a Failed instance goes on as execution, for parent if that
 // is not nil, and tells what that undoes. records are all of its history. An error says
 // why it would be of no use; the decision is good all the same.
-func rewind(row history.Instance, records []history.Turn, req RewindRequest, parent *history.Parent, now time.Time, execution history.ExecutionID, children childRows) (*decision, RewindPlan, error) {
+func rewind(row history.Instance, records []history.Turn, req hub.RewindRequest, parent *history.Parent, now time.Time, execution history.ExecutionID, children childRows) (*decision, hub.RewindPlan, error) {
 	past := survey(records)
 	undone := past.undo(req.All)
 	turn := past.cut(undone)
@@ -206,7 +207,7 @@ func rewind(row history.Instance, records []history.Turn, req RewindRequest, par
 	if parent != nil {
 		d.row.Parent = parent
 	}
-	plan := RewindPlan{Instance: row.ID, Undone: past.describe(undone), Turn: turn + 1, Dropped: rest.dropped, Delivered: len(rest.facts)}
+	plan := hub.RewindPlan{Instance: row.ID, Undone: past.describe(undone), Turn: turn + 1, Dropped: rest.dropped, Delivered: len(rest.facts)}
 	for _, created := range rest.children {
 		d.send(created.Instance, "", history.Event{
 			Kind: history.ExecutionTerminated, At: marker.At, Payload: json.RawMessage(`"its parent was rewound to before its start"`), Recursive: true,
@@ -216,7 +217,7 @@ func rewind(row history.Instance, records []history.Turn, req RewindRequest, par
 	}
 	d.rearm(&marker, fates)
 	plan.Activities, plan.Timers = len(d.schedule), len(d.set)
-	return d, plan, plan.tell(past, fates, undone, children)
+	return d, plan, tellChildren(&plan, past, fates, undone, children)
 }
 
 // rearm lets everything that is open happen again.
@@ -403,11 +404,11 @@ func (p *past) divide(cut int, undone map[int32]moment) remains {
 }
 
 // describe tells of the failures to undo, in order of their calls.
-func (p *past) describe(undone map[int32]moment) []Undone {
-	var list []Undone
+func (p *past) describe(undone map[int32]moment) []hub.Undone {
+	var list []hub.Undone
 	for _, id := range slices.Sorted(maps.Keys(undone)) {
 		call := p.calls[id].event
-		list = append(list, Undone{Task: id, Kind: call.Kind, Name: call.Name, Instance: call.Instance, Failure: undone[id].event.Failure})
+		list = append(list, hub.Undone{Task: id, Kind: call.Kind, Name: call.Name, Instance: call.Instance, Failure: undone[id].event.Failure})
 	}
 	return list
 }
@@ -478,7 +479,7 @@ func (t *tenure) parentRewound(inst *instance, ev *history.Event) (*decision, er
 		if err != nil {
 			return nil, err
 		}
-		reason := RewindRequest{All: ev.Recursive}
+		reason := hub.RewindRequest{All: ev.Recursive}
 		if ev.Payload != nil {
 			reason.Reason = reasonText(ev.Payload)
 		}

@@ -7,20 +7,20 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"time"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // Status returns what is durably known of an instance, or ErrNotFound.
-func (e *Engine) Status(ctx context.Context, id history.InstanceID, options StatusOptions) (Status, error) {
+func (e *Engine) Status(ctx context.Context, id history.InstanceID, options hub.StatusOptions) (hub.Status, error) {
 	for {
 		row, ok, err := e.store.FindInstance(ctx, id)
 		if err != nil {
-			return Status{}, err
+			return hub.Status{}, err
 		}
 		if !ok {
-			return Status{}, fmt.Errorf("%w: %q", ErrNotFound, id)
+			return hub.Status{}, fmt.Errorf("%w: %q", hub.ErrNotFound, id)
 		}
 		status, ok, err := e.read(ctx, row, options)
 		if ok || err != nil {
@@ -32,41 +32,41 @@ func (e *Engine) Status(ctx context.Context, id history.InstanceID, options Stat
 
 // read completes a row from its records; ok is false if they are gone. What was stored
 // and cannot be shown is left out and named in Problem.
-func (e *Engine) read(ctx context.Context, row history.Instance, options StatusOptions) (Status, bool, error) {
-	status := Status{Instance: row}
+func (e *Engine) read(ctx context.Context, row history.Instance, options hub.StatusOptions) (hub.Status, bool, error) {
+	status := hub.Status{Instance: row}
 	last, ok, err := e.store.LastRecord(ctx, row.Number)
 	if !ok || err != nil {
 		return status, false, err
 	}
 	turn, err := history.DecodeTurn(last.Seq, last.Bytes)
 	if err != nil {
-		status.lack("history", err)
-		status.conceal()
+		lack(&status, "history", err)
+		conceal(&status)
 		return status, true, nil
 	}
 	if turn.At.After(status.UpdatedAt) {
 		status.UpdatedAt = turn.At
 	}
-	status.end(&turn, options.Payloads)
-	if options.Payloads || options.History {
+	fillEnd(&status, &turn, options.Output)
+	if options.Input || options.History {
 		err = e.readHistory(ctx, &status, options)
 	}
 	if _, bad := errors.AsType[*unreadableError](err); bad {
-		status.lack("history", err)
+		lack(&status, "history", err)
 		err = nil
 	}
-	status.conceal()
+	conceal(&status)
 	return status, err == nil, err
 }
 
 // readHistory fills the input, if payloads are asked for, and the history, if that
 // is.
-func (e *Engine) readHistory(ctx context.Context, status *Status, options StatusOptions) error {
+func (e *Engine) readHistory(ctx context.Context, status *hub.Status, options hub.StatusOptions) error {
 	for turn, err := range history.Turns(readRecords(ctx, e.store, status.Number)) {
 		if err != nil {
 			return err
 		}
-		if options.Payloads && len(turn.Events) > 0 && turn.Events[0].Kind == history.ExecutionStarted {
+		if options.Input && len(turn.Events) > 0 && turn.Events[0].Kind == history.ExecutionStarted {
 			status.Input = turn.Events[0].Payload
 		}
 		if !options.History {
@@ -81,7 +81,7 @@ func (e *Engine) readHistory(ctx context.Context, status *Status, options Status
 }
 
 // lack notes that a part of the status cannot be shown, and why.
-func (s *Status) lack(part string, why error) {
+func lack(s *hub.Status, part string, why error) {
 	if s.Problem != "" {
 		s.Problem += "; "
 	}
@@ -90,11 +90,11 @@ func (s *Status) lack(part string, why error) {
 
 // conceal leaves payloads out that would spoil every answer they became a part of.
 // Older builds let them in.
-func (s *Status) conceal() {
+func conceal(s *hub.Status) {
 	hide := func(part string, payload *json.RawMessage) {
 		if err := history.CheckEncoded(*payload); err != nil {
 			*payload = nil
-			s.lack(part, err)
+			lack(s, part, err)
 		}
 	}
 	hide("input", &s.Input)
@@ -105,18 +105,9 @@ func (s *Status) conceal() {
 	}
 }
 
-// Bytes is how much of a status counts for [PageBytes].
-func (s *Status) Bytes() int {
-	bytes := RowBytes(&s.Instance) + len(s.Input) + len(s.Output) + s.Failure.Bytes()
-	for i := range s.History {
-		bytes += len(s.History[i].Payload) + s.History[i].Failure.Bytes()
-	}
-	return bytes
-}
-
-// end fills what the newest turn says about how the instance ended: without payloads
+// fillEnd fills what the newest turn says about how the instance ended: without payloads
 // FailureText alone.
-func (s *Status) end(last *history.Turn, payloads bool) {
+func fillEnd(s *hub.Status, last *history.Turn, payloads bool) {
 	if s.Status == history.Suspended && payloads {
 		s.Output = s.Reason
 	}
@@ -142,36 +133,36 @@ func (s *Status) end(last *history.Turn, payloads bool) {
 	}
 }
 
-// StatusPage is a page of a list.
-type StatusPage struct {
-	Items []Status
-	Next  history.Number // as [Page.Next]
-}
-
-// List returns a page of instances, newest first. It ends at [PageBytes] of payloads
+// List returns a page of instances, newest first. It ends at [history.PageBytes] of payloads
 // if not before. An instance of which something cannot be read is among them and says
 // so.
-func (e *Engine) List(ctx context.Context, q Query, options StatusOptions) (StatusPage, error) {
+func (e *Engine) List(ctx context.Context, r hub.ListRequest, options hub.StatusOptions) (hub.StatusPage, error) {
+	q := r.Query
+	var err error
+	if q.Before, err = hub.ParseContinuationToken(r.Token); err != nil {
+		return hub.StatusPage{}, err
+	}
 	if err := e.findParent(ctx, &q); err != nil {
-		return StatusPage{}, err
+		return hub.StatusPage{}, err
 	}
-	page, err := e.store.ListInstances(ctx, q.tellable())
+	page, err := e.store.ListInstances(ctx, q.Tellable())
 	if err != nil {
-		return StatusPage{}, err
+		return hub.StatusPage{}, err
 	}
-	list := StatusPage{Next: page.Next, Items: make([]Status, 0, len(page.Rows)+len(page.Unreadable))}
+	next := page.Next
+	list := hub.StatusPage{Items: make([]hub.Status, 0, len(page.Rows)+len(page.Unreadable))}
 	bytes, last := 0, history.Number(0)
 	for row, bad := range page.all() {
-		if bytes >= PageBytes {
-			list.Next = last
+		if bytes >= history.PageBytes {
+			next = last
 			break
 		}
-		status, ok := Status{}, true
+		status, ok := hub.Status{}, true
 		if bad != nil {
 			status.Number, status.ID, status.Problem = bad.Number, bad.ID, "status row: "+bad.Problem
 			status.Status, status.CreatedAt, status.UpdatedAt = history.Unknown, bad.Number.CreatedAt(), bad.Number.CreatedAt()
 		} else if status, ok, err = e.read(ctx, *row, options); err != nil {
-			return StatusPage{}, err
+			return hub.StatusPage{}, err
 		}
 		if ok { // else it was replaced or purged meanwhile
 			list.Items = append(list.Items, status)
@@ -179,12 +170,22 @@ func (e *Engine) List(ctx context.Context, q Query, options StatusOptions) (Stat
 		}
 		last = status.Number
 	}
+	list.Token = hub.ContinuationToken(next)
 	return list, nil
+}
+
+// MergedHistory returns the status of an instance, payloads included, and its history, merged.
+func (e *Engine) MergedHistory(ctx context.Context, id history.InstanceID, inputs, outputs bool) (hub.Status, []hub.MergedEvent, error) {
+	status, err := e.Status(ctx, id, hub.StatusOptions{Input: true, Output: true, History: true})
+	if err != nil {
+		return hub.Status{}, nil, err
+	}
+	return status, hub.MergedHistory(status.History, inputs, outputs), nil
 }
 
 // findParent adds to q the label of the children of q.Parent, if there is such an
 // instance. Else rows are looked at for those of one that was purged.
-func (e *Engine) findParent(ctx context.Context, q *Query) error {
+func (e *Engine) findParent(ctx context.Context, q *history.Query) error {
 	if q.Parent == "" {
 		return nil
 	}
@@ -220,21 +221,11 @@ func (p *Page) all() iter.Seq2[*history.Instance, *Unreadable] {
 
 // Count returns how many instances q matches, by status. Those that cannot be read
 // count as [history.Unknown].
-func (e *Engine) Count(ctx context.Context, q Query) (Counts, error) {
+func (e *Engine) Count(ctx context.Context, q history.Query) (history.Counts, error) {
 	if err := e.findParent(ctx, &q); err != nil {
 		return nil, err
 	}
-	return e.store.CountInstances(ctx, q.tellable())
-}
-
-// tellable is q with times that stores can compare.
-func (q Query) tellable() Query {
-	for _, at := range []**time.Time{&q.CreatedFrom, &q.CreatedTo, &q.CompletedFrom, &q.CompletedTo} {
-		if *at != nil {
-			*at = new(history.Tellable(**at))
-		}
-	}
-	return q
+	return e.store.CountInstances(ctx, q.Tellable())
 }
 
 // WaitStarted returns once the instance's first turn is durable, or it has
@@ -248,19 +239,19 @@ func (e *Engine) WaitStarted(ctx context.Context, id history.InstanceID) error {
 
 // Wait returns the status of an instance, payloads included, when it has ended,
 // durably. It does not poll. Errors: ErrNotFound, ErrUnavailable, and the cause of ctx.
-func (e *Engine) Wait(ctx context.Context, id history.InstanceID) (Status, error) {
+func (e *Engine) Wait(ctx context.Context, id history.InstanceID) (hub.Status, error) {
 	ended := e.waiters.add(id)
 	defer e.waiters.remove(id, ended)
 	status, err := e.await(ctx, id, ended, history.RuntimeStatus.Terminal)
 	if status != nil || err != nil {
-		return *cmp.Or(status, &Status{}), err
+		return *cmp.Or(status, &hub.Status{}), err
 	}
-	return e.Status(ctx, id, StatusOptions{Payloads: true})
+	return e.Status(ctx, id, hub.StatusOptions{Input: true, Output: true})
 }
 
 // await returns when the status of the instance is one that is waited for,
 // durably, with what the news brought, if anything.
-func (e *Engine) await(ctx context.Context, id history.InstanceID, coming news, reached func(history.RuntimeStatus) bool) (*Status, error) {
+func (e *Engine) await(ctx context.Context, id history.InstanceID, coming news, reached func(history.RuntimeStatus) bool) (*hub.Status, error) {
 	for {
 		if !e.before(id, reached) {
 			row, ok, err := e.store.FindInstance(ctx, id)
@@ -268,7 +259,7 @@ func (e *Engine) await(ctx context.Context, id history.InstanceID, coming news, 
 			case err != nil:
 				return nil, err
 			case !ok:
-				return nil, fmt.Errorf("%w: %q", ErrNotFound, id)
+				return nil, fmt.Errorf("%w: %q", hub.ErrNotFound, id)
 			case reached(row.Status):
 				return nil, nil
 			}
@@ -277,7 +268,7 @@ func (e *Engine) await(ctx context.Context, id history.InstanceID, coming news, 
 		stopped, change := e.stopped, e.change
 		e.mu.Unlock()
 		if stopped {
-			return nil, fmt.Errorf("%w: it is shutting down", ErrUnavailable)
+			return nil, fmt.Errorf("%w: it is shutting down", hub.ErrUnavailable)
 		}
 		select {
 		case status := <-coming:

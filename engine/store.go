@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -23,7 +21,7 @@ var (
 	ErrFenced = errors.New("partition has another owner")
 	// ErrNoSpace: the store's disk is (nearly) full. Nothing of the commit was
 	// stored; it may succeed once there is space.
-	ErrNoSpace = errors.New("no space left for the store")
+	ErrNoSpace = history.ErrNoSpace
 	// ErrBroken: the store cannot be used any more until it is opened anew.
 	ErrBroken = errors.New("the store is broken")
 )
@@ -65,12 +63,12 @@ type Reader interface {
 	// FindInstance returns the status row of the instance that has id now.
 	FindInstance(ctx context.Context, id history.InstanceID) (row history.Instance, ok bool, err error)
 	// ListInstances returns a page of status rows, newest number first. It looks
-	// at a bounded number of rows, and ends a page at [PageBytes] of them: a page may
+	// at a bounded number of rows, and ends a page at [history.PageBytes] of them: a page may
 	// hold fewer than q.Limit, even none, while more follow.
-	ListInstances(ctx context.Context, q Query) (Page, error)
+	ListInstances(ctx context.Context, q history.Query) (Page, error)
 	// CountInstances counts what q matches, by status; q.Before and q.Limit do
 	// not count. Counts by nothing but status are kept, others are counted.
-	CountInstances(ctx context.Context, q Query) (Counts, error)
+	CountInstances(ctx context.Context, q history.Query) (history.Counts, error)
 	// Records yields the history records of an instance in order of Seq, none
 	// if it does not exist.
 	Records(ctx context.Context, number history.Number) iter.Seq2[Record, error]
@@ -180,27 +178,6 @@ type Delta struct {
 	ClearTimers []Timer // a missing one is not an error; Instance is not looked at
 }
 
-// Query filters status rows; all that is given must hold. Zero fields do not
-// filter; a time does unless it is nil, the zero time too: it is long ago.
-// Instances whose id begins with '@' belong to entities: they are left out unless
-// IDPrefix asks for them.
-type Query struct {
-	CreatedFrom   *time.Time // inclusive, to the microsecond
-	CreatedTo     *time.Time // inclusive
-	CompletedFrom *time.Time // inclusive; leaves out what has not ended
-	CompletedTo   *time.Time // inclusive; leaves out what has not ended
-	Statuses      []history.RuntimeStatus
-	IDPrefix      string            // letter case counts
-	Name          string            // of the orchestrator, in any letter case
-	Tags          map[string]string // all of them with these values
-	Labels        []string          // all of them; see [history.ParentLabel]
-	// Parent leaves out all but the children of instances that have, or had, this
-	// id. A store need not look it up in an index: what else is known belongs in Labels.
-	Parent history.InstanceID
-	Before history.Number // only numbers below; where the page before ended
-	Limit  int            // at most so many rows; 0 means 100
-}
-
 // Page is a part of what a query matches. Instances created after the first
 // page was read are on none of the pages that follow it.
 type Page struct {
@@ -215,56 +192,4 @@ type Unreadable struct {
 	Number  history.Number
 	ID      history.InstanceID // empty if that cannot be read either
 	Problem string
-}
-
-// PageBytes is how many bytes of payloads a page of a list holds before it ends
-// early: it has at least one instance, and what a page takes is about as much and one
-// instance more.
-const PageBytes = 4 << 20
-
-// RowBytes is how much of a row counts for [PageBytes].
-func RowBytes(row *history.Instance) int { return len(row.CustomStatus) + len(row.Reason) }
-
-// Counts says how many instances there are in each status; a status without
-// any may be missing.
-type Counts map[history.RuntimeStatus]int64
-
-// Total returns the sum.
-func (c Counts) Total() int64 {
-	var n int64
-	for _, count := range c {
-		n += count
-	}
-	return n
-}
-
-// Matches reports whether q asks for row, leaving Limit aside.
-func (q *Query) Matches(row *history.Instance) bool {
-	micros := row.Number.Micros()
-	switch {
-	case q.Before != 0 && row.Number >= q.Before:
-	case q.CreatedFrom != nil && micros < q.CreatedFrom.UnixMicro():
-	case q.CreatedTo != nil && micros > q.CreatedTo.UnixMicro():
-	case q.CompletedFrom != nil && (row.CompletedAt.IsZero() || row.CompletedAt.Before(*q.CompletedFrom)):
-	case q.CompletedTo != nil && (row.CompletedAt.IsZero() || row.CompletedAt.After(*q.CompletedTo)):
-	case len(q.Statuses) > 0 && !slices.Contains(q.Statuses, row.Status):
-	case !strings.HasPrefix(string(row.ID), q.IDPrefix):
-	case strings.HasPrefix(string(row.ID), "@") && q.IDPrefix == "":
-	case q.Name != "" && !strings.EqualFold(q.Name, row.Name):
-	case !tagged(row.Tags, q.Tags):
-	case slices.ContainsFunc(q.Labels, func(label string) bool { return !slices.Contains(row.Labels, label) }):
-	case q.Parent != "" && (row.Parent == nil || row.Parent.InstanceID != q.Parent):
-	default:
-		return true
-	}
-	return false
-}
-
-func tagged(tags, want map[string]string) bool {
-	for name, value := range want {
-		if got, ok := tags[name]; !ok || got != value {
-			return false
-		}
-	}
-	return true
 }

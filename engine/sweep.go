@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // sweepPage is how many instances one commit of a sweep erases: enough to be
@@ -19,12 +20,12 @@ const sweepPage = 1000
 // limits, by ctx or by an error, it tells how far it came and can be called again.
 // Errors: ErrInvalidArgument when only statuses of live instances are asked
 // for, ErrUnavailable, ctx's (spec/runtime.md 5.9).
-func (e *Engine) PurgeBy(ctx context.Context, filter PurgeFilter) (PurgeResult, error) {
+func (e *Engine) PurgeBy(ctx context.Context, filter hub.PurgeFilter) (hub.PurgeResult, error) {
 	statuses, err := endedStatuses(filter.Statuses)
 	if err != nil {
-		return PurgeResult{}, err
+		return hub.PurgeResult{}, err
 	}
-	filter.Query = filter.tellable()
+	filter.Query = filter.Tellable()
 	filter.Statuses, filter.Before = statuses, 0
 	s := sweep{engine: e, filter: filter}
 	e.sweeps.begin()
@@ -49,7 +50,7 @@ func endedStatuses(statuses []history.RuntimeStatus) ([]history.RuntimeStatus, e
 		}
 	}
 	if len(ended) == 0 {
-		return nil, fmt.Errorf("%w: instances that are %s have not ended and are not purged by a filter; terminate them first", ErrInvalidArgument, statuses[0])
+		return nil, fmt.Errorf("%w: instances that are %s have not ended and are not purged by a filter; terminate them first", hub.ErrInvalidArgument, statuses[0])
 	}
 	return ended, nil
 }
@@ -57,9 +58,9 @@ func endedStatuses(statuses []history.RuntimeStatus) ([]history.RuntimeStatus, e
 // sweep is a purge by a filter under way.
 type sweep struct {
 	engine *Engine
-	filter PurgeFilter
+	filter hub.PurgeFilter
 	taken  int // instances deleted, or about to be
-	result PurgeResult
+	result hub.PurgeResult
 }
 
 // sweeps counts those of an engine. The zero value counts none.
@@ -165,7 +166,7 @@ func (s *sweep) reap(w *swath) error {
 }
 
 // cut erases the instances of a page, as they were seen.
-func (s *sweep) cut(ctx context.Context, q Query, rows []history.Instance, seen glance) (*swath, error) {
+func (s *sweep) cut(ctx context.Context, q history.Query, rows []history.Instance, seen glance) (*swath, error) {
 	w := &swath{stored: newAnswer()}
 	if s.filter.DryRun {
 		for i := range rows {
@@ -200,7 +201,7 @@ func (s *sweep) cut(ctx context.Context, q Query, rows []history.Instance, seen 
 }
 
 // pageAgain reads what has become of the rows of a page.
-func (t *tenure) pageAgain(ctx context.Context, q Query, rows []history.Instance) (again []history.Instance, err error) {
+func (t *tenure) pageAgain(ctx context.Context, q history.Query, rows []history.Instance) (again []history.Instance, err error) {
 	q.Before = rows[0].Number + 1
 	q.CreatedFrom = new(time.UnixMicro(rows[len(rows)-1].Number.Micros()))
 	for more := true; more; more = q.Before != 0 {

@@ -77,7 +77,7 @@ func (t *tenure) endTree(inst *instance, ev history.Event) (*decision, error) {
 	if err := t.settle(t.ctx); err != nil {
 		return nil, err
 	}
-	q := Query{Labels: []string{history.ParentLabel(parent.Number)}, Parent: parent.InstanceID, Before: ev.Started.Before, Limit: treePage}
+	q := history.Query{Labels: []string{history.ParentLabel(parent.Number)}, Parent: parent.InstanceID, Before: ev.Started.Before, Limit: treePage}
 	page, err := t.store.ListInstances(t.ctx, q)
 	if err != nil {
 		return nil, err
@@ -89,7 +89,7 @@ func (t *tenure) endTree(inst *instance, ev history.Event) (*decision, error) {
 		case !row.Status.Terminal():
 			tell(row.ID, row.Parent)
 		default:
-			below, err := t.store.ListInstances(t.ctx, Query{Labels: []string{history.ParentLabel(row.Number)}, Limit: 1})
+			below, err := t.store.ListInstances(t.ctx, history.Query{Labels: []string{history.ParentLabel(row.Number)}, Limit: 1})
 			if err != nil {
 				return nil, err
 			}
@@ -137,7 +137,7 @@ func (t *tenure) starting(by func(history.Number) bool) (found []underway) {
 
 // childrenOf yields the rows of the children of parent that are stored.
 func (t *tenure) childrenOf(ctx context.Context, parent *history.Instance, yield func(*history.Instance) error) error {
-	q := Query{Labels: []string{history.ParentLabel(parent.Number)}, Parent: parent.ID, Limit: treePage}
+	q := history.Query{Labels: []string{history.ParentLabel(parent.Number)}, Parent: parent.ID, Limit: treePage}
 	for {
 		page, err := t.store.ListInstances(ctx, q)
 		if err != nil {

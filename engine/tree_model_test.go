@@ -16,6 +16,7 @@ import (
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // Random trees. Every instance is a node that does what it is told by events: call
@@ -526,7 +527,7 @@ func (r *trial) apply(i int, op operation) {
 	case "start":
 		o := client.StartOptions{ID: id, Tags: map[string]string{"node": name}}
 		if op.Deep {
-			o.Reuse = engine.ReplaceAny
+			o.Reuse = hub.ReplaceAny
 		}
 		if old := model.find(id); old != nil && old.live() && !op.Deep {
 			want = client.ErrAlreadyExists
@@ -613,7 +614,7 @@ func (r *trial) apply(i int, op operation) {
 // compare looks for what is there and what the model says must be: of each name as many,
 // in order of creation, with the same ids, statuses and parents.
 func (r *trial) compare() {
-	page, err := r.inner.ListInstances(context.Background(), engine.Query{Limit: 1 << 20})
+	page, err := r.inner.ListInstances(context.Background(), history.Query{Limit: 1 << 20})
 	if err != nil {
 		r.Fatalf("ListInstances = %v", err)
 	}

@@ -11,8 +11,8 @@ import (
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 var callKid = perdure.OrchestratorRef[int, int]("Kid")
@@ -126,7 +126,7 @@ func TestTree_RecursiveTerminationIsNotLostWithItsInstance(t *testing.T) {
 			case "reuse":
 				_, err = w.StartNew(ctx, "Kid", 0, client.StartOptions{ID: id})
 			case "import":
-				_, err = w.engine.Import(ctx, engine.ImportRequest{Archive: archive, Reuse: engine.ReplaceAny})
+				_, err = w.engine.Import(ctx, hub.ImportRequest{Archive: archive, Reuse: hub.ReplaceAny})
 			}
 			if err != nil {
 				w.Errorf("%s = %v", then, err)
@@ -203,7 +203,7 @@ func TestTree_ChildrenAreListedByParent(t *testing.T) {
 		if err != nil {
 			w.Fatal(err)
 		}
-		if _, err := w.engine.Import(ctx, engine.ImportRequest{Archive: archive, ID: "copy"}); err != nil {
+		if _, err := w.engine.Import(ctx, hub.ImportRequest{Archive: archive, ID: "copy"}); err != nil {
 			w.Fatal(err)
 		}
 		if got := w.childrenOf(id); !slices.Equal(got, first) {
@@ -265,7 +265,7 @@ func TestTree_DeepTreesHaveIDsThatCanBeUsed(t *testing.T) {
 			w.Errorf("Restart(%s) = %v", id, err)
 		}
 		w.completed(id)
-		if _, err := w.engine.Import(ctx, engine.ImportRequest{Archive: archive}); err != nil {
+		if _, err := w.engine.Import(ctx, hub.ImportRequest{Archive: archive}); err != nil {
 			w.Errorf("Import(%s) = %v", id, err)
 		}
 	})

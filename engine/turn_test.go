@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write the golden files anew from what the code does")
@@ -149,7 +150,7 @@ func (c *core) begin(args string) {
 func (c *core) rewind(args string) {
 	c.now = c.now.Add(time.Second)
 	fields := strings.Fields(args)
-	req := RewindRequest{Reason: fields[0]}
+	req := hub.RewindRequest{Reason: fields[0]}
 	var parent *history.Parent
 	for _, option := range fields[1:] {
 		if id, ok := strings.CutPrefix(option, "parent="); ok {

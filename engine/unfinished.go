@@ -10,7 +10,7 @@ import (
 
 // Unfinished is what a hub does by itself as soon as an app runs it.
 type Unfinished struct {
-	Counts     Counts         // instances, by status
+	Counts     history.Counts // instances, by status
 	Activities map[string]int // calls without a result, by function: they run, again if they had run
 	Overdue    int            // timers that are due
 }
@@ -20,7 +20,7 @@ type Unfinished struct {
 func FindUnfinished(ctx context.Context, store Store, now time.Time) (Unfinished, error) {
 	u := Unfinished{Activities: make(map[string]int)}
 	var err error
-	if u.Counts, err = store.CountInstances(ctx, Query{}); err != nil {
+	if u.Counts, err = store.CountInstances(ctx, history.Query{}); err != nil {
 		return u, fmt.Errorf("count instances: %w", err)
 	}
 	for p := range store.Partitions() {

@@ -30,7 +30,7 @@ type View interface {
 	// Verify tells what of the store's own rows, such as indexes and counts, does
 	// not agree. It calls step again and again, and returns what that returns if it is an
 	// error, or what keeps it from looking further.
-	Verify(step func() error, tell func(Disagreement)) error
+	Verify(step func() error, tell func(history.Disagreement)) error
 	Close() error
 }
 
@@ -40,13 +40,4 @@ type Stored struct {
 	Row     history.Instance         // as far as it can be read
 	Problem error                    // why there is no row that can be read; nil: it can
 	Records iter.Seq2[Record, error] // in order of Seq; good until the next instance is asked for
-}
-
-// Disagreement is something in a hub that does not agree with the rest of it.
-type Disagreement struct {
-	Instance history.InstanceID `json:"instanceId,omitempty"` // empty: it is about no instance, or nobody knows which
-	Rule     string             `json:"rule"`                 // what kind of rows should agree: row, history, timer, index, ...
-	Rows     string             `json:"rows"`                 // which rows
-	Says     string             `json:"says"`                 // what they say
-	Do       string             `json:"do"`                   // what to do about it
 }

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // waiters are the callers who wait for an instance to start or to end. They
@@ -20,7 +21,7 @@ type waiters struct {
 
 // news tells a caller that what it waits for may have come: ask the store. For
 // those who wait for an end it may bring the durable status, as [Engine.Wait] returns it.
-type news chan *Status
+type news chan *hub.Status
 
 // callers are those who wait for the same thing, by instance.
 type callers map[history.InstanceID][]news
@@ -56,7 +57,7 @@ func (w *waiters) removeStarting(id history.InstanceID, ch news) {
 
 // notify tells that id has ended; status is called if somebody wants to know
 // how, and returns nil if the store must tell.
-func (w *waiters) notify(id history.InstanceID, status func() *Status) {
+func (w *waiters) notify(id history.InstanceID, status func() *hub.Status) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.ends[id]) > 0 {
@@ -106,7 +107,7 @@ func (c callers) remove(id history.InstanceID, ch news) {
 
 // tell leaves word in the channels of id, unless something is there: then its
 // receiver will look anyway.
-func (c callers) tell(id history.InstanceID, status *Status) {
+func (c callers) tell(id history.InstanceID, status *hub.Status) {
 	for _, ch := range c[id] {
 		select {
 		case ch <- status:

@@ -105,6 +105,10 @@ func (k Kind) SeenByCode() bool {
 	return k == ExecutionStarted || k.Class() == Raised || k.Class() == Answer
 }
 
+// Completes reports whether events of this kind stand for their scheduling events too where
+// a history is merged.
+func (k Kind) Completes() bool { return k.Class() == Answer && k != TimerFired }
+
 // Fails reports whether events of this kind answer that it did not succeed.
 func (k Kind) Fails() bool { return k == TaskFailed || k == SubOrchestrationInstanceFailed }
 

@@ -10,9 +10,9 @@ import (
 
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/config"
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/httpapi"
+	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/wire"
 )
 
@@ -76,7 +76,7 @@ func deleteHub(own *running) http.HandlerFunc {
 		}
 		name, force, err := whatToDelete(r.URL.RawQuery, own.name)
 		if err != nil {
-			httpapi.WriteError(w, fmt.Errorf("%w: %w", engine.ErrInvalidArgument, err))
+			httpapi.WriteError(w, fmt.Errorf("%w: %w", hub.ErrInvalidArgument, err))
 			return
 		}
 		hub, err := own.hubs.lookUp(name)

@@ -11,10 +11,9 @@ import (
 	"os/user"
 	"time"
 
-	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/httpapi"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // Who changes something, when it is not the holder of a key.
@@ -43,7 +42,7 @@ type audited struct {
 	quietRaise bool   // events to instances that are missing or have ended are discarded
 }
 
-var _ client.Hub = audited{}
+var _ hub.Hub = audited{}
 
 // change is something that is asked for, from before it is done to after.
 type change struct {
@@ -148,7 +147,7 @@ func (c *change) nothing() {
 	}
 }
 
-func (a audited) Start(ctx context.Context, r engine.StartRequest) (history.InstanceID, error) {
+func (a audited) Start(ctx context.Context, r hub.StartRequest) (history.InstanceID, error) {
 	var found bool
 	r.Found = &found
 	c, err := a.ask(ctx, "start", r.ID, "", slog.String("function", r.Name))
@@ -168,15 +167,15 @@ func (a audited) Start(ctx context.Context, r engine.StartRequest) (history.Inst
 // What is refused before it has come whole is logged like any refusal. Nothing is going to
 // be done, so the audit has no line of it.
 
-func (a audited) CheckStart(ctx context.Context, r engine.StartRequest) error {
+func (a audited) CheckStart(ctx context.Context, r hub.StartRequest) error {
 	return a.refused(ctx, a.engine.Load().CheckStart(ctx, r), "start", r.ID, slog.String("function", r.Name))
 }
 
-func (a audited) CheckRaise(ctx context.Context, id history.InstanceID, r engine.RaiseRequest) error {
+func (a audited) CheckRaise(ctx context.Context, id history.InstanceID, r hub.RaiseRequest) error {
 	return a.refused(ctx, a.engine.Load().CheckRaise(ctx, id, r), "raise-event", id, slog.String("event", r.Name))
 }
 
-func (a audited) CheckImport(ctx context.Context, r engine.ImportRequest) error {
+func (a audited) CheckImport(ctx context.Context, r hub.ImportRequest) error {
 	return a.refused(ctx, a.engine.Load().CheckImport(ctx, r), "import", r.ID)
 }
 
@@ -190,19 +189,19 @@ func (a audited) refused(ctx context.Context, err error, what string, id history
 	return err
 }
 
-func (a audited) Raise(ctx context.Context, id history.InstanceID, r engine.RaiseRequest) error {
+func (a audited) Raise(ctx context.Context, id history.InstanceID, r hub.RaiseRequest) error {
 	c, err := a.ask(ctx, "raise-event", id, "", slog.String("event", r.Name))
 	if err == nil {
 		err = a.current().Raise(ctx, id, r)
 	}
 	c.done(ctx, err)
-	if a.quietRaise && (errors.Is(err, engine.ErrNotFound) || errors.Is(err, engine.ErrTerminal)) {
+	if a.quietRaise && (errors.Is(err, hub.ErrNotFound) || errors.Is(err, hub.ErrTerminal)) {
 		return nil
 	}
 	return err
 }
 
-func (a audited) Terminate(ctx context.Context, id history.InstanceID, r engine.TerminateRequest) error {
+func (a audited) Terminate(ctx context.Context, id history.InstanceID, r hub.TerminateRequest) error {
 	var reason string
 	json.Unmarshal(r.Reason, &reason) // one that is no text is a payload, and stays out of it
 	c, err := a.ask(ctx, "terminate", id, reason, slog.Bool("recursive", r.Recursive))
@@ -231,7 +230,7 @@ func (a audited) Resume(ctx context.Context, id history.InstanceID, reason strin
 	return err
 }
 
-func (a audited) Rewind(ctx context.Context, id history.InstanceID, r engine.RewindRequest) error {
+func (a audited) Rewind(ctx context.Context, id history.InstanceID, r hub.RewindRequest) error {
 	c, err := a.ask(ctx, "rewind", id, r.Reason, slog.Bool("all", r.All))
 	if err == nil {
 		err = a.current().Rewind(ctx, id, r)
@@ -240,7 +239,7 @@ func (a audited) Rewind(ctx context.Context, id history.InstanceID, r engine.Rew
 	return err
 }
 
-func (a audited) Restart(ctx context.Context, id history.InstanceID, r engine.RestartRequest) (history.InstanceID, error) {
+func (a audited) Restart(ctx context.Context, id history.InstanceID, r hub.RestartRequest) (history.InstanceID, error) {
 	c, err := a.ask(ctx, "restart", id, "")
 	var fresh history.InstanceID
 	if err == nil {
@@ -250,9 +249,9 @@ func (a audited) Restart(ctx context.Context, id history.InstanceID, r engine.Re
 	return fresh, err
 }
 
-func (a audited) Purge(ctx context.Context, id history.InstanceID, r engine.PurgeRequest) (engine.PurgeResult, error) {
+func (a audited) Purge(ctx context.Context, id history.InstanceID, r hub.PurgeRequest) (hub.PurgeResult, error) {
 	c, err := a.ask(ctx, "purge", id, "", slog.Bool("force", r.Force), slog.Bool("recursive", r.Recursive))
-	var result engine.PurgeResult
+	var result hub.PurgeResult
 	if err == nil {
 		result, err = a.current().Purge(ctx, id, r)
 	}
@@ -260,7 +259,7 @@ func (a audited) Purge(ctx context.Context, id history.InstanceID, r engine.Purg
 	return result, err
 }
 
-func (a audited) PurgeBy(ctx context.Context, f engine.PurgeFilter) (engine.PurgeResult, error) {
+func (a audited) PurgeBy(ctx context.Context, f hub.PurgeFilter) (hub.PurgeResult, error) {
 	if a.who == byRetention && !f.DryRun {
 		// It looks again and again, and mostly there is nothing to be noted.
 		look := f
@@ -275,7 +274,7 @@ func (a audited) PurgeBy(ctx context.Context, f engine.PurgeFilter) (engine.Purg
 	if !f.DryRun {
 		c, err = a.ask(ctx, "purge", "", "", asked(f)...)
 	}
-	var result engine.PurgeResult
+	var result hub.PurgeResult
 	if err == nil {
 		result, err = a.current().PurgeBy(ctx, f)
 	}
@@ -284,7 +283,7 @@ func (a audited) PurgeBy(ctx context.Context, f engine.PurgeFilter) (engine.Purg
 }
 
 // asked is all that a purge was asked for: what is not in it was no condition.
-func asked(f engine.PurgeFilter) []slog.Attr {
+func asked(f hub.PurgeFilter) []slog.Attr {
 	attrs := []slog.Attr{slog.Bool("dryRun", f.DryRun)}
 	for _, bound := range []struct {
 		name string
@@ -318,7 +317,7 @@ func asked(f engine.PurgeFilter) []slog.Attr {
 	return attrs
 }
 
-func (a audited) Import(ctx context.Context, r engine.ImportRequest) (history.InstanceID, error) {
+func (a audited) Import(ctx context.Context, r hub.ImportRequest) (history.InstanceID, error) {
 	c, err := a.ask(ctx, "import", cmp.Or(r.ID, r.Archive.Instance.ID), "")
 	var id history.InstanceID
 	if err == nil {
@@ -329,9 +328,9 @@ func (a audited) Import(ctx context.Context, r engine.ImportRequest) (history.In
 }
 
 // Export changes nothing, but what it gives away is all of an instance.
-func (a audited) Export(ctx context.Context, id history.InstanceID) (engine.Archive, error) {
+func (a audited) Export(ctx context.Context, id history.InstanceID) (hub.Archive, error) {
 	c, err := a.ask(ctx, "export", id, "")
-	var archive engine.Archive
+	var archive hub.Archive
 	if err == nil {
 		archive, err = a.current().Export(ctx, id)
 	}
@@ -349,23 +348,27 @@ func (a audited) DeleteHub(ctx context.Context, force bool) error {
 	return err
 }
 
-func (a audited) PlanRewind(ctx context.Context, id history.InstanceID, r engine.RewindRequest) (engine.RewindPlan, error) {
+func (a audited) PlanRewind(ctx context.Context, id history.InstanceID, r hub.RewindRequest) (hub.RewindPlan, error) {
 	return a.current().PlanRewind(ctx, id, r)
 }
 
-func (a audited) Status(ctx context.Context, id history.InstanceID, o engine.StatusOptions) (engine.Status, error) {
+func (a audited) Status(ctx context.Context, id history.InstanceID, o hub.StatusOptions) (hub.Status, error) {
 	return a.current().Status(ctx, id, o)
 }
 
-func (a audited) List(ctx context.Context, q engine.Query, o engine.StatusOptions) (engine.StatusPage, error) {
+func (a audited) List(ctx context.Context, q hub.ListRequest, o hub.StatusOptions) (hub.StatusPage, error) {
 	return a.current().List(ctx, q, o)
 }
 
-func (a audited) Count(ctx context.Context, q engine.Query) (engine.Counts, error) {
+func (a audited) MergedHistory(ctx context.Context, id history.InstanceID, inputs, outputs bool) (hub.Status, []hub.MergedEvent, error) {
+	return a.current().MergedHistory(ctx, id, inputs, outputs)
+}
+
+func (a audited) Count(ctx context.Context, q history.Query) (history.Counts, error) {
 	return a.current().Count(ctx, q)
 }
 
-func (a audited) Explain(ctx context.Context, id history.InstanceID) (engine.Explanation, error) {
+func (a audited) Explain(ctx context.Context, id history.InstanceID) (hub.Explanation, error) {
 	return a.current().Explain(ctx, id)
 }
 
@@ -373,6 +376,6 @@ func (a audited) WaitStarted(ctx context.Context, id history.InstanceID) error {
 	return a.current().WaitStarted(ctx, id)
 }
 
-func (a audited) Wait(ctx context.Context, id history.InstanceID) (engine.Status, error) {
+func (a audited) Wait(ctx context.Context, id history.InstanceID) (hub.Status, error) {
 	return a.current().Wait(ctx, id)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/perdure/perdure/config"
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/httpapi"
+	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/wire"
 	"github.com/perdure/perdure/store/embedded"
 )
@@ -103,11 +104,11 @@ func serveCheck(own *running) http.HandlerFunc {
 func whatToCheck(query, own string) (string, error) {
 	asked, err := url.ParseQuery(query)
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", engine.ErrInvalidArgument, err)
+		return "", fmt.Errorf("%w: %w", hub.ErrInvalidArgument, err)
 	}
 	for parameter, values := range asked {
 		if parameter != "taskHub" || len(values) > 1 {
-			return "", fmt.Errorf("%w: parameter %q is unknown or given twice; known here is taskHub", engine.ErrInvalidArgument, parameter)
+			return "", fmt.Errorf("%w: parameter %q is unknown or given twice; known here is taskHub", hub.ErrInvalidArgument, parameter)
 		}
 		own = values[0]
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/store/embedded"
 )
 
@@ -18,11 +19,11 @@ func TestHealth(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	hub, err := db.Hub("Orders", embedded.HubOptions{Create: true})
+	store, err := db.Hub("Orders", embedded.HubOptions{Create: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := engine.New(hub, nil, engine.Options{})
+	e := engine.New(store, nil, engine.Options{})
 	h := &health{db: db, engine: func() *engine.Engine { return e }}
 	unasked := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusTeapot) })
 	handler := h.wrap(unasked, httpPaths(nil))
@@ -39,8 +40,8 @@ func TestHealth(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- e.Run(ctx) }()                                // received below
-	if err := e.CheckImport(ctx, engine.ImportRequest{}); err != nil { // it has the hub
+	go func() { ended <- e.Run(ctx) }()                             // received below
+	if err := e.CheckImport(ctx, hub.ImportRequest{}); err != nil { // it has the hub
 		t.Fatal(err)
 	}
 	want("GET", "/readyz", 200, `{"ready":true}`)

@@ -17,6 +17,7 @@ import (
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/httpapi"
+	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/worker"
 	"github.com/perdure/perdure/store/embedded"
 )
@@ -121,7 +122,7 @@ func (r *running) start(store *embedded.Hub) error {
 }
 
 // current is the hub as it is now, with the rules of host.json.
-func (r *running) current() client.Hub {
+func (r *running) current() hub.Hub {
 	return rules{r.engine.Load(), r.hubs.cfg.ReplaceAnyState}
 }
 
@@ -143,7 +144,7 @@ func (h *hubs) lookUp(name string) (*running, error) {
 		return r, nil
 	}
 	if h.stopped {
-		return nil, fmt.Errorf("%w: it is shutting down", engine.ErrUnavailable)
+		return nil, fmt.Errorf("%w: it is shutting down", hub.ErrUnavailable)
 	}
 	store, err := h.db.Hub(name, embedded.HubOptions{})
 	if err != nil {
@@ -161,7 +162,7 @@ func (h *hubs) delete(name string, force bool) error {
 	r, ok := h.running[strings.ToLower(name)]
 	switch {
 	case h.stopped:
-		return fmt.Errorf("%w: it is shutting down", engine.ErrUnavailable)
+		return fmt.Errorf("%w: it is shutting down", hub.ErrUnavailable)
 	case !ok:
 		return hubNotFound(h.db.DeleteHub(name), name)
 	case r.app != nil && !force:
@@ -201,7 +202,7 @@ func hubNotFound(err error, name string) error {
 
 // stop ends all engines and returns once everything is stored.
 func (h *hubs) stop() error {
-	h.close(fmt.Errorf("%w: it is shutting down", engine.ErrUnavailable))
+	h.close(fmt.Errorf("%w: it is shutting down", hub.ErrUnavailable))
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.stopped = true
@@ -231,13 +232,13 @@ func (r *running) forProgram(who string) audited {
 // rules applies overridableExistingInstanceStates to starts that say nothing
 // themselves, whoever they come from.
 type rules struct {
-	client.Hub
+	hub.Hub
 	replaceAny bool
 }
 
-func (r rules) Start(ctx context.Context, s engine.StartRequest) (history.InstanceID, error) {
-	if r.replaceAny && s.Reuse == engine.RefuseIfActive {
-		s.Reuse = engine.ReplaceAny
+func (r rules) Start(ctx context.Context, s hub.StartRequest) (history.InstanceID, error) {
+	if r.replaceAny && s.Reuse == hub.RefuseIfActive {
+		s.Reuse = hub.ReplaceAny
 	}
 	return r.Hub.Start(ctx, s)
 }

@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/config"
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/httpapi"
 	"github.com/perdure/perdure/internal/audit"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // journal is the audit of a data folder. What is going to be done is noted before it
@@ -54,9 +54,9 @@ func (j *journal) ask(attrs []slog.Attr) (uint64, error) {
 	if !j.required {
 		return 0, nil
 	}
-	kind := engine.ErrUnavailable
+	kind := hub.ErrUnavailable
 	if errors.Is(err, syscall.ENOSPC) {
-		kind = fmt.Errorf("%w: %w", engine.ErrUnavailable, engine.ErrNoSpace)
+		kind = fmt.Errorf("%w: %w", hub.ErrUnavailable, hub.ErrNoSpace)
 	}
 	if j.remote {
 		return 0, fmt.Errorf("%w: %w", kind, errUnaudited)

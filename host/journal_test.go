@@ -14,7 +14,9 @@ import (
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/config"
 	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/audit"
+	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/store/embedded"
 )
 
@@ -99,7 +101,7 @@ func TestRetentionIsAuditedWhenItPurges(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer hubs.stop()
-	if _, err := r.forProgram(byApp).Start(t.Context(), engine.StartRequest{ID: "x", Name: "Echo"}); err != nil {
+	if _, err := r.forProgram(byApp).Start(t.Context(), hub.StartRequest{ID: "x", Name: "Echo"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.forProgram(byApp).Wait(t.Context(), "x"); err != nil {
@@ -109,7 +111,7 @@ func TestRetentionIsAuditedWhenItPurges(t *testing.T) {
 		ago            time.Duration
 		deleted, lines int
 	}{{time.Hour, 0, 0}, {-time.Hour, 1, 3}, {-time.Hour, 0, 3}} { // the first line of the file is one
-		f := engine.PurgeFilter{Query: engine.Query{CompletedTo: new(time.Now().Add(-step.ago))}}
+		f := hub.PurgeFilter{Query: history.Query{CompletedTo: new(time.Now().Add(-step.ago))}}
 		result, err := r.forProgram(byRetention).PurgeBy(t.Context(), f)
 		if err != nil || result.Deleted != step.deleted || !result.Complete {
 			t.Errorf("PurgeBy(%v ago) = %+v, %v, want %d deleted", step.ago, result, err, step.deleted)

@@ -7,18 +7,17 @@ import (
 	"slices"
 	"time"
 
-	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/config"
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // retain removes what r does not keep any longer, again and again until ctx
-// ends. hub logs what has been removed. The first time is soon, but not at once:
+// ends. The hub logs what has been removed. The first time is soon, but not at once:
 // apps that start together do not purge together, and a start has other work. After a clock
 // that was set ahead it waits for one more interval: if that was a mistake, nothing is
 // lost by it.
-func retain(ctx context.Context, hub client.Hub, r config.Retention, log *slog.Logger, clock func() time.Time) {
+func retain(ctx context.Context, purger hub.Hub, r config.Retention, log *slog.Logger, clock func() time.Time) {
 	ages := retentionAges(r)
 	if len(ages) == 0 {
 		return
@@ -33,8 +32,8 @@ func retain(ctx context.Context, hub client.Hub, r config.Retention, log *slog.L
 			continue
 		}
 		for _, a := range ages {
-			// What goes wrong is logged by hub, and the next time makes up for it.
-			hub.PurgeBy(ctx, engine.PurgeFilter{Query: engine.Query{CompletedTo: new(now.Add(-a.age)), Statuses: a.statuses}})
+			// What goes wrong is logged by the hub, and the next time makes up for it.
+			purger.PurgeBy(ctx, hub.PurgeFilter{Query: history.Query{CompletedTo: new(now.Add(-a.age)), Statuses: a.statuses}})
 		}
 	}
 }

@@ -9,15 +9,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/config"
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // purges is a hub that remembers what it is asked to purge, and when.
 type purges struct {
-	client.Hub
+	hub.Hub
 	began time.Time
 	calls []purge
 }
@@ -27,10 +26,10 @@ type purge struct {
 	Statuses   []history.RuntimeStatus
 }
 
-func (p *purges) PurgeBy(_ context.Context, f engine.PurgeFilter) (engine.PurgeResult, error) {
+func (p *purges) PurgeBy(_ context.Context, f hub.PurgeFilter) (hub.PurgeResult, error) {
 	now := time.Now()
 	p.calls = append(p.calls, purge{now.Sub(p.began).Truncate(time.Minute), now.Sub(*f.CompletedTo), f.Statuses})
-	return engine.PurgeResult{}, engine.ErrUnavailable // which must not end it
+	return hub.PurgeResult{}, hub.ErrUnavailable // which must not end it
 }
 
 func TestRetentionPurgesByAgeAtEachInterval(t *testing.T) {

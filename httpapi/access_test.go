@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/httpapi"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 const origin = "http://127.0.0.1:7071" // of what site.do sends
@@ -27,7 +27,7 @@ type who struct {
 	caller *string
 }
 
-func (w who) Status(ctx context.Context, id history.InstanceID, o engine.StatusOptions) (engine.Status, error) {
+func (w who) Status(ctx context.Context, id history.InstanceID, o hub.StatusOptions) (hub.Status, error) {
 	*w.caller = httpapi.Caller(ctx)
 	return w.anything.Status(ctx, id, o)
 }

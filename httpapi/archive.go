@@ -5,15 +5,15 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // What is here is ours: the original has none of it.
 
 // explain tells why an instance is where it is.
 func explain(r *request) (response, error) {
-	var e engine.Explanation
+	var e hub.Explanation
 	if err := r.read(r.handler.Gate.lists, func() (err error) {
 		e, err = r.hub.Explain(r.Context(), r.id())
 		return err
@@ -26,7 +26,7 @@ func explain(r *request) (response, error) {
 
 // export answers with an instance's archive.
 func export(r *request) (response, error) {
-	var archive engine.Archive
+	var archive hub.Archive
 	if err := r.read(r.handler.Gate.lists, func() (err error) {
 		archive, err = r.hub.Export(r.Context(), r.id())
 		return err
@@ -43,7 +43,7 @@ func export(r *request) (response, error) {
 }
 
 // payloadBytes is how long the payloads of an archive are.
-func payloadBytes(a *engine.Archive) (bytes int) {
+func payloadBytes(a *hub.Archive) (bytes int) {
 	for i := range a.Turns {
 		for k := range a.Turns[i].Events {
 			bytes += len(a.Turns[i].Events[k].Payload)
@@ -54,7 +54,7 @@ func payloadBytes(a *engine.Archive) (bytes int) {
 
 // importInstance stores an archive.
 func importInstance(r *request) (response, error) {
-	ask := engine.ImportRequest{ID: history.InstanceID(r.query.last("instanceId")), Reuse: r.query.reuse()}
+	ask := hub.ImportRequest{ID: history.InstanceID(r.query.last("instanceId")), Reuse: r.query.reuse()}
 	if err := r.hub.CheckImport(r.Context(), ask); err != nil {
 		return response{}, err
 	}

@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/httpapi"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 func TestExportAndImport(t *testing.T) {
@@ -122,9 +122,9 @@ func TestRewindOfAHubThatCannot(t *testing.T) {
 // unable is a hub that lacks some operations.
 type unable struct{ anything }
 
-func (unable) Rewind(context.Context, history.InstanceID, engine.RewindRequest) error {
-	return engine.ErrUnsupported
+func (unable) Rewind(context.Context, history.InstanceID, hub.RewindRequest) error {
+	return hub.ErrUnsupported
 }
-func (unable) Explain(context.Context, history.InstanceID) (engine.Explanation, error) {
-	return engine.Explanation{}, engine.ErrUnsupported
+func (unable) Explain(context.Context, history.InstanceID) (hub.Explanation, error) {
+	return hub.Explanation{}, hub.ErrUnsupported
 }

@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 
-	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // accepted is the answer to a command that was queued: 202 and no body.
@@ -13,7 +13,7 @@ var accepted = response{code: http.StatusAccepted}
 // raise is spec/http-api.md 5.5. That an instance is missing or has ended is
 // told before anything that is wrong with the body.
 func raise(r *request) (response, error) {
-	ask := engine.RaiseRequest{Name: r.params["event"], Key: r.Header.Get(idempotencyHeader)}
+	ask := hub.RaiseRequest{Name: r.params["event"], Key: r.Header.Get(idempotencyHeader)}
 	if err := r.hub.CheckRaise(r.Context(), r.id(), ask); err != nil {
 		return response{}, err
 	}
@@ -34,7 +34,7 @@ func terminate(r *request) (response, error) {
 	case text != "":
 		reason = quote(text)
 	}
-	return accepted, r.hub.Terminate(r.Context(), r.id(), engine.TerminateRequest{Reason: reason, Recursive: r.query.flag("recursive", false)})
+	return accepted, r.hub.Terminate(r.Context(), r.id(), hub.TerminateRequest{Reason: reason, Recursive: r.query.flag("recursive", false)})
 }
 
 // suspend is spec/http-api.md 5.7.
@@ -50,7 +50,7 @@ func resume(r *request) (response, error) {
 // rewind is spec/http-api.md 5.9. Ours besides: all, and dryRun, which answers
 // with the plan.
 func rewind(r *request) (response, error) {
-	ask := engine.RewindRequest{Reason: r.query.reason(), All: r.query.flag("all", false)}
+	ask := hub.RewindRequest{Reason: r.query.reason(), All: r.query.flag("all", false)}
 	if !r.query.flag("dryRun", false) {
 		return accepted, r.hub.Rewind(r.Context(), r.id(), ask)
 	}

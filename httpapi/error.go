@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"syscall"
 
-	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/wire"
 )
 
@@ -49,17 +49,17 @@ const (
 // errorCodes gives the status of every error an operation can end with, the
 // first match counts.
 var errorCodes = []errorRow{
-	{engine.ErrUnknownOrchestrator, http.StatusBadRequest, "UnknownOrchestrator", full},
-	{engine.ErrInvalidArgument, http.StatusBadRequest, "InvalidArgument", full},
-	{engine.ErrAlreadyExists, http.StatusConflict, "AlreadyExists", full},
-	{engine.ErrNotFound, http.StatusNotFound, "NotFound", none},
-	{engine.ErrTerminal, http.StatusGone, "Terminal", none},
-	{engine.ErrInvalidState, http.StatusConflict, "InvalidState", full},
-	{engine.ErrUnsupported, http.StatusNotImplemented, "Unsupported", full},
+	{hub.ErrUnknownOrchestrator, http.StatusBadRequest, "UnknownOrchestrator", full},
+	{hub.ErrInvalidArgument, http.StatusBadRequest, "InvalidArgument", full},
+	{hub.ErrAlreadyExists, http.StatusConflict, "AlreadyExists", full},
+	{hub.ErrNotFound, http.StatusNotFound, "NotFound", none},
+	{hub.ErrTerminal, http.StatusGone, "Terminal", none},
+	{hub.ErrInvalidState, http.StatusConflict, "InvalidState", full},
+	{hub.ErrUnsupported, http.StatusNotImplemented, "Unsupported", full},
 	{ErrHubNotFound, http.StatusNotFound, "HubNotFound", full},
-	{engine.ErrResourceExhausted, http.StatusTooManyRequests, "ResourceExhausted", full},
-	{engine.ErrNoSpace, http.StatusInsufficientStorage, "NoSpace", full}, // comes with ErrUnavailable
-	{engine.ErrUnavailable, http.StatusServiceUnavailable, "Unavailable", full},
+	{hub.ErrResourceExhausted, http.StatusTooManyRequests, "ResourceExhausted", full},
+	{hub.ErrNoSpace, http.StatusInsufficientStorage, "NoSpace", full}, // comes with ErrUnavailable
+	{hub.ErrUnavailable, http.StatusServiceUnavailable, "Unavailable", full},
 	{context.Canceled, http.StatusServiceUnavailable, "Unavailable", full},
 	{context.DeadlineExceeded, http.StatusServiceUnavailable, "Unavailable", full},
 }

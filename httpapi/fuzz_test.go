@@ -12,77 +12,82 @@ import (
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/httpapi"
+	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/worker"
 	"github.com/perdure/perdure/store/memory"
 )
 
 // anything is a hub that agrees to everything.
 type anything struct {
-	list    func(engine.Query)    // told of each List; may be nil
-	options *engine.StatusOptions // set by List; may be nil
-	pages   history.Number        // that List has, of one instance each; 0: one
+	list    func(history.Query) // told of each List; may be nil
+	options *hub.StatusOptions  // set by List; may be nil
+	pages   history.Number      // that List has, of one instance each; 0: one
 }
 
-func (anything) CheckStart(context.Context, engine.StartRequest) error { return nil }
-func (anything) CheckRaise(context.Context, history.InstanceID, engine.RaiseRequest) error {
+func (anything) CheckStart(context.Context, hub.StartRequest) error { return nil }
+func (anything) CheckRaise(context.Context, history.InstanceID, hub.RaiseRequest) error {
 	return nil
 }
-func (anything) CheckImport(context.Context, engine.ImportRequest) error { return nil }
-func (anything) Start(_ context.Context, r engine.StartRequest) (history.InstanceID, error) {
+func (anything) CheckImport(context.Context, hub.ImportRequest) error { return nil }
+func (anything) Start(_ context.Context, r hub.StartRequest) (history.InstanceID, error) {
 	return r.ID, nil
 }
-func (anything) Raise(context.Context, history.InstanceID, engine.RaiseRequest) error { return nil }
-func (anything) Terminate(_ context.Context, _ history.InstanceID, r engine.TerminateRequest) error {
+func (anything) Raise(context.Context, history.InstanceID, hub.RaiseRequest) error { return nil }
+func (anything) Terminate(_ context.Context, _ history.InstanceID, r hub.TerminateRequest) error {
 	if r.Reason != nil && !json.Valid(r.Reason) {
 		panic("reason " + string(r.Reason))
 	}
 	return nil
 }
-func (anything) Rewind(context.Context, history.InstanceID, engine.RewindRequest) error { return nil }
-func (anything) PlanRewind(_ context.Context, id history.InstanceID, _ engine.RewindRequest) (engine.RewindPlan, error) {
-	return engine.RewindPlan{Instance: id}, nil
+func (anything) Rewind(context.Context, history.InstanceID, hub.RewindRequest) error { return nil }
+func (anything) PlanRewind(_ context.Context, id history.InstanceID, _ hub.RewindRequest) (hub.RewindPlan, error) {
+	return hub.RewindPlan{Instance: id}, nil
 }
-func (anything) Restart(_ context.Context, id history.InstanceID, _ engine.RestartRequest) (history.InstanceID, error) {
+func (anything) Restart(_ context.Context, id history.InstanceID, _ hub.RestartRequest) (history.InstanceID, error) {
 	return id, nil
 }
-func (anything) Purge(context.Context, history.InstanceID, engine.PurgeRequest) (engine.PurgeResult, error) {
-	return engine.PurgeResult{Deleted: 1, Complete: true}, nil
+func (anything) Purge(context.Context, history.InstanceID, hub.PurgeRequest) (hub.PurgeResult, error) {
+	return hub.PurgeResult{Deleted: 1, Complete: true}, nil
 }
-func (anything) PurgeBy(context.Context, engine.PurgeFilter) (engine.PurgeResult, error) {
-	return engine.PurgeResult{Deleted: 1, Complete: true}, nil
+func (anything) PurgeBy(context.Context, hub.PurgeFilter) (hub.PurgeResult, error) {
+	return hub.PurgeResult{Deleted: 1, Complete: true}, nil
 }
-func (a anything) List(_ context.Context, q engine.Query, o engine.StatusOptions) (engine.StatusPage, error) {
+func (a anything) List(_ context.Context, q hub.ListRequest, o hub.StatusOptions) (hub.StatusPage, error) {
 	if a.list != nil {
-		a.list(q)
+		a.list(q.Query)
 	}
 	if a.options != nil {
 		*a.options = o
 	}
-	page := engine.StatusPage{Items: []engine.Status{{Instance: history.Instance{ID: "x"}}}}
+	page := hub.StatusPage{Items: []hub.Status{{Instance: history.Instance{ID: "x"}}}}
 	if a.pages > 1 {
-		page.Next = a.pages
+		page.Token = hub.ContinuationToken(a.pages)
 	}
 	return page, nil
 }
-func (anything) Count(context.Context, engine.Query) (engine.Counts, error) {
-	return engine.Counts{history.Running: 1}, nil
+func (anything) Count(context.Context, history.Query) (history.Counts, error) {
+	return history.Counts{history.Running: 1}, nil
 }
-func (anything) Explain(_ context.Context, id history.InstanceID) (engine.Explanation, error) {
-	return engine.Explanation{Instance: id}, nil
+func (anything) Explain(_ context.Context, id history.InstanceID) (hub.Explanation, error) {
+	return hub.Explanation{Instance: id}, nil
 }
-func (anything) Export(_ context.Context, id history.InstanceID) (engine.Archive, error) {
-	return engine.Archive{Instance: history.Instance{ID: id}}, nil
+func (anything) Export(_ context.Context, id history.InstanceID) (hub.Archive, error) {
+	return hub.Archive{Instance: history.Instance{ID: id}}, nil
 }
-func (anything) Import(_ context.Context, r engine.ImportRequest) (history.InstanceID, error) {
+func (anything) Import(_ context.Context, r hub.ImportRequest) (history.InstanceID, error) {
 	return r.Archive.Instance.ID, nil
 }
 func (anything) Suspend(context.Context, history.InstanceID, string) error { return nil }
 func (anything) Resume(context.Context, history.InstanceID, string) error  { return nil }
-func (anything) Status(_ context.Context, id history.InstanceID, _ engine.StatusOptions) (engine.Status, error) {
-	return engine.Status{Instance: history.Instance{ID: id}}, nil
+func (anything) Status(_ context.Context, id history.InstanceID, _ hub.StatusOptions) (hub.Status, error) {
+	return hub.Status{Instance: history.Instance{ID: id}}, nil
 }
-func (anything) Wait(context.Context, history.InstanceID) (engine.Status, error) {
-	return engine.Status{}, nil
+func (anything) MergedHistory(_ context.Context, id history.InstanceID, _, _ bool) (hub.Status, []hub.MergedEvent, error) {
+	return hub.Status{Instance: history.Instance{ID: id}}, nil, nil
+}
+func (anything) WaitStarted(context.Context, history.InstanceID) error { return nil }
+func (anything) Wait(context.Context, history.InstanceID) (hub.Status, error) {
+	return hub.Status{}, nil
 }
 
 // FuzzRequest sends requests to a hub that agrees to everything, and to one with

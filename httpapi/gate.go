@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // Gate bounds what the requests to one or more handlers hold together: a request is
@@ -74,7 +74,7 @@ func (b *budget) give(n int64) {
 func beyondFree(bytes int64) int64 { return max(0, bytes-freeBytes) }
 
 func crowded(what string) error {
-	return fmt.Errorf("%w: too many %s are under way; nothing was done, try again in a moment", engine.ErrResourceExhausted, what)
+	return fmt.Errorf("%w: too many %s are under way; nothing was done, try again in a moment", hub.ErrResourceExhausted, what)
 }
 
 // readPatience is how long a read waits for its turn.

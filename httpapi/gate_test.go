@@ -17,6 +17,7 @@ import (
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/httpapi"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // untouched is a body that nobody may read.
@@ -157,7 +158,7 @@ type busyHub struct {
 	let chan struct{}
 }
 
-func (b busyHub) List(ctx context.Context, q engine.Query, o engine.StatusOptions) (engine.StatusPage, error) {
+func (b busyHub) List(ctx context.Context, q hub.ListRequest, o hub.StatusOptions) (hub.StatusPage, error) {
 	<-b.let
 	return b.anything.List(ctx, q, o)
 }
@@ -193,8 +194,8 @@ type sickHub struct {
 	err error
 }
 
-func (h sickHub) Status(context.Context, history.InstanceID, engine.StatusOptions) (engine.Status, error) {
-	return engine.Status{}, h.err
+func (h sickHub) Status(context.Context, history.InstanceID, hub.StatusOptions) (hub.Status, error) {
+	return hub.Status{}, h.err
 }
 
 // What a caller hears of what went wrong inside has no paths in it.
@@ -205,7 +206,7 @@ func TestErrorsFromInsideShowNothingOfIt(t *testing.T) {
 	}{
 		{errors.New("open /data/000007.sst: bad"), 500},
 		{fmt.Errorf("open /data/000007.sst: %w", syscall.EMFILE), 503},
-		{fmt.Errorf("%w: open /data/000007.sst: %w", engine.ErrUnavailable, syscall.ENFILE), 503},
+		{fmt.Errorf("%w: open /data/000007.sst: %w", hub.ErrUnavailable, syscall.ENFILE), 503},
 	} {
 		s := &site{T: t, handler: httpapi.New(httpapi.Options{Hub: sickHub{err: c.err}, TaskHub: "TestHub"})}
 		w := s.want(c.code, get, instances+"/x", "")

@@ -20,37 +20,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/perdure/perdure/engine"
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/wire"
 )
 
-// Hub is what the API calls: a task hub with its engine's operations. Errors
-// match the sentinels of package engine.
+// Hub is what the API calls.
 type Hub interface {
-	// The checks return the error that the operation of that name would have whatever its
-	// payload is.
-	CheckStart(ctx context.Context, r engine.StartRequest) error
-	CheckRaise(ctx context.Context, id history.InstanceID, r engine.RaiseRequest) error
-	CheckImport(ctx context.Context, r engine.ImportRequest) error
-
-	Start(ctx context.Context, r engine.StartRequest) (history.InstanceID, error)
-	Raise(ctx context.Context, id history.InstanceID, r engine.RaiseRequest) error
-	Terminate(ctx context.Context, id history.InstanceID, r engine.TerminateRequest) error
-	Suspend(ctx context.Context, id history.InstanceID, reason string) error
-	Resume(ctx context.Context, id history.InstanceID, reason string) error
-	Rewind(ctx context.Context, id history.InstanceID, r engine.RewindRequest) error
-	PlanRewind(ctx context.Context, id history.InstanceID, r engine.RewindRequest) (engine.RewindPlan, error)
-	Restart(ctx context.Context, id history.InstanceID, r engine.RestartRequest) (history.InstanceID, error)
-	Purge(ctx context.Context, id history.InstanceID, r engine.PurgeRequest) (engine.PurgeResult, error)
-	PurgeBy(ctx context.Context, f engine.PurgeFilter) (engine.PurgeResult, error)
-	Status(ctx context.Context, id history.InstanceID, o engine.StatusOptions) (engine.Status, error)
-	List(ctx context.Context, q engine.Query, o engine.StatusOptions) (engine.StatusPage, error)
-	Count(ctx context.Context, q engine.Query) (engine.Counts, error)
-	Explain(ctx context.Context, id history.InstanceID) (engine.Explanation, error)
-	Export(ctx context.Context, id history.InstanceID) (engine.Archive, error)
-	Import(ctx context.Context, r engine.ImportRequest) (history.InstanceID, error)
-	Wait(ctx context.Context, id history.InstanceID) (engine.Status, error)
+	hub.Hub
+	hub.Gate
 }
 
 // BasePath is where the API is, in any letter case; links always use it.

@@ -6,7 +6,6 @@ import (
 	"strconv"
 
 	"github.com/perdure/perdure/history"
-	"github.com/perdure/perdure/internal/wire"
 )
 
 // historyEvents renders the events of a history in the form of spec/http-api.md 5.3:
@@ -14,7 +13,7 @@ import (
 // and its place is the completion's.
 func historyEvents(events []history.Event, v view) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		for ev := range wire.Merge(events) {
+		for ev := range history.Merge(events) {
 			form, ok := eventForms[ev.Kind]
 			if !ok {
 				continue
@@ -78,14 +77,14 @@ var eventForms = map[history.Kind]func(*eventWriter){
 
 // eventWriter writes the members of one event.
 type eventWriter struct {
-	event wire.Merged
+	event history.Merged
 	view  view
 	out   object
 }
 
 // origin adds what a completion takes from its scheduling event, if it is known.
 func (w *eventWriter) origin() {
-	if s := w.event.Scheduled; s != nil && wire.Completion(w.event.Kind) {
+	if s := w.event.Scheduled; s != nil && w.event.Kind.Completes() {
 		w.out.instant("ScheduledTime", w.event.ScheduledAt).str("FunctionName", s.Name)
 		w.payload(s.Payload)
 	}

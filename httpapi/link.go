@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/links"
 )
 
@@ -60,7 +60,7 @@ func (h *Handler) LinkCodes(ctx context.Context, id history.InstanceID) func(lin
 
 // codes is LinkCodes for any hub. No link opens more than its maker brought: who came by
 // a link or with nothing makes links without a code.
-func (h *Handler) codes(ctx context.Context, hub Hub, taskHub string, id history.InstanceID) func(links.Operation) string {
+func (h *Handler) codes(ctx context.Context, of Hub, taskHub string, id history.InstanceID) func(links.Operation) string {
 	c, called := ctx.Value(callerKey{}).(caller)
 	code := ""
 	switch {
@@ -69,7 +69,7 @@ func (h *Handler) codes(ctx context.Context, hub Hub, taskHub string, id history
 		code = c.key
 	case called && (c.Role < RoleOperate || c.By == CallerAnonymous || c.By == CallerLink):
 	default:
-		if st, err := hub.Status(ctx, id, engine.StatusOptions{}); err == nil { // else there is nothing to open
+		if st, err := of.Status(ctx, id, hub.StatusOptions{}); err == nil { // else there is nothing to open
 			return func(op links.Operation) string { return h.sign(c.key, taskHub, id, st.Number, op) }
 		}
 	}

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // Lengths of a page.
@@ -30,43 +30,40 @@ func list(r *request) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	if q.Before, err = engine.ParseContinuationToken(r.Header.Get(tokenHeader)); err != nil {
-		return response{}, err
-	}
 	v, err := r.view()
 	if err != nil {
 		return response{}, err
 	}
-	var items []engine.Status
+	ask := hub.ListRequest{Query: q, Token: r.Header.Get(tokenHeader)}
+	var items []hub.Status
 	if err := r.read(r.handler.Gate.lists, func() (err error) {
-		items, err = r.fill(&q, v.options())
+		items, err = r.fill(&ask, v.options())
 		return err
 	}); err != nil {
 		return response{}, err
 	}
-	next := engine.ContinuationToken(q.Before)
-	return response{code: http.StatusOK, next: &next, parts: array(statusBodies(items, v)), held: bytesOf(items)}, nil
+	return response{code: http.StatusOK, next: &ask.Token, parts: array(statusBodies(items, v)), held: bytesOf(items)}, nil
 }
 
-// fill collects the instances of one page, and leaves in q where the next one begins.
-func (r *request) fill(q *engine.Query, o engine.StatusOptions) (items []engine.Status, err error) {
+// fill collects the instances of one page, and leaves in ask where the next one begins.
+func (r *request) fill(ask *hub.ListRequest, o hub.StatusOptions) (items []hub.Status, err error) {
 	left := r.query.top()
 	for until := time.Now().Add(fillTime); ; {
-		q.Limit = left
-		page, err := r.hub.List(r.Context(), *q, o)
+		ask.Limit = left
+		page, err := r.hub.List(r.Context(), *ask, o)
 		if err != nil {
 			return nil, err
 		}
 		items = append(items, page.Items...)
-		q.Before, left = page.Next, left-len(page.Items)
-		if page.Next == 0 || left <= 0 || !time.Now().Before(until) || bytesOf(items) >= engine.PageBytes {
+		ask.Token, left = page.Token, left-len(page.Items)
+		if page.Token == "" || left <= 0 || !time.Now().Before(until) || bytesOf(items) >= history.PageBytes {
 			return items, nil
 		}
 	}
 }
 
-// bytesOf is how much of [engine.PageBytes] the items take.
-func bytesOf(items []engine.Status) (bytes int) {
+// bytesOf is how much of [history.PageBytes] the items take.
+func bytesOf(items []hub.Status) (bytes int) {
 	for i := range items {
 		bytes += items[i].Bytes()
 	}
@@ -74,11 +71,11 @@ func bytesOf(items []engine.Status) (bytes int) {
 }
 
 // statusBodies makes the bodies of a page, each when it is asked for.
-func statusBodies(items []engine.Status, v view) iter.Seq[[]byte] {
+func statusBodies(items []hub.Status, v view) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		for i := range items {
 			body := statusBody(&items[i], v).json()
-			items[i] = engine.Status{} // its payloads are in body, which is the last to hold them
+			items[i] = hub.Status{} // its payloads are in body, which is the last to hold them
 			if !yield(body) {
 				return
 			}
@@ -92,7 +89,7 @@ func count(r *request) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	var counts engine.Counts
+	var counts history.Counts
 	if err := r.read(r.handler.Gate.lists, func() (err error) {
 		counts, err = r.hub.Count(r.Context(), q)
 		return err
@@ -110,13 +107,13 @@ func count(r *request) (response, error) {
 // purge is spec/http-api.md 5.11. Ours besides: force and recursive; the answer
 // to the latter has all the numbers, as it has with showDetails.
 func purge(r *request) (response, error) {
-	ask := engine.PurgeRequest{Force: r.query.flag("force", false), Recursive: r.query.flag("recursive", false)}
+	ask := hub.PurgeRequest{Force: r.query.flag("force", false), Recursive: r.query.flag("recursive", false)}
 	done, err := r.hub.Purge(r.Context(), r.id(), ask)
 	switch {
 	case err != nil:
 		return response{}, err
 	case done.Deleted == 0 && !strings.HasPrefix(string(r.id()), "@"): // entities come and go
-		return response{}, fmt.Errorf("%w: %q", engine.ErrNotFound, r.id())
+		return response{}, fmt.Errorf("%w: %q", hub.ErrNotFound, r.id())
 	case ask.Recursive || r.query.flag("showDetails", false):
 		return jsonResponse(done)
 	}
@@ -131,7 +128,7 @@ func purgeMany(r *request) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	done := engine.PurgeResult{Complete: true}
+	done := hub.PurgeResult{Complete: true}
 	if len(f.Statuses) == 0 || slices.ContainsFunc(f.Statuses, history.RuntimeStatus.Terminal) {
 		done, err = r.hub.PurgeBy(r.Context(), f) // for which nothing but live ones is an error
 	}
@@ -144,9 +141,9 @@ func purgeMany(r *request) (response, error) {
 	return jsonResponse(done)
 }
 
-func (q query) purgeFilter() (engine.PurgeFilter, error) {
+func (q query) purgeFilter() (hub.PurgeFilter, error) {
 	filter, err := q.filter()
-	f := engine.PurgeFilter{Query: filter, DryRun: q.flag("dryRun", false)}
+	f := hub.PurgeFilter{Query: filter, DryRun: q.flag("dryRun", false)}
 	if before, ok := q.instant("completedBefore"); ok {
 		before = history.Truncate(before.Add(-1)) // the last instant that a history can hold
 		if f.CompletedTo == nil || before.Before(*f.CompletedTo) {
@@ -162,8 +159,8 @@ func (q query) purgeFilter() (engine.PurgeFilter, error) {
 
 // filter reads [filterParams] and [parentParams]. Times that cannot be read are left out, an
 // unknown status is an error (spec/http-api.md 5.4).
-func (q query) filter() (engine.Query, error) {
-	out := engine.Query{
+func (q query) filter() (history.Query, error) {
+	out := history.Query{
 		IDPrefix: q.last("instanceIdPrefix"), Name: q.last("name"), Tags: q.tags, Parent: history.InstanceID(q.last("parentInstanceId")),
 	}
 	out.CreatedFrom, out.CreatedTo = q.from("createdTimeFrom"), q.to("createdTimeTo")

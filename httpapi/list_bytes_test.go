@@ -9,8 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/httpapi"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // sink is a caller that takes an answer and keeps nothing of it.
@@ -33,7 +34,7 @@ func TestListIsBoundedByBytes(t *testing.T) {
 	const n, large = 20, 1 << 20
 	withIdleSite(t, httpapi.Options{}, func(s *site) {
 		for range n {
-			if _, err := s.engine.Start(s.Context(), engine.StartRequest{Name: "N", Input: json.RawMessage(`"` + strings.Repeat("x", large) + `"`)}); err != nil {
+			if _, err := s.engine.Start(s.Context(), hub.StartRequest{Name: "N", Input: json.RawMessage(`"` + strings.Repeat("x", large) + `"`)}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -44,8 +45,8 @@ func TestListIsBoundedByBytes(t *testing.T) {
 			if err := json.Unmarshal(w.Body.Bytes(), &items); err != nil || len(items) == 0 {
 				t.Fatalf("page %d: %d items, %v", pages, len(items), err)
 			}
-			if size := w.Body.Len(); size > engine.PageBytes+2*large {
-				t.Errorf("page %d has %d bytes, more than %d and one item", pages, size, engine.PageBytes)
+			if size := w.Body.Len(); size > history.PageBytes+2*large {
+				t.Errorf("page %d has %d bytes, more than %d and one item", pages, size, history.PageBytes)
 			}
 			seen += len(items)
 			if token = w.Header().Get(tokenHeader); token == "" {
@@ -64,8 +65,8 @@ func TestListIsBoundedByBytes(t *testing.T) {
 		if caller.largest > large+1<<10 {
 			t.Errorf("the largest write has %d bytes, want one item of %d at most", caller.largest, large)
 		}
-		if took := after.TotalAlloc - before.TotalAlloc; took > 8*engine.PageBytes {
-			t.Errorf("a page took %d bytes to make, want less than %d", took, 8*engine.PageBytes)
+		if took := after.TotalAlloc - before.TotalAlloc; took > 8*history.PageBytes {
+			t.Errorf("a page took %d bytes to make, want less than %d", took, 8*history.PageBytes)
 		}
 	})
 }

@@ -12,8 +12,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/httpapi"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 const (
@@ -118,7 +119,7 @@ func TestHTTP_82to84_Pages(t *testing.T) {
 func TestTopIsClamped(t *testing.T) {
 	for top, want := range map[string]int{"": 100, "1": 1, "1000": 1000, "1001": 1000, "999999": 1000} {
 		var got int
-		hub := anything{list: func(q engine.Query) { got = q.Limit }}
+		hub := anything{list: func(q history.Query) { got = q.Limit }}
 		withHub(t, hub, func(do func(method, path string) int) { do(get, instances+"?top="+top) })
 		if got != want {
 			t.Errorf("top=%s asks for %d, want %d", top, got, want)
@@ -197,9 +198,9 @@ func TestHTTP_87and91and94_WhatCannotBeRead(t *testing.T) {
 
 func TestHTTP_92and93_WhatListsLeaveOut(t *testing.T) {
 	for query, prefix := range map[string]string{"": "", "?instanceIdPrefix=%40counter": "@counter"} {
-		var got engine.Query
-		var options engine.StatusOptions
-		withHub(t, anything{list: func(q engine.Query) { got = q }, options: &options}, func(do func(method, path string) int) {
+		var got history.Query
+		var options hub.StatusOptions
+		withHub(t, anything{list: func(q history.Query) { got = q }, options: &options}, func(do func(method, path string) int) {
 			do(get, instances+query)
 		})
 		// A prefix that begins with @ is how the engine is asked for entities.
@@ -212,7 +213,7 @@ func TestHTTP_92and93_WhatListsLeaveOut(t *testing.T) {
 func TestAListFillsItsPage(t *testing.T) {
 	// A hub may return short pages, even empty ones, with more to come.
 	calls := 0
-	withHub(t, anything{list: func(q engine.Query) { calls++ }, pages: 5}, func(do func(method, path string) int) {
+	withHub(t, anything{list: func(q history.Query) { calls++ }, pages: 5}, func(do func(method, path string) int) {
 		do(get, instances+"?top=4")
 	})
 	if calls != 4 {

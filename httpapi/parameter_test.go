@@ -15,8 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/httpapi"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // change is a request that changes something, as it is accepted, with the names of
@@ -234,16 +234,16 @@ func TestWhatClientsSendIsAccepted(t *testing.T) {
 // bulk keeps what it is asked to purge.
 type bulk struct {
 	anything
-	asked *engine.PurgeFilter
+	asked *hub.PurgeFilter
 }
 
-func (b *bulk) PurgeBy(_ context.Context, f engine.PurgeFilter) (engine.PurgeResult, error) {
+func (b *bulk) PurgeBy(_ context.Context, f hub.PurgeFilter) (hub.PurgeResult, error) {
 	b.asked = &f
-	return engine.PurgeResult{Deleted: 1}, nil
+	return hub.PurgeResult{Deleted: 1}, nil
 }
 
 // purge returns the filter that a query asks for, nil if it is refused.
-func (b *bulk) purge(handler http.Handler, query string) *engine.PurgeFilter {
+func (b *bulk) purge(handler http.Handler, query string) *hub.PurgeFilter {
 	b.asked = nil
 	r := httptest.NewRequest(del, "http://127.0.0.1"+base+"/instances", nil)
 	r.URL.RawQuery = query
@@ -252,7 +252,7 @@ func (b *bulk) purge(handler http.Handler, query string) *engine.PurgeFilter {
 }
 
 // encodeFilter writes a filter as the plainest caller would.
-func encodeFilter(f *engine.PurgeFilter) string {
+func encodeFilter(f *hub.PurgeFilter) string {
 	values := url.Values{}
 	for name, at := range map[string]*time.Time{
 		"createdTimeFrom": f.CreatedFrom, "createdTimeTo": f.CreatedTo, "completedTimeFrom": f.CompletedFrom, "completedTimeTo": f.CompletedTo,
@@ -324,7 +324,7 @@ func FuzzPurgeFilter(f *testing.F) {
 }
 
 // shown is a filter with its times as text.
-func shown(f *engine.PurgeFilter) []any {
+func shown(f *hub.PurgeFilter) []any {
 	out := []any{slices.Sorted(slices.Values(f.Statuses)), f.IDPrefix, f.Name, slices.Sorted(maps.Keys(f.Tags)), f.Tags, f.Max, f.DryRun}
 	for _, at := range []*time.Time{f.CreatedFrom, f.CreatedTo, f.CompletedFrom, f.CompletedTo} {
 		if at == nil {

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/links"
 )
 
@@ -78,7 +78,7 @@ func (t *route) answer(r *request) (response, error) {
 	// A '+' in a path is a plus, but links made by others have it for a blank:
 	// when there is no such instance, the id is tried that way. A link of ours
 	// opens the id that it was made for, and no other.
-	if id, ok := r.params[formID]; ok && errors.Is(err, engine.ErrNotFound) && r.caller.By != CallerLink {
+	if id, ok := r.params[formID]; ok && errors.Is(err, hub.ErrNotFound) && r.caller.By != CallerLink {
 		r.params["id"] = id
 		res, err = t.serve(r)
 	}

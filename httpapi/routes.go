@@ -3,7 +3,7 @@ package httpapi
 import (
 	"net/http"
 
-	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/links"
 )
 
@@ -51,7 +51,7 @@ var routes = []route{
 	},
 	{
 		method: http.MethodDelete, pattern: "instances/{id}", serve: purge, role: RoleOperate, link: links.Purge, bodiless: true,
-		errors: []errorRow{{err: engine.ErrInvalidState, code: http.StatusPreconditionFailed, form: bareText}},
+		errors: []errorRow{{err: hub.ErrInvalidState, code: http.StatusPreconditionFailed, form: bareText}},
 		name:   "purgeInstance", summary: "Remove an instance that has ended, with its history.",
 		params: [][]param{{
 			{name: "force", kind: flag, text: "Remove it also if it has not ended: it is terminated first."},
@@ -59,7 +59,7 @@ var routes = []route{
 			{name: "showDetails", kind: flag, text: "Tell all the numbers, as with recursive."},
 		}},
 		answers: []answer{
-			{200, "It is gone. Only with recursive or showDetails there is more than instancesDeleted.", engine.PurgeResult{}},
+			{200, "It is gone. Only with recursive or showDetails there is more than instancesDeleted.", hub.PurgeResult{}},
 			{404, "There is no such instance.", nil},
 			{412, "It has not ended.", textForm},
 		},
@@ -75,7 +75,7 @@ var routes = []route{
 			{name: "dryRun", kind: flag, text: "Count only."},
 		}},
 		answers: []answer{
-			{200, "What was removed. Also with nothing removed when there is more to do or dryRun was asked for.", engine.PurgeResult{}},
+			{200, "What was removed. Also with nothing removed when there is more to do or dryRun was asked for.", hub.PurgeResult{}},
 			{400, "createdTimeFrom is missing, which a string says; or something cannot be read that would have spared instances.", anyJSON},
 			{404, "Nothing matches.", nil},
 		},
@@ -130,9 +130,9 @@ var routes = []route{
 	{
 		method: http.MethodPost, pattern: "instances/{id}/rewind", serve: rewind, role: RoleOperate, link: links.Rewind, bodiless: true,
 		errors: []errorRow{
-			{err: engine.ErrNotFound, code: http.StatusNotFound, form: bareText},
-			{err: engine.ErrInvalidState, code: http.StatusPreconditionFailed, form: bareText},
-			{err: engine.ErrUnsupported, code: http.StatusNotImplemented, form: bareText},
+			{err: hub.ErrNotFound, code: http.StatusNotFound, form: bareText},
+			{err: hub.ErrInvalidState, code: http.StatusPreconditionFailed, form: bareText},
+			{err: hub.ErrUnsupported, code: http.StatusNotImplemented, form: bareText},
 		},
 		name: "rewindInstance", summary: "Let a failed instance go on from before its failure.",
 		params: [][]param{reasonParams, {
@@ -141,7 +141,7 @@ var routes = []route{
 		}},
 		answers: []answer{
 			{202, "The request is stored.", nil},
-			{200, "With dryRun: the plan.", engine.RewindPlan{}},
+			{200, "With dryRun: the plan.", hub.RewindPlan{}},
 			{404, "There is no such instance.", textForm},
 			{412, "It is not Failed.", textForm},
 			{501, "The hub's store cannot do it.", textForm},
@@ -150,7 +150,7 @@ var routes = []route{
 	{
 		method: http.MethodPost, pattern: "instances/{id}/restart", serve: restart, role: RoleOperate, link: links.Restart,
 		lenient: []string{"timeout", "pollingInterval"},
-		errors:  []errorRow{{err: engine.ErrNotFound, code: http.StatusBadRequest, kind: "NotFound"}},
+		errors:  []errorRow{{err: hub.ErrNotFound, code: http.StatusBadRequest, kind: "NotFound"}},
 		name:    "restartInstance", summary: "Run an instance anew with its name, input, version and tags.",
 		params: [][]param{{{name: "restartWithNewInstanceId", kind: flag, text: "With a new id; else in place of the instance, which must have ended. Default true."}}, waitParams},
 		answers: []answer{
@@ -170,7 +170,7 @@ var routes = []route{
 		method: http.MethodGet, pattern: "instances/{id}/explain", serve: explain, role: RoleRead,
 		name: "explainInstance", summary: "Tell why an instance is where it is, and the one action that would move it.",
 		answers: []answer{
-			{200, "The explanation.", engine.Explanation{}},
+			{200, "The explanation.", hub.Explanation{}},
 			{404, "There is no such instance.", nil},
 		},
 	},

@@ -6,22 +6,22 @@ import (
 	"strings"
 	"time"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // reuses are the values of the parameter reuse, by lower-case name.
-var reuses = map[string]engine.Reuse{
-	"refuseifactive": engine.RefuseIfActive,
-	"refuseifexists": engine.RefuseIfExists,
-	"replaceany":     engine.ReplaceAny,
-	"returnexisting": engine.ReturnExisting,
+var reuses = map[string]hub.Reuse{
+	"refuseifactive": hub.RefuseIfActive,
+	"refuseifexists": hub.RefuseIfExists,
+	"replaceany":     hub.ReplaceAny,
+	"returnexisting": hub.ReturnExisting,
 }
 
 // start is spec/http-api.md 5.1. Ours besides: startAt, reuse and tag.NAME.
 func start(r *request) (response, error) {
 	at, _ := r.query.instant("startAt")
-	ask := engine.StartRequest{
+	ask := hub.StartRequest{
 		Name: r.params["name"], ID: r.id(), Version: r.query.last("version"),
 		Tags: r.query.tags, ScheduledAt: at, Reuse: r.query.reuse(),
 	}
@@ -42,11 +42,11 @@ func start(r *request) (response, error) {
 func restart(r *request) (response, error) {
 	sameID := !r.query.flag("restartWithNewInstanceId", true)
 	return r.begin(func() (history.InstanceID, error) {
-		return r.hub.Restart(r.Context(), r.id(), engine.RestartRequest{SameID: sameID})
+		return r.hub.Restart(r.Context(), r.id(), hub.RestartRequest{SameID: sameID})
 	})
 }
 
-func (q query) reuse() engine.Reuse {
+func (q query) reuse() hub.Reuse {
 	return reuses[strings.ToLower(strings.TrimSpace(q.last("reuse")))]
 }
 
@@ -76,7 +76,7 @@ func (r *request) begin(start func() (history.InstanceID, error)) (response, err
 // the instance exists, so the caller gets its links instead of an error.
 func outcome(r *request, id history.InstanceID, timeout time.Duration) (res response, ended bool) {
 	await(r, id, timeout)
-	st, err := r.look(id, engine.StatusOptions{Payloads: true})
+	st, err := r.look(id, hub.StatusOptions{Input: true, Output: true})
 	switch {
 	case err != nil || !st.Status.Terminal():
 		return response{}, false

@@ -5,8 +5,8 @@ import (
 	"iter"
 	"net/http"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // view says what of a status is shown.
@@ -37,8 +37,8 @@ func (r *request) view() (view, error) {
 }
 
 // options say what must be read for it.
-func (v view) options() engine.StatusOptions {
-	return engine.StatusOptions{Payloads: v.input || v.output, History: v.history}
+func (v view) options() hub.StatusOptions {
+	return hub.StatusOptions{Input: v.input, Output: v.output, History: v.history}
 }
 
 // status is spec/http-api.md 5.2. Ours besides: wait=SECONDS keeps the request
@@ -72,7 +72,7 @@ func status(r *request) (response, error) {
 }
 
 // look is Status of the hub when it is its turn.
-func (r *request) look(id history.InstanceID, o engine.StatusOptions) (st engine.Status, err error) {
+func (r *request) look(id history.InstanceID, o hub.StatusOptions) (st hub.Status, err error) {
 	places := r.handler.Gate.looks
 	if o.History {
 		places = r.handler.Gate.lists
@@ -85,7 +85,7 @@ func (r *request) look(id history.InstanceID, o engine.StatusOptions) (st engine
 }
 
 // statusBody writes the first eight keys always: clients insist on them.
-func statusBody(st *engine.Status, v view) *object {
+func statusBody(st *hub.Status, v view) *object {
 	input, output, custom := st.Input, st.Output, st.CustomStatus
 	if !v.input {
 		input = nil
@@ -109,7 +109,7 @@ func statusBody(st *engine.Status, v view) *object {
 }
 
 // withHistory is statusBody with the history behind it, event by event.
-func withHistory(st *engine.Status, v view) iter.Seq2[[]byte, error] {
+func withHistory(st *hub.Status, v view) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		if !yield(statusBody(st, v).text, nil) {
 			return
@@ -138,7 +138,7 @@ func statusName(status history.RuntimeStatus) json.RawMessage {
 }
 
 // details are ours; keys without a value are left out.
-func details(st *engine.Status, v view) json.RawMessage {
+func details(st *hub.Status, v view) json.RawMessage {
 	o := (&object{}).str("executionId", string(st.ExecutionID)).
 		instant("createdTime", st.CreatedAt).instant("lastUpdatedTime", st.UpdatedAt)
 	if st.Version != "" {

@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/httpapi"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // storied is a hub with one instance, of a long history.
@@ -25,8 +25,8 @@ type storied struct {
 	turns []history.Turn
 }
 
-func (s storied) Status(_ context.Context, id history.InstanceID, o engine.StatusOptions) (engine.Status, error) {
-	st := engine.Status{Instance: history.Instance{ID: id, Name: "F", Status: history.Running}}
+func (s storied) Status(_ context.Context, id history.InstanceID, o hub.StatusOptions) (hub.Status, error) {
+	st := hub.Status{Instance: history.Instance{ID: id, Name: "F", Status: history.Running}}
 	if o.History {
 		for i := range s.turns {
 			st.History = append(st.History, s.turns[i].Events...)
@@ -35,8 +35,8 @@ func (s storied) Status(_ context.Context, id history.InstanceID, o engine.Statu
 	return st, nil
 }
 
-func (s storied) Export(_ context.Context, id history.InstanceID) (engine.Archive, error) {
-	return engine.Archive{Instance: history.Instance{ID: id, Name: "F", Status: history.Running}, Turns: s.turns}, nil
+func (s storied) Export(_ context.Context, id history.InstanceID) (hub.Archive, error) {
+	return hub.Archive{Instance: history.Instance{ID: id, Name: "F", Status: history.Running}, Turns: s.turns}, nil
 }
 
 // story is a history of n events with payloads of so many bytes.
@@ -131,8 +131,8 @@ func TestAnAnswerThatBreaksOffIsCutOff(t *testing.T) {
 // untold is a hub whose instance has a tag that JSON cannot tell.
 type untold struct{ anything }
 
-func (untold) Export(_ context.Context, id history.InstanceID) (engine.Archive, error) {
-	return engine.Archive{Instance: history.Instance{ID: id, Status: history.Running, Tags: map[string]string{"\xff": ""}}, Turns: story(1, 1)}, nil
+func (untold) Export(_ context.Context, id history.InstanceID) (hub.Archive, error) {
+	return hub.Archive{Instance: history.Instance{ID: id, Status: history.Running, Tags: map[string]string{"\xff": ""}}, Turns: story(1, 1)}, nil
 }
 
 // What is known to be wrong before an answer begins is an error like others.

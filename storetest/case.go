@@ -47,9 +47,9 @@ func testCanceled(r *room) {
 		"Acquire":                second(r.Store.Acquire(ctx, 0)),
 		"Commit":                 r.Store.Commit(ctx, []*engine.Delta{update(a, history.Running)}),
 		"FindInstance":           third(r.Store.FindInstance(ctx, "a")),
-		"ListInstances":          second(r.Store.ListInstances(ctx, engine.Query{})),
-		"CountInstances of all":  second(r.Store.CountInstances(ctx, engine.Query{})),
-		"CountInstances by name": second(r.Store.CountInstances(ctx, engine.Query{Name: "Hello"})),
+		"ListInstances":          second(r.Store.ListInstances(ctx, history.Query{})),
+		"CountInstances of all":  second(r.Store.CountInstances(ctx, history.Query{})),
+		"CountInstances by name": second(r.Store.CountInstances(ctx, history.Query{Name: "Hello"})),
 		"LastRecord":             third(r.Store.LastRecord(ctx, a.Number)),
 		"LastNumber":             second(r.Store.LastNumber(ctx)),
 		"Timers":                 second(r.Store.Timers(ctx, 0, engine.Timer{}, farFuture, 1)),
@@ -114,7 +114,7 @@ func testCopies(r *room) {
 	a.Record.Bytes[0], a.Sent[0].Bytes[0] = '!', '!'
 	for range 2 {
 		found, _ := r.find("a")
-		listed := r.list(engine.Query{})
+		listed := r.list(history.Query{})
 		records, inbox := r.records(a.Number), r.inbox(a.Partition)
 		r.same("FindInstance(a)", found, want)
 		r.same("ListInstances", listed, []history.Instance{want})
@@ -145,7 +145,7 @@ func testRow(r *room) {
 	got, _ := r.find("a")
 	r.same("FindInstance(a) after the update", got, *b.Row)
 	for status, want := range map[history.RuntimeStatus]int{history.Pending: 0, history.Completed: 1} {
-		if page := r.list(engine.Query{Statuses: []history.RuntimeStatus{status}}); len(page) != want {
+		if page := r.list(history.Query{Statuses: []history.RuntimeStatus{status}}); len(page) != want {
 			r.Errorf("ListInstances(%s) = %d rows, want %d", status, len(page), want)
 		}
 	}
@@ -173,7 +173,7 @@ func testSameInstanceInOneCommit(r *room) {
 		if status == history.Completed {
 			want = 1
 		}
-		if page := r.list(engine.Query{Statuses: []history.RuntimeStatus{status}}); len(page) != want {
+		if page := r.list(history.Query{Statuses: []history.RuntimeStatus{status}}); len(page) != want {
 			r.Errorf("ListInstances(%s) = %d rows, want %d", status, len(page), want)
 		}
 	}
@@ -246,7 +246,7 @@ func testErase(r *room) {
 	want.Working[b.Partition] = []engine.Ref{{Number: b.Number, ID: "b"}}
 	ids, numbers := []history.InstanceID{"a", "b"}, []history.Number{a.Number, b.Number}
 	r.same("contents", r.contents(ids, numbers), want)
-	r.same("ListInstances(Completed)", r.list(engine.Query{Statuses: []history.RuntimeStatus{history.Completed}}), want.Rows)
+	r.same("ListInstances(Completed)", r.list(history.Query{Statuses: []history.RuntimeStatus{history.Completed}}), want.Rows)
 	r.commit(erase(b))
 	r.same("contents", r.contents(ids, numbers), contents{})
 }
@@ -313,7 +313,7 @@ func testEraseWithinOneCommit(r *room) {
 	ids, numbers := []history.InstanceID{"a"}, []history.Number{a.Number}
 	r.same("contents", r.contents(ids, numbers), contents{})
 	for _, status := range history.Statuses() {
-		if page := r.list(engine.Query{Statuses: []history.RuntimeStatus{status}}); len(page) > 0 {
+		if page := r.list(history.Query{Statuses: []history.RuntimeStatus{status}}); len(page) > 0 {
 			r.Errorf("ListInstances(%s) = %v, want none", status, page)
 		}
 	}
@@ -526,18 +526,18 @@ func testConcurrent(r *room) {
 		if _, err := r.Store.Acquire(r.Context(), 0); err != nil {
 			r.Errorf("Acquire(0): %v", err)
 		}
-		page, err := r.Store.ListInstances(r.Context(), engine.Query{IDPrefix: "0-", Limit: 1000})
+		page, err := r.Store.ListInstances(r.Context(), history.Query{IDPrefix: "0-", Limit: 1000})
 		if err != nil {
 			r.Errorf("ListInstances: %v", err)
 		}
 		fenced = len(page.Rows)
 	})
 	group.Wait()
-	if got := len(r.list(engine.Query{IDPrefix: "0-", Limit: 1000})); got != fenced {
+	if got := len(r.list(history.Query{IDPrefix: "0-", Limit: 1000})); got != fenced {
 		r.Errorf("partition 0 has %d instances, but %d when Acquire had returned", got, fenced)
 	}
 	for p := 1; p < writers; p++ {
-		if got := len(r.list(engine.Query{IDPrefix: fmt.Sprint(p, "-"), Limit: 1000})); got != rounds {
+		if got := len(r.list(history.Query{IDPrefix: fmt.Sprint(p, "-"), Limit: 1000})); got != rounds {
 			r.Errorf("partition %d has %d instances, want %d", p, got, rounds)
 		}
 	}

@@ -55,13 +55,13 @@ func testEraseMany(r *room) {
 		if i == 30 || i == 120 {
 			rows = []history.Instance{*all[i].Row}
 		}
-		r.same(fmt.Sprintf("ListInstances by the tag of %d", i), r.list(engine.Query{Tags: map[string]string{"own": fmt.Sprint(i)}}), rows)
+		r.same(fmt.Sprintf("ListInstances by the tag of %d", i), r.list(history.Query{Tags: map[string]string{"own": fmt.Sprint(i)}}), rows)
 	}
-	r.same("ListInstances by a common tag", r.list(engine.Query{Tags: map[string]string{"all": "x"}}), want.Rows)
-	r.same("ListInstances by a common label", r.list(engine.Query{Labels: []string{"all"}}), want.Rows)
-	r.same("ListInstances by the label of 29", r.list(engine.Query{Labels: []string{"own:29"}}), []history.Instance(nil))
-	r.same("ListInstances by the label of 30", r.list(engine.Query{Labels: []string{"own:30"}}), []history.Instance{*all[30].Row})
-	r.same("ListInstances by name", r.list(engine.Query{Name: "hello"}), named(want.Rows, "hello"))
+	r.same("ListInstances by a common tag", r.list(history.Query{Tags: map[string]string{"all": "x"}}), want.Rows)
+	r.same("ListInstances by a common label", r.list(history.Query{Labels: []string{"all"}}), want.Rows)
+	r.same("ListInstances by the label of 29", r.list(history.Query{Labels: []string{"own:29"}}), []history.Instance(nil))
+	r.same("ListInstances by the label of 30", r.list(history.Query{Labels: []string{"own:30"}}), []history.Instance{*all[30].Row})
+	r.same("ListInstances by name", r.list(history.Query{Name: "hello"}), named(want.Rows, "hello"))
 	if r.reopen() {
 		r.same("contents after Reopen", r.contents(ids, numbers), want)
 	}
@@ -69,7 +69,7 @@ func testEraseMany(r *room) {
 
 // named returns those rows that have a name, in any letter case.
 func named(rows []history.Instance, name string) []history.Instance {
-	q := engine.Query{Name: name}
+	q := history.Query{Name: name}
 	return slices.DeleteFunc(slices.Clone(rows), func(row history.Instance) bool { return !q.Matches(&row) })
 }
 
@@ -109,7 +109,7 @@ func testEraseManyWhileWriting(r *room) {
 		r.same("rows after "+step, got.Rows, rows)
 		r.same("found after "+step, got.Found, map[history.InstanceID]history.Instance{taken.ID: *taken.Row, again.ID: *again.Row})
 		r.same("records after "+step, got.Records, map[history.Number][]engine.Record{between.Number: {*between.Record}})
-		r.same("ListInstances by name after "+step, r.list(engine.Query{Name: "hello"}), rows)
+		r.same("ListInstances by name after "+step, r.list(history.Query{Name: "hello"}), rows)
 	}
 	check("the purge")
 	late := start(707, "late", history.Pending)

@@ -18,11 +18,11 @@ func testListOrder(r *room) {
 		want = append(want, *d.Row)
 	}
 	slices.Reverse(want) // newest first
-	r.same("ListInstances, limit 0", r.list(engine.Query{}), want[:100])
-	r.same("ListInstances, limit 1000", r.list(engine.Query{Limit: 1000}), want)
+	r.same("ListInstances, limit 0", r.list(history.Query{}), want[:100])
+	r.same("ListInstances, limit 1000", r.list(history.Query{Limit: 1000}), want)
 
 	statuses := []history.RuntimeStatus{history.Failed, history.Running, history.Failed}
-	for _, q := range []engine.Query{{Limit: 7}, {Limit: 7, Statuses: statuses}} {
+	for _, q := range []history.Query{{Limit: 7}, {Limit: 7, Statuses: statuses}} {
 		filtered := slices.Clone(want)
 		if q.Statuses != nil {
 			filtered = slices.DeleteFunc(filtered, func(row history.Instance) bool { return !slices.Contains(statuses, row.Status) })
@@ -44,7 +44,7 @@ func testListOrder(r *room) {
 // the others.
 func testListBytes(r *room) {
 	var want []history.Instance
-	for i, size := range []int{engine.PageBytes + 1, 1 << 20, 1 << 20, 1 << 20, 1 << 20, 1 << 20, 1, 1} {
+	for i, size := range []int{history.PageBytes + 1, 1 << 20, 1 << 20, 1 << 20, 1 << 20, 1 << 20, 1, 1} {
 		d := start(int64(i+1)*10, history.InstanceID(fmt.Sprintf("id-%03d", i)), history.Running)
 		d.Row.CustomStatus = []byte(`"` + strings.Repeat("x", size-1) + `"`)
 		r.commit(d)
@@ -52,13 +52,13 @@ func testListBytes(r *room) {
 	}
 	slices.Reverse(want)
 	var got []history.Instance
-	for q := (engine.Query{}); ; {
+	for q := (history.Query{}); ; {
 		page := r.page(q)
 		bytes := 0
 		for i := range page.Rows {
-			bytes += engine.RowBytes(&page.Rows[i])
+			bytes += history.RowBytes(&page.Rows[i])
 		}
-		if n := len(page.Rows); n == 0 || n > 1 && bytes-engine.RowBytes(&page.Rows[n-1]) >= engine.PageBytes {
+		if n := len(page.Rows); n == 0 || n > 1 && bytes-history.RowBytes(&page.Rows[n-1]) >= history.PageBytes {
 			r.Errorf("a page of %d rows has %d bytes", n, bytes)
 		}
 		got = append(got, page.Rows...)
@@ -82,36 +82,36 @@ func testListFilters(r *room) {
 	at := func(seconds float64) time.Time { return base.Add(time.Duration(seconds * float64(time.Second))) }
 	for _, tt := range []struct {
 		name string
-		q    engine.Query
+		q    history.Query
 		want []history.InstanceID
 	}{
-		{"all", engine.Query{}, []history.InstanceID{"A1", "é", "b2", "b1", "a2", "a1"}},
-		{"from, inclusive", engine.Query{CreatedFrom: new(at(3))}, []history.InstanceID{"A1", "é", "b2"}},
-		{"from, between", engine.Query{CreatedFrom: new(at(3.5))}, []history.InstanceID{"A1", "é"}},
-		{"to, inclusive", engine.Query{CreatedTo: new(at(1))}, []history.InstanceID{"a2", "a1"}},
-		{"to, between", engine.Query{CreatedTo: new(at(0.5))}, []history.InstanceID{"a1"}},
-		{"from and to", engine.Query{CreatedFrom: new(at(1)), CreatedTo: new(at(2))}, []history.InstanceID{"b1", "a2"}},
-		{"from after to", engine.Query{CreatedFrom: new(at(2)), CreatedTo: new(at(1))}, nil},
-		{"to the zero time", engine.Query{CreatedTo: new(time.Time{})}, nil},
-		{"from the zero time", engine.Query{CreatedFrom: new(time.Time{}), Limit: 1}, []history.InstanceID{"A1"}},
-		{"ended before the zero time", engine.Query{CompletedTo: new(time.Time{})}, nil},
-		{"before 1970", engine.Query{CreatedTo: new(time.Unix(-1, 0))}, nil},
-		{"from before 1970", engine.Query{CreatedFrom: new(time.Unix(-1, 0)), Limit: 1}, []history.InstanceID{"A1"}},
-		{"to the end of time", engine.Query{CreatedTo: new(farFuture), Limit: 1}, []history.InstanceID{"A1"}},
-		{"from the end of time", engine.Query{CreatedFrom: new(farFuture)}, nil},
-		{"in another zone", engine.Query{CreatedFrom: new(at(5).In(time.FixedZone("", 3600)))}, []history.InstanceID{"A1"}},
-		{"one status", engine.Query{Statuses: []history.RuntimeStatus{history.Running}}, []history.InstanceID{"b1", "a1"}},
-		{"two statuses", engine.Query{Statuses: []history.RuntimeStatus{history.Running, history.Failed}}, []history.InstanceID{"b2", "b1", "a1"}},
-		{"a status twice", engine.Query{Statuses: []history.RuntimeStatus{history.Failed, history.Failed}}, []history.InstanceID{"b2"}},
-		{"a status nobody has", engine.Query{Statuses: []history.RuntimeStatus{history.Canceled}}, nil},
-		{"status and time", engine.Query{Statuses: []history.RuntimeStatus{history.Running}, CreatedFrom: new(at(1))}, []history.InstanceID{"b1"}},
-		{"prefix", engine.Query{IDPrefix: "a"}, []history.InstanceID{"a2", "a1"}},
-		{"prefix that is an id", engine.Query{IDPrefix: "é"}, []history.InstanceID{"é"}},
-		{"prefix and limit", engine.Query{IDPrefix: "a", Limit: 1}, []history.InstanceID{"a2"}},
-		{"prefix and status", engine.Query{IDPrefix: "a", Statuses: []history.RuntimeStatus{history.Running}}, []history.InstanceID{"a1"}},
-		{"before", engine.Query{Before: numbers["b1"]}, []history.InstanceID{"a2", "a1"}},
-		{"before and status", engine.Query{Before: numbers["b1"], Statuses: []history.RuntimeStatus{history.Running}}, []history.InstanceID{"a1"}},
-		{"before the first", engine.Query{Before: numbers["a1"]}, nil},
+		{"all", history.Query{}, []history.InstanceID{"A1", "é", "b2", "b1", "a2", "a1"}},
+		{"from, inclusive", history.Query{CreatedFrom: new(at(3))}, []history.InstanceID{"A1", "é", "b2"}},
+		{"from, between", history.Query{CreatedFrom: new(at(3.5))}, []history.InstanceID{"A1", "é"}},
+		{"to, inclusive", history.Query{CreatedTo: new(at(1))}, []history.InstanceID{"a2", "a1"}},
+		{"to, between", history.Query{CreatedTo: new(at(0.5))}, []history.InstanceID{"a1"}},
+		{"from and to", history.Query{CreatedFrom: new(at(1)), CreatedTo: new(at(2))}, []history.InstanceID{"b1", "a2"}},
+		{"from after to", history.Query{CreatedFrom: new(at(2)), CreatedTo: new(at(1))}, nil},
+		{"to the zero time", history.Query{CreatedTo: new(time.Time{})}, nil},
+		{"from the zero time", history.Query{CreatedFrom: new(time.Time{}), Limit: 1}, []history.InstanceID{"A1"}},
+		{"ended before the zero time", history.Query{CompletedTo: new(time.Time{})}, nil},
+		{"before 1970", history.Query{CreatedTo: new(time.Unix(-1, 0))}, nil},
+		{"from before 1970", history.Query{CreatedFrom: new(time.Unix(-1, 0)), Limit: 1}, []history.InstanceID{"A1"}},
+		{"to the end of time", history.Query{CreatedTo: new(farFuture), Limit: 1}, []history.InstanceID{"A1"}},
+		{"from the end of time", history.Query{CreatedFrom: new(farFuture)}, nil},
+		{"in another zone", history.Query{CreatedFrom: new(at(5).In(time.FixedZone("", 3600)))}, []history.InstanceID{"A1"}},
+		{"one status", history.Query{Statuses: []history.RuntimeStatus{history.Running}}, []history.InstanceID{"b1", "a1"}},
+		{"two statuses", history.Query{Statuses: []history.RuntimeStatus{history.Running, history.Failed}}, []history.InstanceID{"b2", "b1", "a1"}},
+		{"a status twice", history.Query{Statuses: []history.RuntimeStatus{history.Failed, history.Failed}}, []history.InstanceID{"b2"}},
+		{"a status nobody has", history.Query{Statuses: []history.RuntimeStatus{history.Canceled}}, nil},
+		{"status and time", history.Query{Statuses: []history.RuntimeStatus{history.Running}, CreatedFrom: new(at(1))}, []history.InstanceID{"b1"}},
+		{"prefix", history.Query{IDPrefix: "a"}, []history.InstanceID{"a2", "a1"}},
+		{"prefix that is an id", history.Query{IDPrefix: "é"}, []history.InstanceID{"é"}},
+		{"prefix and limit", history.Query{IDPrefix: "a", Limit: 1}, []history.InstanceID{"a2"}},
+		{"prefix and status", history.Query{IDPrefix: "a", Statuses: []history.RuntimeStatus{history.Running}}, []history.InstanceID{"a1"}},
+		{"before", history.Query{Before: numbers["b1"]}, []history.InstanceID{"a2", "a1"}},
+		{"before and status", history.Query{Before: numbers["b1"], Statuses: []history.RuntimeStatus{history.Running}}, []history.InstanceID{"a1"}},
+		{"before the first", history.Query{Before: numbers["a1"]}, nil},
 	} {
 		var got []history.InstanceID
 		for _, row := range r.list(tt.q) {
@@ -139,7 +139,7 @@ func testListCombined(r *room) {
 	slices.Reverse(all)
 	at := func(i int) time.Time { return base.Add(time.Duration(i) * time.Second) }
 	few := []history.RuntimeStatus{history.Completed, history.Failed}
-	for _, q := range []engine.Query{
+	for _, q := range []history.Query{
 		{},
 		{Name: "HeLLo"},
 		{Name: "STRA\u00dfE"}, // folds to the same
@@ -186,12 +186,12 @@ func testListLabels(r *room) {
 	r.commit(a, b, c, labelled(4, "d"))
 	check := func(step string, labels []string, want ...*engine.Delta) {
 		r.Helper()
-		rows, counts := []history.Instance(nil), engine.Counts{}
+		rows, counts := []history.Instance(nil), history.Counts{}
 		for _, d := range want {
 			rows = append(rows, *d.Row)
 			counts[d.Row.Status]++
 		}
-		q := engine.Query{Labels: labels}
+		q := history.Query{Labels: labels}
 		r.same(fmt.Sprintf("ListInstances of %q %s", labels, step), r.list(q), rows)
 		r.same(fmt.Sprintf("CountInstances of %q %s", labels, step), r.count(q), counts)
 	}
@@ -221,17 +221,17 @@ func testListLabels(r *room) {
 func testListEntities(r *room) {
 	a, entity := start(1, "a", history.Completed), start(2, "@counter@a", history.Running)
 	r.commit(a, entity)
-	for _, q := range []engine.Query{{}, {Name: "Hello"}, {Statuses: []history.RuntimeStatus{history.Running, history.Completed}}, {CreatedFrom: new(time.Unix(0, 0))}} {
+	for _, q := range []history.Query{{}, {Name: "Hello"}, {Statuses: []history.RuntimeStatus{history.Running, history.Completed}}, {CreatedFrom: new(time.Unix(0, 0))}} {
 		r.same(fmt.Sprintf("ListInstances(%+v)", q), r.list(q), []history.Instance{*a.Row})
-		r.same(fmt.Sprintf("CountInstances(%+v)", q), r.count(q), engine.Counts{history.Completed: 1})
+		r.same(fmt.Sprintf("CountInstances(%+v)", q), r.count(q), history.Counts{history.Completed: 1})
 	}
-	for _, q := range []engine.Query{{IDPrefix: "@"}, {IDPrefix: "@counter@", Name: "hello", Statuses: []history.RuntimeStatus{history.Running}}} {
+	for _, q := range []history.Query{{IDPrefix: "@"}, {IDPrefix: "@counter@", Name: "hello", Statuses: []history.RuntimeStatus{history.Running}}} {
 		r.same(fmt.Sprintf("ListInstances(%+v)", q), r.list(q), []history.Instance{*entity.Row})
-		r.same(fmt.Sprintf("CountInstances(%+v)", q), r.count(q), engine.Counts{history.Running: 1})
+		r.same(fmt.Sprintf("CountInstances(%+v)", q), r.count(q), history.Counts{history.Running: 1})
 	}
 	ended := update(entity, history.Completed)
 	r.commit(ended)
-	r.same("CountInstances", r.count(engine.Query{}), engine.Counts{history.Completed: 1})
+	r.same("CountInstances", r.count(history.Query{}), history.Counts{history.Completed: 1})
 	r.commit(erase(ended))
 	r.same("contents", r.contents([]history.InstanceID{"@counter@a"}, []history.Number{entity.Number}).Rows, []history.Instance{*a.Row})
 }
@@ -246,7 +246,7 @@ func testListWhileWriting(r *room) {
 		deltas[d.Number] = d
 		r.commit(d)
 	}
-	for _, q := range []engine.Query{{}, {Name: "HELLO"}, {IDPrefix: "id-"}, {Statuses: []history.RuntimeStatus{history.Running, history.Completed}}} {
+	for _, q := range []history.Query{{}, {Name: "HELLO"}, {IDPrefix: "id-"}, {Statuses: []history.RuntimeStatus{history.Running, history.Completed}}} {
 		q.Limit = 7
 		must := make(map[history.Number]bool)
 		for n := range deltas {
@@ -313,56 +313,56 @@ func testListManyIDs(r *room) {
 	}
 	r.commit(deltas...)
 	slices.Reverse(want)
-	rare := engine.Query{IDPrefix: "many-", CompletedFrom: new(farFuture)}
+	rare := history.Query{IDPrefix: "many-", CompletedFrom: new(farFuture)}
 	r.same("ListInstances of a rare completion time", r.list(rare), want)
-	r.same("CountInstances of a rare completion time", r.count(rare), engine.Counts{history.Completed: 2})
-	r.same("CountInstances of a prefix", r.count(engine.Query{IDPrefix: "many-0"}), engine.Counts{history.Completed: count})
-	if got := r.list(engine.Query{IDPrefix: "many-", Limit: 2 * count}); len(got) != count {
+	r.same("CountInstances of a rare completion time", r.count(rare), history.Counts{history.Completed: 2})
+	r.same("CountInstances of a prefix", r.count(history.Query{IDPrefix: "many-0"}), history.Counts{history.Completed: count})
+	if got := r.list(history.Query{IDPrefix: "many-", Limit: 2 * count}); len(got) != count {
 		r.Errorf("ListInstances(many-) = %d rows, want %d", len(got), count)
 	}
-	if got := r.list(engine.Query{IDPrefix: "many-0000", Limit: 20}); len(got) != 10 {
+	if got := r.list(history.Query{IDPrefix: "many-0000", Limit: 20}); len(got) != 10 {
 		r.Errorf("ListInstances(many-0000) = %d rows, want 10", len(got))
 	}
 }
 
 // testCounts: counts follow every change of status, within one commit too.
 func testCounts(r *room) {
-	check := func(step string, want engine.Counts) {
+	check := func(step string, want history.Counts) {
 		r.Helper()
-		r.same("CountInstances after "+step, r.count(engine.Query{}), want)
+		r.same("CountInstances after "+step, r.count(history.Query{}), want)
 		for _, status := range history.Statuses() {
-			one := engine.Counts{status: want[status]}
+			one := history.Counts{status: want[status]}
 			if want[status] == 0 {
-				one = engine.Counts{}
+				one = history.Counts{}
 			}
-			r.same(fmt.Sprintf("CountInstances of %s after %s", status, step), r.count(engine.Query{Statuses: []history.RuntimeStatus{status}}), one)
+			r.same(fmt.Sprintf("CountInstances of %s after %s", status, step), r.count(history.Query{Statuses: []history.RuntimeStatus{status}}), one)
 		}
 	}
-	check("nothing", engine.Counts{})
+	check("nothing", history.Counts{})
 	a, b := start(1, "a", history.Pending), start(2, "b", history.Pending)
 	r.commit(a, b)
-	check("two starts", engine.Counts{history.Pending: 2})
+	check("two starts", history.Counts{history.Pending: 2})
 	a2 := update(a, history.Running)
 	a3 := update(a2, history.Completed)
 	r.commit(a2, a3)
-	check("a run", engine.Counts{history.Pending: 1, history.Completed: 1})
+	check("a run", history.Counts{history.Pending: 1, history.Completed: 1})
 	c := start(3, "c", history.Pending)
 	c2 := update(c, history.Failed)
 	r.commit(c, c2)
-	check("a start that ends at once", engine.Counts{history.Pending: 1, history.Completed: 1, history.Failed: 1})
+	check("a start that ends at once", history.Counts{history.Pending: 1, history.Completed: 1, history.Failed: 1})
 	again := update(c2, history.Failed)
 	r.commit(again)
-	check("a row without a change", engine.Counts{history.Pending: 1, history.Completed: 1, history.Failed: 1})
+	check("a row without a change", history.Counts{history.Pending: 1, history.Completed: 1, history.Failed: 1})
 	taken := start(4, "a", history.Pending)
 	taken.Erase = erase(a3).Erase
 	r.commit(taken)
-	check("a takeover", engine.Counts{history.Pending: 2, history.Failed: 1})
+	check("a takeover", history.Counts{history.Pending: 2, history.Failed: 1})
 	gone := start(5, "gone", history.Pending)
 	r.commit(gone, erase(gone), erase(again))
-	check("ends", engine.Counts{history.Pending: 2})
+	check("ends", history.Counts{history.Pending: 2})
 	b2 := update(b, history.Running)
 	r.commit(b2, erase(b2), erase(taken))
-	check("all ends", engine.Counts{})
+	check("all ends", history.Counts{})
 }
 
 // testCountsAfterFaults: counts and indexes hold what the rows hold, however a
@@ -386,7 +386,7 @@ func testCountsAfterFaults(r *room) {
 	}
 	faulty.FailCommit(2, NotStored)
 	faulty.FailCommit(3, StoredButFailed)
-	for i, want := range []engine.Counts{{history.Completed: 40}, {history.Completed: 40}, {history.Pending: 1}} {
+	for i, want := range []history.Counts{{history.Completed: 40}, {history.Completed: 40}, {history.Pending: 1}} {
 		deltas := all
 		if i > 0 {
 			deltas = erasing()
@@ -394,11 +394,11 @@ func testCountsAfterFaults(r *room) {
 		if err := commit(deltas); (err != nil) != (i > 0) {
 			r.Errorf("Commit %d: %v", i+1, err)
 		}
-		r.same(fmt.Sprintf("CountInstances after commit %d", i+1), r.count(engine.Query{}), want)
+		r.same(fmt.Sprintf("CountInstances after commit %d", i+1), r.count(history.Query{}), want)
 		r.contents(nil, nil)
 	}
 	if err := commit([]*engine.Delta{start(101, "newer", history.Pending)}); err != nil {
 		r.Errorf("Commit 4: %v", err)
 	}
-	r.same("CountInstances after commit 4", r.count(engine.Query{}), engine.Counts{history.Pending: 2})
+	r.same("CountInstances after commit 4", r.count(history.Query{}), history.Counts{history.Pending: 2})
 }

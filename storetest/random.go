@@ -242,7 +242,7 @@ func (w *walk) setTimers(rt *rapid.T, d *engine.Delta) {
 	}
 }
 
-func (w *walk) queries(rt *rapid.T) []engine.Query {
+func (w *walk) queries(rt *rapid.T) []history.Query {
 	drawTime := rapid.Custom(func(rt *rapid.T) *time.Time {
 		switch rapid.IntRange(0, 5).Draw(rt, "kind") {
 		case 0, 1, 2:
@@ -252,7 +252,7 @@ func (w *walk) queries(rt *rapid.T) []engine.Query {
 		}
 		return new(time.UnixMicro(rapid.Int64Range(-1, w.micros+1).Draw(rt, "at")).UTC())
 	})
-	q := engine.Query{
+	q := history.Query{
 		CreatedFrom: drawTime.Draw(rt, "from"), CreatedTo: drawTime.Draw(rt, "to"),
 		IDPrefix: rapid.SampledFrom([]string{"", "a", "ab", "crowd", "@"}).Draw(rt, "prefix"),
 		Limit:    rapid.IntRange(0, 3).Draw(rt, "limit"),
@@ -269,5 +269,5 @@ func (w *walk) queries(rt *rapid.T) []engine.Query {
 	}
 	byStatus := q
 	byStatus.Statuses = rapid.SliceOfN(drawStatus, 1, 4).Draw(rt, "statuses")
-	return []engine.Query{q, byStatus}
+	return []history.Query{q, byStatus}
 }

@@ -129,7 +129,7 @@ func (r *room) find(id history.InstanceID) (history.Instance, bool) {
 }
 
 // list returns what q matches, in as many pages as it takes.
-func (r *room) list(q engine.Query) []history.Instance {
+func (r *room) list(q history.Query) []history.Instance {
 	r.Helper()
 	limit := cmp.Or(q.Limit, 100)
 	var rows []history.Instance
@@ -144,7 +144,7 @@ func (r *room) list(q engine.Query) []history.Instance {
 }
 
 // page returns one page, and checks what holds for each.
-func (r *room) page(q engine.Query) engine.Page {
+func (r *room) page(q history.Query) engine.Page {
 	r.Helper()
 	page, err := r.Store.ListInstances(r.Context(), q)
 	if err != nil {
@@ -167,7 +167,7 @@ func (r *room) page(q engine.Query) engine.Page {
 }
 
 // count returns how many instances q matches in those statuses that have any.
-func (r *room) count(q engine.Query) engine.Counts {
+func (r *room) count(q history.Query) history.Counts {
 	r.Helper()
 	counts, err := r.Store.CountInstances(r.Context(), q)
 	if err != nil {
@@ -178,8 +178,8 @@ func (r *room) count(q engine.Query) engine.Counts {
 }
 
 // tally counts rows as a store should.
-func tally(rows []history.Instance) engine.Counts {
-	counts := engine.Counts{}
+func tally(rows []history.Instance) history.Counts {
+	counts := history.Counts{}
 	for i := range rows {
 		counts[rows[i].Status]++
 	}
@@ -265,13 +265,13 @@ type contents struct {
 func (r *room) contents(ids []history.InstanceID, numbers []history.Number) contents {
 	r.Helper()
 	c := contents{
-		Rows:  r.list(engine.Query{Limit: 1 << 20}),
+		Rows:  r.list(history.Query{Limit: 1 << 20}),
 		Found: make(map[history.InstanceID]history.Instance), Records: make(map[history.Number][]engine.Record),
 	}
-	r.same("CountInstances of all", r.count(engine.Query{}), tally(c.Rows))
+	r.same("CountInstances of all", r.count(history.Query{}), tally(c.Rows))
 	for status := range tally(c.Rows) {
 		rows := slices.DeleteFunc(slices.Clone(c.Rows), func(row history.Instance) bool { return row.Status != status })
-		r.same("ListInstances of "+status.String(), r.list(engine.Query{Limit: 1 << 20, Statuses: []history.RuntimeStatus{status}}), rows)
+		r.same("ListInstances of "+status.String(), r.list(history.Query{Limit: 1 << 20, Statuses: []history.RuntimeStatus{status}}), rows)
 	}
 	for _, id := range ids {
 		if row, ok := r.find(id); ok {

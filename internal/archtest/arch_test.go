@@ -21,14 +21,16 @@ const module = "github.com/perdure/perdure"
 // packages under it. Arrows point down only.
 //
 //	cmd -> host                         wiring
-//	httpapi  client                     the edges
+//	httpapi  client                     the edges: they know hub and wire, never the engine
 //	internal/worker   store/...
 //	root, replay |    | engine          two towers that do not import each other
+//	        hub  wire                   contracts
 //	        history                     one floor
 var rooms = map[string][]string{
 	"history":             {},
 	"history/...":         {"history"},
-	"engine":              {"history", "internal/ledger", "internal/stacktrace"},
+	"internal/hub":        {"history"}, // what one can ask of a hub
+	"engine":              {"history", "internal/hub", "internal/ledger", "internal/stacktrace"},
 	"store/memory":        {"engine", "history"},
 	"store/embedded":      {"engine", "history", "internal/backup", "internal/ledger", "internal/private"},
 	"storetest":           {"engine", "history", "store/memory"},
@@ -37,9 +39,9 @@ var rooms = map[string][]string{
 	".":                   {"history", "internal/registry", "internal/replay"},
 	"internal/worker":     {".", "engine", "history", "internal/registry", "internal/replay", "internal/stacktrace"},
 	"config":              {},
-	"client":              {"engine", "history", "internal/links", "internal/private", "internal/wire"},
-	"httpapi":             {"engine", "history", "internal/links", "internal/nearest", "internal/wire"},
-	"host":                {".", "client", "config", "engine", "history", "httpapi", "internal/audit", "internal/backup", "internal/private", "internal/wire", "internal/worker", "store/embedded"},
+	"client":              {"history", "internal/hub", "internal/links", "internal/private", "internal/wire"},
+	"httpapi":             {"history", "internal/hub", "internal/links", "internal/nearest", "internal/wire"},
+	"host":                {".", "client", "config", "engine", "history", "httpapi", "internal/audit", "internal/backup", "internal/hub", "internal/private", "internal/wire", "internal/worker", "store/embedded"},
 	"cmd/perdure":         {"client", "config", "history", "host", "internal/audit", "internal/backup", "internal/nearest"},
 	"examples/...":        {".", "client", "host"},
 	"internal/links":      {},
@@ -59,11 +61,11 @@ var tests = map[string][]string{
 	"history":         {},
 	"engine":          {".", "client", "internal/worker", "store/memory", "store/embedded", "storetest"},
 	"store/memory":    {"storetest"},
-	"store/embedded":  {"store/memory", "storetest"},
+	"store/embedded":  {"internal/hub", "store/memory", "storetest"},
 	".":               {"engine", "internal/worker", "store/memory", "store/embedded"},
 	"internal/worker": {"store/memory", "store/embedded"},
-	"client":          {".", "httpapi", "internal/worker", "store/memory"},
-	"httpapi":         {".", "internal/worker", "store/memory", "client"},
+	"client":          {".", "engine", "httpapi", "internal/worker", "store/memory"},
+	"httpapi":         {".", "engine", "internal/worker", "store/memory", "client"},
 	"cmd/perdure":     {".", "internal/testcert"},
 	"host":            {"internal/testcert"},
 	"examples/...":    {"engine", "internal/worker", "store/memory"},

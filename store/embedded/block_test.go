@@ -51,7 +51,7 @@ func TestDamageInALargeValueIsFoundAtOnce(t *testing.T) {
 		t.Errorf("Records = %d records and error %v, want 2 and a corruption that names %s and where", read, damage, name)
 	}
 	found := checkHub(t, hub)
-	if !slices.ContainsFunc(found, func(d engine.Disagreement) bool {
+	if !slices.ContainsFunc(found, func(d history.Disagreement) bool {
 		return d.Rule == "table" && strings.Contains(d.Rows, name) && strings.Contains(d.Says, "file "+name+": the ")
 	}) {
 		t.Errorf("found %+v, want table %s", found, name)

@@ -10,7 +10,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/ledger"
 )
@@ -25,7 +24,7 @@ type entry struct {
 // verification compares the rows of a hub that only the store knows with the status rows.
 type verification struct {
 	*asOf
-	tell       func(engine.Disagreement)
+	tell       func(history.Disagreement)
 	entries    *ledger.Ledger[entry]
 	counts     counts                  // of the status rows
 	kept       counts                  // as they are kept
@@ -36,7 +35,7 @@ type verification struct {
 }
 
 // Verify implements [engine.View].
-func (v *asOf) Verify(step func() error, tell func(engine.Disagreement)) error {
+func (v *asOf) Verify(step func() error, tell func(history.Disagreement)) error {
 	if err := v.db.verifyTables(step, tell); err != nil {
 		return err
 	}
@@ -195,7 +194,7 @@ func (c *verification) bigRecord(k key) error {
 		return err
 	}
 	number := history.Number(binary.BigEndian.Uint64(k[numberAt:]))
-	c.tell(engine.Disagreement{
+	c.tell(history.Disagreement{
 		Instance: c.instance(number), Rule: "record", Rows: fmt.Sprintf("record %d of instance number %d", binary.BigEndian.Uint32(k[rowKeyLen:]), number),
 		Says: "its bytes are stored apart, but the record does not say so", Do: "restore a backup",
 	})
@@ -205,7 +204,7 @@ func (c *verification) bigRecord(k key) error {
 // tellOdd tells of a row that cannot be.
 func (c *verification) tellOdd(k key, format string, args ...any) {
 	if c.first {
-		c.tell(engine.Disagreement{Rule: "key", Rows: fmt.Sprintf("row with the key %x", []byte(k)), Says: fmt.Sprintf(format, args...), Do: "restore a backup, or use the build that wrote it"})
+		c.tell(history.Disagreement{Rule: "key", Rows: fmt.Sprintf("row with the key %x", []byte(k)), Says: fmt.Sprintf(format, args...), Do: "restore a backup, or use the build that wrote it"})
 	}
 }
 
@@ -216,7 +215,7 @@ func (c *verification) compareCounts() {
 	for status, n := range c.counts {
 		if kept := c.kept[status]; kept != n {
 			name := history.RuntimeStatus(status)
-			c.tell(engine.Disagreement{
+			c.tell(history.Disagreement{
 				Rule: "count", Rows: fmt.Sprintf("count of %s, and status rows", name),
 				Says: fmt.Sprintf("%d are counted, but %d rows are %s", kept, n, name), Do: "restore a backup; nothing but counts is wrong otherwise",
 			})
@@ -238,15 +237,15 @@ func (c *verification) compareEntries() {
 		c.tell(c.disagreement(&e, missing[e]))
 	}
 	if more := c.entries.More(); more > 0 {
-		c.tell(engine.Disagreement{
+		c.tell(history.Disagreement{
 			Rule: "index", Rows: "indexes, id rows and status rows", Says: fmt.Sprintf("of %d other instances, or more, they do not agree either", more), Do: "restore a backup",
 		})
 	}
 }
 
-func (c *verification) disagreement(e *entry, missing bool) engine.Disagreement {
+func (c *verification) disagreement(e *entry, missing bool) history.Disagreement {
 	name := shapes[e.key[0]].name
-	d := engine.Disagreement{
+	d := history.Disagreement{
 		Instance: c.instance(e.number), Rule: "index",
 		Rows: fmt.Sprintf("%s of %s, and status row %d", name, c.named(e), e.number),
 		Says: "it is missing: lists by it do not show the instance",

@@ -13,6 +13,7 @@ import (
 
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 // newCheckedHub makes a hub with an instance that has every kind of row.
@@ -57,14 +58,14 @@ func newCheckedHub(t *testing.T) (*Hub, *history.Instance) {
 	return hub, row
 }
 
-func checkHub(t *testing.T, hub *Hub) (found []engine.Disagreement) {
+func checkHub(t *testing.T, h *Hub) (found []history.Disagreement) {
 	t.Helper()
-	view, err := hub.View(t.Context())
+	view, err := h.View(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer view.Close()
-	if _, err := engine.Check(context.Background(), view, engine.CheckOptions{Tell: func(d engine.Disagreement) { found = append(found, d) }}); err != nil {
+	if _, err := engine.Check(context.Background(), view, hub.CheckOptions{Tell: func(d history.Disagreement) { found = append(found, d) }}); err != nil {
 		t.Fatalf("Check: %v", err)
 	}
 	return found
@@ -116,7 +117,7 @@ func TestCheckFindsDamagedRows(t *testing.T) {
 				t.Fatal(err)
 			}
 			found := checkHub(t, hub)
-			if !slices.ContainsFunc(found, func(d engine.Disagreement) bool {
+			if !slices.ContainsFunc(found, func(d history.Disagreement) bool {
 				return d.Rule == tt.rule && strings.Contains(d.Rows, tt.rows) && strings.Contains(d.Says, tt.says) && d.Do != ""
 			}) {
 				t.Errorf("found %+v, want one of rule %s about %q that says %q", found, tt.rule, tt.rows, tt.says)
@@ -135,7 +136,7 @@ func TestCheckReadsEveryTable(t *testing.T) {
 	name, at := tableWith(t, db, []byte("Hello"))
 	flip(t, db, name, at)
 	found := checkHub(t, hub)
-	if !slices.ContainsFunc(found, func(d engine.Disagreement) bool {
+	if !slices.ContainsFunc(found, func(d history.Disagreement) bool {
 		return d.Rule == "table" && strings.Contains(d.Rows, name) && strings.Contains(d.Says, "checksum")
 	}) {
 		t.Errorf("found %+v, want table %s", found, name)

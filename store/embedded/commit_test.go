@@ -188,7 +188,7 @@ func BenchmarkListInstances(b *testing.B) {
 	hub, _ := manyHellos(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		page, err := hub.ListInstances(b.Context(), engine.Query{Statuses: []history.RuntimeStatus{history.Completed}})
+		page, err := hub.ListInstances(b.Context(), history.Query{Statuses: []history.RuntimeStatus{history.Completed}})
 		if err != nil || len(page.Rows) != 100 {
 			b.Fatalf("ListInstances = %d rows, %v", len(page.Rows), err)
 		}

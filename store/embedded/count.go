@@ -8,7 +8,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 )
 
@@ -16,8 +15,8 @@ import (
 type counts [1 << 8]int64
 
 // byStatus returns the counts of statuses that some instance has.
-func (c *counts) byStatus() engine.Counts {
-	all := engine.Counts{}
+func (c *counts) byStatus() history.Counts {
+	all := history.Counts{}
 	for key, n := range c {
 		if n != 0 {
 			all[history.RuntimeStatus(key)] = n

@@ -175,7 +175,7 @@ func recovered(t *testing.T, at crash, want []string) error {
 func describe(t *testing.T, store engine.Store) string {
 	t.Helper()
 	var b strings.Builder
-	page, err := store.ListInstances(t.Context(), engine.Query{})
+	page, err := store.ListInstances(t.Context(), history.Query{})
 	for _, row := range page.Rows {
 		found, ok, err := store.FindInstance(t.Context(), row.ID)
 		fmt.Fprintln(&b, row.Number, row.ID, row.Status, found.Status, ok, err)
@@ -184,7 +184,7 @@ func describe(t *testing.T, store engine.Store) string {
 		}
 	}
 	for _, status := range history.Statuses() {
-		page, err := store.ListInstances(t.Context(), engine.Query{Statuses: []history.RuntimeStatus{status}})
+		page, err := store.ListInstances(t.Context(), history.Query{Statuses: []history.RuntimeStatus{status}})
 		fmt.Fprintln(&b, status, len(page.Rows), err)
 	}
 	for ref, err := range store.Working(t.Context(), 0) {

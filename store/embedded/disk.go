@@ -11,7 +11,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
 )
 
 // privateDisk is the real file system on which what is made is nobody else's,
@@ -56,7 +56,7 @@ func (d privateDisk) Unwrap() vfs.FS { return d.FS }
 func noDescriptors(err error) error {
 	for _, cause := range []error{syscall.EMFILE, syscall.ENFILE} {
 		if errors.Is(err, cause) {
-			return fmt.Errorf("%w: files and connections are open as many as the system allows, try again, or raise its limit: %w", engine.ErrUnavailable, cause)
+			return fmt.Errorf("%w: files and connections are open as many as the system allows, try again, or raise its limit: %w", history.ErrUnavailable, cause)
 		}
 	}
 	return err

@@ -7,15 +7,15 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
 )
 
 // That there are no descriptors left is over soon, and says nothing of paths.
 func TestNoDescriptorsIsUnavailable(t *testing.T) {
 	t.Parallel()
 	err := noDescriptors(&fs.PathError{Op: "open", Path: "/secret/place", Err: syscall.EMFILE})
-	if !errors.Is(err, engine.ErrUnavailable) || !errors.Is(err, syscall.EMFILE) || strings.Contains(err.Error(), "place") {
-		t.Errorf("error %v, want %v of %v without the path", err, engine.ErrUnavailable, syscall.EMFILE)
+	if !errors.Is(err, history.ErrUnavailable) || !errors.Is(err, syscall.EMFILE) || strings.Contains(err.Error(), "place") {
+		t.Errorf("error %v, want %v of %v without the path", err, history.ErrUnavailable, syscall.EMFILE)
 	}
 	other := &fs.PathError{Op: "open", Path: "/secret/place", Err: syscall.EIO}
 	if err := noDescriptors(other); err != other {

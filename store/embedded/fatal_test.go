@@ -43,7 +43,7 @@ func TestBroken(t *testing.T) {
 		{"Commit", hub.Commit(t.Context(), deltas)},
 		{"Commit, again", hub.Commit(t.Context(), deltas)},
 		{"FindInstance", func() error { _, _, err := hub.FindInstance(t.Context(), "i"); return err }()},
-		{"ListInstances", func() error { _, err := hub.ListInstances(t.Context(), engine.Query{}); return err }()},
+		{"ListInstances", func() error { _, err := hub.ListInstances(t.Context(), history.Query{}); return err }()},
 		{"Acquire", func() error { _, err := hub.Acquire(t.Context(), 0); return err }()},
 		{"Close", db.Close()},
 	} {

@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/wal"
 
 	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
 )
 
 // holding is a disk with one file, and a folder "data".
@@ -162,7 +163,7 @@ func FuzzRows(f *testing.F) {
 			}
 			hub.LastRecord(ctx, n)
 		}
-		hub.ListInstances(ctx, engine.Query{})
+		hub.ListInstances(ctx, history.Query{})
 		hub.FindInstance(ctx, "x")
 		hub.readCounts(hub.db.pebble)
 		hub.loadEpochs()

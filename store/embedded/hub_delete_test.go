@@ -101,7 +101,7 @@ func TestDeleteHub(t *testing.T) {
 	if again.id != 4 || epoch != 1 {
 		t.Errorf("hub Last, made again, has number %d and epoch %d, want 4 and 1", again.id, epoch)
 	}
-	if counts, err := again.CountInstances(t.Context(), engine.Query{}); counts.Total() != 0 || err != nil {
+	if counts, err := again.CountInstances(t.Context(), history.Query{}); counts.Total() != 0 || err != nil {
 		t.Errorf("CountInstances of hub Last, made again = %v, error %v, want none", counts, err)
 	}
 	fill(t, again, epoch)
@@ -119,8 +119,8 @@ func testDeleted(t *testing.T, hub *Hub) {
 	ctx := t.Context()
 	_, acquire := hub.Acquire(ctx, 0)
 	_, _, find := hub.FindInstance(ctx, "i4")
-	_, list := hub.ListInstances(ctx, engine.Query{})
-	_, count := hub.CountInstances(ctx, engine.Query{})
+	_, list := hub.ListInstances(ctx, history.Query{})
+	_, count := hub.CountInstances(ctx, history.Query{})
 	_, last := hub.LastNumber(ctx)
 	_, timers := hub.Timers(ctx, 0, engine.Timer{}, time.Now(), 1)
 	var records error

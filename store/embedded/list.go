@@ -24,7 +24,7 @@ const (
 // ListInstances implements [engine.Reader]. Creation times are compared to the
 // microsecond, as numbers hold them. Statuses, name, tags, labels, creation times and a
 // prefix that few ids have are looked up in indexes; other filters look at rows.
-func (h *Hub) ListInstances(ctx context.Context, q engine.Query) (engine.Page, error) {
+func (h *Hub) ListInstances(ctx context.Context, q history.Query) (engine.Page, error) {
 	if err := h.begin(ctx); err != nil {
 		return engine.Page{}, err
 	}
@@ -36,7 +36,7 @@ func (h *Hub) ListInstances(ctx context.Context, q engine.Query) (engine.Page, e
 	return page, nil
 }
 
-func (h *Hub) listInstances(ctx context.Context, q engine.Query) (page engine.Page, err error) {
+func (h *Hub) listInstances(ctx context.Context, q history.Query) (page engine.Page, err error) {
 	s, ok, err := h.newSearch(ctx, q, plan{ids: pageIDs, budget: pageBudget})
 	if err != nil || !ok {
 		return page, err
@@ -61,14 +61,14 @@ func (h *Hub) listInstances(ctx context.Context, q engine.Query) (page engine.Pa
 			return page, err
 		case bad == nil && !q.Matches(&row), bad != nil && bad.ID != "" && !strings.HasPrefix(string(bad.ID), q.IDPrefix):
 			continue
-		case len(page.Rows)+len(page.Unreadable) == limit, bytes >= engine.PageBytes:
+		case len(page.Rows)+len(page.Unreadable) == limit, bytes >= history.PageBytes:
 			page.Next = last
 			return page, nil
 		case bad != nil:
 			page.Unreadable = append(page.Unreadable, *bad)
 		default:
 			page.Rows = append(page.Rows, row)
-			bytes += engine.RowBytes(&row)
+			bytes += history.RowBytes(&row)
 		}
 		last = number
 		s.spent -= stepCost + seekCost
@@ -81,7 +81,7 @@ func (h *Hub) listInstances(ctx context.Context, q engine.Query) (page engine.Pa
 
 // CountInstances implements [engine.Reader]. Only completion times, parents
 // and the ids of entities need rows.
-func (h *Hub) CountInstances(ctx context.Context, q engine.Query) (engine.Counts, error) {
+func (h *Hub) CountInstances(ctx context.Context, q history.Query) (history.Counts, error) {
 	if err := h.begin(ctx); err != nil {
 		return nil, err
 	}
@@ -99,14 +99,14 @@ func (h *Hub) CountInstances(ctx context.Context, q engine.Query) (engine.Counts
 }
 
 // onlyStatuses reports whether q filters by nothing but status.
-func onlyStatuses(q *engine.Query) bool {
+func onlyStatuses(q *history.Query) bool {
 	return q.CreatedFrom == nil && q.CreatedTo == nil && q.CompletedFrom == nil && q.CompletedTo == nil &&
 		q.IDPrefix == "" && q.Name == "" && len(q.Tags) == 0 && len(q.Labels) == 0 && q.Parent == ""
 }
 
 // countMatching counts one by one.
-func (h *Hub) countMatching(ctx context.Context, q engine.Query) (engine.Counts, error) {
-	counts := engine.Counts{}
+func (h *Hub) countMatching(ctx context.Context, q history.Query) (history.Counts, error) {
+	counts := history.Counts{}
 	s, ok, err := h.newSearch(ctx, q, plan{ids: math.MaxInt, statuses: true})
 	if err != nil || !ok {
 		return counts, err
@@ -135,7 +135,7 @@ func (h *Hub) countMatching(ctx context.Context, q engine.Query) (engine.Counts,
 }
 
 // countKept reads the counts that are kept.
-func (h *Hub) countKept(_ context.Context, q engine.Query) (engine.Counts, error) {
+func (h *Hub) countKept(_ context.Context, q history.Query) (history.Counts, error) {
 	var kept *counts
 	err := h.view.read(func(r pebble.Reader) (err error) {
 		kept, err = h.readCounts(r)

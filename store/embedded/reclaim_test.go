@@ -99,7 +99,7 @@ func TestReclaim(t *testing.T) {
 	if total := db.pebble.Metrics().Total(); total.AggregateSize() > full/20 {
 		t.Errorf("the tables take %d KiB after all but one instance of %d KiB were erased", total.AggregateSize()>>10, full>>10)
 	}
-	page, err := hub.ListInstances(t.Context(), engine.Query{Name: "hello"})
+	page, err := hub.ListInstances(t.Context(), history.Query{Name: "hello"})
 	if err != nil || len(page.Rows) != 1 || page.Rows[0].ID != last.ID {
 		t.Errorf("ListInstances = %d rows, error %v, want instance %s", len(page.Rows), err, last.ID)
 	}
@@ -161,7 +161,7 @@ func TestCompact(t *testing.T) {
 	if left := int64(total.AggregateSize()); left < full*9/20 || left > full*11/20 {
 		t.Errorf("the tables take %d KiB after half of %d KiB was erased", left>>10, full>>10)
 	}
-	if counts, err := hub.CountInstances(t.Context(), engine.Query{}); err != nil || counts.Total() != int64(len(all)/2) {
+	if counts, err := hub.CountInstances(t.Context(), history.Query{}); err != nil || counts.Total() != int64(len(all)/2) {
 		t.Errorf("CountInstances = %v, %v, want %d", counts, err, len(all)/2)
 	}
 }
@@ -190,7 +190,7 @@ func TestCloseFlushes(t *testing.T) {
 	if err != nil {
 		t.Fatalf("Hub(h): %v", err)
 	}
-	if counts, err := again.CountInstances(t.Context(), engine.Query{}); err != nil || counts.Total() != 1_000 {
+	if counts, err := again.CountInstances(t.Context(), history.Query{}); err != nil || counts.Total() != 1_000 {
 		t.Errorf("CountInstances = %v, error %v, want 1,000", counts, err)
 	}
 }

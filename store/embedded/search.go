@@ -17,7 +17,7 @@ import (
 // search walks what a query may match, newest first, in one snapshot.
 type search struct {
 	hub      *Hub
-	q        engine.Query
+	q        history.Query
 	from     history.Number
 	before   history.Number // what is to be looked at is below
 	rows     *stretch
@@ -29,7 +29,7 @@ type search struct {
 }
 
 // searchNumbers returns the range of numbers that q asks for; ok is false for none.
-func searchNumbers(q *engine.Query) (from, before history.Number, ok bool) {
+func searchNumbers(q *history.Query) (from, before history.Number, ok bool) {
 	const lastMicros = math.MaxUint64 / history.MaxPartitions
 	before = math.MaxUint64
 	if q.CreatedFrom != nil {
@@ -62,7 +62,7 @@ type plan struct {
 }
 
 // newSearch begins a search; ok is false if nothing can match. It must be closed.
-func (h *Hub) newSearch(ctx context.Context, q engine.Query, p plan) (_ *search, ok bool, err error) {
+func (h *Hub) newSearch(ctx context.Context, q history.Query, p plan) (_ *search, ok bool, err error) {
 	s := &search{hub: h, q: q}
 	if s.from, s.before, ok = searchNumbers(&q); !ok {
 		return nil, false, nil

@@ -8,12 +8,12 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/sstable"
 
-	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
 )
 
 // verifyTables reads every block of every table once, and so compares it with its checksum:
 // also what no row that is valid now lies in.
-func (db *DB) verifyTables(step func() error, tell func(engine.Disagreement)) error {
+func (db *DB) verifyTables(step func() error, tell func(history.Disagreement)) error {
 	levels, err := db.pebble.SSTables()
 	if err != nil {
 		return err
@@ -33,7 +33,7 @@ func (db *DB) verifyTables(step func() error, tell func(engine.Disagreement)) er
 			if err == nil || errors.Is(err, fs.ErrNotExist) && !db.hasTable(name) { // it was compacted meanwhile
 				continue
 			}
-			tell(engine.Disagreement{
+			tell(history.Disagreement{
 				Rule: "table", Rows: fmt.Sprintf("file data/%s, of level %d", name, level), Says: err.Error(),
 				Do: "restore a backup; check the disk",
 			})

@@ -27,7 +27,7 @@ func TestUnreadableRowIsNamed(t *testing.T) {
 	if err := h.db.pebble.Set(h.rowKey(2), append(row, 0xff), pebble.Sync); err != nil {
 		t.Fatal(err)
 	}
-	q := engine.Query{Limit: 2}
+	q := history.Query{Limit: 2}
 	page, err := h.ListInstances(t.Context(), q)
 	if err != nil || len(page.Rows) != 1 || page.Rows[0].ID != "c" || len(page.Unreadable) != 1 || page.Next != 2 {
 		t.Fatalf("first page: %+v, %v; want c, b as unreadable, and more", page, err)
@@ -39,7 +39,7 @@ func TestUnreadableRowIsNamed(t *testing.T) {
 	if page, err = h.ListInstances(t.Context(), q); err != nil || len(page.Rows) != 1 || page.Rows[0].ID != "a" || page.Next != 0 {
 		t.Errorf("second page: %+v, %v; want a", page, err)
 	}
-	counts, err := h.CountInstances(t.Context(), engine.Query{IDPrefix: "b", CompletedTo: new(time.Now())})
+	counts, err := h.CountInstances(t.Context(), history.Query{IDPrefix: "b", CompletedTo: new(time.Now())})
 	if err != nil || counts[history.Unknown] != 1 {
 		t.Errorf("counts %v, %v; want one Unknown", counts, err)
 	}

@@ -56,9 +56,9 @@ func copied(t *testing.T, dir string) string {
 // answersOf reads all that a hub holds.
 func answersOf(t *testing.T, hub *Hub) (answers []string, err error) {
 	for _, status := range append(history.Statuses(), history.Unknown) {
-		q := engine.Query{Statuses: []history.RuntimeStatus{status}}
+		q := history.Query{Statuses: []history.RuntimeStatus{status}}
 		if status == history.Unknown {
-			q = engine.Query{}
+			q = history.Query{}
 		}
 		page, err := hub.ListInstances(t.Context(), q)
 		if err != nil {
@@ -78,7 +78,7 @@ func answersOf(t *testing.T, hub *Hub) (answers []string, err error) {
 			}
 		}
 	}
-	counts, err := hub.CountInstances(t.Context(), engine.Query{})
+	counts, err := hub.CountInstances(t.Context(), history.Query{})
 	return append(answers, fmt.Sprint(counts)), err
 }
 

@@ -187,7 +187,7 @@ func (s *Store) FindInstance(ctx context.Context, id history.InstanceID) (histor
 }
 
 // ListInstances implements [engine.Reader].
-func (s *Store) ListInstances(ctx context.Context, q engine.Query) (engine.Page, error) {
+func (s *Store) ListInstances(ctx context.Context, q history.Query) (engine.Page, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var page engine.Page
@@ -197,22 +197,22 @@ func (s *Store) ListInstances(ctx context.Context, q engine.Query) (engine.Page,
 		if !q.Matches(&row) {
 			continue
 		}
-		if n := len(page.Rows); n == limit || bytes >= engine.PageBytes {
+		if n := len(page.Rows); n == limit || bytes >= history.PageBytes {
 			page.Next = page.Rows[n-1].Number
 			break
 		}
 		page.Rows = append(page.Rows, cloneRow(row))
-		bytes += engine.RowBytes(&row)
+		bytes += history.RowBytes(&row)
 	}
 	return page, ctx.Err()
 }
 
 // CountInstances implements [engine.Reader].
-func (s *Store) CountInstances(ctx context.Context, q engine.Query) (engine.Counts, error) {
+func (s *Store) CountInstances(ctx context.Context, q history.Query) (history.Counts, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q.Before = 0
-	counts := engine.Counts{}
+	counts := history.Counts{}
 	for _, row := range s.rows {
 		if q.Matches(&row) {
 			counts[row.Status]++

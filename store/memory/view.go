@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/history"
 )
 
 var _ engine.Viewer = (*Store)(nil)
@@ -52,7 +53,7 @@ func (v view) Instances(ctx context.Context) iter.Seq2[engine.Stored, error] {
 }
 
 // Verify has nothing to tell: all there is are the rows that the engine looks at.
-func (v view) Verify(step func() error, _ func(engine.Disagreement)) error { return step() }
+func (v view) Verify(step func() error, _ func(history.Disagreement)) error { return step() }
 
 func (v view) About() []string { return []string{"a store in memory"} }
 

@@ -30,7 +30,7 @@ type survey []hubSurvey
 type hubSurvey struct {
 	name    string
 	rows    []history.Instance
-	queries map[string]engine.Query
+	queries map[string]history.Query
 }
 
 // takeSurvey asks an undamaged store what there is.
@@ -47,19 +47,19 @@ func takeSurvey(t *testing.T, dir string) survey {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := hubSurvey{name: name, queries: map[string]engine.Query{"all": {}}}
-		for row, err := range list(t.Context(), hub, engine.Query{}) {
+		h := hubSurvey{name: name, queries: map[string]history.Query{"all": {}}}
+		for row, err := range list(t.Context(), hub, history.Query{}) {
 			if err != nil {
 				t.Fatal(err)
 			}
 			h.rows = append(h.rows, row)
-			h.queries["status "+row.Status.String()] = engine.Query{Statuses: []history.RuntimeStatus{row.Status}}
-			h.queries["name "+row.Name] = engine.Query{Name: row.Name}
+			h.queries["status "+row.Status.String()] = history.Query{Statuses: []history.RuntimeStatus{row.Status}}
+			h.queries["name "+row.Name] = history.Query{Name: row.Name}
 			for tag, value := range row.Tags {
-				h.queries["tag "+tag+" "+value] = engine.Query{Tags: map[string]string{tag: value}}
+				h.queries["tag "+tag+" "+value] = history.Query{Tags: map[string]string{tag: value}}
 			}
 			for _, label := range row.Labels {
-				h.queries["label "+label] = engine.Query{Labels: []string{label}}
+				h.queries["label "+label] = history.Query{Labels: []string{label}}
 			}
 		}
 		s = append(s, h)
@@ -68,7 +68,7 @@ func takeSurvey(t *testing.T, dir string) survey {
 }
 
 // list yields all rows that q matches.
-func list(ctx context.Context, hub *embedded.Hub, q engine.Query) iter.Seq2[history.Instance, error] {
+func list(ctx context.Context, hub *embedded.Hub, q history.Query) iter.Seq2[history.Instance, error] {
 	return func(yield func(history.Instance, error) bool) {
 		for {
 			page, err := hub.ListInstances(ctx, q)
@@ -153,7 +153,7 @@ func rowText(row *history.Instance) string { return string(history.AppendInstanc
 
 func recordText(r engine.Record) string { return fmt.Sprint(r.Seq, " ", string(r.Bytes)) }
 
-func countText(c engine.Counts) string {
+func countText(c history.Counts) string {
 	var all []string
 	for _, status := range slices.Sorted(maps.Keys(c)) {
 		if c[status] != 0 {

@@ -16,6 +16,7 @@ import (
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/worker"
 	"github.com/perdure/perdure/store/embedded"
 )
@@ -112,17 +113,17 @@ func session(t *testing.T, dir string, app func() *perdure.App, do func(engines,
 	}
 }
 
-func (on engines) start(t *testing.T, hub, name string, id string, input any, more func(*engine.StartRequest)) history.InstanceID {
+func (on engines) start(t *testing.T, in, name string, id string, input any, more func(*hub.StartRequest)) history.InstanceID {
 	t.Helper()
 	text, err := json.Marshal(input)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := engine.StartRequest{Name: name, ID: history.InstanceID(id), Input: text}
+	r := hub.StartRequest{Name: name, ID: history.InstanceID(id), Input: text}
 	if more != nil {
 		more(&r)
 	}
-	if _, err := on[hub].Start(t.Context(), r); err != nil {
+	if _, err := on[in].Start(t.Context(), r); err != nil {
 		t.Fatalf("start %s: %v", id, err)
 	}
 	return r.ID
@@ -145,31 +146,31 @@ func (on engines) everything(t *testing.T, name string) {
 			t.Fatal(err)
 		}
 	}
-	for hub, e := range on {
+	for in, e := range on {
 		begun := func(id history.InstanceID) history.InstanceID { must(e.WaitStarted(t.Context(), id)); return id }
 		var ended []history.InstanceID
 		for i := range 6 {
-			tags := func(r *engine.StartRequest) { r.Tags = map[string]string{"customer": fmt.Sprint(i % 2), "store": name} }
-			ended = append(ended, on.start(t, hub, "Chain", fmt.Sprint(name, "-chain", i), strings.Repeat("a word ", 10*i), tags))
+			tags := func(r *hub.StartRequest) { r.Tags = map[string]string{"customer": fmt.Sprint(i % 2), "store": name} }
+			ended = append(ended, on.start(t, in, "Chain", fmt.Sprint(name, "-chain", i), strings.Repeat("a word ", 10*i), tags))
 		}
 		ended = append(ended,
-			on.start(t, hub, "Parent", name+"-parent", "hello", nil),
-			on.start(t, hub, "Generations", name+"-generations", 3, nil),
-			on.start(t, hub, "Fail", name+"-fail", nil, nil),
-			on.start(t, hub, "Chain", name+"-large", strings.Repeat("large", 3500), nil))
-		on.wait(t, hub, ended...)
-		begun(on.start(t, hub, "Wait", name+"-wait", nil, nil))
-		begun(on.start(t, hub, "Sleep", name+"-sleep", nil, nil))
-		must(e.Suspend(t.Context(), begun(on.start(t, hub, "Wait", name+"-suspended", nil, nil)), "a pause"))
-		over := begun(on.start(t, hub, "Wait", name+"-terminated", nil, nil))
-		must(e.Terminate(t.Context(), over, engine.TerminateRequest{Reason: []byte(`"enough"`)}))
-		on.wait(t, hub, over)
-		on.start(t, hub, "Chain", name+"-later", "later", func(r *engine.StartRequest) { r.ScheduledAt = time.Now().Add(1000 * time.Hour) })
+			on.start(t, in, "Parent", name+"-parent", "hello", nil),
+			on.start(t, in, "Generations", name+"-generations", 3, nil),
+			on.start(t, in, "Fail", name+"-fail", nil, nil),
+			on.start(t, in, "Chain", name+"-large", strings.Repeat("large", 3500), nil))
+		on.wait(t, in, ended...)
+		begun(on.start(t, in, "Wait", name+"-wait", nil, nil))
+		begun(on.start(t, in, "Sleep", name+"-sleep", nil, nil))
+		must(e.Suspend(t.Context(), begun(on.start(t, in, "Wait", name+"-suspended", nil, nil)), "a pause"))
+		over := begun(on.start(t, in, "Wait", name+"-terminated", nil, nil))
+		must(e.Terminate(t.Context(), over, hub.TerminateRequest{Reason: []byte(`"enough"`)}))
+		on.wait(t, in, over)
+		on.start(t, in, "Chain", name+"-later", "later", func(r *hub.StartRequest) { r.ScheduledAt = time.Now().Add(1000 * time.Hour) })
 		// What is erased one by one, and by ranges.
-		_, err := e.Purge(t.Context(), ended[1], engine.PurgeRequest{})
+		_, err := e.Purge(t.Context(), ended[1], hub.PurgeRequest{})
 		must(err)
 		on.chains(t, name+"-purged", 40, 10)
-		_, err = e.PurgeBy(t.Context(), engine.PurgeFilter{Query: engine.Query{IDPrefix: name + "-purged"}})
+		_, err = e.PurgeBy(t.Context(), hub.PurgeFilter{Query: history.Query{IDPrefix: name + "-purged"}})
 		must(err)
 	}
 }
@@ -187,17 +188,17 @@ func (on engines) chains(t *testing.T, name string, n, bytes int) {
 
 // waiting leaves messages, work and timers for an app that does not run.
 func (on engines) waiting(t *testing.T, name string) {
-	for hub, e := range on {
+	for in, e := range on {
 		for i := range 5 {
-			r := engine.RaiseRequest{Name: "note", Payload: fmt.Appendf(nil, `"message %d"`, i), Key: fmt.Sprint("key", i)}
+			r := hub.RaiseRequest{Name: "note", Payload: fmt.Appendf(nil, `"message %d"`, i), Key: fmt.Sprint("key", i)}
 			if err := e.Raise(t.Context(), history.InstanceID(name+"-wait"), r); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := e.Terminate(t.Context(), history.InstanceID(name+"-sleep"), engine.TerminateRequest{}); err != nil {
+		if err := e.Terminate(t.Context(), history.InstanceID(name+"-sleep"), hub.TerminateRequest{}); err != nil {
 			t.Fatal(err)
 		}
-		on.start(t, hub, "Chain", name+"-much-later", "", func(r *engine.StartRequest) { r.ScheduledAt = time.Now().Add(2000 * time.Hour) })
+		on.start(t, in, "Chain", name+"-much-later", "", func(r *hub.StartRequest) { r.ScheduledAt = time.Now().Add(2000 * time.Hour) })
 	}
 	on.pending(t, name+"-pending", 5)
 }

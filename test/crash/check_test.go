@@ -39,7 +39,7 @@ func checkHub(t *testing.T, hub engine.Store) (seen int) {
 		t.Fatalf("worker: %v", err)
 	}
 	defer run.Close()
-	for q := (engine.Query{Limit: 500}); ; {
+	for q := (history.Query{Limit: 500}); ; {
 		page, err := hub.ListInstances(t.Context(), q)
 		if err != nil {
 			t.Fatalf("ListInstances(%+v) = %v", q, err)

@@ -12,6 +12,7 @@ import (
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/worker"
 	"github.com/perdure/perdure/store/embedded"
 )
@@ -97,14 +98,14 @@ func powered(t *testing.T, disk vfs.FS, do func(*client.Client)) {
 
 // finishAll waits for every instance of the hub; one whose event was not
 // acknowledged gets it once more.
-func finishAll(t *testing.T, e *engine.Engine, hub engine.Store) {
-	page, err := hub.ListInstances(t.Context(), engine.Query{Limit: 10_000})
+func finishAll(t *testing.T, e *engine.Engine, store engine.Store) {
+	page, err := store.ListInstances(t.Context(), history.Query{Limit: 10_000})
 	if err != nil {
 		t.Fatalf("list instances: %v", err)
 	}
 	for _, row := range page.Rows {
 		if row.Name == "Event" && !row.Status.Terminal() {
-			_ = e.Raise(t.Context(), row.ID, engine.RaiseRequest{Name: "go", Payload: []byte("0")}) // it may end first
+			_ = e.Raise(t.Context(), row.ID, hub.RaiseRequest{Name: "go", Payload: []byte("0")}) // it may end first
 		}
 		if _, err := e.Wait(t.Context(), row.ID); err != nil {
 			t.Fatalf("wait for %s: %v", row.ID, err)

@@ -19,8 +19,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/test/process"
 )
 
@@ -265,7 +265,7 @@ func pour(t *testing.T, p *process.Process, k kind) (string, int) {
 // serve starts an instance and waits for its end. It may be called again with the same id
 // when there was no answer.
 func serve(ctx context.Context, p *process.Process, id string, input int) (*client.Status, error) {
-	_, err := p.StartNew(ctx, "Echo", input, client.StartOptions{ID: id, Reuse: engine.RefuseIfExists})
+	_, err := p.StartNew(ctx, "Echo", input, client.StartOptions{ID: id, Reuse: hub.RefuseIfExists})
 	if err != nil && !errors.Is(err, client.ErrAlreadyExists) {
 		return nil, fmt.Errorf("start: %w", err)
 	}

@@ -1,4 +1,4 @@
-package engine
+package hub
 
 import (
 	"encoding/base64"

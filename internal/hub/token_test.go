@@ -1,4 +1,4 @@
-package engine
+package hub_test
 
 import (
 	"errors"
@@ -6,17 +6,18 @@ import (
 	"testing"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/hub"
 )
 
 func TestContinuationTokens(t *testing.T) {
 	for _, next := range []history.Number{0, 1, 1 << 40, math.MaxUint64} {
-		token := ContinuationToken(next)
-		if got, err := ParseContinuationToken(token); got != next || err != nil || (token == "") != (next == 0) {
+		token := hub.ContinuationToken(next)
+		if got, err := hub.ParseContinuationToken(token); got != next || err != nil || (token == "") != (next == 0) {
 			t.Errorf("ParseContinuationToken(%q) = %d, %v; want %d", token, got, err, next)
 		}
 	}
 	for _, token := range []string{"x", "AQAAAAAAAAAA", "AgAAAAAAAAAB", "AQAAAAAAAAAB=", "AQAAAAAA\nAAAB", "AQAAAAAAAAABAA", "!"} {
-		if got, err := ParseContinuationToken(token); !errors.Is(err, ErrInvalidArgument) {
+		if got, err := hub.ParseContinuationToken(token); !errors.Is(err, hub.ErrInvalidArgument) {
 			t.Errorf("ParseContinuationToken(%q) = %d, %v; want ErrInvalidArgument", token, got, err)
 		}
 	}
@@ -27,14 +28,14 @@ func FuzzContinuationToken(f *testing.F) {
 	f.Add("AQAAAAAAAAAB")
 	f.Add("AQAAAAAA\r\nAAAB")
 	f.Fuzz(func(t *testing.T, token string) {
-		next, err := ParseContinuationToken(token)
+		next, err := hub.ParseContinuationToken(token)
 		if err != nil {
-			if !errors.Is(err, ErrInvalidArgument) {
+			if !errors.Is(err, hub.ErrInvalidArgument) {
 				t.Errorf("ParseContinuationToken(%q) fails with %v, want ErrInvalidArgument", token, err)
 			}
 			return
 		}
-		if back := ContinuationToken(next); back != token {
+		if back := hub.ContinuationToken(next); back != token {
 			t.Errorf("ParseContinuationToken(%q) = %d, whose token is %q", token, next, back)
 		}
 	})

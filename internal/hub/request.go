@@ -1,27 +1,10 @@
-package engine
+package hub
 
 import (
 	"encoding/json"
-	"errors"
 	"time"
 
 	"github.com/perdure/perdure/history"
-)
-
-// Errors of the engine's operations, to be matched with errors.Is. Their texts name the
-// instance or the argument (spec/client-api.md 6).
-var (
-	ErrInvalidArgument     = errors.New("invalid argument")
-	ErrUnknownOrchestrator = errors.New("unknown orchestrator")    // comes with ErrInvalidArgument
-	ErrAlreadyExists       = errors.New("instance already exists") // the id is held by an instance that may not be replaced
-	ErrNotFound            = errors.New("instance not found")
-	ErrInvalidState        = errors.New("not possible in this state")
-	ErrTerminal            = errors.New("instance has ended")   // comes with ErrInvalidState
-	ErrUnsupported         = errors.New("not supported")        // by what serves the hub
-	ErrUnavailable         = errors.New("hub is not available") // not started, shutting down, or its store fails; what became of the call is unknown
-	// ErrResourceExhausted: more work is at hand than there may be. Nothing was
-	// stored, and the same call may succeed in a moment.
-	ErrResourceExhausted = errors.New("resource exhausted")
 )
 
 // Reuse says what a start does when its instance id exists already
@@ -48,6 +31,12 @@ type StartRequest struct {
 	Found *bool
 }
 
+// ListRequest asks for a page of instances. Query.Before says nothing.
+type ListRequest struct {
+	history.Query
+	Token string // of the page before; empty: the first page
+}
+
 // RaiseRequest asks to hand an external event to an instance.
 type RaiseRequest struct {
 	Name    string          // required; matched ignoring case
@@ -57,8 +46,9 @@ type RaiseRequest struct {
 
 // StatusOptions says which parts of a [Status] to read. What is left out is nil.
 type StatusOptions struct {
-	Payloads bool // Input, Output and Failure
-	History  bool // History
+	Input   bool // Input
+	Output  bool // Output and Failure
+	History bool // History
 }
 
 // TerminateRequest asks to end an instance.
@@ -117,10 +107,10 @@ type PurgeRequest struct {
 // PurgeFilter asks to remove the ended instances that match Query; statuses
 // of live ones are left aside, none given means all of ended ones.
 type PurgeFilter struct {
-	Query            // Before and Limit say nothing
-	Max    int       // stop after so many; 0: no limit
-	Until  time.Time // stop, incomplete, at this time; zero: no limit
-	DryRun bool      // count only
+	history.Query           // Before and Limit say nothing
+	Max           int       // stop after so many; 0: no limit
+	Until         time.Time // stop, incomplete, at this time; zero: no limit
+	DryRun        bool      // count only
 	// Progress, if any, is called now and then with what has been purged so far.
 	Progress func(PurgeResult)
 }
@@ -190,4 +180,19 @@ type Status struct {
 	FailureText      string           // Failed only: [history.Brief] of Failure; it is no payload
 	History          []history.Event  // of the current execution, with the turns' frames; nil while Pending
 	Problem          string           // what is stored and cannot be shown, and why; empty when all is well
+}
+
+// Bytes is how much of a status counts for [history.PageBytes].
+func (s *Status) Bytes() int {
+	bytes := history.RowBytes(&s.Instance) + len(s.Input) + len(s.Output) + s.Failure.Bytes()
+	for i := range s.History {
+		bytes += len(s.History[i].Payload) + s.History[i].Failure.Bytes()
+	}
+	return bytes
+}
+
+// StatusPage is a page of a list.
+type StatusPage struct {
+	Items []Status
+	Token string // of the next page; empty: this is the last one
 }

@@ -1,46 +1,44 @@
-package wire
+package history
 
 import (
 	"iter"
 	"time"
-
-	"github.com/perdure/perdure/history"
 )
 
 // Merged is an event of a merged history (spec/http-api.md 5.3).
 type Merged struct {
-	*history.Event
+	*Event
 	// Scheduled is the scheduling event that a completion or a timer that fired
 	// answers, nil if it is not known; ScheduledAt is its time, but not after the
 	// completion's. Turns have times of their own, each later than the one before: ahead
 	// of the clock, by which tasks end, where that stands still or was set back.
-	Scheduled   *history.Event
+	Scheduled   *Event
 	ScheduledAt time.Time
 }
 
 // Merge leaves out the frames of turns, and of calls that have ended their scheduling
 // events: their completions stand for both.
-func Merge(events []history.Event) iter.Seq[Merged] {
-	scheduled := map[int32]*history.Event{}
-	answered := map[*history.Event]bool{}
+func Merge(events []Event) iter.Seq[Merged] {
+	scheduled := map[int32]*Event{}
+	answered := map[*Event]bool{}
 	for i := range events {
 		if events[i].Kind.Scheduling() {
 			scheduled[events[i].ID] = &events[i]
 		}
 	}
 	for i := range events {
-		if Completion(events[i].Kind) {
+		if events[i].Kind.Completes() {
 			answered[scheduled[events[i].TaskID]] = true
 		}
 	}
 	return func(yield func(Merged) bool) {
 		for i := range events {
 			ev := &events[i]
-			if ev.Kind.Class() == history.Frame || answered[ev] {
+			if ev.Kind.Class() == Frame || answered[ev] {
 				continue
 			}
 			merged := Merged{Event: ev}
-			if s := scheduled[ev.TaskID]; s != nil && ev.Kind.Class() == history.Answer {
+			if s := scheduled[ev.TaskID]; s != nil && ev.Kind.Class() == Answer {
 				merged.Scheduled, merged.ScheduledAt = s, s.At
 				if s.At.After(ev.At) {
 					merged.ScheduledAt = ev.At
@@ -51,10 +49,4 @@ func Merge(events []history.Event) iter.Seq[Merged] {
 			}
 		}
 	}
-}
-
-// Completion reports whether an event of this kind stands for its scheduling event
-// too.
-func Completion(k history.Kind) bool {
-	return k.Class() == history.Answer && k != history.TimerFired
 }
