@@ -13,6 +13,7 @@ import (
 
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/wire"
 )
 
 // RemoteOptions are optional: the zero value suits a host on this machine.
@@ -92,7 +93,7 @@ func (r *remote) Start(ctx context.Context, s hub.StartRequest) (history.Instanc
 		c.query.Set("startAt", s.ScheduledAt.UTC().Format(time.RFC3339Nano))
 	}
 	if s.Reuse != RefuseIfActive {
-		c.query.Set("reuse", reuseNames[s.Reuse])
+		c.query.Set("reuse", wire.ReuseNames[s.Reuse])
 	}
 	for name, value := range s.Tags {
 		c.query.Set("tag."+name, value)
@@ -111,9 +112,6 @@ func (r *remote) started(ctx context.Context, c call) (history.InstanceID, error
 	err := r.ask(ctx, c, &links, func() bool { return links.ID != "" })
 	return links.ID, err
 }
-
-// reuseNames are the values of the query parameter reuse.
-var reuseNames = map[Reuse]string{RefuseIfActive: "RefuseIfActive", RefuseIfExists: "RefuseIfExists", ReplaceAny: "ReplaceAny", ReturnExisting: "ReturnExisting"}
 
 func (r *remote) Raise(ctx context.Context, id history.InstanceID, e hub.RaiseRequest) error {
 	if e.Key != "" {
@@ -174,11 +172,11 @@ func (r *remote) Status(ctx context.Context, id history.InstanceID, o hub.Status
 	if !o.Output {
 		query.Set("showOutput", "false")
 	}
-	var w wireStatus
-	if err := r.ask(ctx, call{method: http.MethodGet, path: []string{"instances", string(id)}, query: query, ok: known, large: true}, &w, w.formed); err != nil {
+	var w wire.Status
+	if err := r.ask(ctx, call{method: http.MethodGet, path: []string{"instances", string(id)}, query: query, ok: known, large: true}, &w, w.Formed); err != nil {
 		return hub.Status{}, err
 	}
-	st := w.status()
+	st := w.Status
 	if !o.History || st.Status == history.Pending {
 		return st, nil
 	}
@@ -222,10 +220,10 @@ const (
 // Wait lets the host keep each request until the instance ends, and asks again.
 func (r *remote) Wait(ctx context.Context, id history.InstanceID) (hub.Status, error) {
 	err := r.until(ctx, func() (bool, error) {
-		var w wireStatus
+		var w wire.Status
 		err := r.ask(ctx, call{method: http.MethodGet, path: []string{"instances", string(id)}, ok: known, large: true, silence: longPoll + silence,
-			query: url.Values{"showInput": {"false"}, "showOutput": {"false"}, "wait": {fmt.Sprint(longPoll.Seconds())}}}, &w, w.formed)
-		return w.RuntimeStatus.Terminal(), err
+			query: url.Values{"showInput": {"false"}, "showOutput": {"false"}, "wait": {fmt.Sprint(longPoll.Seconds())}}}, &w, w.Formed)
+		return w.Instance.Status.Terminal(), err
 	})
 	if err != nil {
 		return hub.Status{}, err

@@ -9,171 +9,9 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
-	"github.com/perdure/perdure/history"
-	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/wire"
 )
-
-// wireStatus is the status object of spec/http-api.md 5.2 and the details that
-// our hosts add on demand.
-type wireStatus struct {
-	Name            string                `json:"name"`
-	InstanceID      history.InstanceID    `json:"instanceId"`
-	RuntimeStatus   history.RuntimeStatus `json:"runtimeStatus"`
-	Input           json.RawMessage       `json:"input"`
-	CustomStatus    json.RawMessage       `json:"customStatus"`
-	Output          json.RawMessage       `json:"output"`
-	CreatedTime     *time.Time            `json:"createdTime"` // the zero time is a time
-	LastUpdatedTime time.Time             `json:"lastUpdatedTime"`
-	HistoryEvents   []wireEvent           `json:"historyEvents,omitempty"`
-	Error           string                `json:"error,omitempty"`
-	Details         *struct {
-		ExecutionID     history.ExecutionID `json:"executionId"`
-		Version         string              `json:"version"`
-		CreatedTime     time.Time           `json:"createdTime"`
-		LastUpdatedTime time.Time           `json:"lastUpdatedTime"`
-		CompletedTime   time.Time           `json:"completedTime"`
-		ScheduledTime   time.Time           `json:"scheduledStartTime"`
-		ParentID        history.InstanceID  `json:"parentInstanceId"`
-		Tags            map[string]string   `json:"tags"`
-		Failure         *wireFailure        `json:"failureDetails"`
-		FailureText     string              `json:"failureText"`
-	} `json:"details,omitempty"`
-}
-
-// wireFailure is FailureDetails of spec/http-api.md 5.3.
-type wireFailure struct {
-	ErrorType      string
-	ErrorMessage   string
-	StackTrace     string
-	InnerFailure   *wireFailure
-	IsNonRetriable bool
-}
-
-func (f *wireFailure) failure() *history.Failure {
-	if f == nil {
-		return nil
-	}
-	return &history.Failure{Type: f.ErrorType, Message: f.ErrorMessage, Stack: f.StackTrace, Inner: f.InnerFailure.failure(), NonRetriable: f.IsNonRetriable}
-}
-
-// formed reports whether it is a status at all.
-func (w *wireStatus) formed() bool { return w.InstanceID != "" && w.CreatedTime != nil }
-
-func (w *wireStatus) status() hub.Status {
-	st := hub.Status{
-		Instance: history.Instance{
-			ID: w.InstanceID, Name: w.Name, Status: w.RuntimeStatus, UpdatedAt: w.LastUpdatedTime, CustomStatus: notNull(w.CustomStatus),
-		},
-		Input: notNull(w.Input), Output: notNull(w.Output), Problem: w.Error,
-	}
-	if w.CreatedTime != nil {
-		st.CreatedAt = *w.CreatedTime
-	}
-	if w.Error != "" && w.Name == "" { // not even the row can be read
-		st.Status = history.Unknown
-	}
-	if d := w.Details; d != nil {
-		st.ExecutionID, st.Version, st.Tags, st.Failure, st.FailureText = d.ExecutionID, d.Version, d.Tags, d.Failure.failure(), d.FailureText
-		st.CreatedAt, st.UpdatedAt, st.CompletedAt, st.ScheduledAt = d.CreatedTime, d.LastUpdatedTime, d.CompletedTime, d.ScheduledTime
-		if d.ParentID != "" {
-			st.Parent = &history.Parent{InstanceID: d.ParentID}
-		}
-	}
-	if st.Status == history.Failed && st.FailureText == "" {
-		text := string(st.Output)
-		json.Unmarshal(st.Output, &text) // what is no text is told as it is
-		st.FailureText = history.Brief(text)
-	}
-	return st
-}
-
-// wireEvent is an event of spec/http-api.md 5.3.
-type wireEvent struct {
-	EventType           string
-	Timestamp           time.Time
-	ScheduledTime       time.Time
-	FunctionName        string
-	Name                string
-	InstanceID          history.InstanceID `json:"InstanceId"`
-	Input               *string
-	Result              json.RawMessage
-	OrchestrationStatus history.RuntimeStatus
-	FireAt              time.Time
-	Reason              string
-	Details             string
-	Data                string
-	FailureDetails      *wireFailure
-}
-
-func (w *wireEvent) event() hub.MergedEvent {
-	kind, err := history.ParseKind(w.EventType)
-	if err != nil {
-		kind = -1 // a newer host's
-	}
-	ev := hub.MergedEvent{Event: history.Event{Kind: kind, ID: history.NoID, At: w.Timestamp, Name: w.Name, FireAt: w.FireAt, Status: w.OrchestrationStatus}}
-	switch kind {
-	case history.ExecutionStarted:
-		ev.Name, ev.Payload = w.FunctionName, w.input()
-	case history.TaskScheduled, history.EventRaised:
-		ev.Payload = w.input()
-	case history.SubOrchestrationInstanceCreated, history.EventSent:
-		ev.Payload, ev.Instance = w.input(), w.InstanceID
-	case history.TaskCompleted, history.SubOrchestrationInstanceCompleted:
-		ev.Payload = notNull(w.Result)
-	case history.TaskFailed, history.SubOrchestrationInstanceFailed:
-		ev.Failure = w.failure()
-	case history.ExecutionCompleted:
-		if ev.Failure = w.FailureDetails.failure(); ev.Failure == nil {
-			ev.Payload = notNull(w.Result)
-		}
-	case history.ExecutionTerminated:
-		if w.Input != nil {
-			ev.Payload = text(*w.Input)
-		}
-	case history.ExecutionSuspended, history.ExecutionResumed, history.ExecutionRewound:
-		ev.Payload = text(w.Reason)
-	case history.GenericEvent:
-		ev.Payload = text(w.Data)
-	}
-	if kind.Completes() && !w.ScheduledTime.IsZero() {
-		ev.Scheduled = &history.Event{Kind: kind.Answers(), ID: history.NoID, At: w.ScheduledTime, Name: w.FunctionName, Payload: w.input()}
-	}
-	return ev
-}
-
-// input is serialized JSON.
-func (w *wireEvent) input() json.RawMessage {
-	if w.Input == nil || *w.Input == "" || *w.Input == "null" {
-		return nil
-	}
-	return json.RawMessage(*w.Input)
-}
-
-func (w *wireEvent) failure() *history.Failure {
-	if w.FailureDetails != nil {
-		return w.FailureDetails.failure()
-	}
-	return &history.Failure{Message: w.Reason, Stack: w.Details}
-}
-
-// text is s as JSON; none is nil.
-func text(s string) json.RawMessage {
-	if s == "" {
-		return nil
-	}
-	encoded, _ := json.Marshal(s) // a string always encodes
-	return encoded
-}
-
-func notNull(text json.RawMessage) json.RawMessage {
-	if string(text) == "null" {
-		return nil
-	}
-	return text
-}
 
 // errUnserved: a host of ours has nothing at the path.
 var errUnserved = errors.New("nothing is served there")
@@ -191,21 +29,6 @@ func (e *refused) Unwrap() []error { return e.kinds }
 func final(err error) bool {
 	r, ok := errors.AsType[*refused](err)
 	return ok && r.final
-}
-
-// kinds by the field Code of our hosts' error bodies.
-var kindsByCode = map[string][]error{
-	"InvalidArgument":     {ErrInvalidArgument},
-	"UnknownOrchestrator": {ErrInvalidArgument, ErrUnknownOrchestrator},
-	"AlreadyExists":       {ErrAlreadyExists},
-	"NotFound":            {ErrNotFound},
-	"InvalidState":        {ErrInvalidState},
-	"Terminal":            {ErrInvalidState, ErrTerminal},
-	"Unsupported":         {ErrUnsupported},
-	"ResourceExhausted":   {ErrResourceExhausted},
-	"Unavailable":         {ErrUnavailable},
-	"NoSpace":             {ErrUnavailable},
-	"HubNotFound":         {ErrHubNotFound},
 }
 
 // kinds by status, for answers without a Code (spec/client-api.md 6).
@@ -265,7 +88,7 @@ func (r *remote) refusal(ctx context.Context, c call, a answer) error {
 	case missing || !formed:
 		return r.strange(a, nil)
 	}
-	kinds := kindsByCode[p.Code]
+	kinds := wire.Kinds(p.Code)
 	if kinds == nil {
 		kinds = foreignKinds(c, a.code, p)
 	}
@@ -320,7 +143,7 @@ func (r *remote) keepsContract(ctx context.Context) bool {
 		return false
 	}
 	a, err := r.exchange(ctx, c, address)
-	_, tokened := a.header[http.CanonicalHeaderKey(tokenHeader)]
+	_, tokened := a.header[http.CanonicalHeaderKey(wire.TokenHeader)]
 	return err == nil && a.code == http.StatusOK && !a.ours() && tokened
 }
 

@@ -77,9 +77,6 @@ type answer struct {
 // ours reports whether a host of ours answered.
 func (a *answer) ours() bool { return a.header.Get(wire.Mark) != "" }
 
-// tokenHeader carries the tokens of pages, in both directions.
-const tokenHeader = "x-ms-continuation-token"
-
 // do sends c and returns an answer that c.ok has.
 func (r *remote) do(ctx context.Context, c call) (answer, error) {
 	address, err := r.address(c)
@@ -153,7 +150,7 @@ func (r *remote) exchange(ctx context.Context, c call, address string) (answer, 
 	if c.method == http.MethodPost {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	for name, value := range map[string]string{"Idempotency-Key": c.key, "x-functions-key": r.options.Key, tokenHeader: c.token} {
+	for name, value := range map[string]string{"Idempotency-Key": c.key, "x-functions-key": r.options.Key, wire.TokenHeader: c.token} {
 		if value != "" {
 			req.Header.Set(name, value)
 		}

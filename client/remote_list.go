@@ -13,6 +13,7 @@ import (
 
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/wire"
 )
 
 // filter writes q as parameters.
@@ -90,14 +91,14 @@ func (r *remote) List(ctx context.Context, q hub.ListRequest, o hub.StatusOption
 	items := []hub.Status{}
 	c := call{method: http.MethodGet, path: []string{"instances"}, query: query, token: q.Token, ok: done, large: true,
 		item: func(d *json.Decoder) error {
-			var w wireStatus
+			var w wire.Status
 			if err := d.Decode(&w); err != nil {
 				return err
 			}
 			if len(items) == mostItems {
 				return fmt.Errorf("it has more than %d instances", mostItems)
 			}
-			st := w.status()
+			st := w.Status
 			omit(&st, o) // other makes send it all the same
 			items = append(items, st)
 			return nil
@@ -109,10 +110,10 @@ func (r *remote) List(ctx context.Context, q hub.ListRequest, o hub.StatusOption
 	case q.Parent != "" && !a.ours():
 		return hub.StatusPage{}, errParent
 	}
-	if _, tokened := a.header[http.CanonicalHeaderKey(tokenHeader)]; !tokened { // it is always there
+	if _, tokened := a.header[http.CanonicalHeaderKey(wire.TokenHeader)]; !tokened { // it is always there
 		return hub.StatusPage{}, r.strange(a, nil)
 	}
-	return hub.StatusPage{Items: items, Token: a.header.Get(tokenHeader)}, nil
+	return hub.StatusPage{Items: items, Token: a.header.Get(wire.TokenHeader)}, nil
 }
 
 // wireCounts is the answer to counts.
@@ -136,17 +137,10 @@ func (r *remote) Count(ctx context.Context, q history.Query) (history.Counts, er
 
 // MergedHistory works with every host that keeps the contract.
 func (r *remote) MergedHistory(ctx context.Context, id history.InstanceID, inputs, outputs bool) (hub.Status, []hub.MergedEvent, error) {
-	var w wireStatus
+	var w wire.Status
 	err := r.ask(ctx, call{method: http.MethodGet, path: []string{"instances", string(id)}, query: url.Values{
 		"showDetails": {"true"}, "showHistory": {"true"},
 		"showInput": {strconv.FormatBool(inputs)}, "showHistoryOutput": {strconv.FormatBool(outputs)},
-	}, ok: known, large: true}, &w, w.formed)
-	if err != nil {
-		return hub.Status{}, nil, err
-	}
-	events := make([]hub.MergedEvent, len(w.HistoryEvents))
-	for i := range w.HistoryEvents {
-		events[i] = w.HistoryEvents[i].event()
-	}
-	return w.status(), events, nil
+	}, ok: known, large: true}, &w, w.Formed)
+	return w.Status, w.Events, err
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/wire"
 )
 
 func (r *remote) Rewind(ctx context.Context, id history.InstanceID, q hub.RewindRequest) error {
@@ -181,7 +182,7 @@ func (r *remote) Import(ctx context.Context, q hub.ImportRequest) (history.Insta
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", ErrInvalidArgument, err)
 	}
-	query := url.Values{"reuse": {reuseNames[q.Reuse]}}
+	query := url.Values{"reuse": {wire.ReuseNames[q.Reuse]}}
 	if q.ID != "" {
 		query.Set("instanceId", string(q.ID))
 	}

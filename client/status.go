@@ -7,6 +7,7 @@ import (
 
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/wire"
 )
 
 // RuntimeStatus is where an instance stands.
@@ -58,11 +59,13 @@ type Status struct {
 // MarshalJSON writes the status object of the HTTP API, without what only this
 // product knows and without the history.
 func (s *Status) MarshalJSON() ([]byte, error) {
-	return json.Marshal(wireStatus{
-		Name: s.Name, InstanceID: history.InstanceID(s.ID), RuntimeStatus: s.Status,
-		Input: s.Input, CustomStatus: s.CustomStatus, Output: s.Output,
-		CreatedTime: new(s.CreatedAt.UTC().Truncate(time.Second)), LastUpdatedTime: s.UpdatedAt.UTC().Truncate(time.Second), Error: s.Problem,
-	})
+	st := hub.Status{
+		Instance: history.Instance{
+			ID: history.InstanceID(s.ID), Name: s.Name, Status: s.Status, CustomStatus: s.CustomStatus, CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt,
+		},
+		Input: s.Input, Output: s.Output, Problem: s.Problem,
+	}
+	return wire.WriteStatus(&st, wire.View{Input: true, Output: true, Custom: true}).JSON(), nil
 }
 
 // Terminal reports whether the instance has ended.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/perdure/perdure/internal/wire"
 )
 
 // Source is where a configuration is read from.
@@ -32,7 +34,7 @@ type Config struct {
 	DataDir  string // folder of the embedded store, absolute
 
 	Provider          Provider
-	HubName           string // valid by [CheckHubName]
+	HubName           string // valid by [wire.CheckHubName]
 	Partitions        int    // of the hub, 1 to 1024; 0: what it has, 64 for a new one
 	MaxActivities     int    // at a time in this process; 0: 10 per core
 	MaxOrchestrations int    // at a time in this process; 0: 10 per core
@@ -155,7 +157,7 @@ func (c *Config) hub(settings tree, app appSettings, flag string, report func(Pr
 			return
 		}
 	}
-	if err := CheckHubName(c.HubName); err != nil {
+	if err := wire.CheckHubName(c.HubName); err != nil {
 		problem.Text = err.Error()
 		report(problem)
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/perdure/perdure/internal/wire"
 )
 
 // app writes files, given as name and text in turn, into a fresh folder.
@@ -179,8 +181,8 @@ func TestConfig_12_HubNameRule(t *testing.T) {
 		"ab": false, "1abc": false, "my-hub": false, strings.Repeat("a", 46): false, "": false, "héé": false, "abc\n": false,
 		"abc": true, strings.Repeat("a", 45): true, "A1b2": true,
 	} {
-		if err := CheckHubName(name); (err == nil) != ok {
-			t.Errorf("CheckHubName(%q) = %v, want ok %v", name, err, ok)
+		if err := wire.CheckHubName(name); (err == nil) != ok {
+			t.Errorf("wire.CheckHubName(%q) = %v, want ok %v", name, err, ok)
 		}
 	}
 }
@@ -367,7 +369,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add([]byte(`{"durableTask":{"partitionCount":[]}}`), []byte(`{"Host":3}`), "AzureFunctionsJobHost__extensions__durableTask__hubName=x")
 	f.Fuzz(func(t *testing.T, hostJSON, localJSON []byte, env string) {
 		c, err := Load(Source{Dir: app(t, "host.json", string(hostJSON), "local.settings.json", string(localJSON)), Environ: []string{env}})
-		if err == nil && CheckHubName(c.HubName) != nil {
+		if err == nil && wire.CheckHubName(c.HubName) != nil {
 			t.Errorf("Load accepts hub %q", c.HubName)
 		}
 	})

@@ -105,7 +105,7 @@ func whatToDelete(query, own string) (name string, force bool, err error) {
 		case len(values) > 1:
 			err = fmt.Errorf("parameter %s is given twice", parameter)
 		case parameter == "taskHub":
-			name, err = value, config.CheckHubName(value)
+			name, err = value, wire.CheckHubName(value)
 		case parameter == "force" && (value == "true" || value == "false"):
 			force = value == "true"
 		case parameter == "force":

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/wire"
 )
 
 // accepted is the answer to a command that was queued: 202 and no body.
@@ -32,7 +33,7 @@ func terminate(r *request) (response, error) {
 	case output != "":
 		reason = json.RawMessage(output)
 	case text != "":
-		reason = quote(text)
+		reason = wire.Quote(text)
 	}
 	return accepted, r.hub.Terminate(r.Context(), r.id(), hub.TerminateRequest{Reason: reason, Recursive: r.query.flag("recursive", false)})
 }

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"syscall"
 
-	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/wire"
 )
 
@@ -29,7 +28,8 @@ func refuse(code int, format string, args ...any) error {
 
 func invalid(format string, args ...any) error { return refuse(http.StatusBadRequest, format, args...) }
 
-// errorRow says how an error is answered.
+// errorRow says how a route answers an error, where the contract departs from
+// [wire.Codes].
 type errorRow struct {
 	err  error
 	code int
@@ -46,38 +46,21 @@ const (
 	bareText                   // EB3, a JSON string
 )
 
-// errorCodes gives the status of every error an operation can end with, the
-// first match counts.
-var errorCodes = []errorRow{
-	{hub.ErrUnknownOrchestrator, http.StatusBadRequest, "UnknownOrchestrator", full},
-	{hub.ErrInvalidArgument, http.StatusBadRequest, "InvalidArgument", full},
-	{hub.ErrAlreadyExists, http.StatusConflict, "AlreadyExists", full},
-	{hub.ErrNotFound, http.StatusNotFound, "NotFound", none},
-	{hub.ErrTerminal, http.StatusGone, "Terminal", none},
-	{hub.ErrInvalidState, http.StatusConflict, "InvalidState", full},
-	{hub.ErrUnsupported, http.StatusNotImplemented, "Unsupported", full},
-	{ErrHubNotFound, http.StatusNotFound, "HubNotFound", full},
-	{hub.ErrResourceExhausted, http.StatusTooManyRequests, "ResourceExhausted", full},
-	{hub.ErrNoSpace, http.StatusInsufficientStorage, "NoSpace", full}, // comes with ErrUnavailable
-	{hub.ErrUnavailable, http.StatusServiceUnavailable, "Unavailable", full},
-	{context.Canceled, http.StatusServiceUnavailable, "Unavailable", full},
-	{context.DeadlineExceeded, http.StatusServiceUnavailable, "Unavailable", full},
-}
-
 // overloadPause is when to try again after 429, in seconds. The engine has let the
 // caller wait for a while already, unless too many wait.
 const overloadPause = 1
 
-func (row errorRow) response(err error) response {
-	res := response{code: row.code}
-	if row.code == http.StatusTooManyRequests {
+// answerError answers with an error and what tells it from others.
+func answerError(err error, status int, kind string, form errorShape) response {
+	res := response{code: status}
+	if status == http.StatusTooManyRequests {
 		res.retryAfter = overloadPause
 	}
-	switch row.form {
+	switch form {
 	case full:
-		res.body = errorBody(row.kind, err.Error())
+		res.body = errorBody(kind, err.Error())
 	case bareText:
-		res.body = quote(err.Error())
+		res.body = wire.Quote(err.Error())
 	}
 	return res
 }
@@ -85,7 +68,7 @@ func (row errorRow) response(err error) response {
 // noFiles is the answer when the process has no descriptor left, whatever the file.
 var noFiles = response{
 	code: http.StatusServiceUnavailable, retryAfter: overloadPause,
-	body: errorBody("Unavailable", "the server has too many files and connections open; try again in a moment"),
+	body: errorBody(wire.Unavailable, "the server has too many files and connections open; try again in a moment"),
 }
 
 func errorResponse(err error) response {
@@ -93,14 +76,22 @@ func errorResponse(err error) response {
 		return noFiles
 	}
 	if p, ok := errors.AsType[*problem](err); ok {
-		return errorRow{code: p.code, kind: "InvalidArgument", form: p.form}.response(err)
+		return answerError(err, p.code, "InvalidArgument", p.form)
 	}
-	for _, row := range errorCodes {
-		if errors.Is(err, row.err) {
-			return row.response(err)
+	for _, c := range wire.Codes {
+		if !errors.Is(err, c.Kinds[len(c.Kinds)-1]) {
+			continue
 		}
+		form := full
+		if c.Empty {
+			form = none
+		}
+		return answerError(err, c.Status, c.Name, form)
 	}
-	return errorRow{code: http.StatusInternalServerError, kind: "Internal"}.response(errInternal)
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return answerError(err, http.StatusServiceUnavailable, wire.Unavailable, full)
+	}
+	return answerError(errInternal, http.StatusInternalServerError, "Internal", full)
 }
 
 // errInternal stands for errors that say what is inside, such as paths of files: they are
@@ -113,6 +104,6 @@ func WriteError(w http.ResponseWriter, err error) { errorResponse(err).write(w) 
 // errorBody is form EB1 without a stack trace: callers look into Message and
 // ExceptionMessage, so both are always filled.
 func errorBody(kind, text string) []byte {
-	var o object
-	return o.str("Message", text).str("ExceptionMessage", text).str("ExceptionType", kind).raw("StackTrace", nil).str("Code", kind).json()
+	var o wire.Object
+	return o.Str("Message", text).Str("ExceptionMessage", text).Str("ExceptionType", kind).Raw("StackTrace", nil).Str("Code", kind).JSON()
 }

@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -242,8 +241,6 @@ func (h *Handler) relativePath(path string) (string, bool) {
 	return "", false
 }
 
-var legalHubName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{2,44}$`)
-
 // findHub reads taskHub and connection (spec/http-api.md 1.6). A hub is never
 // created for a client.
 func (h *Handler) findHub(r *request) error {
@@ -260,8 +257,8 @@ func (h *Handler) findHub(r *request) error {
 		r.hub, r.taskHub = h.Hub, h.TaskHub
 		return nil
 	}
-	if !legalHubName.MatchString(name) {
-		return invalid("task hub name %q: 3 to 45 letters and digits are needed, the first one a letter", name)
+	if err := wire.CheckHubName(name); err != nil {
+		return invalid("%v", err)
 	}
 	if h.Find == nil {
 		return fmt.Errorf("%w: %s", ErrHubNotFound, name)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/wire"
 )
 
 // Lengths of a page.
@@ -34,10 +35,10 @@ func list(r *request) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	ask := hub.ListRequest{Query: q, Token: r.Header.Get(tokenHeader)}
+	ask := hub.ListRequest{Query: q, Token: r.Header.Get(wire.TokenHeader)}
 	var items []hub.Status
 	if err := r.read(r.handler.Gate.lists, func() (err error) {
-		items, err = r.fill(&ask, v.options())
+		items, err = r.fill(&ask, parts(v))
 		return err
 	}); err != nil {
 		return response{}, err
@@ -71,10 +72,10 @@ func bytesOf(items []hub.Status) (bytes int) {
 }
 
 // statusBodies makes the bodies of a page, each when it is asked for.
-func statusBodies(items []hub.Status, v view) iter.Seq[[]byte] {
+func statusBodies(items []hub.Status, v wire.View) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		for i := range items {
-			body := statusBody(&items[i], v).json()
+			body := wire.WriteStatus(&items[i], v).JSON()
 			items[i] = hub.Status{} // its payloads are in body, which is the last to hold them
 			if !yield(body) {
 				return
@@ -96,12 +97,12 @@ func count(r *request) (response, error) {
 	}); err != nil {
 		return response{}, err
 	}
-	var byStatus, o object
+	var byStatus, o wire.Object
 	for _, status := range history.Statuses() {
-		byStatus.raw(status.String(), strconv.AppendInt(nil, counts[status], 10))
+		byStatus.Raw(status.String(), strconv.AppendInt(nil, counts[status], 10))
 	}
-	o.raw("total", strconv.AppendInt(nil, counts.Total(), 10)).raw("runtimeStatus", byStatus.json())
-	return response{code: http.StatusOK, body: o.json()}, nil
+	o.Raw("total", strconv.AppendInt(nil, counts.Total(), 10)).Raw("runtimeStatus", byStatus.JSON())
+	return response{code: http.StatusOK, body: o.JSON()}, nil
 }
 
 // purge is spec/http-api.md 5.11. Ours besides: force and recursive; the answer
@@ -117,7 +118,7 @@ func purge(r *request) (response, error) {
 	case ask.Recursive || r.query.flag("showDetails", false):
 		return jsonResponse(done)
 	}
-	body := (&object{}).raw("instancesDeleted", strconv.AppendInt(nil, int64(done.Deleted), 10)).json()
+	body := (&wire.Object{}).Raw("instancesDeleted", strconv.AppendInt(nil, int64(done.Deleted), 10)).JSON()
 	return response{code: http.StatusOK, body: body}, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/wire"
 )
 
 // form names a body that has no Go type of its own.
@@ -68,7 +69,7 @@ func describe(routes []route) []byte {
 	for i := range routes {
 		d.add(&routes[i])
 	}
-	text, err := encode(tree{
+	text, err := wire.Encode(tree{
 		"openapi": "3.1.0",
 		"info": tree{
 			"title":       "Perdure instance management",
@@ -222,7 +223,7 @@ var kindSchemas = map[kind]tree{
 	number:   {"type": "integer", "minimum": 1},
 	instant:  {"type": "string", "format": "date-time"},
 	statuses: {"type": "array", "items": statusSchema()},
-	reuse:    {"type": "string", "enum": []string{"RefuseIfActive", "RefuseIfExists", "ReplaceAny", "ReturnExisting"}},
+	reuse:    {"type": "string", "enum": wire.ReuseNames},
 }
 
 func plain(typ string) tree      { return tree{"type": typ} }

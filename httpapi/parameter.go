@@ -13,6 +13,7 @@ import (
 
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/nearest"
+	"github.com/perdure/perdure/internal/wire"
 )
 
 // Absent, empty, unreadable and unknown are four things. Requests that change
@@ -237,7 +238,7 @@ func (p *pair) check() error {
 		_, ok = parseTime(text)
 		want = "a time like 2030-01-02T15:04:05Z"
 	case reuse:
-		_, ok = reuses[strings.ToLower(text)]
+		_, ok = wire.ParseReuse(text)
 		want = "RefuseIfActive, RefuseIfExists, ReplaceAny or ReturnExisting"
 	case document:
 		ok, want = json.Valid([]byte(text)), "JSON"

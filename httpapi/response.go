@@ -1,15 +1,12 @@
 package httpapi
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/perdure/perdure/internal/wire"
 )
@@ -43,7 +40,7 @@ func (r response) write(w http.ResponseWriter) error {
 		header.Set("Retry-After", strconv.Itoa(r.retryAfter))
 	}
 	if r.next != nil {
-		header.Set(tokenHeader, *r.next)
+		header.Set(wire.TokenHeader, *r.next)
 	}
 	if r.parts == nil {
 		header.Set("Content-Length", strconv.Itoa(len(r.body)))
@@ -89,82 +86,13 @@ func array(items iter.Seq[[]byte]) iter.Seq2[[]byte, error] {
 	}
 }
 
-// object builds a JSON object whose keys keep their order and whose payloads
-// keep their bytes; encoding/json offers neither.
-type object struct {
-	text []byte
-}
-
-// raw adds a member; no value is null.
-func (o *object) raw(key string, value json.RawMessage) *object {
-	o.key(key)
-	if len(value) == 0 {
-		value = json.RawMessage("null")
-	}
-	o.text = append(o.text, value...)
-	return o
-}
-
-func (o *object) str(key, value string) *object { return o.raw(key, quote(value)) }
-
-// instant adds a time in full precision (spec/http-api.md 2.3).
-func (o *object) instant(key string, at time.Time) *object {
-	return o.str(key, at.UTC().Format("2006-01-02T15:04:05.9999999Z"))
-}
-
-// second adds a time in whole seconds.
-func (o *object) second(key string, at time.Time) *object {
-	return o.str(key, at.UTC().Format("2006-01-02T15:04:05Z"))
-}
-
-func (o *object) key(key string) {
-	separator := byte(',')
-	if len(o.text) == 0 {
-		separator = '{'
-	}
-	o.text = append(append(append(o.text, separator), quote(key)...), ':')
-}
-
-// json returns the object; nothing may be added afterwards.
-func (o *object) json() json.RawMessage {
-	if len(o.text) == 0 {
-		return json.RawMessage("{}")
-	}
-	return append(o.text, '}')
-}
-
 // jsonResponse answers with a value as JSON that leaves <, > and & as they are. A value that has
 // no such form, which is a mistake of ours, is an error and no panic: it must not cut
 // the caller off.
 func jsonResponse(value any) (response, error) {
-	body, err := encode(value)
+	body, err := wire.Encode(value)
 	if err != nil {
 		return response{}, fmt.Errorf("encode %T: %w", value, err)
 	}
 	return response{code: http.StatusOK, body: body}, nil
-}
-
-func encode(value any) (json.RawMessage, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(value)
-	return bytes.TrimRight(b.Bytes(), "\n"), err
-}
-
-func quote(text string) json.RawMessage {
-	quoted, _ := encode(text) // a string always has a JSON form
-	return quoted
-}
-
-// unquote returns the text of a JSON string, other JSON as it is, "" for null.
-func unquote(value json.RawMessage) string {
-	var text string
-	switch {
-	case len(value) == 0:
-		return ""
-	case json.Unmarshal(value, &text) == nil:
-		return text
-	}
-	return string(value)
 }

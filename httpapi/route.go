@@ -19,7 +19,7 @@ type route struct {
 	serve   func(*request) (response, error)
 	role    Role            // the least that it is open to
 	link    links.Operation // whose link opens the route too; "": none
-	errors  []errorRow      // where the contract departs from [errorCodes]
+	errors  []errorRow      // where the contract departs from [wire.Codes]
 	needs   string          // a time that must be there and readable; else 400 and a JSON string
 	lenient []string        // of its parameters: what is wrong with them is as if they were absent, though it changes something
 
@@ -84,7 +84,7 @@ func (t *route) answer(r *request) (response, error) {
 	}
 	for _, row := range t.errors {
 		if errors.Is(err, row.err) {
-			return row.response(err), nil
+			return answerError(err, row.code, row.kind, row.form), nil
 		}
 	}
 	return res, err

@@ -5,6 +5,7 @@ import (
 
 	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/links"
+	"github.com/perdure/perdure/internal/wire"
 )
 
 // routes are those of spec/http-api.md 1.2, in the order of matching, and ours
@@ -42,7 +43,7 @@ var routes = []route{
 		name: "listInstances", summary: "List instances, newest first.",
 		params: [][]param{filterParams, parentParams, viewParams, {
 			{name: "top", kind: number, text: "Length of a page, 1 to 1000. Default 100."},
-			{name: tokenHeader, kind: header, text: "Asks for the next page: what the page before had in this header. Filters must be repeated."},
+			{name: wire.TokenHeader, kind: header, text: "Asks for the next page: what the page before had in this header. Filters must be repeated."},
 		}},
 		answers: []answer{
 			{200, "A page. Header x-ms-continuation-token leads to the next one and is empty on the last.", statusListForm},
@@ -218,7 +219,6 @@ var routes = []route{
 
 // Headers of the API.
 const (
-	tokenHeader       = "x-ms-continuation-token"
 	idempotencyHeader = "Idempotency-Key"
 )
 

@@ -8,15 +8,8 @@ import (
 
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/wire"
 )
-
-// reuses are the values of the parameter reuse, by lower-case name.
-var reuses = map[string]hub.Reuse{
-	"refuseifactive": hub.RefuseIfActive,
-	"refuseifexists": hub.RefuseIfExists,
-	"replaceany":     hub.ReplaceAny,
-	"returnexisting": hub.ReturnExisting,
-}
 
 // start is spec/http-api.md 5.1. Ours besides: startAt, reuse and tag.NAME.
 func start(r *request) (response, error) {
@@ -47,7 +40,8 @@ func restart(r *request) (response, error) {
 }
 
 func (q query) reuse() hub.Reuse {
-	return reuses[strings.ToLower(strings.TrimSpace(q.last("reuse")))]
+	rule, _ := wire.ParseReuse(strings.TrimSpace(q.last("reuse"))) // it was checked
+	return rule
 }
 
 // begin lets an instance start and waits for its end, if asked to. What is wrong
@@ -85,7 +79,7 @@ func outcome(r *request, id history.InstanceID, timeout time.Duration) (res resp
 	case st.Status == history.Completed:
 		return response{code: http.StatusOK, body: st.Output}, true
 	}
-	return response{code: http.StatusOK, body: statusBody(&st, view{input: true, output: true, custom: true}).json()}, true
+	return response{code: http.StatusOK, body: wire.WriteStatus(&st, wire.View{Input: true, Output: true, Custom: true}).JSON()}, true
 }
 
 // await returns when the instance has ended, the time is up, waiting is not

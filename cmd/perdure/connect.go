@@ -13,6 +13,7 @@ import (
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/config"
 	"github.com/perdure/perdure/host"
+	"github.com/perdure/perdure/internal/wire"
 )
 
 // patience bounds a command that does not wait for an instance.
@@ -184,7 +185,7 @@ func (t *tool) checkAddress() error {
 		return usage("--url: the address holds a secret or a query; the key goes into --key or PERDURE_KEY")
 	}
 	if t.taskHub != "" {
-		if err := config.CheckHubName(t.taskHub); err != nil {
+		if err := wire.CheckHubName(t.taskHub); err != nil {
 			return usage("--task-hub-name: %w", err)
 		}
 	}

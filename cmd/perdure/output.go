@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/perdure/perdure/internal/nearest"
+	"github.com/perdure/perdure/internal/wire"
 )
 
 // formats are the values of --output.
@@ -121,31 +122,15 @@ func (o object) concat(more object) object { return append(o, more...) }
 
 // MarshalJSON writes the members in order.
 func (o object) MarshalJSON() ([]byte, error) {
-	out := []byte{'{'}
-	for i, m := range o {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		key, err := marshal(m.key)
+	var out wire.Object
+	for _, m := range o {
+		value, err := wire.Encode(m.value)
 		if err != nil {
 			return nil, err
 		}
-		value, err := marshal(m.value)
-		if err != nil {
-			return nil, err
-		}
-		out = append(append(append(out, key...), ':'), value...)
+		out.Raw(m.key, value)
 	}
-	return append(out, '}'), nil
-}
-
-// marshal is json.Marshal that leaves <, > and & alone.
-func marshal(v any) ([]byte, error) {
-	var b strings.Builder
-	if err := encode(&b, "", v); err != nil {
-		return nil, err
-	}
-	return []byte(strings.TrimSuffix(b.String(), "\n")), nil
+	return out.JSON(), nil
 }
 
 func encode(w io.Writer, indent string, v any) error {

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/perdure/perdure/internal/wire"
 )
 
 // payloadOptions are --input, --input-file and --input-string, or the same with
@@ -37,7 +39,7 @@ func (t *tool) payload(p *payloadOptions) (json.RawMessage, error) {
 	}
 	switch {
 	case p.given("-string"):
-		return jsonString(p.text), nil
+		return wire.Quote(p.text), nil
 	case p.given("-file"):
 		return t.jsonFile(p.file)
 	case !p.given(""):
@@ -45,7 +47,7 @@ func (t *tool) payload(p *payloadOptions) (json.RawMessage, error) {
 	case strings.HasPrefix(p.json, "@"):
 		return t.jsonFile(p.json[1:])
 	case t.coreTools:
-		return jsonString(p.json), nil
+		return wire.Quote(p.json), nil
 	case p.json == "-":
 		return t.jsonFile("-")
 	}
@@ -93,7 +95,7 @@ func inlineJSON(option, value string) (json.RawMessage, error) {
 	case looksLikeJSON(value):
 		return nil, usage("%s: %w; text that begins like JSON is passed with %s-string", option, err, option)
 	}
-	return jsonString(value), nil
+	return wire.Quote(value), nil
 }
 
 func looksLikeJSON(value string) bool {
@@ -108,12 +110,4 @@ func checkJSON(text []byte) error {
 		return fmt.Errorf("not valid JSON: %w", err)
 	}
 	return nil
-}
-
-func jsonString(text string) json.RawMessage {
-	quoted, err := marshal(text)
-	if err != nil {
-		panic(err) // a string always encodes
-	}
-	return quoted
 }

@@ -38,20 +38,20 @@ var rooms = map[string][]string{
 	"internal/replay":     {"history", "internal/stacktrace"},
 	".":                   {"history", "internal/registry", "internal/replay"},
 	"internal/worker":     {".", "engine", "history", "internal/registry", "internal/replay", "internal/stacktrace"},
-	"config":              {},
+	"config":              {"internal/wire"},
 	"client":              {"history", "internal/hub", "internal/links", "internal/private", "internal/wire"},
 	"httpapi":             {"history", "internal/hub", "internal/links", "internal/nearest", "internal/wire"},
 	"host":                {".", "client", "config", "engine", "history", "httpapi", "internal/audit", "internal/backup", "internal/hub", "internal/private", "internal/wire", "internal/worker", "store/embedded"},
-	"cmd/perdure":         {"client", "config", "history", "host", "internal/audit", "internal/backup", "internal/nearest"},
+	"cmd/perdure":         {"client", "config", "history", "host", "internal/audit", "internal/backup", "internal/nearest", "internal/wire"},
 	"examples/...":        {".", "client", "host"},
 	"internal/links":      {},
-	"internal/wire":       {"history"},          // how the API and its client know each other
-	"internal/ledger":     {},                   // how sets that come in different orders are compared
-	"internal/nearest":    {},                   // how a slip is told from another name
-	"internal/stacktrace": {},                   // how the runtime writes a trace
-	"internal/audit":      {"internal/private"}, // how a record is kept of which nothing can be taken away unseen
-	"internal/private":    {},                   // whose a file, a folder or a socket is
-	"internal/backup":     {},                   // how copies lie in a folder, so that half a backup never counts
+	"internal/wire":       {"history", "internal/hub"}, // how the API and its client know each other
+	"internal/ledger":     {},                          // how sets that come in different orders are compared
+	"internal/nearest":    {},                          // how a slip is told from another name
+	"internal/stacktrace": {},                          // how the runtime writes a trace
+	"internal/audit":      {"internal/private"},        // how a record is kept of which nothing can be taken away unseen
+	"internal/private":    {},                          // whose a file, a folder or a socket is
+	"internal/backup":     {},                          // how copies lie in a folder, so that half a backup never counts
 	"internal/archtest":   {},
 	"internal/testcert":   {},
 }

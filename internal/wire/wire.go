@@ -1,5 +1,7 @@
-// Package wire holds what the HTTP API and its client must agree on and the
-// contract does not say: each is written here once.
+// Package wire hides how things look on the wire: statuses, events, errors, names of
+// rules, headers and paths, each written here once. A form is a table with a row for each
+// member, by which the HTTP API writes and its client reads, so that the two cannot
+// drift apart.
 package wire
 
 import "errors"
@@ -24,6 +26,9 @@ const (
 	Served   = "1"
 	Unserved = "0" // there is nothing at that path: no answer about an instance either
 )
+
+// TokenHeader carries the tokens of pages, in both directions.
+const TokenHeader = "x-ms-continuation-token"
 
 // ErrHubNotFound: the task hub that is asked for does not exist.
 var ErrHubNotFound = errors.New("task hub not found")
