@@ -11,31 +11,26 @@ import (
 
 func TestValidateReportsAllMistakes(t *testing.T) {
 	app := perdure.New()
-	app.AddActivity("Work", Work)
-	app.AddActivity(strings.Repeat("x", 300), Work)
+	perdure.AddActivity(app, "Work", Work)
+	perdure.AddActivity(app, named(strings.Repeat("x", 300)), Work)
 	if err := app.Validate(); err != nil {
 		t.Errorf("Validate() = %v; want nil", err)
 	}
-	app.AddActivity("WORK", unregistered)
-	app.AddActivity("", Work)
-	app.AddActivity("BuiltIn::X", Work)
-	app.AddActivity("@x", Work)
-	app.AddActivity(" x", Work)
-	app.AddActivity("a/b", Work)
-	app.AddActivity(strings.Repeat("x", 301), Work)
-	app.AddActivity("Nil", nil)
-	app.AddActivity("NilFunc", (func(context.Context, int) (int, error))(nil))
-	app.AddActivity("Text", "text")
-	app.AddActivity("Shape", func(int) string { return "" })
-	app.AddActivity("Variadic", func(context.Context, ...int) (int, error) { return 0, nil })
-	app.AddOrchestrator("Swapped", Work)
-	app.AddActivity("Swapped", Child)
-	app.AddActivity("Hidden", func(context.Context, hidden) (int, error) { return 0, nil })
-	app.AddActivity("HiddenResult", func(context.Context, int) ([]*hidden, error) {
+	perdure.AddActivity(app, "WORK", unregistered)
+	perdure.AddActivity(app, "", Work)
+	perdure.AddActivity(app, "BuiltIn::X", Work)
+	perdure.AddActivity(app, "@x", Work)
+	perdure.AddActivity(app, " x", Work)
+	perdure.AddActivity(app, "a/b", Work)
+	perdure.AddActivity(app, named(strings.Repeat("x", 301)), Work)
+	perdure.AddActivity(app, "Nil", (func(context.Context, int) (int, error))(nil))
+	perdure.AddOrchestrator(app, "Nil", (func(*perdure.OrchestrationContext, int) (int, error))(nil))
+	perdure.AddActivity(app, "Hidden", func(context.Context, hidden) (int, error) { return 0, nil })
+	perdure.AddActivity(app, "HiddenResult", func(context.Context, int) ([]*hidden, error) {
 		h := &hidden{"x"}
 		return []*hidden{h}, fmt.Errorf("%s", h.id)
 	})
-	app.AddOrchestrator("Work", Child) // names are unique among orchestrators only
+	perdure.AddOrchestrator(app, "Work", Child) // names are unique among orchestrators only
 
 	err := app.Validate()
 	if err == nil {
@@ -43,7 +38,7 @@ func TestValidateReportsAllMistakes(t *testing.T) {
 	}
 	lines := strings.Split(err.Error(), "\n")
 	wants := []string{
-		`AddOrchestrator("Swapped", github.com/perdure/perdure_test.Work): the function is a func(context.Context, int) (int, error); make it a func(*perdure.OrchestrationContext, In) (Out, error)`,
+		"the function is nil; pass a func(*perdure.OrchestrationContext, int) (int, error)",
 		`AddActivity("WORK", github.com/perdure/perdure_test.unregistered): the name is taken by github.com/perdure/perdure_test.Work`,
 		"the name is empty",
 		`"BuiltIn::"`,
@@ -51,12 +46,7 @@ func TestValidateReportsAllMistakes(t *testing.T) {
 		"white space",
 		"control character",
 		"has 301 bytes, at most 300 are allowed; shorten it",
-		"the function is nil",
-		"the function is nil",
-		"string is not a function",
-		"the function is a func(int) string; make it a func(context.Context, In) (Out, error)",
-		"func(context.Context, ...int)",
-		`AddActivity("Swapped"`,
+		"the function is nil; pass a func(context.Context, int) (int, error)",
 		"its input does not travel: perdure_test.hidden has no exported fields",
 		"its result does not travel: []*perdure_test.hidden has no exported fields",
 	}
@@ -70,11 +60,16 @@ func TestValidateReportsAllMistakes(t *testing.T) {
 	}
 }
 
+// named is a name that is no constant.
+func named(name string) perdure.ActivityRef[int, int] {
+	return perdure.ActivityRef[int, int](name)
+}
+
 type hidden struct{ id string }
 
 func TestNamesIgnoreCase(t *testing.T) {
 	app := perdure.New()
-	app.AddActivity("Work", Work)
+	perdure.AddActivity(app, "Work", Work)
 	if f, ok := app.Functions().Activities.Find("wORK"); !ok || f.Name != "Work" {
 		t.Errorf("Find(wORK) = %v, %v; want Work", f, ok)
 	}

@@ -177,11 +177,11 @@ func factory(int) func(context.Context, int) (int, error) {
 
 func TestCallMistakesFailTheTask(t *testing.T) {
 	app := perdure.New()
-	app.AddActivity("Work", Work)
-	app.AddActivity("Work2", Work)
+	perdure.AddActivity(app, "Work", Work)
+	perdure.AddActivity(app, "Work2", Work)
 	one, two := factory(1), factory(2)
-	app.AddActivity("One", one)
-	app.AddActivity("Two", two)
+	perdure.AddActivity(app, "One", one)
+	perdure.AddActivity(app, "Two", two)
 	var errs []error
 	await := func(task *perdure.Task[int]) {
 		_, err := task.Await()
@@ -207,7 +207,7 @@ func TestCallMistakesFailTheTask(t *testing.T) {
 		errs = append(errs, perdure.SendEvent(ctx, "a/b", "go", nil), perdure.SendEvent(ctx, "a", "", nil))
 		return 0, nil
 	}
-	app.AddOrchestrator("Main", main)
+	perdure.AddOrchestrator(app, "Main", main)
 	h := openHub(t, app, false)
 	if actions := h.start("1"); len(actions) != 1 {
 		t.Errorf("calls that are mistakes led to %+v; want nothing but the end", actions)
@@ -257,7 +257,7 @@ func TestSubOrchestrations(t *testing.T) {
 				perdure.CallSubOrchestrator(ctx, Child, 2, perdure.WithInstanceID("kid"), perdure.WithVersion("v9"), perdure.WithTags(map[string]string{"a": "b"})),
 			).Await()
 		})
-		app.AddOrchestrator("Kid", Child)
+		perdure.AddOrchestrator(app, "Kid", Child)
 		h := open(app)
 		want := []history.Action{
 			{Kind: history.StartSubOrchestration, ID: 0, Name: "Kid", Payload: raw("9"), Instance: detached, FireAndForget: true},
@@ -283,7 +283,7 @@ func TestSubOrchestrations(t *testing.T) {
 func TestPayloadsPassUntouched(t *testing.T) {
 	text := `{"b": 1.0,  "a":9007199254740993, "s":"\u00e9<&>"}`
 	app := perdure.New()
-	app.AddOrchestrator("Main", func(ctx *perdure.OrchestrationContext, in json.RawMessage) (json.RawMessage, error) {
+	perdure.AddOrchestrator(app, "Main", func(ctx *perdure.OrchestrationContext, in json.RawMessage) (json.RawMessage, error) {
 		return perdure.ActivityRef[json.RawMessage, json.RawMessage]("Echo").Call(ctx, in).Await()
 	})
 	h := openHub(t, app, false)

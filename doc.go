@@ -4,8 +4,8 @@
 // process; activities do its work. Both are registered under a durable name:
 //
 //	app := perdure.New()
-//	app.AddOrchestrator("Trip", Trip)
-//	app.AddActivity("BookHotel", BookHotel)
+//	perdure.AddOrchestrator(app, "Trip", Trip)
+//	perdure.AddActivity(app, "BookHotel", BookHotel)
 //
 //	func BookHotel(ctx context.Context, city string) (Booking, error) { ... }
 //

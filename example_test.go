@@ -52,10 +52,10 @@ func Approval(ctx *perdure.OrchestrationContext, request string) (string, error)
 
 func Example() {
 	app := perdure.New()
-	app.AddActivity("SayHello", SayHello)
-	app.AddOrchestrator("HelloSequence", HelloSequence)
-	app.AddOrchestrator("HelloAll", HelloAll)
-	app.AddOrchestrator("Approval", Approval)
+	perdure.AddActivity(app, "SayHello", SayHello)
+	perdure.AddOrchestrator(app, "HelloSequence", HelloSequence)
+	perdure.AddOrchestrator(app, "HelloAll", HelloAll)
+	perdure.AddOrchestrator(app, "Approval", Approval)
 	fmt.Println(app.Validate())
 
 	// Activities are plain functions.
@@ -67,8 +67,8 @@ func Example() {
 
 func ExampleApp_Validate() {
 	app := perdure.New()
-	app.AddActivity("SayHello", SayHello)
-	app.AddActivity("sayhello", SayHello)
+	perdure.AddActivity(app, "SayHello", SayHello)
+	perdure.AddActivity(app, "sayhello", SayHello)
 	fmt.Println(app.Validate() != nil)
 	// Output: true
 }

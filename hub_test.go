@@ -143,10 +143,10 @@ func raw(text string) json.RawMessage {
 }
 
 // appOf returns an app with Main and the activity Work.
-func appOf(main any, opts ...perdure.OrchestratorOption) *perdure.App {
+func appOf[In, Out any](main func(*perdure.OrchestrationContext, In) (Out, error), opts ...perdure.OrchestratorOption) *perdure.App {
 	app := perdure.New()
-	app.AddOrchestrator("Main", main, opts...)
-	app.AddActivity("Work", Work)
+	perdure.AddOrchestrator(app, "Main", main, opts...)
+	perdure.AddActivity(app, "Work", Work)
 	return app
 }
 

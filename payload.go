@@ -39,6 +39,8 @@ func encode(v any) (json.RawMessage, error) {
 		if isPlain(v) {
 			return append(append(append(make([]byte, 0, len(v)+2), '"'), v...), '"'), nil
 		}
+	case None:
+		return nil, nil
 	case int:
 		return strconv.AppendInt(nil, int64(v), 10), nil
 	}
@@ -67,6 +69,8 @@ func (o origin) String() string { return o.what + " " + o.name }
 // and an absent payload leave the zero value.
 func decodeInto(payload json.RawMessage, into any, from origin) error {
 	switch into := into.(type) {
+	case *None:
+		return nil
 	case *json.RawMessage:
 		*into = bytes.Clone(payload)
 		return nil

@@ -37,6 +37,12 @@ func (t *Task[T]) Await() (T, error) {
 	return t.result()
 }
 
+// Wait is Await for those who do not need the result.
+func (t *Task[T]) Wait() error {
+	_, err := t.Await()
+	return err
+}
+
 // Done reports whether the task has ended, well or not. Of a wait for an event it
 // takes the event if one is there.
 func (t *Task[T]) Done() bool { return t.ctx.Done(t.core) }

@@ -11,16 +11,16 @@ import (
 
 func newApp() *perdure.App {
 	app := perdure.New()
-	app.AddOrchestrator("Hello", hello)
-	app.AddOrchestrator("FanOut", fanOut)
-	app.AddOrchestrator("Chain", chain)
-	app.AddOrchestrator("AwaitGo", awaitGo)
-	app.AddOrchestrator("ChainThenGo", chainThenGo)
-	app.AddOrchestrator("Echo", echo)
-	app.AddOrchestrator("Loop", loop)
-	app.AddActivity("SayHello", sayHello)
-	app.AddActivity("Same", same)
-	app.AddActivity("Next", next)
+	perdure.AddOrchestrator(app, "Hello", hello)
+	perdure.AddOrchestrator(app, "FanOut", fanOut)
+	perdure.AddOrchestrator(app, "Chain", chain)
+	perdure.AddOrchestrator(app, "AwaitGo", awaitGo)
+	perdure.AddOrchestrator(app, "ChainThenGo", chainThenGo)
+	perdure.AddOrchestrator(app, "Echo", echo)
+	perdure.AddOrchestrator(app, "Loop", loop)
+	perdure.AddActivity(app, "SayHello", sayHello)
+	perdure.AddActivity(app, "Same", same)
+	perdure.AddActivity(app, "Next", next)
 	return app
 }
 

@@ -110,13 +110,13 @@ func TestBadValuesAreRefusedAtEveryDoor(t *testing.T) {
 // their code sees; a timer that is never due is one that waits.
 func TestBadValuesAreRefusedInCode(t *testing.T) {
 	app := perdure.New()
-	app.AddActivity("Return", func(_ context.Context, name string) (json.RawMessage, error) {
+	perdure.AddActivity(app, "Return", func(_ context.Context, name string) (json.RawMessage, error) {
 		return json.RawMessage(badPayloads[name]), nil
 	})
-	app.AddOrchestrator("Return", func(_ *perdure.OrchestrationContext, name string) (json.RawMessage, error) {
+	perdure.AddOrchestrator(app, "Return", func(_ *perdure.OrchestrationContext, name string) (json.RawMessage, error) {
 		return json.RawMessage(badPayloads[name]), nil
 	})
-	app.AddOrchestrator("Ask", func(ctx *perdure.OrchestrationContext, _ any) (map[string]string, error) {
+	perdure.AddOrchestrator(app, "Ask", func(ctx *perdure.OrchestrationContext, _ any) (map[string]string, error) {
 		const child = perdure.OrchestratorRef[json.RawMessage, any]("Return")
 		const activity = perdure.ActivityRef[json.RawMessage, any]("Return")
 		errs := map[string]string{}
@@ -159,7 +159,7 @@ func TestBadValuesAreRefusedInCode(t *testing.T) {
 		maps.DeleteFunc(errs, func(_, text string) bool { return text == "" })
 		return errs, nil
 	})
-	app.AddOrchestrator("Never", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
+	perdure.AddOrchestrator(app, "Never", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
 		if _, err := ctx.CreateTimerAt(time.Time{}).Await(); err != nil {
 			return nil, err
 		}

@@ -169,33 +169,33 @@ const (
 // functions are what runs on a hub that is not idle.
 func (h *testHub) functions() *perdure.App {
 	app := perdure.New()
-	app.AddOrchestrator("Echo", func(_ *perdure.OrchestrationContext, in json.RawMessage) (json.RawMessage, error) {
+	perdure.AddOrchestrator(app, "Echo", func(_ *perdure.OrchestrationContext, in json.RawMessage) (json.RawMessage, error) {
 		h.mark("Echo")
 		return in, nil
 	})
-	app.AddOrchestrator("Wait", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
+	perdure.AddOrchestrator(app, "Wait", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
 		return perdure.WaitForExternalEvent[any](ctx, "go").Await()
 	})
-	app.AddOrchestrator("Fail", func(_ *perdure.OrchestrationContext, in any) (any, error) {
+	perdure.AddOrchestrator(app, "Fail", func(_ *perdure.OrchestrationContext, in any) (any, error) {
 		if text, ok := in.(string); ok {
 			return nil, errors.New(text)
 		}
 		return nil, errors.New("it broke")
 	})
-	app.AddOrchestrator("Slow", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
+	perdure.AddOrchestrator(app, "Slow", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
 		_, err := ctx.CreateTimer(time.Hour).Await()
 		return nil, err
 	})
-	app.AddActivity("Nap", func(_ context.Context, d time.Duration) (string, error) {
+	perdure.AddActivity(app, "Nap", func(_ context.Context, d time.Duration) (string, error) {
 		h.mark("fell asleep")
 		time.Sleep(d) // of virtual time
 		h.mark("woke up")
 		return "rested", nil
 	})
-	app.AddOrchestrator("Rest", func(ctx *perdure.OrchestrationContext, _ any) (string, error) {
+	perdure.AddOrchestrator(app, "Rest", func(ctx *perdure.OrchestrationContext, _ any) (string, error) {
 		return nap.Call(ctx, time.Minute).Await()
 	})
-	app.AddOrchestrator("Collect", func(ctx *perdure.OrchestrationContext, n int) ([]int, error) {
+	perdure.AddOrchestrator(app, "Collect", func(ctx *perdure.OrchestrationContext, n int) ([]int, error) {
 		var got []int
 		for range n {
 			next, err := perdure.WaitForExternalEvent[int](ctx, "go").Await()
@@ -206,18 +206,18 @@ func (h *testHub) functions() *perdure.App {
 		}
 		return got, nil
 	})
-	app.AddOrchestrator("Parent", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
+	perdure.AddOrchestrator(app, "Parent", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
 		return child.Call(ctx, nil, perdure.WithInstanceID(ctx.InstanceID()+":child")).Await()
 	})
 	// Steps fails in its second activity until it is repaired.
-	app.AddActivity("Step", func(_ context.Context, name string) (string, error) {
+	perdure.AddActivity(app, "Step", func(_ context.Context, name string) (string, error) {
 		h.mark(name)
 		if name == "second" && h.marked("repaired") == 0 {
 			return "", errors.New("not repaired")
 		}
 		return name + " done", nil
 	})
-	app.AddOrchestrator("Steps", func(ctx *perdure.OrchestrationContext, pause time.Duration) ([]string, error) {
+	perdure.AddOrchestrator(app, "Steps", func(ctx *perdure.OrchestrationContext, pause time.Duration) ([]string, error) {
 		first, err := step.Call(ctx, "first").Await()
 		if err != nil {
 			return nil, err
@@ -230,7 +230,7 @@ func (h *testHub) functions() *perdure.App {
 		second, err := step.Call(ctx, "second").Await()
 		return []string{first, second}, err
 	})
-	app.AddOrchestrator("Status", func(ctx *perdure.OrchestrationContext, in any) (any, error) {
+	perdure.AddOrchestrator(app, "Status", func(ctx *perdure.OrchestrationContext, in any) (any, error) {
 		if err := ctx.SetCustomStatus(map[string]string{"at": "work"}); err != nil {
 			return nil, err
 		}

@@ -13,11 +13,11 @@ import (
 func TestAnyPassesThrough(t *testing.T) {
 	const sent = `{"a":[9007199254740993,1.50,-0,1,1e400],"id":18446744073709551615}`
 	contract(t, func(_ *world, app *perdure.App) {
-		app.AddActivity("Echo", func(_ context.Context, in any) (any, error) { return in, nil })
-		app.AddOrchestrator("Child", func(ctx *perdure.OrchestrationContext, in any) (any, error) {
+		perdure.AddActivity(app, "Echo", func(_ context.Context, in any) (any, error) { return in, nil })
+		perdure.AddOrchestrator(app, "Child", func(ctx *perdure.OrchestrationContext, in any) (any, error) {
 			return perdure.ActivityRef[any, any]("Echo").Call(ctx, in).Await()
 		})
-		app.AddOrchestrator("Main", func(ctx *perdure.OrchestrationContext, in any) (any, error) {
+		perdure.AddOrchestrator(app, "Main", func(ctx *perdure.OrchestrationContext, in any) (any, error) {
 			if in != nil {
 				return perdure.OrchestratorRef[any, any]("Child").Call(ctx, in).Await()
 			}

@@ -89,10 +89,10 @@ func TestImportOfAnEndedInstanceShowsWhatItWas(t *testing.T) {
 
 func TestImportOfAChildThatHasEndedTellsNobody(t *testing.T) {
 	register := func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Child", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
+		perdure.AddOrchestrator(app, "Child", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
 			return perdure.WaitForExternalEvent[string](ctx, "Go").Await()
 		})
-		app.AddOrchestrator("Parent", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
+		perdure.AddOrchestrator(app, "Parent", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
 			return perdure.OrchestratorRef[string, string]("Child").Call(ctx, in, perdure.WithInstanceID("child")).Await()
 		})
 	}
@@ -111,14 +111,14 @@ func TestImportOfAChildThatHasEndedTellsNobody(t *testing.T) {
 
 func TestImportOfALiveInstanceGoesOn(t *testing.T) {
 	register := func(w *world, app *perdure.App) {
-		app.AddActivity("Slow", func(ctx context.Context, in string) (string, error) {
+		perdure.AddActivity(app, "Slow", func(ctx context.Context, in string) (string, error) {
 			if w.mark("slow") == 1 {
 				<-ctx.Done() // the original's: it never gets through
 				return "", ctx.Err()
 			}
 			return in, nil
 		})
-		app.AddOrchestrator("Live", func(ctx *perdure.OrchestrationContext, in string) ([]string, error) {
+		perdure.AddOrchestrator(app, "Live", func(ctx *perdure.OrchestrationContext, in string) ([]string, error) {
 			first, err := perdure.WaitForExternalEvent[string](ctx, "First").Await()
 			if err != nil {
 				return nil, err
@@ -213,7 +213,7 @@ func TestImportOfASuspendedInstanceStaysSuspended(t *testing.T) {
 func TestImportOfAParentThatWaitsFailsItsChild(t *testing.T) {
 	register := func(w *world, app *perdure.App) {
 		addCollector(w, app)
-		app.AddOrchestrator("Parent", func(ctx *perdure.OrchestrationContext, in string) ([]string, error) {
+		perdure.AddOrchestrator(app, "Parent", func(ctx *perdure.OrchestrationContext, in string) ([]string, error) {
 			return perdure.OrchestratorRef[int, []string]("Collector").Call(ctx, 0).Await()
 		})
 	}

@@ -17,8 +17,8 @@ import (
 // client cost without a disk.
 func BenchmarkHello(b *testing.B) {
 	app := perdure.New()
-	app.AddActivity("Greet", greet)
-	app.AddOrchestrator("Hello", func(ctx *perdure.OrchestrationContext, _ any) ([]string, error) {
+	perdure.AddActivity(app, "Greet", greet)
+	perdure.AddOrchestrator(app, "Hello", func(ctx *perdure.OrchestrationContext, _ any) ([]string, error) {
 		var greetings []string
 		for _, city := range []string{"Tokyo", "Seattle", "London"} {
 			greeting, err := perdure.CallActivity(ctx, greet, city).Await()

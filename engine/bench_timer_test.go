@@ -44,7 +44,7 @@ func BenchmarkTimersAtOneInstant(b *testing.B) {
 func lateness(b *testing.B, n int) time.Duration {
 	ctx, cancel := context.WithCancel(context.Background())
 	app := perdure.New()
-	app.AddOrchestrator("Timers", func(ctx *perdure.OrchestrationContext, due time.Time) (int, error) {
+	perdure.AddOrchestrator(app, "Timers", func(ctx *perdure.OrchestrationContext, due time.Time) (int, error) {
 		timers := make([]*perdure.Task[struct{}], n)
 		for i := range timers {
 			timers[i] = ctx.CreateTimerAt(due).Task

@@ -23,12 +23,12 @@ func testBlockedTurns(t *testing.T, turns int) {
 	contract(t, func(w *world, app *perdure.App) {
 		w.options.MaxOrchestrators = 20
 		w.release = make(chan struct{})
-		app.AddOrchestrator("Stuck", func(ctx *perdure.OrchestrationContext, _ int) (string, error) {
+		perdure.AddOrchestrator(app, "Stuck", func(ctx *perdure.OrchestrationContext, _ int) (string, error) {
 			<-w.release
 			return perdure.ActivityRef[int, string]("After").Call(ctx, 0).Await()
 		})
-		app.AddOrchestrator("Good", func(_ *perdure.OrchestrationContext, s string) (string, error) { return s, nil })
-		app.AddActivity("After", func(context.Context, int) (string, error) { w.mark("after"); return "", nil })
+		perdure.AddOrchestrator(app, "Good", func(_ *perdure.OrchestrationContext, s string) (string, error) { return s, nil })
+		perdure.AddActivity(app, "After", func(context.Context, int) (string, error) { w.mark("after"); return "", nil })
 	}, func(w *world) {
 		ctx := context.Background()
 		for i := range turns {
@@ -73,7 +73,7 @@ func testBlockedTurns(t *testing.T, turns int) {
 func TestBlockedDeferredFunctionsDelayNobody(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
 		w.release = make(chan struct{})
-		app.AddOrchestrator("Defers", func(ctx *perdure.OrchestrationContext, _ int) (string, error) {
+		perdure.AddOrchestrator(app, "Defers", func(ctx *perdure.OrchestrationContext, _ int) (string, error) {
 			defer func() { <-w.release }()
 			return perdure.WaitForExternalEvent[string](ctx, "Go").Await()
 		})
@@ -107,15 +107,15 @@ func TestStopIsBoundedWhateverUserCodeDoes(t *testing.T) {
 					w.release = make(chan struct{})
 				}
 				w.options.DrainTimeout = time.Second
-				app.AddOrchestrator("Turn", func(ctx *perdure.OrchestrationContext, _ int) (int, error) { <-w.release; return 0, nil })
-				app.AddOrchestrator("Defer", func(ctx *perdure.OrchestrationContext, _ int) (string, error) {
+				perdure.AddOrchestrator(app, "Turn", func(ctx *perdure.OrchestrationContext, _ int) (int, error) { <-w.release; return 0, nil })
+				perdure.AddOrchestrator(app, "Defer", func(ctx *perdure.OrchestrationContext, _ int) (string, error) {
 					defer func() { <-w.release }()
 					return perdure.WaitForExternalEvent[string](ctx, "Go").Await()
 				})
-				app.AddOrchestrator("Activity", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
+				perdure.AddOrchestrator(app, "Activity", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
 					return perdure.ActivityRef[int, int]("Deaf").Call(ctx, 0).Await()
 				})
-				app.AddActivity("Deaf", func(context.Context, int) (int, error) { <-w.release; return 0, nil })
+				perdure.AddActivity(app, "Deaf", func(context.Context, int) (int, error) { <-w.release; return 0, nil })
 			}, func(w *world) {
 				w.mustStart(name, 0, client.StartOptions{ID: "x"})
 				time.Sleep(10 * time.Millisecond)
@@ -140,10 +140,10 @@ func TestStopNamesOnlyWhatRuns(t *testing.T) {
 			w.release = make(chan struct{})
 		}
 		w.options.DrainTimeout = time.Second
-		app.AddOrchestrator("Idle", func(ctx *perdure.OrchestrationContext, _ int) (string, error) {
+		perdure.AddOrchestrator(app, "Idle", func(ctx *perdure.OrchestrationContext, _ int) (string, error) {
 			return perdure.WaitForExternalEvent[string](ctx, "Go").Await()
 		})
-		app.AddOrchestrator("Defer", func(ctx *perdure.OrchestrationContext, _ int) (string, error) {
+		perdure.AddOrchestrator(app, "Defer", func(ctx *perdure.OrchestrationContext, _ int) (string, error) {
 			defer func() { <-w.release }()
 			return perdure.WaitForExternalEvent[string](ctx, "Go").Await()
 		})
@@ -178,7 +178,7 @@ func TestBlockedInstanceTakesWhatOthersTake(t *testing.T) {
 		if w.release == nil { // the first time
 			w.release = make(chan struct{})
 		}
-		app.AddOrchestrator("Stuck", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
+		perdure.AddOrchestrator(app, "Stuck", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
 			<-w.release
 			sum := 0
 			for range 4 {
@@ -221,11 +221,11 @@ func TestActivitiesThatHoldAllSlotsAreTold(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
 		w.release = make(chan struct{})
 		w.options.MaxActivities = 2
-		app.AddOrchestrator("Call", func(ctx *perdure.OrchestrationContext, name string) (int, error) {
+		perdure.AddOrchestrator(app, "Call", func(ctx *perdure.OrchestrationContext, name string) (int, error) {
 			return perdure.ActivityRef[int, int](name).Call(ctx, 0).Await()
 		})
-		app.AddActivity("Deaf", func(context.Context, int) (int, error) { <-w.release; return 0, nil })
-		app.AddActivity("Quick", func(context.Context, int) (int, error) { return 7, nil })
+		perdure.AddActivity(app, "Deaf", func(context.Context, int) (int, error) { <-w.release; return 0, nil })
+		perdure.AddActivity(app, "Quick", func(context.Context, int) (int, error) { return 7, nil })
 	}, func(w *world) {
 		ctx := context.Background()
 		w.mustStart("Call", "Deaf", client.StartOptions{ID: "a"})

@@ -65,16 +65,16 @@ func check(t testing.TB, store engine.Store) (report hub.CheckReport, found []hi
 // keeping is a hub with all kinds of instances, at rest.
 func keeping(t *testing.T, store engine.Store) engine.Store {
 	w := &world{T: t, inner: store, register: func(_ *world, app *perdure.App) {
-		app.AddOrchestrator("Wait", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
+		perdure.AddOrchestrator(app, "Wait", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
 			canceled := ctx.CreateTimer(time.Hour)
 			canceled.Cancel()
 			return perdure.WaitForExternalEvent[any](ctx, "Go", perdure.WithTimeout(24*time.Hour)).Await()
 		})
-		app.AddOrchestrator("Parent", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
+		perdure.AddOrchestrator(app, "Parent", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
 			return perdure.OrchestratorRef[any, any]("Wait").Call(ctx, nil, perdure.WithInstanceID("child")).Await()
 		})
-		app.AddActivity("Hello", func(_ context.Context, _ any) (any, error) { return "hello", nil })
-		app.AddOrchestrator("Done", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
+		perdure.AddActivity(app, "Hello", func(_ context.Context, _ any) (any, error) { return "hello", nil })
+		perdure.AddOrchestrator(app, "Done", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
 			return perdure.ActivityRef[any, any]("Hello").Call(ctx, nil).Await()
 		})
 	}}

@@ -27,11 +27,11 @@ func (w *world) within(what string, began time.Time, want time.Duration) {
 }
 
 func addClocks(w *world, app *perdure.App) {
-	app.AddOrchestrator("Sleep", func(ctx *perdure.OrchestrationContext, d time.Duration) (int, error) {
+	perdure.AddOrchestrator(app, "Sleep", func(ctx *perdure.OrchestrationContext, d time.Duration) (int, error) {
 		_, err := ctx.CreateTimer(d).Await()
 		return 0, err
 	})
-	app.AddOrchestrator("Later", func(ctx *perdure.OrchestrationContext, d time.Duration) (int, error) {
+	perdure.AddOrchestrator(app, "Later", func(ctx *perdure.OrchestrationContext, d time.Duration) (int, error) {
 		if _, err := perdure.WaitForExternalEvent[int](ctx, "Go").Await(); err != nil {
 			return 0, err
 		}
@@ -44,7 +44,7 @@ func addClocks(w *world, app *perdure.App) {
 		}
 		return callFlaky.Call(ctx, 0, perdure.WithRetry(perdure.RetryPolicy{MaxAttempts: 2, FirstInterval: d})).Await()
 	})
-	app.AddActivity("Flaky", func(context.Context, int) (int, error) {
+	perdure.AddActivity(app, "Flaky", func(context.Context, int) (int, error) {
 		if w.mark("flaky")%2 == 1 {
 			return 0, errors.New("first")
 		}

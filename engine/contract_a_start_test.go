@@ -33,8 +33,8 @@ func untilGo(ctx *perdure.OrchestrationContext, _ json.RawMessage) (json.RawMess
 
 // addBasics registers Echo and UntilGo.
 func addBasics(_ *world, app *perdure.App) {
-	app.AddOrchestrator("Echo", echoInput)
-	app.AddOrchestrator("UntilGo", untilGo)
+	perdure.AddOrchestrator(app, "Echo", echoInput)
+	perdure.AddOrchestrator(app, "UntilGo", untilGo)
 }
 
 func TestA1_StartWithoutIDReturnsFreshHexID(t *testing.T) {
@@ -145,8 +145,8 @@ func TestA5_SecondStartOfALiveIDIsRefused(t *testing.T) {
 
 func TestA6_StartReplacesAnEndedInstance(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddActivity("Greet", greet)
-		app.AddOrchestrator("Act", func(ctx *perdure.OrchestrationContext, how string) (string, error) {
+		perdure.AddActivity(app, "Greet", greet)
+		perdure.AddOrchestrator(app, "Act", func(ctx *perdure.OrchestrationContext, how string) (string, error) {
 			if how == "again" {
 				return perdure.WaitForExternalEvent[string](ctx, "Go").Await()
 			}
@@ -201,11 +201,11 @@ func TestA6_StartReplacesAnEndedInstance(t *testing.T) {
 
 func TestA7_OneOfManyConcurrentStartsWins(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddActivity("Mark", func(_ context.Context, in int) (int, error) {
+		perdure.AddActivity(app, "Mark", func(_ context.Context, in int) (int, error) {
 			w.mark("executions")
 			return in, nil
 		})
-		app.AddOrchestrator("Contested", func(ctx *perdure.OrchestrationContext, in int) (int, error) {
+		perdure.AddOrchestrator(app, "Contested", func(ctx *perdure.OrchestrationContext, in int) (int, error) {
 			out, err := perdure.ActivityRef[int, int]("Mark").Call(ctx, in).Await()
 			if err != nil {
 				return 0, err
@@ -252,12 +252,12 @@ func TestA8_ReplacedInstanceNeverReachesTheNewOne(t *testing.T) {
 		}
 	}
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddActivity("Slow", slow(w))
-		app.AddOrchestrator("Child", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
+		perdure.AddActivity(app, "Slow", slow(w))
+		perdure.AddOrchestrator(app, "Child", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
 			_, err := ctx.CreateTimer(time.Minute).Await()
 			return in, err
 		})
-		app.AddOrchestrator("Parent", func(ctx *perdure.OrchestrationContext, in string) ([]string, error) {
+		perdure.AddOrchestrator(app, "Parent", func(ctx *perdure.OrchestrationContext, in string) ([]string, error) {
 			activity := perdure.ActivityRef[string, string]("Slow").Call(ctx, in)
 			child := perdure.OrchestratorRef[string, string]("Child").Call(ctx, in)
 			timer := ctx.CreateTimer(2 * time.Minute)
@@ -298,7 +298,7 @@ func TestA9_ScheduledStartStaysPendingUntilItsTime(t *testing.T) {
 	for _, crash := range []bool{false, true} {
 		t.Run(fmt.Sprintf("crash=%t", crash), func(t *testing.T) {
 			contract(t, func(_ *world, app *perdure.App) {
-				app.AddOrchestrator("Now", func(ctx *perdure.OrchestrationContext, _ int) (time.Time, error) { return ctx.Now(), nil })
+				perdure.AddOrchestrator(app, "Now", func(ctx *perdure.OrchestrationContext, _ int) (time.Time, error) { return ctx.Now(), nil })
 			}, func(w *world) {
 				due := time.Now().Add(3 * time.Second)
 				id := w.mustStart("Now", 0, client.StartOptions{StartAt: due})
@@ -321,7 +321,7 @@ func TestA9_ScheduledStartStaysPendingUntilItsTime(t *testing.T) {
 
 func TestA10_TerminatedBeforeItsScheduledStartNeverRuns(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Never", func(*perdure.OrchestrationContext, int) (int, error) {
+		perdure.AddOrchestrator(app, "Never", func(*perdure.OrchestrationContext, int) (int, error) {
 			w.mark("ran")
 			return 0, nil
 		})
@@ -368,7 +368,7 @@ func TestA11_StartOfAnUnknownOrchestratorWaitsUntilItIsRegistered(t *testing.T) 
 		if len(held) != 1 || string(held[0].Instance) != id || held[0].Task != history.NoID || !strings.Contains(held[0].Reason, `"Later"`) || held[0].Attempts < 5 {
 			w.Errorf("Held() = %+v, want instance %s, held again and again because of \"Later\"", held, id)
 		}
-		w.deploy(func(_ *world, app *perdure.App) { app.AddOrchestrator("Later", echoInput) })
+		w.deploy(func(_ *world, app *perdure.App) { perdure.AddOrchestrator(app, "Later", echoInput) })
 		if got := w.completed(id); got != `"in"` {
 			w.Errorf("output once it is registered = %s, want \"in\"", got)
 		}
@@ -399,8 +399,8 @@ func TestA12_PayloadsRoundTripByteByByte(t *testing.T) {
 		`"` + strings.Repeat("0123456789abcdef", 8<<10) + `"`,
 	}
 	contract(t, func(_ *world, app *perdure.App) {
-		app.AddActivity("Same", func(_ context.Context, in json.RawMessage) (json.RawMessage, error) { return in, nil })
-		app.AddOrchestrator("Via", func(ctx *perdure.OrchestrationContext, in json.RawMessage) (json.RawMessage, error) {
+		perdure.AddActivity(app, "Same", func(_ context.Context, in json.RawMessage) (json.RawMessage, error) { return in, nil })
+		perdure.AddOrchestrator(app, "Via", func(ctx *perdure.OrchestrationContext, in json.RawMessage) (json.RawMessage, error) {
 			return perdure.ActivityRef[json.RawMessage, json.RawMessage]("Same").Call(ctx, in).Await()
 		})
 	}, func(w *world) {
@@ -450,7 +450,7 @@ func TestA13_EventRaisedBeforeTheFirstTurnIsDelivered(t *testing.T) {
 
 func TestA13_EventsForAScheduledStartSurviveCrashesInOrder(t *testing.T) {
 	contract(t, func(_ *world, app *perdure.App) {
-		app.AddOrchestrator("Three", func(ctx *perdure.OrchestrationContext, _ int) ([]int, error) {
+		perdure.AddOrchestrator(app, "Three", func(ctx *perdure.OrchestrationContext, _ int) ([]int, error) {
 			var out []int
 			for range 3 {
 				n, err := perdure.WaitForExternalEvent[int](ctx, "N").Await()

@@ -35,14 +35,14 @@ func TestB17_ActivityGetsInstanceAndInputAndItsResultComesBack(t *testing.T) {
 		Order                 order
 	}
 	contract(t, func(_ *world, app *perdure.App) {
-		app.AddActivity("Sell", func(ctx context.Context, in order) (receipt, error) {
+		perdure.AddActivity(app, "Sell", func(ctx context.Context, in order) (receipt, error) {
 			info, ok := perdure.ActivityInfoFrom(ctx)
 			if !ok {
 				return receipt{}, errors.New("the context of an activity does not tell which call it serves")
 			}
 			return receipt{string(info.InstanceID), info.Name, info.IdempotencyToken, info.Attempt, in}, nil
 		})
-		app.AddOrchestrator("Buy", func(ctx *perdure.OrchestrationContext, in order) (receipt, error) {
+		perdure.AddOrchestrator(app, "Buy", func(ctx *perdure.OrchestrationContext, in order) (receipt, error) {
 			return perdure.ActivityRef[order, receipt]("Sell").Call(ctx, in).Await()
 		})
 	}, func(w *world) {
@@ -59,11 +59,11 @@ func TestB17_ActivityGetsInstanceAndInputAndItsResultComesBack(t *testing.T) {
 
 func TestB18_ChainOfFiveKeepsOrderAndRunsEachActivityOnce(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddActivity("Greet", func(ctx context.Context, name string) (string, error) {
+		perdure.AddActivity(app, "Greet", func(ctx context.Context, name string) (string, error) {
 			w.mark(name)
 			return greet(ctx, name)
 		})
-		app.AddOrchestrator("Chain", func(ctx *perdure.OrchestrationContext, names []string) ([]string, error) {
+		perdure.AddOrchestrator(app, "Chain", func(ctx *perdure.OrchestrationContext, names []string) ([]string, error) {
 			var out []string
 			for _, n := range names {
 				s, err := perdure.ActivityRef[string, string]("Greet").Call(ctx, n).Await()
@@ -92,12 +92,12 @@ func TestB18_ChainOfFiveKeepsOrderAndRunsEachActivityOnce(t *testing.T) {
 func TestB19_FanOutOfThousandKeepsCallOrder(t *testing.T) {
 	const n = 1000
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddActivity("Square", func(_ context.Context, i int) (int, error) {
+		perdure.AddActivity(app, "Square", func(_ context.Context, i int) (int, error) {
 			time.Sleep(time.Duration((n-i)/100) * time.Second) // the last hundred end first
 			w.mark("runs")
 			return i * i, nil
 		})
-		app.AddOrchestrator("Squares", func(ctx *perdure.OrchestrationContext, _ int) ([]int, error) {
+		perdure.AddOrchestrator(app, "Squares", func(ctx *perdure.OrchestrationContext, _ int) ([]int, error) {
 			tasks := make([]*perdure.Task[int], n)
 			for i := range tasks {
 				tasks[i] = perdure.ActivityRef[int, int]("Square").Call(ctx, i)
@@ -149,8 +149,8 @@ func runTakes(_ context.Context, in takes) (string, error) {
 
 func TestB20_WhenAllWaitsForAllAndSurfacesTheFirstFailure(t *testing.T) {
 	contract(t, func(_ *world, app *perdure.App) {
-		app.AddActivity("Takes", runTakes)
-		app.AddOrchestrator("All", func(ctx *perdure.OrchestrationContext, ins []takes) (string, error) {
+		perdure.AddActivity(app, "Takes", runTakes)
+		perdure.AddOrchestrator(app, "All", func(ctx *perdure.OrchestrationContext, ins []takes) (string, error) {
 			began := ctx.Now()
 			var tasks []*perdure.Task[string]
 			for _, in := range ins {
@@ -169,8 +169,8 @@ func TestB20_WhenAllWaitsForAllAndSurfacesTheFirstFailure(t *testing.T) {
 
 func TestB21_WhenAnyReturnsTheFastOneAndTheSlowOneChangesNothing(t *testing.T) {
 	contract(t, func(_ *world, app *perdure.App) {
-		app.AddActivity("Takes", runTakes)
-		app.AddOrchestrator("Race", func(ctx *perdure.OrchestrationContext, _ int) ([]int, error) {
+		perdure.AddActivity(app, "Takes", runTakes)
+		perdure.AddOrchestrator(app, "Race", func(ctx *perdure.OrchestrationContext, _ int) ([]int, error) {
 			slow := perdure.CallActivity(ctx, runTakes, takes{Delay: time.Minute})
 			fast := perdure.CallActivity(ctx, runTakes, takes{Delay: time.Second})
 			first := perdure.WhenAny(ctx, slow, fast)
@@ -210,11 +210,11 @@ func (e *declinedError) Error() string { return "card " + e.card + " declined" }
 
 func TestB22_FailureOfAnActivityReachesItsCaller(t *testing.T) {
 	contract(t, func(_ *world, app *perdure.App) {
-		app.AddActivity("Charge", func(_ context.Context, card string) (int, error) { return 0, &declinedError{card} })
-		app.AddOrchestrator("Uncaught", func(ctx *perdure.OrchestrationContext, card string) (int, error) {
+		perdure.AddActivity(app, "Charge", func(_ context.Context, card string) (int, error) { return 0, &declinedError{card} })
+		perdure.AddOrchestrator(app, "Uncaught", func(ctx *perdure.OrchestrationContext, card string) (int, error) {
 			return perdure.ActivityRef[string, int]("Charge").Call(ctx, card).Await()
 		})
-		app.AddOrchestrator("Caught", func(ctx *perdure.OrchestrationContext, card string) ([]string, error) {
+		perdure.AddOrchestrator(app, "Caught", func(ctx *perdure.OrchestrationContext, card string) ([]string, error) {
 			_, err := perdure.ActivityRef[string, int]("Charge").Call(ctx, card).Await()
 			failed, ok := errors.AsType[*perdure.TaskFailedError](err)
 			if !ok {
@@ -248,11 +248,11 @@ func TestB23_UnhandledFailureKeepsTypeMessageAndCauses(t *testing.T) {
 		fail := func() error {
 			return &layeredError{"order not placed", &layeredError{"payment refused", &declinedError{"4711"}}}
 		}
-		app.AddActivity("Place", func(context.Context, int) (int, error) { return 0, fail() })
-		app.AddOrchestrator("ByActivity", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
+		perdure.AddActivity(app, "Place", func(context.Context, int) (int, error) { return 0, fail() })
+		perdure.AddOrchestrator(app, "ByActivity", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
 			return perdure.ActivityRef[int, int]("Place").Call(ctx, 1).Await()
 		})
-		app.AddOrchestrator("ByItself", func(*perdure.OrchestrationContext, int) (int, error) { return 0, fail() })
+		perdure.AddOrchestrator(app, "ByItself", func(*perdure.OrchestrationContext, int) (int, error) { return 0, fail() })
 	}, func(w *world) {
 		want := &client.Failure{Type: "*engine_test.layeredError", Message: "order not placed", Inner: &client.Failure{
 			Type: "*engine_test.layeredError", Message: "payment refused", Inner: &client.Failure{
@@ -274,9 +274,9 @@ func TestB23_UnhandledFailureKeepsTypeMessageAndCauses(t *testing.T) {
 func TestB22_ActivityThatExitsItsGoroutineFailsAndCostsNoOther(t *testing.T) {
 	const exits = 200 // many times more than run at a time
 	contract(t, func(_ *world, app *perdure.App) {
-		app.AddActivity("Exit", func(context.Context, int) (int, error) { runtime.Goexit(); return 0, nil })
-		app.AddActivity("Echo", func(_ context.Context, in int) (int, error) { return in, nil })
-		app.AddOrchestrator("Exits", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
+		perdure.AddActivity(app, "Exit", func(context.Context, int) (int, error) { runtime.Goexit(); return 0, nil })
+		perdure.AddActivity(app, "Echo", func(_ context.Context, in int) (int, error) { return in, nil })
+		perdure.AddOrchestrator(app, "Exits", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
 			failed := 0
 			var tasks []*perdure.Task[int]
 			for range exits {
@@ -298,14 +298,14 @@ func TestB22_ActivityThatExitsItsGoroutineFailsAndCostsNoOther(t *testing.T) {
 
 func TestB24_ActivityRunsAgainAfterACrashAndHasOneResult(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddActivity("Fragile", func(ctx context.Context, _ int) (int64, error) {
+		perdure.AddActivity(app, "Fragile", func(ctx context.Context, _ int) (int64, error) {
 			run := w.mark("runs")
 			if run <= 2 {
 				<-ctx.Done() // until the crash
 			}
 			return run, nil
 		})
-		app.AddOrchestrator("Once", func(ctx *perdure.OrchestrationContext, _ int) (int64, error) {
+		perdure.AddOrchestrator(app, "Once", func(ctx *perdure.OrchestrationContext, _ int) (int64, error) {
 			return perdure.ActivityRef[int, int64]("Fragile").Call(ctx, 0).Await()
 		})
 	}, func(w *world) {
@@ -356,11 +356,11 @@ func (w *world) crashWith(id string, events ...history.Event) {
 
 func TestB25_SecondCompletionOfATaskIsIgnored(t *testing.T) {
 	contract(t, func(_ *world, app *perdure.App) {
-		app.AddActivity("Silent", func(ctx context.Context, _ int) (string, error) { // its results are injected
+		perdure.AddActivity(app, "Silent", func(ctx context.Context, _ int) (string, error) { // its results are injected
 			<-ctx.Done()
 			return "", ctx.Err()
 		})
-		app.AddOrchestrator("Two", func(ctx *perdure.OrchestrationContext, _ int) ([]string, error) {
+		perdure.AddOrchestrator(app, "Two", func(ctx *perdure.OrchestrationContext, _ int) ([]string, error) {
 			var out []string
 			for i := range 2 {
 				s, err := perdure.ActivityRef[int, string]("Silent").Call(ctx, i).Await()
@@ -407,12 +407,12 @@ func TestB25_SecondCompletionOfATaskIsIgnored(t *testing.T) {
 
 func TestB26_ResultForATerminatedInstanceIsDiscarded(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddActivity("Deaf", func(context.Context, int) (int, error) {
+		perdure.AddActivity(app, "Deaf", func(context.Context, int) (int, error) {
 			time.Sleep(time.Minute) // whatever becomes of its context
 			w.mark("ended")
 			return 1, nil
 		})
-		app.AddOrchestrator("Wait", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
+		perdure.AddOrchestrator(app, "Wait", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
 			return perdure.ActivityRef[int, int]("Deaf").Call(ctx, 0).Await()
 		})
 	}, func(w *world) {
@@ -441,12 +441,12 @@ func TestB26_ResultForATerminatedInstanceIsDiscarded(t *testing.T) {
 
 func TestB27_ResultForAnEarlierGenerationIsDiscarded(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddActivity("Deaf", func(_ context.Context, generation int) (int, error) {
+		perdure.AddActivity(app, "Deaf", func(_ context.Context, generation int) (int, error) {
 			time.Sleep(time.Minute)
 			w.mark(fmt.Sprint("ended ", generation))
 			return generation, nil
 		})
-		app.AddOrchestrator("Twice", func(ctx *perdure.OrchestrationContext, generation int) (int, error) {
+		perdure.AddOrchestrator(app, "Twice", func(ctx *perdure.OrchestrationContext, generation int) (int, error) {
 			call := perdure.ActivityRef[int, int]("Deaf").Call(ctx, generation)
 			if generation == 1 {
 				if _, err := ctx.CreateTimer(30 * time.Second).Await(); err != nil {
@@ -475,7 +475,7 @@ func TestB28_UnregisteredActivityIsHeldVisiblyUntilItIsRegistered(t *testing.T) 
 		return perdure.ActivityRef[string, string]("Later").Call(ctx, in).Await()
 	}
 	contract(t, func(_ *world, app *perdure.App) {
-		app.AddOrchestrator("Calls", orchestrator)
+		perdure.AddOrchestrator(app, "Calls", orchestrator)
 	}, func(w *world) {
 		id := w.mustStart("Calls", "Ada", client.StartOptions{})
 		time.Sleep(10 * time.Minute)
@@ -488,8 +488,8 @@ func TestB28_UnregisteredActivityIsHeldVisiblyUntilItIsRegistered(t *testing.T) 
 			w.Errorf("Held() = %+v, want task 0 of %s, held again and again because of \"Later\"", held, id)
 		}
 		w.deploy(func(_ *world, app *perdure.App) {
-			app.AddOrchestrator("Calls", orchestrator)
-			app.AddActivity("Later", greet)
+			perdure.AddOrchestrator(app, "Calls", orchestrator)
+			perdure.AddActivity(app, "Later", greet)
 		})
 		if got := w.completed(id); got != `"Hello Ada!"` {
 			w.Errorf("output once it is registered = %s, want \"Hello Ada!\"", got)
@@ -504,7 +504,7 @@ func TestB28_UnregisteredActivityIsHeldVisiblyUntilItIsRegistered(t *testing.T) 
 // left of the row is that nothing gives up on a long one.
 func TestB29_LongActivityRunsOnce(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddActivity("Long", func(ctx context.Context, d time.Duration) (string, error) {
+		perdure.AddActivity(app, "Long", func(ctx context.Context, d time.Duration) (string, error) {
 			w.mark(d.String())
 			select {
 			case <-time.After(d):
@@ -513,7 +513,7 @@ func TestB29_LongActivityRunsOnce(t *testing.T) {
 				return "", context.Cause(ctx)
 			}
 		})
-		app.AddOrchestrator("Patient", func(ctx *perdure.OrchestrationContext, d time.Duration) (string, error) {
+		perdure.AddOrchestrator(app, "Patient", func(ctx *perdure.OrchestrationContext, d time.Duration) (string, error) {
 			return perdure.ActivityRef[time.Duration, string]("Long").Call(ctx, d).Await()
 		})
 	}, func(w *world) {
@@ -554,7 +554,7 @@ func (s *isolated) Commit(ctx context.Context, deltas []*engine.Delta) error {
 
 func TestB30_LateResultOfAnIsolatedOwnerIsRejected(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddActivity("Slow", func(context.Context, int) (int64, error) {
+		perdure.AddActivity(app, "Slow", func(context.Context, int) (int64, error) {
 			run := w.mark("runs")
 			if run == 1 {
 				time.Sleep(time.Hour)
@@ -562,7 +562,7 @@ func TestB30_LateResultOfAnIsolatedOwnerIsRejected(t *testing.T) {
 			w.mark("returned")
 			return run, nil
 		})
-		app.AddOrchestrator("Once", func(ctx *perdure.OrchestrationContext, _ int) (int64, error) {
+		perdure.AddOrchestrator(app, "Once", func(ctx *perdure.OrchestrationContext, _ int) (int64, error) {
 			got, err := perdure.ActivityRef[int, int64]("Slow").Call(ctx, 0).Await()
 			if err != nil {
 				return 0, err
@@ -607,8 +607,8 @@ func TestB30_LateResultOfAnIsolatedOwnerIsRejected(t *testing.T) {
 
 func TestB31_LargeResultRoundTrips(t *testing.T) {
 	contract(t, func(_ *world, app *perdure.App) {
-		app.AddActivity("Report", func(_ context.Context, n int) (string, error) { return strings.Repeat("large ", n), nil })
-		app.AddOrchestrator("Publish", func(ctx *perdure.OrchestrationContext, n int) (string, error) {
+		perdure.AddActivity(app, "Report", func(_ context.Context, n int) (string, error) { return strings.Repeat("large ", n), nil })
+		perdure.AddOrchestrator(app, "Publish", func(ctx *perdure.OrchestrationContext, n int) (string, error) {
 			report, err := perdure.ActivityRef[int, string]("Report").Call(ctx, n).Await()
 			if err != nil {
 				return "", err
@@ -636,8 +636,8 @@ func TestB31_LargeResultRoundTrips(t *testing.T) {
 
 func TestB31_PurgeRemovesALargeResult(t *testing.T) {
 	contract(t, func(_ *world, app *perdure.App) {
-		app.AddActivity("Report", func(_ context.Context, n int) (string, error) { return strings.Repeat("large ", n), nil })
-		app.AddOrchestrator("Publish", func(ctx *perdure.OrchestrationContext, n int) (string, error) {
+		perdure.AddActivity(app, "Report", func(_ context.Context, n int) (string, error) { return strings.Repeat("large ", n), nil })
+		perdure.AddOrchestrator(app, "Publish", func(ctx *perdure.OrchestrationContext, n int) (string, error) {
 			return perdure.ActivityRef[int, string]("Report").Call(ctx, n).Await()
 		})
 	}, func(w *world) {
@@ -659,7 +659,7 @@ func TestB31_PurgeRemovesALargeResult(t *testing.T) {
 func TestActivityContextEndsWhenTheResultIsNotWanted(t *testing.T) {
 	var contexts sync.Map // of the activities that run, by world
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddActivity("Keep", func(ctx context.Context, derive bool) (string, error) {
+		perdure.AddActivity(app, "Keep", func(ctx context.Context, derive bool) (string, error) {
 			contexts.Store(w, ctx)
 			if derive {
 				derived, cancel := context.WithTimeout(ctx, 1_000*time.Hour)
@@ -672,7 +672,7 @@ func TestActivityContextEndsWhenTheResultIsNotWanted(t *testing.T) {
 			w.mark("seen")
 			return "", nil
 		})
-		app.AddOrchestrator("Main", func(ctx *perdure.OrchestrationContext, derive bool) (string, error) {
+		perdure.AddOrchestrator(app, "Main", func(ctx *perdure.OrchestrationContext, derive bool) (string, error) {
 			return perdure.ActivityRef[bool, string]("Keep").Call(ctx, derive).Await()
 		})
 	}, func(w *world) {

@@ -46,8 +46,8 @@ func retried(f flaky, policy perdure.RetryPolicy) func(*world, *perdure.App) {
 		if own.err == nil {
 			own.err = &declinedError{"4711"}
 		}
-		app.AddActivity("Flaky", own.run)
-		app.AddOrchestrator("Retried", func(ctx *perdure.OrchestrationContext, _ int) (int64, error) {
+		perdure.AddActivity(app, "Flaky", own.run)
+		perdure.AddOrchestrator(app, "Retried", func(ctx *perdure.OrchestrationContext, _ int) (int64, error) {
 			return perdure.ActivityRef[int, int64]("Flaky").Call(ctx, 0, perdure.WithRetry(policy)).Await()
 		})
 	}
@@ -196,12 +196,12 @@ func TestC38_NonRetriableAroundTheFailureOfATaskIsNotRetried(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			contract(t, func(w *world, app *perdure.App) {
-				app.AddActivity("Flaky", flaky{w: w, fail: always, err: &declinedError{"4711"}}.run)
-				app.AddOrchestrator("Order", func(ctx *perdure.OrchestrationContext, _ int) (int64, error) {
+				perdure.AddActivity(app, "Flaky", flaky{w: w, fail: always, err: &declinedError{"4711"}}.run)
+				perdure.AddOrchestrator(app, "Order", func(ctx *perdure.OrchestrationContext, _ int) (int64, error) {
 					_, err := perdure.ActivityRef[int, int64]("Flaky").Call(ctx, 0).Await()
 					return 0, mark(err)
 				})
-				app.AddOrchestrator("Shop", func(ctx *perdure.OrchestrationContext, _ int) (int64, error) {
+				perdure.AddOrchestrator(app, "Shop", func(ctx *perdure.OrchestrationContext, _ int) (int64, error) {
 					policy := perdure.RetryPolicy{FirstInterval: time.Second, MaxAttempts: 5}
 					return perdure.OrchestratorRef[int, int64]("Order").Call(ctx, 0, perdure.WithRetry(policy)).Await()
 				})
@@ -285,7 +285,7 @@ func TestC42_RetriedSubOrchestrationIsAFreshGenerationOfItsID(t *testing.T) {
 	for _, fail := range []int64{2, always} {
 		t.Run(fmt.Sprintf("fails=%d", fail), func(t *testing.T) {
 			contract(t, func(w *world, app *perdure.App) {
-				app.AddActivity("Visit", func(_ context.Context, execution string) (int64, error) {
+				perdure.AddActivity(app, "Visit", func(_ context.Context, execution string) (int64, error) {
 					w.mark("execution " + execution)
 					n := w.mark("runs")
 					if n <= fail {
@@ -293,10 +293,10 @@ func TestC42_RetriedSubOrchestrationIsAFreshGenerationOfItsID(t *testing.T) {
 					}
 					return n, nil
 				})
-				app.AddOrchestrator("Child", func(ctx *perdure.OrchestrationContext, _ int) (int64, error) {
+				perdure.AddOrchestrator(app, "Child", func(ctx *perdure.OrchestrationContext, _ int) (int64, error) {
 					return perdure.ActivityRef[string, int64]("Visit").Call(ctx, string(ctx.ExecutionID())).Await()
 				})
-				app.AddOrchestrator("Parent", func(ctx *perdure.OrchestrationContext, _ int) (int64, error) {
+				perdure.AddOrchestrator(app, "Parent", func(ctx *perdure.OrchestrationContext, _ int) (int64, error) {
 					return perdure.OrchestratorRef[int, int64]("Child").Call(ctx, 0, perdure.WithInstanceID("the-child"),
 						perdure.WithRetry(perdure.RetryPolicy{FirstInterval: time.Second, MaxAttempts: 3})).Await()
 				})
@@ -330,14 +330,14 @@ func TestC42_RetriedSubOrchestrationIsAFreshGenerationOfItsID(t *testing.T) {
 func TestC43_RetriesLeaveTheSameHistoryWithAndWithoutEviction(t *testing.T) {
 	policy := perdure.RetryPolicy{FirstInterval: time.Second, MaxAttempts: 5, BackoffCoefficient: 2}
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddActivity("Flaky", func(_ context.Context, attempts []int) (int, error) {
+		perdure.AddActivity(app, "Flaky", func(_ context.Context, attempts []int) (int, error) {
 			time.Sleep(time.Duration(attempts[0]) * 100 * time.Millisecond) // no two results in one turn
 			if w.mark(fmt.Sprint(w.options.CacheBytes, attempts)) <= int64(attempts[0]) {
 				return 0, &declinedError{"4711"}
 			}
 			return attempts[0], nil
 		})
-		app.AddOrchestrator("Both", func(ctx *perdure.OrchestrationContext, _ int) ([]int, error) {
+		perdure.AddOrchestrator(app, "Both", func(ctx *perdure.OrchestrationContext, _ int) ([]int, error) {
 			call := func(fails int) *perdure.Task[int] {
 				return perdure.ActivityRef[[]int, int]("Flaky").Call(ctx, []int{fails}, perdure.WithRetry(policy))
 			}

@@ -71,10 +71,10 @@ func (w *world) unconsumed() int {
 
 func TestD44_ChildsResultReturnsAndItKnowsItsParent(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Child", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
+		perdure.AddOrchestrator(app, "Child", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
 			return in + " for " + string(ctx.ParentInstanceID()), nil
 		})
-		app.AddOrchestrator("Parent", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
+		perdure.AddOrchestrator(app, "Parent", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
 			return child.Call(ctx, in, perdure.WithInstanceID("kid")).Await()
 		})
 	}, func(w *world) {
@@ -94,13 +94,13 @@ func TestD44_ChildsResultReturnsAndItKnowsItsParent(t *testing.T) {
 
 func TestD45_ChildsFailureSurfacesWithItsNameAndDetails(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddActivity("Charge", func(context.Context, string) (string, error) {
+		perdure.AddActivity(app, "Charge", func(context.Context, string) (string, error) {
 			return "", fmt.Errorf("charge: %w", &client.Error{Op: "pay", Err: errors.New("card expired")})
 		})
-		app.AddOrchestrator("Child", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
+		perdure.AddOrchestrator(app, "Child", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
 			return perdure.ActivityRef[string, string]("Charge").Call(ctx, in).Await()
 		})
-		app.AddOrchestrator("Parent", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
+		perdure.AddOrchestrator(app, "Parent", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
 			_, err := child.Call(ctx, in).Await()
 			task, ok := errors.AsType[*perdure.TaskFailedError](err)
 			if !ok {
@@ -122,8 +122,8 @@ func TestD45_ChildsFailureSurfacesWithItsNameAndDetails(t *testing.T) {
 
 func TestD46_ChildTerminatedByAClientFailsTheWaitWithTheReason(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Child", waitForGo)
-		app.AddOrchestrator("Parent", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
+		perdure.AddOrchestrator(app, "Child", waitForGo)
+		perdure.AddOrchestrator(app, "Parent", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
 			_, err := child.Call(ctx, in, perdure.WithInstanceID("kid")).Await()
 			task, ok := errors.AsType[*perdure.TaskFailedError](err)
 			if !ok {
@@ -147,7 +147,7 @@ func TestD46_ChildTerminatedByAClientFailsTheWaitWithTheReason(t *testing.T) {
 
 func TestD47_ChildThatContinuesAsNewReportsOnceWithTheLastOutput(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Child", func(ctx *perdure.OrchestrationContext, n int) (int, error) {
+		perdure.AddOrchestrator(app, "Child", func(ctx *perdure.OrchestrationContext, n int) (int, error) {
 			if _, err := ctx.CreateTimer(time.Second).Await(); err != nil {
 				return 0, err
 			}
@@ -156,7 +156,7 @@ func TestD47_ChildThatContinuesAsNewReportsOnceWithTheLastOutput(t *testing.T) {
 			}
 			return n, nil
 		})
-		app.AddOrchestrator("Parent", func(ctx *perdure.OrchestrationContext, _ string) (int, error) {
+		perdure.AddOrchestrator(app, "Parent", func(ctx *perdure.OrchestrationContext, _ string) (int, error) {
 			return childCount.Call(ctx, 0).Await()
 		})
 	}, func(w *world) {
@@ -176,10 +176,10 @@ func TestD47_ChildThatContinuesAsNewReportsOnceWithTheLastOutput(t *testing.T) {
 
 func TestD48_DefaultChildIDsAreUniqueAndStable(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Child", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
+		perdure.AddOrchestrator(app, "Child", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
 			return string(ctx.InstanceID()), nil
 		})
-		app.AddOrchestrator("Parent", func(ctx *perdure.OrchestrationContext, before []string) ([]string, error) {
+		perdure.AddOrchestrator(app, "Parent", func(ctx *perdure.OrchestrationContext, before []string) ([]string, error) {
 			one, err := child.Call(ctx, "").Await()
 			if err != nil {
 				return nil, err
@@ -226,8 +226,8 @@ func TestD48_DefaultChildIDsAreUniqueAndStable(t *testing.T) {
 
 func TestD49_ChildIDEqualToTheParentsIsRejected(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Child", waitForGo)
-		app.AddOrchestrator("Parent", func(ctx *perdure.OrchestrationContext, ids []string) ([]bool, error) {
+		perdure.AddOrchestrator(app, "Child", waitForGo)
+		perdure.AddOrchestrator(app, "Parent", func(ctx *perdure.OrchestrationContext, ids []string) ([]bool, error) {
 			var rejected []bool
 			for _, id := range ids {
 				_, err := child.Call(ctx, "", perdure.WithInstanceID(perdure.InstanceID(id))).Await()
@@ -237,7 +237,7 @@ func TestD49_ChildIDEqualToTheParentsIsRejected(t *testing.T) {
 			}
 			return rejected, nil
 		})
-		app.AddOrchestrator("Grandparent", func(ctx *perdure.OrchestrationContext, ids []string) ([]bool, error) {
+		perdure.AddOrchestrator(app, "Grandparent", func(ctx *perdure.OrchestrationContext, ids []string) ([]bool, error) {
 			return perdure.OrchestratorRef[[]string, []bool]("Parent").Call(ctx, ids, perdure.WithInstanceID("Middle")).Await()
 		})
 	}, func(w *world) {
@@ -253,8 +253,8 @@ func TestD49_ChildIDEqualToTheParentsIsRejected(t *testing.T) {
 
 func TestD50_ChildIDOfALiveInstanceFailsAtOnce(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Child", waitForGo)
-		app.AddOrchestrator("Parent", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
+		perdure.AddOrchestrator(app, "Child", waitForGo)
+		perdure.AddOrchestrator(app, "Parent", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
 			begun := ctx.Now()
 			retry := perdure.WithRetry(perdure.RetryPolicy{FirstInterval: time.Hour, MaxAttempts: 5})
 			_, err := child.Call(ctx, in, perdure.WithInstanceID("busy"), retry).Await()
@@ -285,8 +285,8 @@ func TestD50_ChildIDOfALiveInstanceFailsAtOnce(t *testing.T) {
 
 func TestD51_FireAndForgetChildOutlivesItsParent(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Child", waitForGo)
-		app.AddOrchestrator("Parent", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
+		perdure.AddOrchestrator(app, "Child", waitForGo)
+		perdure.AddOrchestrator(app, "Parent", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
 			id, err := child.Start(ctx, in)
 			return string(id), err
 		})
@@ -310,17 +310,17 @@ func TestD51_FireAndForgetChildOutlivesItsParent(t *testing.T) {
 func TestD52_ThousandChildrenReportOnceUnderKills(t *testing.T) {
 	const n = 1000
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddActivity("Work", func(ctx context.Context, i int) (int, error) {
+		perdure.AddActivity(app, "Work", func(ctx context.Context, i int) (int, error) {
 			select {
 			case <-time.After(time.Duration(i%10) * 100 * time.Millisecond):
 			case <-ctx.Done():
 			}
 			return i, ctx.Err()
 		})
-		app.AddOrchestrator("Child", func(ctx *perdure.OrchestrationContext, i int) (int, error) {
+		perdure.AddOrchestrator(app, "Child", func(ctx *perdure.OrchestrationContext, i int) (int, error) {
 			return perdure.ActivityRef[int, int]("Work").Call(ctx, i).Await()
 		})
-		app.AddOrchestrator("Parent", func(ctx *perdure.OrchestrationContext, n int) ([]int, error) {
+		perdure.AddOrchestrator(app, "Parent", func(ctx *perdure.OrchestrationContext, n int) ([]int, error) {
 			tasks := make([]*perdure.Task[int], n)
 			for i := range tasks {
 				tasks[i] = childCount.Call(ctx, i)
@@ -363,8 +363,8 @@ func TestD52_ThousandChildrenReportOnceUnderKills(t *testing.T) {
 
 func TestD53_ChildOutlivesAParentThatDoesNotWait(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Child", waitForGo)
-		app.AddOrchestrator("Parent", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
+		perdure.AddOrchestrator(app, "Child", waitForGo)
+		perdure.AddOrchestrator(app, "Parent", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
 			child.Call(ctx, in, perdure.WithInstanceID("kid"))
 			return "not waiting", nil
 		})
@@ -391,13 +391,13 @@ func TestD53_ChildOutlivesAParentThatDoesNotWait(t *testing.T) {
 
 func TestD54_TagsAreInheritedAndTheChildsOwnWin(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Child", func(ctx *perdure.OrchestrationContext, again string) (string, error) {
+		perdure.AddOrchestrator(app, "Child", func(ctx *perdure.OrchestrationContext, again string) (string, error) {
 			if again != "" {
 				return child.Call(ctx, "", perdure.WithInstanceID("grandchild")).Await()
 			}
 			return "", nil
 		})
-		app.AddOrchestrator("Parent", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
+		perdure.AddOrchestrator(app, "Parent", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
 			own := perdure.WithTags(map[string]string{"team": "kids", "size": "s"})
 			_, err := child.Start(ctx, "again", perdure.WithInstanceID("forgotten"))
 			if err != nil {

@@ -20,7 +20,7 @@ func sleeper(ctx *perdure.OrchestrationContext, d time.Duration) (time.Duration,
 	return ctx.Now().Sub(begun), err
 }
 
-func addSleeper(_ *world, app *perdure.App) { app.AddOrchestrator("Sleeper", sleeper) }
+func addSleeper(_ *world, app *perdure.App) { perdure.AddOrchestrator(app, "Sleeper", sleeper) }
 
 // slept returns what a sleeper that has to be done by now measured.
 func (w *world) slept(id string) time.Duration {
@@ -83,7 +83,7 @@ func TestE56_TimerInThePastFiresInTheNextTurn(t *testing.T) {
 func TestE57_TenThousandTimersOfOneInstantFireOnce(t *testing.T) {
 	const n = 10_000
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Crowd", func(ctx *perdure.OrchestrationContext, at time.Time) (int, error) {
+		perdure.AddOrchestrator(app, "Crowd", func(ctx *perdure.OrchestrationContext, at time.Time) (int, error) {
 			tasks := make([]*perdure.Task[struct{}], n)
 			for i := range tasks {
 				tasks[i] = ctx.CreateTimerAt(at).Task
@@ -124,7 +124,7 @@ func TestE57_TenThousandTimersOfOneInstantFireOnce(t *testing.T) {
 func TestE57_TimerThatJoinsACrowdFires(t *testing.T) {
 	ids := samePartition("old", "crowd")
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Old", func(ctx *perdure.OrchestrationContext, _ string) (time.Time, error) {
+		perdure.AddOrchestrator(app, "Old", func(ctx *perdure.OrchestrationContext, _ string) (time.Time, error) {
 			at, err := perdure.WaitForExternalEvent[time.Time](ctx, "At").Await()
 			if err != nil {
 				return at, err
@@ -132,7 +132,7 @@ func TestE57_TimerThatJoinsACrowdFires(t *testing.T) {
 			_, err = ctx.CreateTimerAt(at).Await()
 			return ctx.Now(), err
 		})
-		app.AddOrchestrator("Crowd", func(ctx *perdure.OrchestrationContext, at time.Time) (string, error) {
+		perdure.AddOrchestrator(app, "Crowd", func(ctx *perdure.OrchestrationContext, at time.Time) (string, error) {
 			for range 5000 {
 				ctx.CreateTimerAt(at)
 			}
@@ -197,7 +197,7 @@ func TestE58_TimerOf400DaysIsOneTimer(t *testing.T) {
 // addCanceler adds an orchestrator that cancels a timer of a minute and then
 // waits for Go, if asked to.
 func addCanceler(_ *world, app *perdure.App) {
-	app.AddOrchestrator("Canceler", func(ctx *perdure.OrchestrationContext, then string) (string, error) {
+	perdure.AddOrchestrator(app, "Canceler", func(ctx *perdure.OrchestrationContext, then string) (string, error) {
 		timer := ctx.CreateTimer(time.Minute)
 		if _, err := ctx.CreateTimer(time.Second).Await(); err != nil {
 			return "", err
@@ -273,7 +273,7 @@ func TestE61_TimersSurviveACrash(t *testing.T) {
 
 func TestE62_NowDoesNotDecreaseWhenTheClockDoes(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Watcher", func(ctx *perdure.OrchestrationContext, _ string) ([]time.Time, error) {
+		perdure.AddOrchestrator(app, "Watcher", func(ctx *perdure.OrchestrationContext, _ string) ([]time.Time, error) {
 			times := []time.Time{ctx.Now()}
 			for range 4 {
 				if _, err := perdure.WaitForExternalEvent[string](ctx, "Tick").Await(); err != nil {
@@ -325,8 +325,8 @@ func addLeavers(_ *world, app *perdure.App) {
 		}
 		return "left", nil
 	}
-	app.AddOrchestrator("AtOnce", leave)
-	app.AddOrchestrator("Patient", leave, perdure.AwaitOutstanding())
+	perdure.AddOrchestrator(app, "AtOnce", leave)
+	perdure.AddOrchestrator(app, "Patient", leave, perdure.AwaitOutstanding())
 }
 
 func TestE63_ReturningWithATimerOutstanding(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 // addCollector adds an orchestrator that takes so many events Item, after the
 // event Go, and returns what they carried.
 func addCollector(_ *world, app *perdure.App) {
-	app.AddOrchestrator("Collector", func(ctx *perdure.OrchestrationContext, n int) ([]string, error) {
+	perdure.AddOrchestrator(app, "Collector", func(ctx *perdure.OrchestrationContext, n int) ([]string, error) {
 		if _, err := perdure.WaitForExternalEvent[string](ctx, "Go").Await(); err != nil {
 			return nil, err
 		}
@@ -92,7 +92,7 @@ func TestF67_BufferedEventsAreConsumedInRaiseOrder(t *testing.T) {
 
 func TestF68_OfTwoWaitsTheFirstArgumentTakesTheEvent(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Twice", func(ctx *perdure.OrchestrationContext, _ string) ([]string, error) {
+		perdure.AddOrchestrator(app, "Twice", func(ctx *perdure.OrchestrationContext, _ string) ([]string, error) {
 			older := perdure.WaitForExternalEvent[string](ctx, "Item")
 			newer := perdure.WaitForExternalEvent[string](ctx, "item")
 			winner, err := perdure.WhenAny(ctx, newer, older).Await()
@@ -116,7 +116,7 @@ func TestF68_OfTwoWaitsTheFirstArgumentTakesTheEvent(t *testing.T) {
 
 func TestF69_TimedOutWaitDoesNotConsumeALaterEvent(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Patient", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
+		perdure.AddOrchestrator(app, "Patient", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
 			_, err := perdure.WaitForExternalEvent[string](ctx, "Item", perdure.WithTimeout(time.Second)).Await()
 			if _, ok := errors.AsType[*perdure.TimeoutError](err); !ok {
 				return "", fmt.Errorf("the first wait ended with %w, want a *perdure.TimeoutError", err)
@@ -144,10 +144,10 @@ func TestF70_WaitWithATimeout(t *testing.T) {
 		wait := func(ctx *perdure.OrchestrationContext, opts ...perdure.EventOption) (string, error) {
 			return perdure.WaitForExternalEvent[string](ctx, "Item", append(opts, perdure.WithTimeout(timeout))...).Await()
 		}
-		app.AddOrchestrator("WithDefault", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
+		perdure.AddOrchestrator(app, "WithDefault", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
 			return wait(ctx, perdure.WithDefault("nobody came"))
 		})
-		app.AddOrchestrator("WithError", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
+		perdure.AddOrchestrator(app, "WithError", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
 			return wait(ctx)
 		})
 	}, func(w *world) {
@@ -182,7 +182,7 @@ func TestF70_WaitWithATimeout(t *testing.T) {
 
 func TestF71_EventWithoutPayloadIsNull(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Waiter", func(ctx *perdure.OrchestrationContext, _ string) (bool, error) {
+		perdure.AddOrchestrator(app, "Waiter", func(ctx *perdure.OrchestrationContext, _ string) (bool, error) {
 			got, err := perdure.WaitForExternalEvent[*string](ctx, "Item").Await()
 			return got == nil, err
 		})
@@ -199,7 +199,7 @@ func TestF71_EventWithoutPayloadIsNull(t *testing.T) {
 
 func TestF72_PayloadOfWrongShapeFailsOnlyThatWait(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Picky", func(ctx *perdure.OrchestrationContext, _ string) (int, error) {
+		perdure.AddOrchestrator(app, "Picky", func(ctx *perdure.OrchestrationContext, _ string) (int, error) {
 			_, err := perdure.WaitForExternalEvent[int](ctx, "Item").Await()
 			if _, ok := errors.AsType[*perdure.ConversionError](err); !ok {
 				return 0, fmt.Errorf("the first wait ended with %w, want a *perdure.ConversionError", err)
@@ -294,7 +294,7 @@ func TestF75_EventsRaisedWhileSuspendedComeInOrderAtResume(t *testing.T) {
 
 func TestF76_EventOfOneIdempotencyKeyIsDeliveredOnce(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Forever", func(ctx *perdure.OrchestrationContext, got []string) ([]string, error) {
+		perdure.AddOrchestrator(app, "Forever", func(ctx *perdure.OrchestrationContext, got []string) ([]string, error) {
 			item, err := perdure.WaitForExternalEvent[string](ctx, "Item").Await()
 			if err != nil || item == "end" {
 				return got, err
@@ -358,7 +358,7 @@ func (w *world) checkFlood(id string) {
 func TestF77_FloodFromOneOrchestrationIsDeliveredOnceInOrderInFewTurns(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
 		addCollector(w, app)
-		app.AddOrchestrator("Sender", func(ctx *perdure.OrchestrationContext, to perdure.InstanceID) (string, error) {
+		perdure.AddOrchestrator(app, "Sender", func(ctx *perdure.OrchestrationContext, to perdure.InstanceID) (string, error) {
 			for i := range floodEvents {
 				if err := perdure.SendEvent(ctx, to, "Item", fmt.Sprintf("s %d", i)); err != nil {
 					return "", err
@@ -397,7 +397,7 @@ func TestF77_FloodFromManyClientsIsDeliveredOnceInOrderInFewTurns(t *testing.T) 
 func TestF78_EventOfAnotherOrchestrationArrivesLikeAClients(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
 		addCollector(w, app)
-		app.AddOrchestrator("Sender", func(ctx *perdure.OrchestrationContext, to perdure.InstanceID) (string, error) {
+		perdure.AddOrchestrator(app, "Sender", func(ctx *perdure.OrchestrationContext, to perdure.InstanceID) (string, error) {
 			if err := perdure.SendEvent(ctx, "nobody", "Item", "lost"); err != nil {
 				return "", err
 			}
@@ -434,7 +434,7 @@ func TestF78_EventOfAnotherOrchestrationArrivesLikeAClients(t *testing.T) {
 
 func TestF79_EventRaisedDuringTheTurnThatContinuesIsForTheNextExecution(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Relay", func(ctx *perdure.OrchestrationContext, discard bool) (string, error) {
+		perdure.AddOrchestrator(app, "Relay", func(ctx *perdure.OrchestrationContext, discard bool) (string, error) {
 			if w.mark("turns") > 1 {
 				return perdure.WaitForExternalEvent[string](ctx, "Item").Await()
 			}
@@ -462,7 +462,7 @@ func TestF79_EventRaisedDuringTheTurnThatContinuesIsForTheNextExecution(t *testi
 // code's to discard.
 func TestF79_EventBehindTheOneThatContinuesIsForTheNextExecution(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Relay", func(ctx *perdure.OrchestrationContext, mode string) (string, error) {
+		perdure.AddOrchestrator(app, "Relay", func(ctx *perdure.OrchestrationContext, mode string) (string, error) {
 			item, err := perdure.WaitForExternalEvent[string](ctx, "Item").Await()
 			if err != nil || mode == "last" {
 				return item, err

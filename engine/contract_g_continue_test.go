@@ -34,8 +34,8 @@ func (w *world) records(id string) int {
 // addStepper adds an orchestrator that continues as new at each event Step, with
 // a number higher by one, and ends at the event End.
 func addStepper(_ *world, app *perdure.App) {
-	app.AddActivity("Echo", func(_ context.Context, in string) (string, error) { return in, nil })
-	app.AddOrchestrator("Stepper", func(ctx *perdure.OrchestrationContext, n int) (int, error) {
+	perdure.AddActivity(app, "Echo", func(_ context.Context, in string) (string, error) { return in, nil })
+	perdure.AddOrchestrator(app, "Stepper", func(ctx *perdure.OrchestrationContext, n int) (int, error) {
 		if _, err := perdure.ActivityRef[string, string]("Echo").Call(ctx, fmt.Sprint(n)).Await(); err != nil {
 			return n, err
 		}
@@ -85,8 +85,8 @@ func TestG80_NextExecutionHasTheSameIDAndAHistoryOfItsOwn(t *testing.T) {
 // child of the next one.
 func TestG80_ResultMeantForTheLastExecutionIsNotTheNextOnes(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Child", waitForGo)
-		app.AddOrchestrator("Parent", func(ctx *perdure.OrchestrationContext, kid perdure.InstanceID) (string, error) {
+		perdure.AddOrchestrator(app, "Child", waitForGo)
+		perdure.AddOrchestrator(app, "Parent", func(ctx *perdure.OrchestrationContext, kid perdure.InstanceID) (string, error) {
 			result := child.Call(ctx, "", perdure.WithInstanceID(kid))
 			step := perdure.WaitForExternalEvent[string](ctx, "Step")
 			winner, err := perdure.WhenAny(ctx, result, step).Await()
@@ -119,11 +119,11 @@ func TestG80_ResultMeantForTheLastExecutionIsNotTheNextOnes(t *testing.T) {
 
 func TestG81_LastOfTwoCallsWinsAndTheCodeRunsToItsEnd(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddActivity("Mark", func(_ context.Context, name string) (string, error) {
+		perdure.AddActivity(app, "Mark", func(_ context.Context, name string) (string, error) {
 			w.mark(name)
 			return name, nil
 		})
-		app.AddOrchestrator("Twice", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
+		perdure.AddOrchestrator(app, "Twice", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
 			if in != "first" {
 				return in, nil
 			}
@@ -135,7 +135,7 @@ func TestG81_LastOfTwoCallsWinsAndTheCodeRunsToItsEnd(t *testing.T) {
 			}
 			return "", perdure.SendEvent(ctx, "other", "Go", "from the end")
 		})
-		app.AddOrchestrator("Other", waitForGo)
+		perdure.AddOrchestrator(app, "Other", waitForGo)
 	}, func(w *world) {
 		w.mustStart("Other", "", client.StartOptions{ID: "other"})
 		if got, want := w.run("Twice", "first"), `"third"`; got != want {
@@ -152,7 +152,7 @@ func TestG81_LastOfTwoCallsWinsAndTheCodeRunsToItsEnd(t *testing.T) {
 
 func TestG82_BufferedEventsAreKeptOrDiscardedAsAsked(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Buffer", func(ctx *perdure.OrchestrationContext, mode string) ([]string, error) {
+		perdure.AddOrchestrator(app, "Buffer", func(ctx *perdure.OrchestrationContext, mode string) ([]string, error) {
 			if mode != "" {
 				if _, err := perdure.WaitForExternalEvent[string](ctx, "Go").Await(); err != nil {
 					return nil, err
@@ -193,7 +193,7 @@ func TestG82_BufferedEventsAreKeptOrDiscardedAsAsked(t *testing.T) {
 
 func TestG83_CustomStatusPersistsUntilItIsCleared(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Shower", func(ctx *perdure.OrchestrationContext, n int) (int, error) {
+		perdure.AddOrchestrator(app, "Shower", func(ctx *perdure.OrchestrationContext, n int) (int, error) {
 			switch n {
 			case 0:
 				if err := ctx.SetCustomStatus(map[string]int{"shown": 1}); err != nil {
@@ -242,7 +242,7 @@ func TestG84_CreatedTimeIsTheInstances(t *testing.T) {
 func TestG85_TenThousandExecutionsInARow(t *testing.T) {
 	const many = 10_000
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Eternal", func(ctx *perdure.OrchestrationContext, n int) (int, error) {
+		perdure.AddOrchestrator(app, "Eternal", func(ctx *perdure.OrchestrationContext, n int) (int, error) {
 			w.mark("executions")
 			switch n {
 			case many / 2:
@@ -252,7 +252,7 @@ func TestG85_TenThousandExecutionsInARow(t *testing.T) {
 			}
 			return n, ctx.ContinueAsNew(n + 1)
 		})
-		app.AddOrchestrator("Signal", waitForGo)
+		perdure.AddOrchestrator(app, "Signal", waitForGo)
 	}, func(w *world) {
 		w.mustStart("Signal", "", client.StartOptions{ID: "half"})
 		w.mustStart("Signal", "", client.StartOptions{ID: "full"})
@@ -300,8 +300,8 @@ func TestG86_FailingAfterTheCallFails(t *testing.T) {
 				return "", end()
 			}
 		}
-		app.AddOrchestrator("Returns", fail(func() error { return errors.New("broken") }))
-		app.AddOrchestrator("Panics", fail(func() error { panic("broken") }))
+		perdure.AddOrchestrator(app, "Returns", fail(func() error { return errors.New("broken") }))
+		perdure.AddOrchestrator(app, "Panics", fail(func() error { panic("broken") }))
 	}, func(w *world) {
 		for i, name := range []string{"Returns", "Panics"} {
 			id := w.mustStart(name, "first", client.StartOptions{})
@@ -318,7 +318,7 @@ func TestG86_FailingAfterTheCallFails(t *testing.T) {
 
 func TestG87_TerminateRacingWithTheCallTerminates(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Racer", func(ctx *perdure.OrchestrationContext, n int) (int, error) {
+		perdure.AddOrchestrator(app, "Racer", func(ctx *perdure.OrchestrationContext, n int) (int, error) {
 			if w.mark("executions"); n > 0 {
 				return n, nil
 			}
@@ -342,7 +342,7 @@ func TestG87_TerminateRacingWithTheCallTerminates(t *testing.T) {
 
 func TestG88_NewVersionIsVisibleToTheNextExecution(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Versioned", func(ctx *perdure.OrchestrationContext, seen []string) ([]string, error) {
+		perdure.AddOrchestrator(app, "Versioned", func(ctx *perdure.OrchestrationContext, seen []string) ([]string, error) {
 			seen = append(seen, ctx.Version())
 			switch len(seen) {
 			case 1:
@@ -365,8 +365,8 @@ func TestG88_NewVersionIsVisibleToTheNextExecution(t *testing.T) {
 
 func TestG89_CountersRestartAndGUIDsStillDiffer(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddActivity("Echo", func(_ context.Context, in string) (string, error) { return in, nil })
-		app.AddOrchestrator("Counter", func(ctx *perdure.OrchestrationContext, before []string) ([]string, error) {
+		perdure.AddActivity(app, "Echo", func(_ context.Context, in string) (string, error) { return in, nil })
+		perdure.AddOrchestrator(app, "Counter", func(ctx *perdure.OrchestrationContext, before []string) ([]string, error) {
 			for range 3 {
 				guid, err := perdure.ActivityRef[string, string]("Echo").Call(ctx, ctx.NewGUID()).Await()
 				if err != nil {

@@ -17,13 +17,13 @@ import (
 const echo = perdure.ActivityRef[string, string]("Echo")
 
 func addEcho(app *perdure.App) {
-	app.AddActivity("Echo", func(_ context.Context, in string) (string, error) { return in, nil })
+	perdure.AddActivity(app, "Echo", func(_ context.Context, in string) (string, error) { return in, nil })
 }
 
 func TestH90_NowStandsStillWithinATurnAndNeverDecreases(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
 		addEcho(app)
-		app.AddOrchestrator("Clock", func(ctx *perdure.OrchestrationContext, _ string) ([]time.Time, error) {
+		perdure.AddOrchestrator(app, "Clock", func(ctx *perdure.OrchestrationContext, _ string) ([]time.Time, error) {
 			var times []time.Time
 			for i := range 10 {
 				one := ctx.Now()
@@ -58,7 +58,7 @@ func TestH90_NowStandsStillWithinATurnAndNeverDecreases(t *testing.T) {
 func TestH91_GUIDsAreStableDistinctAndAsPublished(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
 		addEcho(app)
-		app.AddOrchestrator("Maker", func(ctx *perdure.OrchestrationContext, _ string) ([]string, error) {
+		perdure.AddOrchestrator(app, "Maker", func(ctx *perdure.OrchestrationContext, _ string) ([]string, error) {
 			var guids []string
 			for range 5 {
 				one, two := ctx.NewGUID(), ctx.NewGUID()
@@ -100,7 +100,7 @@ func TestH91_GUIDsAreStableDistinctAndAsPublished(t *testing.T) {
 func TestH92_LogLineIsWrittenOnceInTenTurns(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
 		addEcho(app)
-		app.AddOrchestrator("Talker", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
+		perdure.AddOrchestrator(app, "Talker", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
 			w.mark("runs")
 			ctx.Logger().Info("step 0 of it")
 			for i := range 9 {
@@ -141,9 +141,9 @@ func changed(policy perdure.NonDeterminismPolicy, before, after code, check func
 	version := func(run code) func(*world, *perdure.App) {
 		return func(w *world, app *perdure.App) {
 			app.OnNonDeterminism(policy)
-			app.AddActivity("A", func(_ context.Context, in string) (string, error) { w.mark("A"); return in, nil })
-			app.AddActivity("B", func(_ context.Context, in string) (string, error) { w.mark("B"); return in, nil })
-			app.AddOrchestrator("Changing", run)
+			perdure.AddActivity(app, "A", func(_ context.Context, in string) (string, error) { w.mark("A"); return in, nil })
+			perdure.AddActivity(app, "B", func(_ context.Context, in string) (string, error) { w.mark("B"); return in, nil })
+			perdure.AddOrchestrator(app, "Changing", run)
 		}
 	}
 	return version(before), func(w *world) {
@@ -288,7 +288,7 @@ func TestH98_ParkedInstanceWaitsForTheCodeThatFits(t *testing.T) {
 		}
 		w.deploy(func(w *world, app *perdure.App) {
 			app.OnNonDeterminism(perdure.ParkInstance)
-			app.AddOrchestrator("Changing", before)
+			perdure.AddOrchestrator(app, "Changing", before)
 		})
 		w.settle()
 		proceeds(`"go"`)(w, id)
@@ -302,10 +302,10 @@ func TestH98_ParkedInstanceWaitsForTheCodeThatFits(t *testing.T) {
 func TestH101_ContextInAForeignGoroutineIsAnError(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
 		addEcho(app)
-		app.AddOrchestrator("Good", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
+		perdure.AddOrchestrator(app, "Good", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
 			return echo.Call(ctx, in).Await()
 		})
-		app.AddOrchestrator("Awaiting", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
+		perdure.AddOrchestrator(app, "Awaiting", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
 			task := echo.Call(ctx, in)
 			answer := make(chan error)
 			go func() { // waited for right below
@@ -317,7 +317,7 @@ func TestH101_ContextInAForeignGoroutineIsAnError(t *testing.T) {
 			}
 			return task.Await()
 		})
-		app.AddOrchestrator("Lingering", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
+		perdure.AddOrchestrator(app, "Lingering", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
 			if w.mark("lingering") == 1 {
 				go func() { // ends within a second, long before the test
 					time.Sleep(time.Second) // the orchestrator is parked by then
@@ -372,7 +372,7 @@ func TestH101_ContextInAForeignGoroutineIsAnError(t *testing.T) {
 func TestH102_ActionCapFailsTheInstanceAndNamesTheLimit(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
 		addEcho(app)
-		app.AddOrchestrator("Greedy", func(ctx *perdure.OrchestrationContext, n int) (string, error) {
+		perdure.AddOrchestrator(app, "Greedy", func(ctx *perdure.OrchestrationContext, n int) (string, error) {
 			for i := range n {
 				if i%2 == 0 {
 					echo.Call(ctx, "")

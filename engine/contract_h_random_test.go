@@ -60,7 +60,7 @@ const (
 )
 
 func addPrograms(_ *world, app *perdure.App) {
-	app.AddActivity("Job", func(ctx context.Context, j job) (string, error) {
+	perdure.AddActivity(app, "Job", func(ctx context.Context, j job) (string, error) {
 		select {
 		case <-time.After(j.Takes):
 		case <-ctx.Done():
@@ -75,8 +75,8 @@ func addPrograms(_ *world, app *perdure.App) {
 		p := &program{ctx: ctx, script: s, rand: rand.New(rand.NewPCG(s.Seed, uint64(s.Depth<<8|s.Round)))}
 		return p.run()
 	}
-	app.AddOrchestrator("Program", run)
-	app.AddOrchestrator("PatientProgram", run, perdure.AwaitOutstanding())
+	perdure.AddOrchestrator(app, "Program", run)
+	perdure.AddOrchestrator(app, "PatientProgram", run, perdure.AwaitOutstanding())
 }
 
 // program is a random program while it runs. seen is what it has learnt so far:

@@ -18,8 +18,8 @@ import (
 // need a client.
 func addShapes(_ *world, app *perdure.App) {
 	addEcho(app)
-	app.AddOrchestrator("Child", func(_ *perdure.OrchestrationContext, in string) (string, error) { return in, nil })
-	app.AddOrchestrator("Shapes", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
+	perdure.AddOrchestrator(app, "Child", func(_ *perdure.OrchestrationContext, in string) (string, error) { return in, nil })
+	perdure.AddOrchestrator(app, "Shapes", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
 		if err := perdure.SendEvent(ctx, "nobody", "Hello", nil); err != nil {
 			return "", err
 		}

@@ -48,7 +48,7 @@ func (w *world) is(id string, want history.RuntimeStatus) {
 // addSteps adds an orchestrator that marks "code" each time that its code goes
 // on: at its start and after each of two events.
 func addSteps(w *world, app *perdure.App) {
-	app.AddOrchestrator("Steps", func(ctx *perdure.OrchestrationContext, _ int) (string, error) {
+	perdure.AddOrchestrator(app, "Steps", func(ctx *perdure.OrchestrationContext, _ int) (string, error) {
 		for i := range 2 {
 			if !ctx.Replaying() {
 				w.mark("code")
@@ -95,11 +95,11 @@ func TestL136_ResultThatComesDuringSuspensionIsAppliedOnceOnResume(t *testing.T)
 	for _, crash := range []bool{false, true} {
 		t.Run(fmt.Sprintf("crash=%t", crash), func(t *testing.T) {
 			contract(t, func(w *world, app *perdure.App) {
-				app.AddActivity("Slow", func(context.Context, int) (int, error) {
+				perdure.AddActivity(app, "Slow", func(context.Context, int) (int, error) {
 					time.Sleep(time.Minute)
 					return int(w.mark("slow")), nil
 				})
-				app.AddOrchestrator("Waits", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
+				perdure.AddOrchestrator(app, "Waits", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
 					n, err := perdure.ActivityRef[int, int]("Slow").Call(ctx, 0).Await()
 					if !ctx.Replaying() {
 						w.mark("result")
@@ -173,8 +173,8 @@ func TestL137_SuspendAndResumeOutOfStateAreErrorsWithoutEffect(t *testing.T) {
 
 func TestL138_SuspendedWhilePendingRunsNoCodeBeforeTheResume(t *testing.T) {
 	register := func(w *world, app *perdure.App) {
-		app.AddActivity("First", func(context.Context, int) (int64, error) { return w.mark("activity"), nil })
-		app.AddOrchestrator("Begin", func(ctx *perdure.OrchestrationContext, _ int) (int64, error) {
+		perdure.AddActivity(app, "First", func(context.Context, int) (int64, error) { return w.mark("activity"), nil })
+		perdure.AddOrchestrator(app, "Begin", func(ctx *perdure.OrchestrationContext, _ int) (int64, error) {
 			w.mark("code")
 			return perdure.ActivityRef[int, int64]("First").Call(ctx, 0).Await()
 		})
@@ -288,8 +288,8 @@ func TestL142_FirstTerminationWins(t *testing.T) {
 // starts two of depth n-1 and waits for them, when the event Go comes or at once; at
 // depth 0 it waits for Go. Beside them it starts one that it does not wait for.
 func addFamily(_ *world, app *perdure.App) {
-	app.AddOrchestrator("UntilGo", untilGo)
-	app.AddOrchestrator("Family", func(ctx *perdure.OrchestrationContext, depth int) (int, error) {
+	perdure.AddOrchestrator(app, "UntilGo", untilGo)
+	perdure.AddOrchestrator(app, "Family", func(ctx *perdure.OrchestrationContext, depth int) (int, error) {
 		self := perdure.OrchestratorRef[int, int]("Family")
 		if depth == 0 {
 			_, err := perdure.WaitForExternalEvent[int](ctx, "Go").Await()
@@ -310,7 +310,7 @@ func addFamily(_ *world, app *perdure.App) {
 		}
 		return n, err
 	})
-	app.AddOrchestrator("LateFamily", func(ctx *perdure.OrchestrationContext, depth int) (int, error) {
+	perdure.AddOrchestrator(app, "LateFamily", func(ctx *perdure.OrchestrationContext, depth int) (int, error) {
 		if _, err := perdure.WaitForExternalEvent[int](ctx, "Go").Await(); err != nil {
 			return 0, err
 		}
@@ -415,12 +415,12 @@ func TestL144_PlainTerminationLeavesChildrenRunning(t *testing.T) {
 func TestL145_QueuedActivitiesOfATerminatedInstanceDoNotStart(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
 		w.options.MaxActivities = 1
-		app.AddActivity("Work", func(_ context.Context, name string) (string, error) {
+		perdure.AddActivity(app, "Work", func(_ context.Context, name string) (string, error) {
 			w.mark(name)
 			time.Sleep(time.Minute)
 			return name, nil
 		})
-		app.AddOrchestrator("Both", func(ctx *perdure.OrchestrationContext, name string) ([]string, error) {
+		perdure.AddOrchestrator(app, "Both", func(ctx *perdure.OrchestrationContext, name string) ([]string, error) {
 			work := perdure.ActivityRef[string, string]("Work")
 			return perdure.WhenAll(ctx, work.Call(ctx, name+" 1"), work.Call(ctx, name+" 2")).Await()
 		})

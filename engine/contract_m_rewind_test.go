@@ -38,7 +38,7 @@ const (
 )
 
 func addStep(w *world, app *perdure.App) {
-	app.AddActivity("Step", func(ctx context.Context, s step) (string, error) {
+	perdure.AddActivity(app, "Step", func(ctx context.Context, s step) (string, error) {
 		select {
 		case <-time.After(s.Takes):
 		case <-ctx.Done():
@@ -56,7 +56,7 @@ func addStep(w *world, app *perdure.App) {
 func steps(main func(ctx *perdure.OrchestrationContext, in string) (string, error)) func(*world, *perdure.App) {
 	return func(w *world, app *perdure.App) {
 		addStep(w, app)
-		app.AddOrchestrator("Main", main)
+		perdure.AddOrchestrator(app, "Main", main)
 	}
 }
 
@@ -176,20 +176,20 @@ func TestM147_OnlyWhatFailedRunsAgain(t *testing.T) {
 // fails: once, or until what the input says is marked.
 func addTree(w *world, app *perdure.App) {
 	addStep(w, app)
-	app.AddOrchestrator("Leaf", func(ctx *perdure.OrchestrationContext, until string) (string, error) {
+	perdure.AddOrchestrator(app, "Leaf", func(ctx *perdure.OrchestrationContext, until string) (string, error) {
 		b := step{Name: "B", Until: until}
 		if until == "" {
 			b.Fails = 1
 		}
 		return inOrder(ctx, step{Name: "A"}, b, step{Name: "C"})
 	})
-	app.AddOrchestrator("Middle", func(ctx *perdure.OrchestrationContext, until string) (string, error) {
+	perdure.AddOrchestrator(app, "Middle", func(ctx *perdure.OrchestrationContext, until string) (string, error) {
 		if _, err := inOrder(ctx, step{Name: "M"}); err != nil {
 			return "", err
 		}
 		return callLeaf.Call(ctx, until).Await()
 	})
-	app.AddOrchestrator("Root", func(ctx *perdure.OrchestrationContext, until string) (string, error) {
+	perdure.AddOrchestrator(app, "Root", func(ctx *perdure.OrchestrationContext, until string) (string, error) {
 		out, err := callMid.Call(ctx, until, perdure.WithInstanceID("middle")).Await()
 		if err != nil {
 			return "", err
@@ -359,7 +359,7 @@ func TestM154_ActivityInFlightAtTheFailureDeliversOnce(t *testing.T) {
 func TestM155_EventsForAFailedInstanceAreDeliveredAfterARewind(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
 		addStep(w, app)
-		app.AddOrchestrator("Main", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
+		perdure.AddOrchestrator(app, "Main", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
 			if _, err := inOrder(ctx, step{Name: "B", Fails: 1}); err != nil {
 				time.Sleep(time.Minute) // orchestrators must not; here it keeps the turn from ending
 				return "", err
@@ -374,7 +374,7 @@ func TestM155_EventsForAFailedInstanceAreDeliveredAfterARewind(t *testing.T) {
 			}
 			return strings.Join(out, " "), nil
 		})
-		app.AddOrchestrator("Sender", func(ctx *perdure.OrchestrationContext, word string) (string, error) {
+		perdure.AddOrchestrator(app, "Sender", func(ctx *perdure.OrchestrationContext, word string) (string, error) {
 			return "", perdure.SendEvent(ctx, "main", "Word", word)
 		})
 	}, func(w *world) {
@@ -551,14 +551,14 @@ func TestM159_CrashAtAnyCommitOfACascadeLeavesNoOrphan(t *testing.T) {
 func TestRewind_LiveChildrenAreRelinked(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
 		addStep(w, app)
-		app.AddOrchestrator("Child", func(ctx *perdure.OrchestrationContext, round string) (string, error) {
+		perdure.AddOrchestrator(app, "Child", func(ctx *perdure.OrchestrationContext, round string) (string, error) {
 			word, err := waitForGo(ctx, "")
 			if err == nil && round == "" {
 				return "", ctx.ContinueAsNew("again") // the parent's new execution must come along
 			}
 			return word, err
 		})
-		app.AddOrchestrator("Main", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
+		perdure.AddOrchestrator(app, "Main", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
 			live := child.Call(ctx, "", perdure.WithInstanceID("live"))
 			done := child.Call(ctx, "", perdure.WithInstanceID("done"))
 			dead := child.Call(ctx, "", perdure.WithInstanceID("dead"))
@@ -612,8 +612,8 @@ func TestRewind_LiveChildrenAreRelinked(t *testing.T) {
 func TestRewind_ChildrenOfTheDroppedPartEnd(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
 		addStep(w, app)
-		app.AddOrchestrator("Child", waitForGo)
-		app.AddOrchestrator("Main", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
+		perdure.AddOrchestrator(app, "Child", waitForGo)
+		perdure.AddOrchestrator(app, "Main", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
 			_, err := inOrder(ctx, step{Name: "B", Fails: 1})
 			fixed := child.Call(ctx, "", perdure.WithInstanceID("fixed"))
 			if err != nil {
@@ -658,7 +658,7 @@ func TestRewind_DeepInATreeThreeTimes(t *testing.T) {
 			_, err := perdure.WaitForExternalEvent[string](ctx, "Approval").Await()
 			return err
 		}
-		app.AddOrchestrator("Leaf", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
+		perdure.AddOrchestrator(app, "Leaf", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
 			deadline := ctx.CreateTimer(24 * time.Hour)
 			if _, err := ctx.CreateTimer(time.Minute).Await(); err != nil {
 				return "", err
@@ -675,7 +675,7 @@ func TestRewind_DeepInATreeThreeTimes(t *testing.T) {
 			deadline.Cancel()
 			return out, err
 		})
-		app.AddOrchestrator("Middle", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
+		perdure.AddOrchestrator(app, "Middle", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
 			if err := approved(ctx); err != nil {
 				return "", err
 			}
@@ -688,7 +688,7 @@ func TestRewind_DeepInATreeThreeTimes(t *testing.T) {
 			also, err := side.Await()
 			return out + " " + also, err
 		})
-		app.AddOrchestrator("Root", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
+		perdure.AddOrchestrator(app, "Root", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
 			out, err := callMid.Call(ctx, "", perdure.WithInstanceID("middle")).Await()
 			if err != nil {
 				return "", err
@@ -757,10 +757,10 @@ func TestRewind_WhileTheFailureIsBeingStored(t *testing.T) {
 func TestRewind_FailedInstanceKeepsAThousandEvents(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
 		addStep(w, app)
-		app.AddOrchestrator("Main", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
+		perdure.AddOrchestrator(app, "Main", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
 			return inOrder(ctx, step{Name: "B", Fails: 1})
 		})
-		app.AddOrchestrator("Sender", func(ctx *perdure.OrchestrationContext, n int) (string, error) {
+		perdure.AddOrchestrator(app, "Sender", func(ctx *perdure.OrchestrationContext, n int) (string, error) {
 			for range n {
 				if err := perdure.SendEvent(ctx, "main", "Word", 1); err != nil {
 					return "", err
@@ -879,7 +879,7 @@ func TestRewind_RandomProgramsEndAsIfNothingHadFailed(t *testing.T) {
 	}
 	contract(t, func(w *world, app *perdure.App) {
 		addStep(w, app)
-		app.AddOrchestrator("Plan", runPlan)
+		perdure.AddOrchestrator(app, "Plan", runPlan)
 	}, func(w *world) {
 		rewinds := 0
 		for i := range n {

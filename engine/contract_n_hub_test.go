@@ -82,8 +82,8 @@ func (silent) Infof(string, ...any) {}
 // addCarriers adds functions that leave a word in every place of a store.
 func addCarriers(w *world, app *perdure.App) {
 	addBasics(w, app)
-	app.AddActivity("Grow", func(_ context.Context, word string) (string, error) { return strings.Repeat(word+" ", 100_000), nil })
-	app.AddOrchestrator("Carry", func(ctx *perdure.OrchestrationContext, word string) (string, error) {
+	perdure.AddActivity(app, "Grow", func(_ context.Context, word string) (string, error) { return strings.Repeat(word+" ", 100_000), nil })
+	perdure.AddOrchestrator(app, "Carry", func(ctx *perdure.OrchestrationContext, word string) (string, error) {
 		if err := ctx.SetCustomStatus(word); err != nil {
 			return "", err
 		}

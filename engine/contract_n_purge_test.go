@@ -128,7 +128,7 @@ func TestN161_ForcedPurgeEndsALiveInstanceWithoutATrace(t *testing.T) {
 	for _, crash := range []bool{false, true} {
 		t.Run(fmt.Sprintf("crash=%t", crash), func(t *testing.T) {
 			contract(t, func(w *world, app *perdure.App) {
-				app.AddActivity("Slow", func(ctx context.Context, _ int) (int, error) {
+				perdure.AddActivity(app, "Slow", func(ctx context.Context, _ int) (int, error) {
 					select {
 					case <-time.After(time.Hour):
 						return 1, nil
@@ -137,11 +137,11 @@ func TestN161_ForcedPurgeEndsALiveInstanceWithoutATrace(t *testing.T) {
 						return 0, context.Cause(ctx)
 					}
 				})
-				app.AddOrchestrator("Busy", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
+				perdure.AddOrchestrator(app, "Busy", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
 					ctx.CreateTimer(time.Minute)
 					return perdure.ActivityRef[int, int]("Slow").Call(ctx, 0).Await()
 				})
-				app.AddOrchestrator("Parent", func(ctx *perdure.OrchestrationContext, _ int) (string, error) {
+				perdure.AddOrchestrator(app, "Parent", func(ctx *perdure.OrchestrationContext, _ int) (string, error) {
 					_, err := perdure.OrchestratorRef[int, int]("Busy").Call(ctx, 0, perdure.WithInstanceID("kid")).Await()
 					task, ok := errors.AsType[*perdure.TaskFailedError](err)
 					if !ok {
@@ -181,7 +181,7 @@ func TestN161_ForcedPurgeEndsALiveInstanceWithoutATrace(t *testing.T) {
 // addOutcomes adds orchestrators that end in every way.
 func addOutcomes(w *world, app *perdure.App) {
 	addBasics(w, app)
-	app.AddOrchestrator("Fail", func(*perdure.OrchestrationContext, int) (int, error) { return 0, errors.New("as asked") })
+	perdure.AddOrchestrator(app, "Fail", func(*perdure.OrchestrationContext, int) (int, error) { return 0, errors.New("as asked") })
 }
 
 func TestN162_FilterPurgesExactlyWhatMatches(t *testing.T) {
@@ -456,12 +456,12 @@ func TestN163_ForcedRecursivePurgeTakesLiveTreesAsAWhole(t *testing.T) {
 func TestN164_LateResultForAPurgedIDIsDropped(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
 		addBasics(w, app)
-		app.AddActivity("Stubborn", func(context.Context, int) (int, error) {
+		perdure.AddActivity(app, "Stubborn", func(context.Context, int) (int, error) {
 			time.Sleep(time.Hour) // it does not heed that nobody wants its result
 			w.mark("returned")
 			return 1, nil
 		})
-		app.AddOrchestrator("Waits", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
+		perdure.AddOrchestrator(app, "Waits", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
 			return perdure.ActivityRef[int, int]("Stubborn").Call(ctx, 0).Await()
 		})
 	}, func(w *world) {
@@ -650,7 +650,7 @@ func TestN162_PurgesAtOnceDeleteEachInstanceOnce(t *testing.T) {
 func TestN162_PurgeWhileInstancesEnd(t *testing.T) {
 	const n = 300
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Nap", func(ctx *perdure.OrchestrationContext, d time.Duration) (int, error) {
+		perdure.AddOrchestrator(app, "Nap", func(ctx *perdure.OrchestrationContext, d time.Duration) (int, error) {
 			_, err := ctx.CreateTimer(d).Await()
 			w.mark("ended")
 			return 1, err

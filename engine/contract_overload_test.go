@@ -31,11 +31,11 @@ var blocked = perdure.ActivityRef[any, string]("Blocked")
 
 // addBlocked registers an orchestrator that calls an activity that takes an hour.
 func addBlocked(w *world, app *perdure.App) {
-	app.AddOrchestrator("Block", func(ctx *perdure.OrchestrationContext, _ any) (string, error) {
+	perdure.AddOrchestrator(app, "Block", func(ctx *perdure.OrchestrationContext, _ any) (string, error) {
 		return blocked.Call(ctx, nil).Await()
 	})
-	app.AddOrchestrator("Echo", func(_ *perdure.OrchestrationContext, in string) (string, error) { return in, nil })
-	app.AddActivity("Blocked", func(ctx context.Context, _ any) (string, error) {
+	perdure.AddOrchestrator(app, "Echo", func(_ *perdure.OrchestrationContext, in string) (string, error) { return in, nil })
+	perdure.AddActivity(app, "Blocked", func(ctx context.Context, _ any) (string, error) {
 		ctx, cancel := context.WithTimeout(ctx, time.Hour)
 		defer cancel()
 		<-ctx.Done()
@@ -109,7 +109,7 @@ func TestOverloadedHubKeepsWhatItAcceptedThroughACrash(t *testing.T) {
 func TestOverloadedHubLetsOperatorsAndItsOwnMessagesThrough(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
 		addBlocked(w, app)
-		app.AddOrchestrator("Family", func(ctx *perdure.OrchestrationContext, n int) (int, error) {
+		perdure.AddOrchestrator(app, "Family", func(ctx *perdure.OrchestrationContext, n int) (int, error) {
 			if _, err := ctx.CreateTimer(time.Minute).Await(); err != nil {
 				return 0, err
 			}
@@ -167,7 +167,7 @@ func second[T any](_ T, err error) error { return err }
 func TestOverloadedInboxRefusesEventsOfItsInstanceOnly(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
 		addBlocked(w, app)
-		app.AddOrchestrator("Sum", func(ctx *perdure.OrchestrationContext, _ any) (int, error) {
+		perdure.AddOrchestrator(app, "Sum", func(ctx *perdure.OrchestrationContext, _ any) (int, error) {
 			sum := 0
 			for {
 				n, err := perdure.WaitForExternalEvent[int](ctx, "n").Await()
@@ -274,12 +274,12 @@ func (s *turns) take(w *world, n int) []turned {
 }
 
 func addNeighbours(_ *world, app *perdure.App) {
-	app.AddOrchestrator("Loop", func(ctx *perdure.OrchestrationContext, n int) (int, error) { return 0, ctx.ContinueAsNew(n + 1) })
-	app.AddOrchestrator("Echo", func(_ *perdure.OrchestrationContext, in string) (string, error) { return in, nil })
-	app.AddOrchestrator("Wait", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
+	perdure.AddOrchestrator(app, "Loop", func(ctx *perdure.OrchestrationContext, n int) (int, error) { return 0, ctx.ContinueAsNew(n + 1) })
+	perdure.AddOrchestrator(app, "Echo", func(_ *perdure.OrchestrationContext, in string) (string, error) { return in, nil })
+	perdure.AddOrchestrator(app, "Wait", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
 		return perdure.WaitForExternalEvent[any](ctx, "end").Await()
 	})
-	app.AddOrchestrator("Hello", func(ctx *perdure.OrchestrationContext, _ any) (string, error) {
+	perdure.AddOrchestrator(app, "Hello", func(ctx *perdure.OrchestrationContext, _ any) (string, error) {
 		for range 3 {
 			if _, err := perdure.ActivityRef[any, string]("Say").Call(ctx, nil).Await(); err != nil {
 				return "", err
@@ -287,7 +287,7 @@ func addNeighbours(_ *world, app *perdure.App) {
 		}
 		return "hello", nil
 	})
-	app.AddActivity("Say", func(context.Context, any) (string, error) { return "hi", nil })
+	perdure.AddActivity(app, "Say", func(context.Context, any) (string, error) { return "hi", nil })
 }
 
 // A loop that never ends has one turn, and then everybody else who waits has one.

@@ -118,7 +118,7 @@ func TestP185_StatusAfterTheWaitIsTerminalWithTheOutput(t *testing.T) {
 
 // addProgress adds an orchestrator that shows how far it is, after each event.
 func addProgress(_ *world, app *perdure.App) {
-	app.AddOrchestrator("Progress", func(ctx *perdure.OrchestrationContext, _ int) (string, error) {
+	perdure.AddOrchestrator(app, "Progress", func(ctx *perdure.OrchestrationContext, _ int) (string, error) {
 		for i := range 3 {
 			if err := ctx.SetCustomStatus(map[string]int{"step": i}); err != nil {
 				return "", err
@@ -149,7 +149,7 @@ func TestP186_CustomStatusIsVisibleAfterTheTurnThatSetIt(t *testing.T) {
 
 func TestP187_CustomStatusAboveTheLimitIsAnErrorAndLeavesTheOldOne(t *testing.T) {
 	contract(t, func(_ *world, app *perdure.App) {
-		app.AddOrchestrator("Long", func(ctx *perdure.OrchestrationContext, _ int) (string, error) {
+		perdure.AddOrchestrator(app, "Long", func(ctx *perdure.OrchestrationContext, _ int) (string, error) {
 			longest := strings.Repeat("x", perdure.MaxCustomStatusBytes/2-2) // two bytes each, and two quotes
 			if err := ctx.SetCustomStatus(longest); err != nil {
 				return "", err

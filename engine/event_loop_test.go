@@ -26,7 +26,7 @@ type takings struct {
 // them against something else and then handling what came for a second. Rival says
 // against what, Anew whether each round is an execution of its own.
 func addLoops(_ *world, app *perdure.App) {
-	app.AddActivity("Slow", func(ctx context.Context, d time.Duration) (string, error) {
+	perdure.AddActivity(app, "Slow", func(ctx context.Context, d time.Duration) (string, error) {
 		select {
 		case <-time.After(d):
 		case <-ctx.Done():
@@ -34,7 +34,7 @@ func addLoops(_ *world, app *perdure.App) {
 		return "", ctx.Err()
 	})
 	slow := perdure.ActivityRef[time.Duration, string]("Slow")
-	app.AddOrchestrator("Nap", func(ctx *perdure.OrchestrationContext, d time.Duration) (string, error) {
+	perdure.AddOrchestrator(app, "Nap", func(ctx *perdure.OrchestrationContext, d time.Duration) (string, error) {
 		_, err := ctx.CreateTimer(d).Await()
 		return "", err
 	})
@@ -57,7 +57,7 @@ func addLoops(_ *world, app *perdure.App) {
 	}
 	for name, rival := range rivals {
 		for _, anew := range []bool{false, true} {
-			app.AddOrchestrator(fmt.Sprintf("%s%t", name, anew), func(ctx *perdure.OrchestrationContext, s takings) ([]string, error) {
+			perdure.AddOrchestrator(app, perdure.OrchestratorRef[takings, []string](fmt.Sprintf("%s%t", name, anew)), func(ctx *perdure.OrchestrationContext, s takings) ([]string, error) {
 				for {
 					s.Round++
 					item := perdure.WaitForExternalEvent[string](ctx, "Item")
@@ -142,7 +142,7 @@ func TestLoopsOverEventsLoseNone(t *testing.T) {
 func TestSelectorLoopTakesEveryEventOfEveryName(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
 		addStep(w, app)
-		app.AddOrchestrator("Account", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
+		perdure.AddOrchestrator(app, "Account", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
 			deposits, withdrawals := 0, 0
 			for {
 				first, err := perdure.WhenAny(ctx,
@@ -184,7 +184,7 @@ func TestSelectorLoopTakesEveryEventOfEveryName(t *testing.T) {
 func TestTakesAreTheSameAfterRewindExportAndImport(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
 		addStep(w, app)
-		app.AddOrchestrator("Main", func(ctx *perdure.OrchestrationContext, _ string) ([]string, error) {
+		perdure.AddOrchestrator(app, "Main", func(ctx *perdure.OrchestrationContext, _ string) ([]string, error) {
 			var items []string
 			take := func() error {
 				item := perdure.WaitForExternalEvent[string](ctx, "Item", perdure.WithTimeout(time.Hour))
@@ -234,7 +234,7 @@ func TestTakesAreTheSameAfterRewindExportAndImport(t *testing.T) {
 // finds it, one that does not wait too.
 func TestHandedOnEventsAreThereWhenTheCodeBegins(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Drain", func(ctx *perdure.OrchestrationContext, s takings) ([]string, error) {
+		perdure.AddOrchestrator(app, "Drain", func(ctx *perdure.OrchestrationContext, s takings) ([]string, error) {
 			if s.Round == 0 {
 				if _, err := perdure.WaitForExternalEvent[string](ctx, "Go").Await(); err != nil {
 					return nil, err

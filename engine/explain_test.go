@@ -29,8 +29,8 @@ func (w *world) explained(id, action, target, summary string) hub.Explanation {
 
 func TestExplainLive(t *testing.T) {
 	register := func(w *world, app *perdure.App) {
-		app.AddActivity("Fail", func(context.Context, string) (string, error) { return "", errors.New("out of stock") })
-		app.AddOrchestrator("Kid", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
+		perdure.AddActivity(app, "Fail", func(context.Context, string) (string, error) { return "", errors.New("out of stock") })
+		perdure.AddOrchestrator(app, "Kid", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
 			got, err := perdure.WaitForExternalEvent[string](ctx, "Approval", perdure.WithTimeout(time.Hour)).Await()
 			if err != nil {
 				return "", err
@@ -40,10 +40,10 @@ func TestExplainLive(t *testing.T) {
 			}
 			return perdure.ActivityRef[string, string]("Fail").Call(ctx, got).Await()
 		})
-		app.AddOrchestrator("Boss", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
+		perdure.AddOrchestrator(app, "Boss", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
 			return perdure.OrchestratorRef[string, string]("Kid").Call(ctx, in, perdure.WithInstanceID("kid")).Await()
 		})
-		app.AddOrchestrator("Lost", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
+		perdure.AddOrchestrator(app, "Lost", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
 			return perdure.ActivityRef[string, string]("Nowhere").Call(ctx, in).Await()
 		})
 	}
@@ -91,7 +91,7 @@ func TestExplainLive(t *testing.T) {
 // events that nobody waits for are named.
 func TestExplainTellsSinceWhenAndWhatIsKept(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Careful", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
+		perdure.AddOrchestrator(app, "Careful", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
 			perdure.WaitForExternalEvent[string](ctx, "Unwatched")
 			any := perdure.WhenAny(ctx,
 				perdure.WaitForExternalEvent[string](ctx, "Approval", perdure.WithTimeout(24*time.Hour)),
@@ -167,10 +167,10 @@ func TestExplainFailedTree(t *testing.T) {
 func TestExplainFailedChildOfAnotherFate(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
 		addStep(w, app)
-		app.AddOrchestrator("Kid", func(*perdure.OrchestrationContext, string) (string, error) {
+		perdure.AddOrchestrator(app, "Kid", func(*perdure.OrchestrationContext, string) (string, error) {
 			return "", errors.New("broken toy")
 		})
-		app.AddOrchestrator("Boss", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
+		perdure.AddOrchestrator(app, "Boss", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
 			_, err := perdure.OrchestratorRef[string, string]("Kid").Call(ctx, in, perdure.WithInstanceID("kid")).Await()
 			if _, err := perdure.WaitForExternalEvent[string](ctx, "Go").Await(); err != nil {
 				return "", err
@@ -213,7 +213,7 @@ func TestExplainSaysToMendTheCodeFirst(t *testing.T) {
 			_, err := doStep.Call(ctx, step{Name: string(ctx.InstanceID()), Fails: fails}).Await()
 			return err
 		}
-		for name, run := range map[string]func(ctx *perdure.OrchestrationContext) error{
+		for name, run := range map[perdure.OrchestratorRef[string, string]]func(ctx *perdure.OrchestrationContext) error{
 			"Panics":            func(*perdure.OrchestrationContext) error { panic("boom") },
 			"Refuses":           func(*perdure.OrchestrationContext) error { return errors.New("no") },
 			"RefusesLater":      func(ctx *perdure.OrchestrationContext) error { return cmp.Or(fail(ctx, 0), errors.New("no")) },
@@ -223,7 +223,7 @@ func TestExplainSaysToMendTheCodeFirst(t *testing.T) {
 			"AboveCalls":        func(ctx *perdure.OrchestrationContext) error { return below(ctx, "Calls") },
 			"RewordsAFault":     func(ctx *perdure.OrchestrationContext) error { return errors.New(fail(ctx, 1).Error()) },
 		} {
-			app.AddOrchestrator(name, func(ctx *perdure.OrchestrationContext, _ string) (string, error) { return "", run(ctx) })
+			perdure.AddOrchestrator(app, name, func(ctx *perdure.OrchestrationContext, _ string) (string, error) { return "", run(ctx) })
 		}
 	}, func(w *world) {
 		for name, broken := range map[string]string{
@@ -302,7 +302,7 @@ func TestExplainWithoutAHost(t *testing.T) {
 // memory, or runs the code for the purpose; the instance never notices.
 func TestExplainReadsTheCodeAndLeavesIt(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Two", func(ctx *perdure.OrchestrationContext, _ string) ([]string, error) {
+		perdure.AddOrchestrator(app, "Two", func(ctx *perdure.OrchestrationContext, _ string) ([]string, error) {
 			w.mark("runs")
 			var got []string
 			for _, name := range []string{"First", "Second"} {
@@ -362,7 +362,7 @@ func TestExplainParkedCode(t *testing.T) {
 		}
 		w.deploy(func(w *world, app *perdure.App) {
 			app.OnNonDeterminism(perdure.ParkInstance)
-			app.AddOrchestrator("Changing", before)
+			perdure.AddOrchestrator(app, "Changing", before)
 		})
 		w.completed(id)
 	})
@@ -371,13 +371,13 @@ func TestExplainParkedCode(t *testing.T) {
 
 func TestExplainShowsTheStackOfAPanic(t *testing.T) {
 	contract(t, func(_ *world, app *perdure.App) {
-		app.AddActivity("Act", func(context.Context, any) (any, error) { panic("boom") })
-		app.AddOrchestrator("Calls", func(ctx *perdure.OrchestrationContext, _ any) (any, error) { return nil, callAct(ctx) })
-		app.AddOrchestrator("Panics", func(*perdure.OrchestrationContext, any) (any, error) { panic("boom") })
-		app.AddOrchestrator("Above", func(ctx *perdure.OrchestrationContext, child string) (any, error) {
+		perdure.AddActivity(app, "Act", func(context.Context, any) (any, error) { panic("boom") })
+		perdure.AddOrchestrator(app, "Calls", func(ctx *perdure.OrchestrationContext, _ any) (any, error) { return nil, callAct(ctx) })
+		perdure.AddOrchestrator(app, "Panics", func(*perdure.OrchestrationContext, any) (any, error) { panic("boom") })
+		perdure.AddOrchestrator(app, "Above", func(ctx *perdure.OrchestrationContext, child string) (any, error) {
 			return perdure.OrchestratorRef[any, any](child).Call(ctx, nil).Await()
 		})
-		app.AddOrchestrator("Refuses", func(*perdure.OrchestrationContext, any) (any, error) { return nil, errors.New("no") })
+		perdure.AddOrchestrator(app, "Refuses", func(*perdure.OrchestrationContext, any) (any, error) { return nil, errors.New("no") })
 	}, func(w *world) {
 		for _, tt := range []struct {
 			name, input string

@@ -175,7 +175,7 @@ func (s singly) Commit(ctx context.Context, deltas []*engine.Delta) error {
 
 // addScript registers what the script runs.
 func addScript(_ *world, app *perdure.App) {
-	app.AddActivity("Greet", greet)
+	perdure.AddActivity(app, "Greet", greet)
 	greetAll := func(ctx *perdure.OrchestrationContext, names ...string) ([]string, error) {
 		var out []string
 		for _, name := range names {
@@ -187,13 +187,13 @@ func addScript(_ *world, app *perdure.App) {
 		}
 		return out, nil
 	}
-	app.AddOrchestrator("Child", func(ctx *perdure.OrchestrationContext, name string) ([]string, error) {
+	perdure.AddOrchestrator(app, "Child", func(ctx *perdure.OrchestrationContext, name string) ([]string, error) {
 		return greetAll(ctx, name, name+"'s cat")
 	})
 	// Journey, generation 1: a chain, a child, a timer, an event, an event sent
 	// on, an instance of its own started, continue-as-new. Generation 2: a fan-out and a timer
 	// given up.
-	app.AddOrchestrator("Journey", func(ctx *perdure.OrchestrationContext, out []string) ([]string, error) {
+	perdure.AddOrchestrator(app, "Journey", func(ctx *perdure.OrchestrationContext, out []string) ([]string, error) {
 		if len(out) > 0 {
 			timeout := ctx.CreateTimer(time.Hour)
 			var tasks []*perdure.Task[string]
@@ -227,7 +227,7 @@ func addScript(_ *world, app *perdure.App) {
 		}
 		return nil, ctx.ContinueAsNew(append(append(out, more...), word))
 	})
-	app.AddOrchestrator("UntilGo", untilGo)
+	perdure.AddOrchestrator(app, "UntilGo", untilGo)
 }
 
 // begin starts an instance, once.

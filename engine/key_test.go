@@ -16,7 +16,7 @@ import (
 // addCounter registers an orchestrator that counts events until one is "end", and
 // continues as new after each 100.
 func addCounter(_ *world, app *perdure.App) {
-	app.AddOrchestrator("Counter", func(ctx *perdure.OrchestrationContext, n int) (int, error) {
+	perdure.AddOrchestrator(app, "Counter", func(ctx *perdure.OrchestrationContext, n int) (int, error) {
 		for range 100 {
 			word, err := perdure.WaitForExternalEvent[string](ctx, "e").Await()
 			if err != nil || word == "end" {

@@ -23,12 +23,12 @@ func big(kib int) string { return strings.Repeat("x", kib<<10) }
 // addBig registers what brings large payloads to the store in every way: as inputs,
 // results, outputs, events and messages.
 func addBig(w *world, app *perdure.App) {
-	app.AddActivity("Same", same)
-	app.AddOrchestrator("Small", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
+	perdure.AddActivity(app, "Same", same)
+	perdure.AddOrchestrator(app, "Small", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
 		return perdure.CallActivity(ctx, same, in).Await()
 	})
-	app.AddOrchestrator("Child", func(_ *perdure.OrchestrationContext, in string) (string, error) { return in, nil })
-	app.AddOrchestrator("Big", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
+	perdure.AddOrchestrator(app, "Child", func(_ *perdure.OrchestrationContext, in string) (string, error) { return in, nil })
+	perdure.AddOrchestrator(app, "Big", func(ctx *perdure.OrchestrationContext, in string) (string, error) {
 		out, err := perdure.CallActivity(ctx, same, in).Await()
 		if err != nil {
 			return "", err

@@ -18,7 +18,7 @@ import (
 // steps. Frail fails until its input is marked; Other only waits.
 func addFragile(w *world, app *perdure.App) {
 	addStep(w, app)
-	app.AddOrchestrator("Frail", func(ctx *perdure.OrchestrationContext, s string) (string, error) {
+	perdure.AddOrchestrator(app, "Frail", func(ctx *perdure.OrchestrationContext, s string) (string, error) {
 		switch _, err := perdure.WaitForExternalEvent[string](ctx, "Go").Await(); {
 		case err != nil:
 			return "", err
@@ -27,8 +27,8 @@ func addFragile(w *world, app *perdure.App) {
 		}
 		return s + "/" + ctx.Tags()["color"], nil
 	})
-	app.AddOrchestrator("Other", waitForGo)
-	app.AddOrchestrator("Parent", func(ctx *perdure.OrchestrationContext, id string) (string, error) {
+	perdure.AddOrchestrator(app, "Other", waitForGo)
+	perdure.AddOrchestrator(app, "Parent", func(ctx *perdure.OrchestrationContext, id string) (string, error) {
 		before, err := inOrder(ctx, step{Name: "A"})
 		if err != nil {
 			return "", err
@@ -206,13 +206,13 @@ func TestRewind_AgainAndAgain(t *testing.T) {
 // rewind drops, has a child under way: that one ends first.
 func TestRewind_AnIDOfALaterCallIsFree(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Kid", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
+		perdure.AddOrchestrator(app, "Kid", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
 			if w.mark("kid") == 1 {
 				return 0, errors.New("first")
 			}
 			return perdure.WaitForExternalEvent[int](ctx, "Go").Await()
 		})
-		app.AddOrchestrator("Parent", func(ctx *perdure.OrchestrationContext, _ int) (n int, err error) {
+		perdure.AddOrchestrator(app, "Parent", func(ctx *perdure.OrchestrationContext, _ int) (n int, err error) {
 			if n, err = callKid.Call(ctx, 0, perdure.WithInstanceID("kid")).Await(); err == nil {
 				return n, nil
 			}
@@ -302,7 +302,7 @@ func TestRewind_ChildrenOfEarlierExecutionsAreOthers(t *testing.T) {
 
 // addTwins adds parents that give one id to two calls: in one execution, or in two.
 func addTwins(_ *world, app *perdure.App) {
-	app.AddOrchestrator("Kid", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
+	perdure.AddOrchestrator(app, "Kid", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
 		n, err := perdure.WaitForExternalEvent[int](ctx, "Go").Await()
 		if n < 0 {
 			return 0, errors.New("as told")
@@ -312,7 +312,7 @@ func addTwins(_ *world, app *perdure.App) {
 	call := func(ctx *perdure.OrchestrationContext) *perdure.Task[int] {
 		return callKid.Call(ctx, 0, perdure.WithInstanceID("kid"))
 	}
-	app.AddOrchestrator("Parent", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
+	perdure.AddOrchestrator(app, "Parent", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
 		first := call(ctx)
 		second, err := call(ctx).Await()
 		if err != nil {
@@ -321,7 +321,7 @@ func addTwins(_ *world, app *perdure.App) {
 		n, err := first.Await()
 		return 10*n + second, err
 	})
-	app.AddOrchestrator("Successor", func(ctx *perdure.OrchestrationContext, before bool) (int, error) {
+	perdure.AddOrchestrator(app, "Successor", func(ctx *perdure.OrchestrationContext, before bool) (int, error) {
 		kid := call(ctx)
 		if before {
 			return 0, ctx.ContinueAsNew(false)
@@ -368,14 +368,14 @@ func TestRewind_RefusedWhereItCannotWork(t *testing.T) {
 // already, be it the instance's own or its child's.
 func TestExplain_NoRewindOfAWaitThatTimedOut(t *testing.T) {
 	contract(t, func(_ *world, app *perdure.App) {
-		app.AddOrchestrator("Waits", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
+		perdure.AddOrchestrator(app, "Waits", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
 			out, err := perdure.WaitForExternalEvent[string](ctx, "Never", perdure.WithTimeout(time.Minute)).Await()
 			if err != nil {
 				return "", fmt.Errorf("no approval: %w", err)
 			}
 			return out, nil
 		})
-		app.AddOrchestrator("Above", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
+		perdure.AddOrchestrator(app, "Above", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
 			return perdure.OrchestratorRef[string, string]("Waits").Call(ctx, "", perdure.WithInstanceID("below")).Await()
 		})
 	}, func(w *world) {

@@ -15,10 +15,10 @@ import (
 // when the time to finish is over, and told why. Both run again.
 func TestActivitiesAreToldThatTheAppStops(t *testing.T) {
 	contract(t, func(w *world, app *perdure.App) {
-		app.AddOrchestrator("Both", func(ctx *perdure.OrchestrationContext, _ int) ([]int, error) {
+		perdure.AddOrchestrator(app, "Both", func(ctx *perdure.OrchestrationContext, _ int) ([]int, error) {
 			return perdure.WhenAll(ctx, perdure.ActivityRef[int, int]("Polite").Call(ctx, 0), perdure.ActivityRef[int, int]("Slow").Call(ctx, 0)).Await()
 		})
-		app.AddActivity("Polite", func(ctx context.Context, _ int) (int, error) {
+		perdure.AddActivity(app, "Polite", func(ctx context.Context, _ int) (int, error) {
 			if w.mark("polite") > 1 {
 				return 1, nil
 			}
@@ -34,7 +34,7 @@ func TestActivitiesAreToldThatTheAppStops(t *testing.T) {
 				return 0, ctx.Err()
 			}
 		})
-		app.AddActivity("Slow", func(ctx context.Context, _ int) (int, error) {
+		perdure.AddActivity(app, "Slow", func(ctx context.Context, _ int) (int, error) {
 			if w.mark("slow") > 1 {
 				return 1, nil
 			}

@@ -70,11 +70,11 @@ func (s *crashNotes) live(t *testing.T, app *perdure.App, do func(c *client.Clie
 // suspects never run.
 func TestSuspectThatGoesHoldsNobodyBack(t *testing.T) {
 	app := perdure.New()
-	app.AddOrchestrator("Call", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
+	perdure.AddOrchestrator(app, "Call", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
 		return perdure.ActivityRef[int, int]("Long").Call(ctx, 0).Await()
 	})
-	app.AddOrchestrator("Quick", func(*perdure.OrchestrationContext, int) (int, error) { return 0, nil })
-	app.AddActivity("Long", func(ctx context.Context, _ int) (int, error) {
+	perdure.AddOrchestrator(app, "Quick", func(*perdure.OrchestrationContext, int) (int, error) { return 0, nil })
+	perdure.AddActivity(app, "Long", func(ctx context.Context, _ int) (int, error) {
 		select {
 		case <-ctx.Done():
 			return 0, ctx.Err()

@@ -190,13 +190,13 @@ func TestEachFailureIsToldOnce(t *testing.T) {
 	for name, way := range waysToFail() {
 		t.Run(name, func(t *testing.T) {
 			contract(t, func(w *world, app *perdure.App) {
-				app.AddActivity("Act", func(ctx context.Context, _ any) (any, error) { return nil, way.act(ctx) })
-				app.AddActivity("Number", func(context.Context, int) (any, error) { return nil, nil })
-				app.AddOrchestrator("Child", func(*perdure.OrchestrationContext, any) (any, error) { return nil, errors.New("broken toy") })
-				app.AddOrchestrator("Waits", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
+				perdure.AddActivity(app, "Act", func(ctx context.Context, _ any) (any, error) { return nil, way.act(ctx) })
+				perdure.AddActivity(app, "Number", func(context.Context, int) (any, error) { return nil, nil })
+				perdure.AddOrchestrator(app, "Child", func(*perdure.OrchestrationContext, any) (any, error) { return nil, errors.New("broken toy") })
+				perdure.AddOrchestrator(app, "Waits", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
 					return perdure.WaitForExternalEvent[any](ctx, "Go").Await()
 				})
-				app.AddOrchestrator("Main", func(ctx *perdure.OrchestrationContext, _ any) (any, error) { return nil, way.main(ctx) })
+				perdure.AddOrchestrator(app, "Main", func(ctx *perdure.OrchestrationContext, _ any) (any, error) { return nil, way.main(ctx) })
 			}, func(w *world) {
 				w.stop()
 				w.actions = 100
@@ -233,8 +233,8 @@ func TestEachFailureIsToldOnce(t *testing.T) {
 // What was told is true, and nothing is told twice, whichever commit fails.
 func TestFailuresAreToldOnceWhateverCommitFails(t *testing.T) {
 	register := func(_ *world, app *perdure.App) {
-		app.AddActivity("Act", func(context.Context, any) (any, error) { return nil, errors.New("card declined") })
-		app.AddOrchestrator("Main", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
+		perdure.AddActivity(app, "Act", func(context.Context, any) (any, error) { return nil, errors.New("card declined") })
+		perdure.AddOrchestrator(app, "Main", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
 			return perdure.ActivityRef[any, any]("Act").Call(ctx, nil, perdure.WithRetry(perdure.RetryPolicy{FirstInterval: time.Second, MaxAttempts: 3})).Await()
 		})
 	}
@@ -288,8 +288,8 @@ func TestParkedIsToldOnce(t *testing.T) {
 func TestParkingIsTheDefault(t *testing.T) {
 	version := func(run code) func(*world, *perdure.App) {
 		return func(_ *world, app *perdure.App) {
-			app.AddActivity("A", func(_ context.Context, in string) (string, error) { return in, nil })
-			app.AddOrchestrator("Changing", run)
+			perdure.AddActivity(app, "A", func(_ context.Context, in string) (string, error) { return in, nil })
+			perdure.AddOrchestrator(app, "Changing", run)
 		}
 	}
 	contract(t, version(first(callOf("A"))), func(w *world) {
@@ -306,8 +306,8 @@ func TestParkingIsTheDefault(t *testing.T) {
 
 func TestStartsAndEndsAreToldAtDebug(t *testing.T) {
 	register := func(_ *world, app *perdure.App) {
-		app.AddActivity("Act", func(context.Context, any) (any, error) { return nil, nil })
-		app.AddOrchestrator("Main", func(ctx *perdure.OrchestrationContext, _ any) (any, error) { return nil, callAct(ctx) })
+		perdure.AddActivity(app, "Act", func(context.Context, any) (any, error) { return nil, nil })
+		perdure.AddOrchestrator(app, "Main", func(ctx *perdure.OrchestrationContext, _ any) (any, error) { return nil, callAct(ctx) })
 	}
 	contract(t, register, func(w *world) {
 		w.mustStart("Main", nil, client.StartOptions{ID: "quiet"})
@@ -335,10 +335,10 @@ func TestStartsAndEndsAreToldAtDebug(t *testing.T) {
 func TestStartsThatMeetAnInstanceAreTold(t *testing.T) {
 	contract(t, func(_ *world, app *perdure.App) {
 		addEcho(app)
-		app.AddOrchestrator("Waits", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
+		perdure.AddOrchestrator(app, "Waits", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
 			return perdure.WaitForExternalEvent[any](ctx, "Go").Await()
 		})
-		app.AddOrchestrator("Starter", func(ctx *perdure.OrchestrationContext, id string) (any, error) {
+		perdure.AddOrchestrator(app, "Starter", func(ctx *perdure.OrchestrationContext, id string) (any, error) {
 			_, err := perdure.OrchestratorRef[any, any]("Waits").Start(ctx, nil, perdure.WithInstanceID(perdure.InstanceID(id)))
 			return nil, err
 		})

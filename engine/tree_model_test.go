@@ -35,7 +35,7 @@ type errand struct {
 const callNode = perdure.OrchestratorRef[int, int]("Node")
 
 func addNodes(_ *world, app *perdure.App) {
-	app.AddOrchestrator("Node", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
+	perdure.AddOrchestrator(app, "Node", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
 		var calls []*perdure.Task[int]
 		for {
 			e, err := perdure.WaitForExternalEvent[errand](ctx, "Do").Await()

@@ -20,17 +20,17 @@ var callKid = perdure.OrchestratorRef[int, int]("Kid")
 // addLines registers orchestrators that leave children behind: Line starts one in
 // each execution and goes on without it, Short ends without it, Kid waits.
 func addLines(_ *world, app *perdure.App) {
-	app.AddOrchestrator("Kid", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
+	perdure.AddOrchestrator(app, "Kid", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
 		return perdure.WaitForExternalEvent[int](ctx, "Go").Await()
 	})
-	app.AddOrchestrator("Short", func(ctx *perdure.OrchestrationContext, n int) (int, error) {
+	perdure.AddOrchestrator(app, "Short", func(ctx *perdure.OrchestrationContext, n int) (int, error) {
 		for range n {
 			callKid.Call(ctx, 0)
 		}
 		_, err := ctx.CreateTimer(time.Second).Await()
 		return n, err
 	})
-	app.AddOrchestrator("Line", func(ctx *perdure.OrchestrationContext, n int) (int, error) {
+	perdure.AddOrchestrator(app, "Line", func(ctx *perdure.OrchestrationContext, n int) (int, error) {
 		kid := callKid.Call(ctx, n)
 		if n == 3 {
 			return kid.Await()
@@ -40,7 +40,7 @@ func addLines(_ *world, app *perdure.App) {
 		}
 		return 0, ctx.ContinueAsNew(n + 1)
 	})
-	app.AddOrchestrator("Root", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
+	perdure.AddOrchestrator(app, "Root", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
 		short := perdure.OrchestratorRef[int, int]("Short").Call(ctx, 2) // ends, and leaves two
 		if _, err := short.Await(); err != nil {
 			return 0, err
@@ -248,7 +248,7 @@ func TestTree_IDsCanBeUsedAgainWhileOldChildrenLive(t *testing.T) {
 // However deep a tree is, its default ids can be used everywhere.
 func TestTree_DeepTreesHaveIDsThatCanBeUsed(t *testing.T) {
 	contract(t, func(_ *world, app *perdure.App) {
-		app.AddOrchestrator("Deep", func(ctx *perdure.OrchestrationContext, n int) (string, error) {
+		perdure.AddOrchestrator(app, "Deep", func(ctx *perdure.OrchestrationContext, n int) (string, error) {
 			if n == 0 {
 				return string(ctx.InstanceID()), nil
 			}

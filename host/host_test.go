@@ -23,9 +23,9 @@ import (
 
 func app() *perdure.App {
 	app := perdure.New()
-	app.AddOrchestrator("Echo", echo)
-	app.AddOrchestrator("Wait", wait)
-	app.AddOrchestrator("Timers", timers)
+	perdure.AddOrchestrator(app, "Echo", echo)
+	perdure.AddOrchestrator(app, "Wait", wait)
+	perdure.AddOrchestrator(app, "Timers", timers)
 	return app
 }
 
@@ -149,8 +149,8 @@ func TestRunRefuses(t *testing.T) {
 	}
 	defer taken.Close()
 	wrong := perdure.New()
-	wrong.AddOrchestrator("", echo)
-	wrong.AddActivity("Bad", 3)
+	perdure.AddOrchestrator(wrong, "", echo)
+	perdure.AddActivity(wrong, "Bad", (func(context.Context, int) (int, error))(nil))
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)

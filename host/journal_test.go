@@ -94,7 +94,7 @@ func TestRetentionIsAuditedWhenItPurges(t *testing.T) {
 		t.Fatal(err)
 	}
 	app := perdure.New()
-	app.AddOrchestrator("Echo", func(_ *perdure.OrchestrationContext, in json.RawMessage) (json.RawMessage, error) { return in, nil })
+	perdure.AddOrchestrator(app, "Echo", func(_ *perdure.OrchestrationContext, in json.RawMessage) (json.RawMessage, error) { return in, nil })
 	hubs := newHubs(db, cfg, engine.Options{}, openJournal(cfg, slog.New(slog.DiscardHandler)))
 	r, err := hubs.run(store, app)
 	if err != nil {

@@ -39,7 +39,7 @@ func TestMainCallsOnStart(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var stdout, stderr strings.Builder
 	app := perdure.New()
-	app.AddOrchestrator("Seven", func(*perdure.OrchestrationContext, any) (int, error) { return 7, nil })
+	perdure.AddOrchestrator(app, "Seven", func(*perdure.OrchestrationContext, any) (int, error) { return 7, nil })
 	var got int
 	code := runMain(ctx, app, []string{"--port", "0", "--data-dir", "data"}, &stdout, &stderr, OnStart(func(ctx context.Context, c *client.Client) error {
 		defer cancel()
@@ -65,8 +65,8 @@ func TestStopTellsAtOnceWhatItWaitsFor(t *testing.T) {
 	stdout, stderr := new(strings.Builder), newSaid("stopping: 1 activity gets 1m0s to finish; Ctrl-C again ends at once\n")
 	app := perdure.New()
 	began, finish := make(chan struct{}), make(chan struct{})
-	app.AddActivity("Slow", func(context.Context, any) (any, error) { close(began); <-finish; return nil, nil })
-	app.AddOrchestrator("Slow", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
+	perdure.AddActivity(app, "Slow", func(context.Context, any) (any, error) { close(began); <-finish; return nil, nil })
+	perdure.AddOrchestrator(app, "Slow", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
 		return perdure.ActivityRef[any, any]("Slow").Call(ctx, nil).Await()
 	})
 	go func() { // ends with runMain, which waits for the activity

@@ -219,14 +219,14 @@ func (h *hosted) end() error {
 // app is what the scripts' hosts run.
 func app(dir string) *perdure.App {
 	app := perdure.New()
-	app.AddOrchestrator("Echo", echo)
-	app.AddOrchestrator("Wait", wait)
-	app.AddOrchestrator("Fail", fail)
-	app.AddOrchestrator("Panic", func(*perdure.OrchestrationContext, any) (any, error) { panic("broken") })
-	app.AddOrchestrator("Parent", parent)
-	app.AddOrchestrator("Order", order)
-	app.AddActivity("Reserve", func(_ context.Context, _ any) (any, error) { return appendLine(dir, "reserved.txt") })
-	app.AddActivity("Charge", func(_ context.Context, _ any) (any, error) {
+	perdure.AddOrchestrator(app, "Echo", echo)
+	perdure.AddOrchestrator(app, "Wait", wait)
+	perdure.AddOrchestrator(app, "Fail", fail)
+	perdure.AddOrchestrator(app, "Panic", func(*perdure.OrchestrationContext, any) (any, error) { panic("broken") })
+	perdure.AddOrchestrator(app, "Parent", parent)
+	perdure.AddOrchestrator(app, "Order", order)
+	perdure.AddActivity(app, "Reserve", func(_ context.Context, _ any) (any, error) { return appendLine(dir, "reserved.txt") })
+	perdure.AddActivity(app, "Charge", func(_ context.Context, _ any) (any, error) {
 		if _, err := os.Stat(filepath.Join(dir, "gateway.txt")); err != nil {
 			return nil, errors.New("the payment gateway is down")
 		}

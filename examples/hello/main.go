@@ -34,9 +34,9 @@ func main() {
 
 func app() *perdure.App {
 	app := perdure.New()
-	app.AddOrchestrator("E1_HelloSequence", HelloSequence)
-	app.AddOrchestrator("E1_HelloApproved", HelloApproved)
-	app.AddActivity("E1_SayHello", SayHello)
+	perdure.AddOrchestrator(app, "E1_HelloSequence", HelloSequence)
+	perdure.AddOrchestrator(app, "E1_HelloApproved", HelloApproved)
+	perdure.AddActivity(app, "E1_SayHello", SayHello)
 	return app
 }
 

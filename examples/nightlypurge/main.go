@@ -23,7 +23,7 @@ func main() {
 
 func app() *perdure.App {
 	app := perdure.New()
-	app.AddOrchestrator("Greet", Greet)
+	perdure.AddOrchestrator(app, "Greet", Greet)
 	return app
 }
 

@@ -27,10 +27,10 @@ func main() {
 
 func app() *perdure.App {
 	app := perdure.New()
-	app.AddOrchestrator("CountWords", CountWords)
-	app.AddOrchestrator("CountShard", CountShard)
-	app.AddActivity("ListFiles", ListFiles)
-	app.AddActivity("CountFiles", CountFiles)
+	perdure.AddOrchestrator(app, "CountWords", CountWords)
+	perdure.AddOrchestrator(app, "CountShard", CountShard)
+	perdure.AddActivity(app, "ListFiles", ListFiles)
+	perdure.AddActivity(app, "CountFiles", CountFiles)
 	return app
 }
 

@@ -17,7 +17,7 @@ func GoName(fn any) string {
 	return runtime.FuncForPC(v.Pointer()).Name()
 }
 
-// CodeOf returns what [Callable.Code] does, 0 for a nil function.
+// CodeOf identifies the code of a function, see [Identified]; 0 for a nil one.
 func CodeOf(fn any) uintptr { return reflect.ValueOf(fn).Pointer() }
 
 // Identified reports whether Go gives the function of that name an identity: it

@@ -33,8 +33,8 @@ func BenchmarkReplay(b *testing.B) {
 	const steps = 5_000 // two events each
 	ctx := context.Background()
 	app := perdure.New()
-	app.AddActivity("Next", next)
-	app.AddOrchestrator("Chain", chain)
+	perdure.AddActivity(app, "Next", next)
+	perdure.AddOrchestrator(app, "Chain", chain)
 	w, err := worker.New(app, worker.Options{})
 	if err != nil {
 		b.Fatalf("New() = %v", err)

@@ -12,7 +12,7 @@ import (
 // whoever forgets it cannot, since the turn has the place.
 func TestWhoeverMeetsAForgottenPlaceEmptiesIt(t *testing.T) {
 	app := perdure.New()
-	app.AddOrchestrator("Main", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
+	perdure.AddOrchestrator(app, "Main", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
 		return perdure.WaitForExternalEvent[any](ctx, "Go").Await()
 	})
 	w, err := New(app, Options{})

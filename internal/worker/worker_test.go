@@ -66,7 +66,7 @@ const far = perdure.ActivityRef[int, int]("Far")
 
 func TestNewReportsRegistrationMistakes(t *testing.T) {
 	app := perdure.New()
-	app.AddActivity("X", 1)
+	perdure.AddActivity(app, "", func(context.Context, int) (int, error) { return 0, nil })
 	if _, err := worker.New(app, worker.Options{}); err == nil {
 		t.Error("New(app with a mistake) = nil; want the mistake")
 	}
@@ -74,7 +74,7 @@ func TestNewReportsRegistrationMistakes(t *testing.T) {
 
 func TestUnregistered(t *testing.T) {
 	w := open(t, func(app *perdure.App) {
-		app.AddOrchestrator("Known", func(*perdure.OrchestrationContext, int) (int, error) { return 0, nil })
+		perdure.AddOrchestrator(app, "Known", func(*perdure.OrchestrationContext, int) (int, error) { return 0, nil })
 	})
 	_, err := w.Orchestrate(t.Context(), work(1, nil, turn(started)))
 	if !errors.Is(err, history.ErrUnregistered) || !strings.Contains(err.Error(), `"main"`) || !strings.Contains(err.Error(), "Known") {
@@ -92,7 +92,7 @@ func TestUnregistered(t *testing.T) {
 func TestSessionIsUsedOnlyWhereItFits(t *testing.T) {
 	starts := 0
 	w := open(t, func(app *perdure.App) {
-		app.AddOrchestrator("Main", func(ctx *perdure.OrchestrationContext, n int) (int, error) {
+		perdure.AddOrchestrator(app, "Main", func(ctx *perdure.OrchestrationContext, n int) (int, error) {
 			starts++
 			for {
 				if _, err := far.Call(ctx, n).Await(); err != nil {
@@ -126,7 +126,7 @@ func TestFinishedAndBrokenSessionsAreDropped(t *testing.T) {
 	for _, policy := range []perdure.NonDeterminismPolicy{perdure.FailInstance, perdure.ParkInstance} {
 		w := open(t, func(app *perdure.App) {
 			app.OnNonDeterminism(policy)
-			app.AddOrchestrator("Main", func(ctx *perdure.OrchestrationContext, n int) (int, error) { return n, nil })
+			perdure.AddOrchestrator(app, "Main", func(ctx *perdure.OrchestrationContext, n int) (int, error) { return n, nil })
 		})
 		for range 2 {
 			out, err := w.Orchestrate(t.Context(), work(1, nil, turn(started)))
@@ -150,7 +150,7 @@ func TestDeferredFunctionsOfMisfitsAreSeen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		w := open(t, func(app *perdure.App) {
-			app.AddOrchestrator("Main", func(ctx *perdure.OrchestrationContext, n int) (int, error) {
+			perdure.AddOrchestrator(app, "Main", func(ctx *perdure.OrchestrationContext, n int) (int, error) {
 				defer func() { <-release }()
 				return far.Call(ctx, n).Await()
 			})
@@ -177,7 +177,7 @@ func TestLeaveUnloadsWhatHasComeBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		unloaded := false
 		w := open(t, func(app *perdure.App) {
-			app.AddOrchestrator("Main", func(ctx *perdure.OrchestrationContext, n int) (int, error) {
+			perdure.AddOrchestrator(app, "Main", func(ctx *perdure.OrchestrationContext, n int) (int, error) {
 				defer func() { unloaded = true }()
 				return far.Call(ctx, n).Await()
 			})
@@ -196,7 +196,7 @@ func TestLeaveUnloadsWhatHasComeBack(t *testing.T) {
 func TestForgetAndCloseUnload(t *testing.T) {
 	unloaded := make(chan struct{}, 3)
 	w := open(t, func(app *perdure.App) {
-		app.AddOrchestrator("Main", func(ctx *perdure.OrchestrationContext, n int) (int, error) {
+		perdure.AddOrchestrator(app, "Main", func(ctx *perdure.OrchestrationContext, n int) (int, error) {
 			defer func() { unloaded <- struct{}{} }()
 			return far.Call(ctx, n).Await()
 		})
@@ -221,7 +221,7 @@ func TestForgetAndCloseUnload(t *testing.T) {
 // Forget may come at any moment; the race detector watches.
 func TestForgetWhileTurnsRun(t *testing.T) {
 	w := open(t, func(app *perdure.App) {
-		app.AddOrchestrator("Main", func(ctx *perdure.OrchestrationContext, n int) (int, error) { return far.Call(ctx, n).Await() })
+		perdure.AddOrchestrator(app, "Main", func(ctx *perdure.OrchestrationContext, n int) (int, error) { return far.Call(ctx, n).Await() })
 	})
 	var group sync.WaitGroup
 	group.Go(func() {
@@ -263,12 +263,12 @@ func runActivity(ctx context.Context, w *worker.Worker, task history.Task) (resu
 func TestRunActivity(t *testing.T) {
 	boom := errors.New("boom")
 	w := open(t, func(app *perdure.App) {
-		app.AddActivity("Double", func(_ context.Context, n int) (int, error) { return 2 * n, nil })
-		app.AddActivity("Fail", func(context.Context, int) (int, error) { return 0, perdure.NonRetriable(boom) })
-		app.AddActivity("Panic", func(context.Context, int) (int, error) { panic(boom) })
-		app.AddActivity("Exit", func(context.Context, int) (int, error) { runtime.Goexit(); return 0, nil })
-		app.AddActivity("Func", func(context.Context, int) (func(), error) { return func() {}, nil })
-		app.AddActivity("Info", func(ctx context.Context, _ int) (perdure.ActivityInfo, error) {
+		perdure.AddActivity(app, "Double", func(_ context.Context, n int) (int, error) { return 2 * n, nil })
+		perdure.AddActivity(app, "Fail", func(context.Context, int) (int, error) { return 0, perdure.NonRetriable(boom) })
+		perdure.AddActivity(app, "Panic", func(context.Context, int) (int, error) { panic(boom) })
+		perdure.AddActivity(app, "Exit", func(context.Context, int) (int, error) { runtime.Goexit(); return 0, nil })
+		perdure.AddActivity(app, "Func", func(context.Context, int) (func(), error) { return func() {}, nil })
+		perdure.AddActivity(app, "Info", func(ctx context.Context, _ int) (perdure.ActivityInfo, error) {
 			info, _ := perdure.ActivityInfoFrom(ctx)
 			return info, nil
 		})
@@ -301,7 +301,7 @@ func TestRunActivity(t *testing.T) {
 func TestActivityThatFailsAfterItsContextEnded(t *testing.T) {
 	leaving := errors.New("shutting down")
 	w := open(t, func(app *perdure.App) {
-		app.AddActivity("Wait", func(ctx context.Context, result int) (int, error) {
+		perdure.AddActivity(app, "Wait", func(ctx context.Context, result int) (int, error) {
 			<-ctx.Done()
 			if result > 0 {
 				return result, nil

@@ -12,15 +12,15 @@ import (
 // App is the function app that the clients manage.
 func App() *perdure.App {
 	app := perdure.New()
-	app.AddOrchestrator("Echo", Echo)
-	app.AddOrchestrator("Version", Version)
-	app.AddOrchestrator("Wait", Wait)
-	app.AddOrchestrator("Fail", Fail)
-	app.AddOrchestrator("Chain", Chain)
-	app.AddOrchestrator("FailOnce", FailOnce)
-	app.AddActivity("Double", Double)
-	app.AddActivity("Count", Count)
-	app.AddActivity("CountFailingFirst", CountFailingFirst)
+	perdure.AddOrchestrator(app, "Echo", Echo)
+	perdure.AddOrchestrator(app, "Version", Version)
+	perdure.AddOrchestrator(app, "Wait", Wait)
+	perdure.AddOrchestrator(app, "Fail", Fail)
+	perdure.AddOrchestrator(app, "Chain", Chain)
+	perdure.AddOrchestrator(app, "FailOnce", FailOnce)
+	perdure.AddActivity(app, "Double", Double)
+	perdure.AddActivity(app, "Count", Count)
+	perdure.AddActivity(app, "CountFailingFirst", CountFailingFirst)
 	return app
 }
 

@@ -12,13 +12,13 @@ import (
 // App is the function app that fills the folders.
 func App() *perdure.App {
 	app := perdure.New()
-	app.AddOrchestrator("Chain", Chain)
-	app.AddOrchestrator("Parent", Parent)
-	app.AddOrchestrator("Generations", Generations)
-	app.AddOrchestrator("Fail", Fail)
-	app.AddOrchestrator("Wait", Wait)
-	app.AddOrchestrator("Sleep", Sleep)
-	app.AddActivity("Shout", Shout)
+	perdure.AddOrchestrator(app, "Chain", Chain)
+	perdure.AddOrchestrator(app, "Parent", Parent)
+	perdure.AddOrchestrator(app, "Generations", Generations)
+	perdure.AddOrchestrator(app, "Fail", Fail)
+	perdure.AddOrchestrator(app, "Wait", Wait)
+	perdure.AddOrchestrator(app, "Sleep", Sleep)
+	perdure.AddActivity(app, "Shout", Shout)
 	return app
 }
 

@@ -15,15 +15,15 @@ import (
 // crash could tear apart. Each returns an output that its input determines.
 func App() *perdure.App {
 	app := perdure.New()
-	app.AddOrchestrator("Chain", Chain)
-	app.AddOrchestrator("FanOut", FanOut)
-	app.AddOrchestrator("Timer", Timer)
-	app.AddOrchestrator("Parent", Parent)
-	app.AddOrchestrator("Event", Event)
-	app.AddOrchestrator("Generations", Generations)
-	app.AddOrchestrator("Retry", Retry)
-	app.AddActivity("Double", Double)
-	app.AddActivity("FailFirst", FailFirst)
+	perdure.AddOrchestrator(app, "Chain", Chain)
+	perdure.AddOrchestrator(app, "FanOut", FanOut)
+	perdure.AddOrchestrator(app, "Timer", Timer)
+	perdure.AddOrchestrator(app, "Parent", Parent)
+	perdure.AddOrchestrator(app, "Event", Event)
+	perdure.AddOrchestrator(app, "Generations", Generations)
+	perdure.AddOrchestrator(app, "Retry", Retry)
+	perdure.AddActivity(app, "Double", Double)
+	perdure.AddActivity(app, "FailFirst", FailFirst)
 	return app
 }
 

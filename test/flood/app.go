@@ -7,8 +7,8 @@ import "github.com/perdure/perdure"
 // App is the function app that is flooded.
 func App() *perdure.App {
 	app := perdure.New()
-	app.AddOrchestrator("Echo", func(_ *perdure.OrchestrationContext, in any) (any, error) { return in, nil })
-	app.AddOrchestrator("Wait", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
+	perdure.AddOrchestrator(app, "Echo", func(_ *perdure.OrchestrationContext, in any) (any, error) { return in, nil })
+	perdure.AddOrchestrator(app, "Wait", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
 		return perdure.WaitForExternalEvent[any](ctx, "go").Await()
 	})
 	return app

@@ -27,11 +27,11 @@ func greet(_ context.Context, name string) (string, error) { return "Hello " + n
 
 func app() *perdure.App {
 	app := perdure.New()
-	app.AddActivity("Greet", greet)
-	app.AddOrchestrator("Hello", func(ctx *perdure.OrchestrationContext, name string) (string, error) {
+	perdure.AddActivity(app, "Greet", greet)
+	perdure.AddOrchestrator(app, "Hello", func(ctx *perdure.OrchestrationContext, name string) (string, error) {
 		return perdure.CallActivity(ctx, greet, name).Await()
 	})
-	app.AddOrchestrator("Waiting", func(ctx *perdure.OrchestrationContext, _ any) (string, error) {
+	perdure.AddOrchestrator(app, "Waiting", func(ctx *perdure.OrchestrationContext, _ any) (string, error) {
 		return perdure.WaitForExternalEvent[string](ctx, "go").Await()
 	})
 	return app

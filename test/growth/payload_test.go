@@ -25,12 +25,12 @@ func count(_ context.Context, text string) (int, error) { return len(text), nil 
 // once, or says so on waits and waits for an event if its input begins with "idle".
 func largeApp(waits chan<- string) *perdure.App {
 	app := perdure.New()
-	app.AddActivity("Fetch", fetch)
-	app.AddActivity("Count", count)
-	app.AddOrchestrator("Large", func(_ *perdure.OrchestrationContext, n int) (string, error) { return strings.Repeat("x", n), nil })
+	perdure.AddActivity(app, "Fetch", fetch)
+	perdure.AddActivity(app, "Count", count)
+	perdure.AddOrchestrator(app, "Large", func(_ *perdure.OrchestrationContext, n int) (string, error) { return strings.Repeat("x", n), nil })
 	const child = perdure.OrchestratorRef[int, string]("Large")
-	add := func(name string, do func(ctx *perdure.OrchestrationContext, in string) error) {
-		app.AddOrchestrator(name, func(ctx *perdure.OrchestrationContext, in string) (any, error) {
+	add := func(name perdure.OrchestratorRef[string, any], do func(ctx *perdure.OrchestrationContext, in string) error) {
+		perdure.AddOrchestrator(app, name, func(ctx *perdure.OrchestrationContext, in string) (any, error) {
 			if err := do(ctx, in); err != nil || !strings.HasPrefix(in, "idle") {
 				return nil, err
 			}

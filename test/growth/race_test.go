@@ -24,14 +24,14 @@ func TestResultsTakenOneByOneLeaveNothingBehind(t *testing.T) {
 		return tasks
 	}
 	app := app()
-	app.AddOrchestrator("All", func(ctx *perdure.OrchestrationContext, _ any) (int, error) {
+	perdure.AddOrchestrator(app, "All", func(ctx *perdure.OrchestrationContext, _ any) (int, error) {
 		tasks := fan(ctx)
 		results, err := perdure.WhenAll(ctx, tasks...).Await()
 		all.Store(int64(inUse()))
 		runtime.KeepAlive(tasks)
 		return len(results), err
 	})
-	app.AddOrchestrator("OneByOne", func(ctx *perdure.OrchestrationContext, _ any) (int, error) {
+	perdure.AddOrchestrator(app, "OneByOne", func(ctx *perdure.OrchestrationContext, _ any) (int, error) {
 		tasks, taken := fan(ctx), 0
 		var open []perdure.Awaitable
 		for _, task := range tasks {

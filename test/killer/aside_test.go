@@ -20,7 +20,7 @@ import (
 // instance. It comes to its end when that has ended, or is put aside and not resumed.
 func putAside(folder string, kills, resumes bool) error {
 	app := perdure.New()
-	app.AddOrchestrator("Turn", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
+	perdure.AddOrchestrator(app, "Turn", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
 		if _, err := ctx.CreateTimer(time.Millisecond).Await(); err != nil { // the first turn may run before the start is durable
 			return "", err
 		}

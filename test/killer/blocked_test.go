@@ -43,29 +43,29 @@ func blocked(folder string) error {
 	var lock sync.Mutex
 	lock.Lock()
 	app := perdure.New()
-	app.AddOrchestrator("Loop", func(*perdure.OrchestrationContext, int) (int, error) {
+	perdure.AddOrchestrator(app, "Loop", func(*perdure.OrchestrationContext, int) (int, error) {
 		for i := 0; ; i++ {
 		}
 	})
-	app.AddOrchestrator("Lock", func(*perdure.OrchestrationContext, int) (int, error) {
+	perdure.AddOrchestrator(app, "Lock", func(*perdure.OrchestrationContext, int) (int, error) {
 		lock.Lock()
 		return 0, nil
 	})
-	app.AddOrchestrator("Defer", func(ctx *perdure.OrchestrationContext, _ int) (string, error) {
+	perdure.AddOrchestrator(app, "Defer", func(ctx *perdure.OrchestrationContext, _ int) (string, error) {
 		defer lock.Lock()
 		return perdure.WaitForExternalEvent[string](ctx, "Go").Await()
 	})
-	app.AddOrchestrator("Spin", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
+	perdure.AddOrchestrator(app, "Spin", func(ctx *perdure.OrchestrationContext, _ int) (int, error) {
 		return perdure.ActivityRef[int, int]("Spin").Call(ctx, 0).Await()
 	})
-	app.AddActivity("Spin", func(context.Context, int) (int, error) {
+	perdure.AddActivity(app, "Spin", func(context.Context, int) (int, error) {
 		for i := 0; ; i++ {
 		}
 	})
-	app.AddOrchestrator("Good", func(ctx *perdure.OrchestrationContext, n int) (int, error) {
+	perdure.AddOrchestrator(app, "Good", func(ctx *perdure.OrchestrationContext, n int) (int, error) {
 		return perdure.ActivityRef[int, int]("Good").Call(ctx, n).Await()
 	})
-	app.AddActivity("Good", func(_ context.Context, n int) (int, error) { return n + 1, nil })
+	perdure.AddActivity(app, "Good", func(_ context.Context, n int) (int, error) { return n + 1, nil })
 	return serveUntilSignal(folder, app, func(ctx context.Context, c *client.Client) error {
 		for _, id := range []string{"Loop", "Lock", "Lock2", "Defer", "Spin"} {
 			if _, err := c.StartNew(ctx, strings.TrimSuffix(id, "2"), 0, client.StartOptions{ID: id}); err != nil {
@@ -138,7 +138,7 @@ func purges(ctx context.Context, c *client.Client, id string) error {
 // again from its history.
 func replaying(folder string, blocks bool) error {
 	app := perdure.New()
-	app.AddOrchestrator("Wait", func(ctx *perdure.OrchestrationContext, _ int) (string, error) {
+	perdure.AddOrchestrator(app, "Wait", func(ctx *perdure.OrchestrationContext, _ int) (string, error) {
 		if blocks {
 			select {}
 		}

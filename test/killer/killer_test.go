@@ -51,22 +51,22 @@ func TestMain(m *testing.M) {
 // most of its lives it does not come so far.
 func killers(folder string) error {
 	app := perdure.New()
-	app.AddActivity("Boom", func(context.Context, string) (string, error) {
+	perdure.AddActivity(app, "Boom", func(context.Context, string) (string, error) {
 		go func() { panic("bug in a goroutine of an activity") }()
 		select {}
 	})
-	app.AddActivity("Good", func(_ context.Context, n int) (int, error) { return n + 1, nil })
-	app.AddOrchestrator("Boom", func(ctx *perdure.OrchestrationContext, s string) (string, error) {
+	perdure.AddActivity(app, "Good", func(_ context.Context, n int) (int, error) { return n + 1, nil })
+	perdure.AddOrchestrator(app, "Boom", func(ctx *perdure.OrchestrationContext, s string) (string, error) {
 		return perdure.ActivityRef[string, string]("Boom").Call(ctx, s, perdure.WithRetry(perdure.RetryPolicy{FirstInterval: 10 * time.Millisecond, MaxAttempts: 3})).Await()
 	})
-	app.AddOrchestrator("BoomTurn", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
+	perdure.AddOrchestrator(app, "BoomTurn", func(ctx *perdure.OrchestrationContext, _ string) (string, error) {
 		if _, err := ctx.CreateTimer(time.Millisecond).Await(); err != nil { // the first turn may run before the start is durable
 			return "", err
 		}
 		os.Exit(3)
 		return "", nil
 	})
-	app.AddOrchestrator("Good", func(ctx *perdure.OrchestrationContext, _ string) (n int, err error) {
+	perdure.AddOrchestrator(app, "Good", func(ctx *perdure.OrchestrationContext, _ string) (n int, err error) {
 		for n < 20 {
 			if _, err := ctx.CreateTimer(10 * time.Millisecond).Await(); err != nil {
 				return n, err

@@ -15,12 +15,12 @@ import (
 // asks for an approval and then uses something that may be broken.
 func App() *perdure.App {
 	app := perdure.New()
-	app.AddOrchestrator("Gate", Gate)
-	app.AddOrchestrator("Root", Root)
-	app.AddOrchestrator("Middle", Middle)
-	app.AddOrchestrator("Leaf", Leaf)
-	app.AddActivity("MayFail", MayFail)
-	app.AddActivity("Use", Use)
+	perdure.AddOrchestrator(app, "Gate", Gate)
+	perdure.AddOrchestrator(app, "Root", Root)
+	perdure.AddOrchestrator(app, "Middle", Middle)
+	perdure.AddOrchestrator(app, "Leaf", Leaf)
+	perdure.AddActivity(app, "MayFail", MayFail)
+	perdure.AddActivity(app, "Use", Use)
 	return app
 }
 

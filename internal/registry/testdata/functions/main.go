@@ -92,12 +92,12 @@ func main() {
 	app := perdure.New()
 	for _, f := range functions {
 		if f.registered {
-			app.AddActivity(f.name, f.fn)
+			perdure.AddActivity(app, perdure.ActivityRef[string, string](f.name), f.fn)
 		}
 	}
-	app.AddActivity("generic of *service", gen[*service])
-	app.AddActivity("generic of *embedding", gen[*embedding])
-	app.AddOrchestrator("Main", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
+	perdure.AddActivity(app, "generic of *service", gen[*service])
+	perdure.AddActivity(app, "generic of *embedding", gen[*embedding])
+	perdure.AddOrchestrator(app, "Main", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
 		for _, f := range functions {
 			told(f.name, perdure.CallActivity(ctx, f.fn, ""))
 		}
