@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // life is what the engine stores of an instance, in order. Running a million
@@ -20,7 +20,7 @@ import (
 type life []step
 
 type step struct {
-	delta engine.Delta
+	delta store.Delta
 	turn  history.Turn // decoded Record of delta, if it has one
 }
 
@@ -41,7 +41,7 @@ func waitingLife(ctx context.Context, site site) (life, error) {
 
 // record returns what the engine stores of the one instance that run starts.
 func record(ctx context.Context, site site, run func(p *process) error) (life, error) {
-	var kept []engine.Delta
+	var kept []store.Delta
 	_, err := with(ctx, site, func(p *process) ([]metric, error) {
 		p.store.keep.Store(true)
 		err := run(p)
@@ -73,18 +73,18 @@ func (l life) stepwise() []life { return slices.Collect(slices.Chunk(l, 1)) }
 
 // crowd makes up instances.
 type crowd struct {
-	epochs []engine.Epoch // of the partitions
-	micros int64          // of the last instance's number
+	epochs []store.Epoch // of the partitions
+	micros int64         // of the last instance's number
 }
 
-func newCrowd(epochs []engine.Epoch) *crowd {
+func newCrowd(epochs []store.Epoch) *crowd {
 	return &crowd{epochs: epochs, micros: time.Now().UnixMicro()}
 }
 
 // commits returns, for each part of an instance's life, a commit of that part
 // for the same n new instances.
-func (c *crowd) commits(n int, parts []life) [][]*engine.Delta {
-	commits := make([][]*engine.Delta, len(parts))
+func (c *crowd) commits(n int, parts []life) [][]*store.Delta {
+	commits := make([][]*store.Delta, len(parts))
 	for range n {
 		c.micros++
 		m := newMember(c.micros, c.epochs, parts[0][0].delta.Number)
@@ -102,11 +102,11 @@ type member struct {
 	id        history.InstanceID
 	execution history.ExecutionID
 	number    history.Number
-	epoch     engine.Epoch
+	epoch     store.Epoch
 	late      time.Duration // after the one whose life it leads
 }
 
-func newMember(micros int64, epochs []engine.Epoch, like history.Number) *member {
+func newMember(micros int64, epochs []store.Epoch, like history.Number) *member {
 	m := &member{id: history.NewInstanceID(), execution: history.NewExecutionID()}
 	partition := history.PartitionOf(m.id, len(epochs))
 	m.number, m.epoch = history.NewNumber(micros, partition), epochs[partition]
@@ -116,7 +116,7 @@ func newMember(micros int64, epochs []engine.Epoch, like history.Number) *member
 
 // live returns the delta of s as it would be for m. A turn takes m up to a
 // millisecond longer.
-func (m *member) live(s step) *engine.Delta {
+func (m *member) live(s step) *store.Delta {
 	d := s.delta
 	if d.Record != nil && d.OldStatus != history.Unknown {
 		m.late += time.Duration(rand.Int64N(1_000)) * time.Microsecond
@@ -141,7 +141,7 @@ func (m *member) live(s step) *engine.Delta {
 				ev.Started = &started
 			}
 		}
-		d.Record = &engine.Record{Seq: turn.Seq, Bytes: history.AppendTurn(nil, &turn)}
+		d.Record = &store.Record{Seq: turn.Seq, Bytes: history.AppendTurn(nil, &turn)}
 	}
 	return &d
 }

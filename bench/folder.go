@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/store/embedded"
 )
 
@@ -69,8 +69,8 @@ func withFolder(site site, f func(f *folder) ([]metric, error)) ([]metric, error
 }
 
 // acquire takes all partitions of the hub.
-func (f *folder) acquire(ctx context.Context) ([]engine.Epoch, error) {
-	epochs := make([]engine.Epoch, f.hub.Partitions())
+func (f *folder) acquire(ctx context.Context) ([]store.Epoch, error) {
+	epochs := make([]store.Epoch, f.hub.Partitions())
 	for partition := range epochs {
 		var err error
 		if epochs[partition], err = f.hub.Acquire(ctx, partition); err != nil {

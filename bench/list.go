@@ -7,8 +7,8 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // runList measures pages of 100 among many stored instances, and counts.
@@ -89,7 +89,7 @@ func newListing(ctx context.Context, f *folder, n int) (*listing, error) {
 	l := &listing{folder: f, rng: rand.New(rand.NewPCG(1, 2)), first: time.Now().UnixMicro()}
 	l.micros = l.first
 	for stored := 0; stored < n; {
-		deltas := make([]*engine.Delta, min(storedAtOnce, n-stored))
+		deltas := make([]*store.Delta, min(storedAtOnce, n-stored))
 		for i := range deltas {
 			deltas[i] = l.instance(epochs)
 		}
@@ -101,7 +101,7 @@ func newListing(ctx context.Context, f *folder, n int) (*listing, error) {
 	return l, nil
 }
 
-func (l *listing) instance(epochs []engine.Epoch) *engine.Delta {
+func (l *listing) instance(epochs []store.Epoch) *store.Delta {
 	l.micros += 1_000
 	id := history.InstanceID(fmt.Sprintf("%016x%016x", l.rng.Uint64(), l.rng.Uint64()))
 	number := history.NewNumber(l.micros, history.PartitionOf(id, len(epochs)))
@@ -116,9 +116,9 @@ func (l *listing) instance(epochs []engine.Epoch) *engine.Delta {
 	if row.Status.Terminal() {
 		row.CompletedAt = row.UpdatedAt
 	}
-	return &engine.Delta{
+	return &store.Delta{
 		Partition: number.Partition(), Epoch: epochs[number.Partition()], Number: number, ID: id, Row: row, OldStatus: history.Unknown,
-		Record: &engine.Record{Seq: 1, Bytes: make([]byte, 300)},
+		Record: &store.Record{Seq: 1, Bytes: make([]byte, 300)},
 	}
 }
 

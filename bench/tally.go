@@ -6,18 +6,18 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // tally is a store that counts, and on demand keeps, what is committed.
 type tally struct {
-	engine.Store
+	store.Store
 	commits, deltas atomic.Int64
 	committing      atomic.Int64 // time spent, ns
 
 	keep atomic.Bool
 	mu   sync.Mutex // guards kept
-	kept []engine.Delta
+	kept []store.Delta
 }
 
 // load is what a tally counted, and the CPU time of the process, up to a moment.
@@ -31,7 +31,7 @@ func (t *tally) load() load {
 	return load{time.Now(), t.commits.Load(), t.deltas.Load(), time.Duration(t.committing.Load()), processTime()}
 }
 
-func (t *tally) Commit(ctx context.Context, deltas []*engine.Delta) error {
+func (t *tally) Commit(ctx context.Context, deltas []*store.Delta) error {
 	t.commits.Add(1)
 	t.deltas.Add(int64(len(deltas)))
 	if t.keep.Load() {

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/store"
 )
 
 func TestClient_Query(t *testing.T) {
@@ -312,9 +312,9 @@ func (h *testHub) entity(id history.InstanceID) {
 	now := history.Truncate(time.Now())
 	row := &history.Instance{Number: history.NewNumber(now.UnixMicro(), partition), ID: id, ExecutionID: history.NewExecutionID(), Name: "@counter", CreatedAt: now, UpdatedAt: now}
 	turn := history.Turn{Seq: 1, At: now, Events: []history.Event{{Kind: history.ExecutionStarted, ID: history.NoID, At: now, Name: "@counter", Started: &history.Started{ExecutionID: row.ExecutionID}}}}
-	h.done("Commit", h.store.Commit(h.Context(), []*engine.Delta{{
+	h.done("Commit", h.store.Commit(h.Context(), []*store.Delta{{
 		Partition: partition, Epoch: epoch, Number: row.Number, ID: id, Row: row, OldStatus: history.Unknown,
-		Record: &engine.Record{Seq: 1, Bytes: history.AppendTurn(nil, &turn)},
+		Record: &store.Record{Seq: 1, Bytes: history.AppendTurn(nil, &turn)},
 	}}))
 }
 

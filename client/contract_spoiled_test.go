@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // What older builds let in, or what is damaged, spoils no answer about others: it is
@@ -37,11 +37,11 @@ func TestBadStoredValuesBreakNothingElse(t *testing.T) {
 				if id == "broken" {
 					record = append(record, 0xff)
 				}
-				delta := &engine.Delta{
-					Partition: number.Partition(), Epoch: epoch, Number: number, ID: id, OldStatus: history.Unknown, Record: &engine.Record{Seq: 1, Bytes: record},
+				delta := &store.Delta{
+					Partition: number.Partition(), Epoch: epoch, Number: number, ID: id, OldStatus: history.Unknown, Record: &store.Record{Seq: 1, Bytes: record},
 					Row: &history.Instance{Number: number, ID: id, Name: "Echo", ExecutionID: "e", Status: history.Pending, CreatedAt: number.CreatedAt(), UpdatedAt: number.CreatedAt()},
 				}
-				if err := h.store.Commit(t.Context(), []*engine.Delta{delta}); err != nil {
+				if err := h.store.Commit(t.Context(), []*store.Delta{delta}); err != nil {
 					t.Fatal(err)
 				}
 			}

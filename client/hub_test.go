@@ -21,6 +21,7 @@ import (
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/httpapi"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/worker"
 	"github.com/perdure/perdure/store/memory"
 )
@@ -58,7 +59,7 @@ type testHub struct {
 	transport string
 	idle      bool
 	options   engine.Options
-	store     engine.Store
+	store     store.Store
 	engine    *engine.Engine
 	web       http.RoundTripper // to the hub's HTTP API, whatever the transport
 	stop      func()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // account is what the records of an instance, one after the other, say of its row.
@@ -23,7 +24,7 @@ type account struct {
 }
 
 // read adds the next record, or tells why no engine can have written it.
-func (a *account) read(rec *Record) error {
+func (a *account) read(rec *store.Record) error {
 	turn, err := history.DecodeTurn(rec.Seq, rec.Bytes)
 	if err != nil {
 		return fmt.Errorf("record %d: %w", rec.Seq, err)

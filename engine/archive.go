@@ -10,6 +10,7 @@ import (
 
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // Export returns an instance with the history of its current execution, or
@@ -188,7 +189,7 @@ type arrival struct {
 	row     history.Instance
 	state   *history.State
 	last    *history.Turn
-	earlier []Record // before last
+	earlier []store.Record // before last
 }
 
 func (a *arrival) bytes() (bytes int) {
@@ -246,7 +247,7 @@ func (t *tenure) receive(ctx context.Context, a *arrival, reuse hub.Reuse) error
 func (t *tenure) adopt(inst *instance, a *arrival, done func(error)) []routed {
 	p := inst.partition
 	d := a.decide(p.newNumber(t.now()), inst.row)
-	var consumed []MessageKey
+	var consumed []store.MessageKey
 	if inst.exists() { // what its inbox holds was for the one that is replaced
 		consumed = inst.clearInbox(nil)
 	}
@@ -254,11 +255,11 @@ func (t *tenure) adopt(inst *instance, a *arrival, done func(error)) []routed {
 		d.replace(&inst.row, inst.state)
 		t.forgetCode(inst.row.Number)
 	}
-	d.delta = Delta{Partition: p.index, Epoch: p.epoch, Consumed: consumed}
+	d.delta = store.Delta{Partition: p.index, Epoch: p.epoch, Consumed: consumed}
 	sent := t.fill(inst, d)
-	unit := make([]*Delta, 0, len(a.earlier)+1)
+	unit := make([]*store.Delta, 0, len(a.earlier)+1)
 	for i := range a.earlier {
-		unit = append(unit, &Delta{Partition: p.index, Epoch: p.epoch, Number: d.row.Number, ID: d.row.ID, Record: &a.earlier[i]})
+		unit = append(unit, &store.Delta{Partition: p.index, Epoch: p.epoch, Number: d.row.Number, ID: d.row.ID, Record: &a.earlier[i]})
 	}
 	inst.deltas++
 	inst.inFlight = true // its code is rebuilt from records that must be there
@@ -287,7 +288,7 @@ func (a *arrival) decide(number history.Number, prev history.Instance) *decision
 		return d
 	}
 	if a.state.Turns == 0 && !d.row.ScheduledAt.IsZero() {
-		d.set = []Timer{wakeTimer(&d.row)}
+		d.set = []store.Timer{wakeTimer(&d.row)}
 	}
 	for _, open := range inOrder(a.state.Open) {
 		switch open.Kind {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // maxArchiveBytes bounds the encoded history of an instance that is imported:
@@ -57,7 +58,7 @@ func checkImport(req *hub.ImportRequest) (*arrival, error) {
 	}
 	size := 0
 	for i := range turns[:len(turns)-1] {
-		rec := Record{Seq: turns[i].Seq, Bytes: history.AppendTurn(nil, &turns[i])}
+		rec := store.Record{Seq: turns[i].Seq, Bytes: history.AppendTurn(nil, &turns[i])}
 		if size += len(rec.Bytes); size > maxArchiveBytes {
 			return nil, fmt.Errorf("%w: archive: its history has more than %d bytes", hub.ErrInvalidArgument, maxArchiveBytes)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // Check reads a whole hub and tells what in it does not agree: rows with the histories they
@@ -20,7 +21,7 @@ import (
 //
 // It takes memory for what is open in one instance at a time, whatever the size of the hub,
 // and a little for each disagreement.
-func Check(ctx context.Context, view View, o hub.CheckOptions) (hub.CheckReport, error) {
+func Check(ctx context.Context, view store.View, o hub.CheckOptions) (hub.CheckReport, error) {
 	c := &checker{ctx: ctx, view: view, options: o, unknown: make(map[history.Number]bool), calls: make(map[call]string)}
 	c.begun, c.told = time.Now(), time.Now()
 	c.report.Store = view.About()
@@ -47,9 +48,9 @@ func Check(ctx context.Context, view View, o hub.CheckOptions) (hub.CheckReport,
 }
 
 // Check checks the engine's hub as of now, while it runs; see the function [Check]. It
-// returns [ErrUnsupported] for a store that cannot show itself.
+// returns [hub.ErrUnsupported] for a store that cannot show itself.
 func (e *Engine) Check(ctx context.Context, o hub.CheckOptions) (hub.CheckReport, error) {
-	viewer, ok := e.store.(Viewer)
+	viewer, ok := e.store.(store.Viewer)
 	if !ok {
 		return hub.CheckReport{}, fmt.Errorf("%w: the store cannot be checked", hub.ErrUnsupported)
 	}
@@ -65,7 +66,7 @@ func (e *Engine) Check(ctx context.Context, o hub.CheckOptions) (hub.CheckReport
 // checker is a check under way.
 type checker struct {
 	ctx     context.Context
-	view    View
+	view    store.View
 	options hub.CheckOptions
 	report  hub.CheckReport
 	unknown map[history.Number]bool // instances of which it is not known what they leave open
@@ -134,7 +135,7 @@ func (c *checker) inboxes() error {
 }
 
 // message looks at one message. What it tells of calls that wait is kept: they are answered.
-func (c *checker) message(m *Message) error {
+func (c *checker) message(m *store.Message) error {
 	decoded, err := history.DecodeMessage(m.Bytes)
 	d := history.Disagreement{
 		Instance: decoded.To, Rule: "message", Rows: fmt.Sprintf("message %d from partition %d in the inbox of partition %d", m.Seq, m.From, m.Partition),
@@ -156,7 +157,7 @@ func (c *checker) message(m *Message) error {
 		d.Says = fmt.Sprintf("%s is for instance %q, whose inbox is that of partition %d", ev.Kind, decoded.To, home)
 		c.tell(d)
 	}
-	if sent, now := Epoch(m.Seq>>epochShift), c.view.Epoch(m.From); sent > now {
+	if sent, now := store.Epoch(m.Seq>>epochShift), c.view.Epoch(m.From); sent > now {
 		d.Says = fmt.Sprintf("%s was sent in epoch %d of partition %d, which is at %d: messages to come may take its place", ev.Kind, sent, m.From, now)
 		c.tell(d)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/ledger"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // duty is a row that sees to it that an instance goes on when nothing comes for it: a
@@ -24,7 +25,7 @@ type duty struct {
 	due       int64 // in µs since 1970
 }
 
-func timerDuty(partition int, t *Timer) duty {
+func timerDuty(partition int, t *store.Timer) duty {
 	return duty{number: t.Number, instance: t.Instance, partition: partition, timer: t.ID, due: t.Due.UnixMicro()}
 }
 
@@ -62,7 +63,7 @@ func (c *checker) duties() error {
 func (c *checker) storedDuties(l *ledger.Ledger[duty], first bool) error {
 	const page = 4096
 	for p := range c.view.Partitions() {
-		var last Timer
+		var last store.Timer
 		for more := true; more; {
 			timers, err := c.view.Timers(c.ctx, p, last, time.UnixMicro(math.MaxInt64), page)
 			if err != nil {
@@ -143,7 +144,7 @@ const (
 
 // instance looks at one instance and returns what should be stored so that it goes
 // on. Only the first look tells what it finds.
-func (c *checker) instance(stored *Stored, first bool) ([]duty, error) {
+func (c *checker) instance(stored *store.Stored, first bool) ([]duty, error) {
 	a := account{row: &stored.Row, check: newRecordCheck()}
 	tell := func(rule, rows, do, format string, args ...any) {
 		c.unknown[stored.Number] = c.unknown[stored.Number] || rule == "record"
@@ -232,15 +233,15 @@ func (c *checker) open(a *account, first bool) (duties []duty, err error) {
 }
 
 // stored reports whether there is the row of a timer.
-func (c *checker) stored(partition int, t *Timer) (bool, error) {
+func (c *checker) stored(partition int, t *store.Timer) (bool, error) {
 	before := *t
 	before.ID--
 	found, err := c.view.Timers(c.ctx, partition, before, t.Due.Add(time.Microsecond), 1)
-	return len(found) > 0 && found[0].key() == t.key(), err
+	return len(found) > 0 && keyOf(&found[0]) == keyOf(t), err
 }
 
 // place yields what is wrong with where a row lies.
-func (c *checker) place(stored *Stored) func(yield func(string) bool) {
+func (c *checker) place(stored *store.Stored) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
 		row := &stored.Row
 		home := history.PartitionOf(row.ID, c.view.Partitions())

@@ -17,10 +17,11 @@ import (
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // checked checks the hub in a store, and wants nothing to disagree.
-func checked(t testing.TB, store engine.Store) hub.CheckReport {
+func checked(t testing.TB, store store.Store) hub.CheckReport {
 	t.Helper()
 	report, found := check(t, store)
 	for _, d := range found {
@@ -30,22 +31,22 @@ func checked(t testing.TB, store engine.Store) hub.CheckReport {
 }
 
 // inside returns the store around which a test has put others.
-func inside(t testing.TB, store engine.Store) engine.Viewer {
-	if viewer, ok := store.(engine.Viewer); ok {
+func inside(t testing.TB, kept store.Store) store.Viewer {
+	if viewer, ok := kept.(store.Viewer); ok {
 		return viewer
 	}
-	inner, ok := reflect.Indirect(reflect.ValueOf(store)).FieldByName("Store").Interface().(engine.Store)
+	inner, ok := reflect.Indirect(reflect.ValueOf(kept)).FieldByName("Store").Interface().(store.Store)
 	if !ok {
-		t.Fatalf("a %T cannot be checked", store)
+		t.Fatalf("a %T cannot be checked", kept)
 	}
 	return inside(t, inner)
 }
 
 // check checks the hub in a store and returns what does not agree.
-func check(t testing.TB, store engine.Store) (report hub.CheckReport, found []history.Disagreement) {
+func check(t testing.TB, kept store.Store) (report hub.CheckReport, found []history.Disagreement) {
 	t.Helper()
-	view, err := inside(t, store).View(context.Background())
-	if errors.Is(err, engine.ErrBroken) {
+	view, err := inside(t, kept).View(context.Background())
+	if errors.Is(err, store.ErrBroken) {
 		return report, nil // the hub was deleted
 	}
 	if err != nil {
@@ -63,7 +64,7 @@ func check(t testing.TB, store engine.Store) (report hub.CheckReport, found []hi
 }
 
 // keeping is a hub with all kinds of instances, at rest.
-func keeping(t *testing.T, store engine.Store) engine.Store {
+func keeping(t *testing.T, store store.Store) store.Store {
 	w := &world{T: t, inner: store, register: func(_ *world, app *perdure.App) {
 		perdure.AddOrchestrator(app, "Wait", func(ctx *perdure.OrchestrationContext, _ any) (any, error) {
 			canceled := ctx.CreateTimer(time.Hour)
@@ -109,10 +110,10 @@ func keeping(t *testing.T, store engine.Store) engine.Store {
 }
 
 // storedTimer returns the timer row of the same instance and id.
-func storedTimer(t *testing.T, store engine.Store, partition int, like engine.Timer) engine.Timer {
+func storedTimer(t *testing.T, kept store.Store, partition int, like store.Timer) store.Timer {
 	t.Helper()
-	timers, err := store.Timers(t.Context(), partition, engine.Timer{}, history.MaxTime, 100)
-	at := slices.IndexFunc(timers, func(t engine.Timer) bool { return t.Number == like.Number && t.ID == like.ID })
+	timers, err := kept.Timers(t.Context(), partition, store.Timer{}, history.MaxTime, 100)
+	at := slices.IndexFunc(timers, func(t store.Timer) bool { return t.Number == like.Number && t.ID == like.ID })
 	if err != nil || at < 0 {
 		t.Fatalf("timers of partition %d are %+v, %v; want %+v among them", partition, timers, err, like)
 	}
@@ -121,33 +122,33 @@ func storedTimer(t *testing.T, store engine.Store, partition int, like engine.Ti
 
 // TestCheckFindsWhatDoesNotAgree plants one disagreement after the other.
 func TestCheckFindsWhatDoesNotAgree(t *testing.T) {
-	changed := func(change func(*history.Instance)) func(*history.Instance, *engine.Delta) {
-		return func(row *history.Instance, d *engine.Delta) {
+	changed := func(change func(*history.Instance)) func(*history.Instance, *store.Delta) {
+		return func(row *history.Instance, d *store.Delta) {
 			d.OldStatus = row.Status
 			d.Row = row
 			change(row)
 		}
 	}
-	timer := func(row *history.Instance, id int32, after time.Duration) engine.Timer {
-		return engine.Timer{Due: row.CreatedAt.Add(after), Number: row.Number, ID: id, Instance: row.ID}
+	timer := func(row *history.Instance, id int32, after time.Duration) store.Timer {
+		return store.Timer{Due: row.CreatedAt.Add(after), Number: row.Number, ID: id, Instance: row.ID}
 	}
-	message := func(m history.Message, key func(*engine.MessageKey)) func(*history.Instance, *engine.Delta) {
-		return func(row *history.Instance, d *engine.Delta) {
-			sent := engine.Message{MessageKey: engine.MessageKey{Partition: d.Partition, From: d.Partition, Seq: 1 << 40}, Bytes: []byte("no message")}
+	message := func(m history.Message, key func(*store.MessageKey)) func(*history.Instance, *store.Delta) {
+		return func(row *history.Instance, d *store.Delta) {
+			sent := store.Message{MessageKey: store.MessageKey{Partition: d.Partition, From: d.Partition, Seq: 1 << 40}, Bytes: []byte("no message")}
 			if m.To != "" {
 				sent.Bytes = history.AppendMessage(nil, &m)
 			}
 			if key != nil {
 				key(&sent.MessageKey)
 			}
-			d.Sent = []engine.Message{sent}
+			d.Sent = []store.Message{sent}
 		}
 	}
 	raised := history.Event{Kind: history.EventRaised, ID: history.NoID, Name: "Go"}
 	for name, tt := range map[string]struct {
 		id, rule, says string
 		about          string // if not id
-		plant          func(row *history.Instance, d *engine.Delta)
+		plant          func(row *history.Instance, d *store.Delta)
 	}{
 		"status":       {"done", "history", "it is Failed, but its history ends as Completed", "", changed(func(r *history.Instance) { r.Status = history.Failed })},
 		"suspended":    {"waiting", "history", "it is Suspended, which its history contradicts", "", changed(func(r *history.Instance) { r.Status = history.Suspended })},
@@ -167,28 +168,28 @@ func TestCheckFindsWhatDoesNotAgree(t *testing.T) {
 		"number":          {"waiting", "row", "it says that its number is", "", changed(func(r *history.Instance) { r.Number++ })},
 		"partition":       {"waiting", "row", "but \"elsewhere", "elsewhere", changed(func(r *history.Instance) { r.ID = "elsewhere" })},
 
-		"no records":     {"done", "record", "has no history", "", func(_ *history.Instance, d *engine.Delta) { d.DropRecords.End = 100 }},
-		"record missing": {"done", "record", "a turn is missing", "", func(_ *history.Instance, d *engine.Delta) { d.DropRecords.First, d.DropRecords.End = 2, 3 }},
-		"codec":          {"done", "record", "codec version", "", func(_ *history.Instance, d *engine.Delta) { d.Record = &engine.Record{Seq: 9, Bytes: []byte("x")} }},
-		"no row": {"", "record", "there are records, but no row", "", func(row *history.Instance, d *engine.Delta) {
-			d.Number, d.Record = row.Number+1<<20, &engine.Record{Seq: 1, Bytes: []byte("x")}
+		"no records":     {"done", "record", "has no history", "", func(_ *history.Instance, d *store.Delta) { d.DropRecords.End = 100 }},
+		"record missing": {"done", "record", "a turn is missing", "", func(_ *history.Instance, d *store.Delta) { d.DropRecords.First, d.DropRecords.End = 2, 3 }},
+		"codec":          {"done", "record", "codec version", "", func(_ *history.Instance, d *store.Delta) { d.Record = &store.Record{Seq: 9, Bytes: []byte("x")} }},
+		"no row": {"", "record", "there are records, but no row", "", func(row *history.Instance, d *store.Delta) {
+			d.Number, d.Record = row.Number+1<<20, &store.Record{Seq: 1, Bytes: []byte("x")}
 		}},
 
-		"timer missing": {"waiting", "timer", "it never fires", "", func(row *history.Instance, d *engine.Delta) {
-			d.ClearTimers = []engine.Timer{timer(row, 1, 24*time.Hour)}
+		"timer missing": {"waiting", "timer", "it never fires", "", func(row *history.Instance, d *store.Delta) {
+			d.ClearTimers = []store.Timer{timer(row, 1, 24*time.Hour)}
 		}},
-		"timer too much": {"waiting", "timer", "no timer 0 that is due then is open", "", func(row *history.Instance, d *engine.Delta) { d.SetTimers = []engine.Timer{timer(row, 0, time.Hour)} }},
-		"wake missing": {"scheduled", "timer", "it never starts", "", func(row *history.Instance, d *engine.Delta) {
-			d.ClearTimers = []engine.Timer{timer(row, history.NoID, 48*time.Hour)}
+		"timer too much": {"waiting", "timer", "no timer 0 that is due then is open", "", func(row *history.Instance, d *store.Delta) { d.SetTimers = []store.Timer{timer(row, 0, time.Hour)} }},
+		"wake missing": {"scheduled", "timer", "it never starts", "", func(row *history.Instance, d *store.Delta) {
+			d.ClearTimers = []store.Timer{timer(row, history.NoID, 48*time.Hour)}
 		}},
-		"wake too much": {"done", "timer", "not that of a start that waits", "", func(row *history.Instance, d *engine.Delta) {
-			d.SetTimers = []engine.Timer{timer(row, history.NoID, time.Hour)}
+		"wake too much": {"done", "timer", "not that of a start that waits", "", func(row *history.Instance, d *store.Delta) {
+			d.SetTimers = []store.Timer{timer(row, history.NoID, time.Hour)}
 		}},
-		"work missing":  {"pending", "work", "the flag is missing", "", func(_ *history.Instance, d *engine.Delta) { d.Work = engine.Clear }},
-		"work too much": {"done", "work", "leaves nothing to run", "", func(_ *history.Instance, d *engine.Delta) { d.Work = engine.Set }},
-		"child missing": {"child", "child", "instance child is not there", "parent", func(row *history.Instance, d *engine.Delta) {
+		"work missing":  {"pending", "work", "the flag is missing", "", func(_ *history.Instance, d *store.Delta) { d.Work = store.Clear }},
+		"work too much": {"done", "work", "leaves nothing to run", "", func(_ *history.Instance, d *store.Delta) { d.Work = store.Set }},
+		"child missing": {"child", "child", "instance child is not there", "parent", func(row *history.Instance, d *store.Delta) {
 			d.Erase = row
-			d.ClearTimers = []engine.Timer{timer(row, 1, 24*time.Hour)}
+			d.ClearTimers = []store.Timer{timer(row, 1, 24*time.Hour)}
 		}},
 		"child of another": {"child", "child", "was started by another call", "parent", changed(func(r *history.Instance) { p := *r.Parent; p.ExecutionID = "x"; r.Parent = &p })},
 		"label missing":    {"child", "tree", "its labels are", "", changed(func(r *history.Instance) { r.Labels = nil })},
@@ -197,7 +198,7 @@ func TestCheckFindsWhatDoesNotAgree(t *testing.T) {
 
 		"message":          {"waiting", "message", "codec version", "-", message(history.Message{}, nil)},
 		"message's home":   {"waiting", "message", "whose inbox is that of partition", "elsewhere", message(history.Message{To: "elsewhere", Event: raised}, nil)},
-		"message's epoch":  {"waiting", "message", "was sent in epoch 99", "", message(history.Message{To: "waiting", Event: raised}, func(k *engine.MessageKey) { k.Seq = 99 << 40 })},
+		"message's epoch":  {"waiting", "message", "was sent in epoch 99", "", message(history.Message{To: "waiting", Event: raised}, func(k *store.MessageKey) { k.Seq = 99 << 40 })},
 		"message's start":  {"waiting", "message", "it has no started", "", message(history.Message{To: "waiting", Event: history.Event{Kind: history.ExecutionStarted, Name: "Wait"}}, nil)},
 		"message's parent": {"waiting", "message", "it names no parent", "", message(history.Message{To: "waiting", Event: history.Event{Kind: history.ExecutionRewound}}, nil)},
 		"message's kind":   {"waiting", "message", "sent to nobody", "", message(history.Message{To: "waiting", Event: history.Event{Kind: history.TimerFired}}, nil)},
@@ -205,29 +206,29 @@ func TestCheckFindsWhatDoesNotAgree(t *testing.T) {
 	} {
 		for _, open := range []struct {
 			name  string
-			store func(*testing.T) engine.Store
+			store func(*testing.T) store.Store
 		}{{"memory", openMemory}, {"embedded", openEmbedded}} {
 			t.Run(name+"/"+open.name, func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					store := keeping(t, open.store(t))
-					row, _, err := store.FindInstance(t.Context(), history.InstanceID(cmp.Or(tt.id, "done")))
+					kept := keeping(t, open.store(t))
+					row, _, err := kept.FindInstance(t.Context(), history.InstanceID(cmp.Or(tt.id, "done")))
 					if err != nil {
 						t.Fatal(err)
 					}
-					d := engine.Delta{Partition: history.PartitionOf(row.ID, store.Partitions()), Number: row.Number, ID: row.ID}
-					if d.Epoch, err = store.Acquire(t.Context(), d.Partition); err != nil {
+					d := store.Delta{Partition: history.PartitionOf(row.ID, kept.Partitions()), Number: row.Number, ID: row.ID}
+					if d.Epoch, err = kept.Acquire(t.Context(), d.Partition); err != nil {
 						t.Fatal(err)
 					}
 					tt.plant(&row, &d)
 					for i := range d.ClearTimers {
-						d.ClearTimers[i] = storedTimer(t, store, d.Partition, d.ClearTimers[i])
+						d.ClearTimers[i] = storedTimer(t, kept, d.Partition, d.ClearTimers[i])
 					}
-					if err := store.Commit(t.Context(), []*engine.Delta{&d}); err != nil {
+					if err := kept.Commit(t.Context(), []*store.Delta{&d}); err != nil {
 						t.Fatalf("Commit: %v", err)
 					}
 					about := strings.TrimPrefix(cmp.Or(tt.about, tt.id), "-")
-					_, found := check(t, store)
+					_, found := check(t, kept)
 					if !slices.ContainsFunc(found, func(d history.Disagreement) bool {
 						return d.Rule == tt.rule && string(d.Instance) == about && strings.Contains(d.Says, tt.says) && d.Rows != "" && d.Do != ""
 					}) {

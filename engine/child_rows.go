@@ -8,6 +8,7 @@ import (
 
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // This file tells what a rewind does about the children that its calls wait for. It
@@ -18,7 +19,7 @@ import (
 type childRows map[int32]history.Instance
 
 // childRowsOf reads what has become of the children that the execution may have to wait for.
-func childRowsOf(ctx context.Context, store Reader, records []history.Turn) (childRows, error) {
+func childRowsOf(ctx context.Context, store store.Reader, records []history.Turn) (childRows, error) {
 	past, k := survey(records), make(childRows)
 	completed := make(map[int32]bool)
 	for _, m := range past.events {

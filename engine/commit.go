@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // Limits of one commit. A larger backlog is stored by several.
@@ -21,7 +22,7 @@ const (
 // batch gathers while the last one syncs (natural batching). It is where
 // decisions become durable, and the only place from which effects leave.
 type commits struct {
-	store     Committer
+	store     store.Committer
 	admission *admission
 	turns     *runs
 
@@ -36,13 +37,13 @@ type commits struct {
 // commit is a delta and what to do when it is durable, or will never be known
 // to be (err != nil).
 type commit struct {
-	delta *Delta   // nil: nothing to store, only to be done in order
-	with  []*Delta // stored before delta, as one unit with it
+	delta *store.Delta   // nil: nothing to store, only to be done in order
+	with  []*store.Delta // stored before delta, as one unit with it
 	bytes int
 	done  func(err error)
 }
 
-func newCommits(store Committer, admission *admission, turns *runs) *commits {
+func newCommits(store store.Committer, admission *admission, turns *runs) *commits {
 	c := &commits{store: store, admission: admission, turns: turns}
 	c.more.L = &c.mu
 	return c
@@ -50,13 +51,13 @@ func newCommits(store Committer, admission *admission, turns *runs) *commits {
 
 // add queues a delta; its done is called exactly once, from run, in order of add. It
 // never blocks. After close, done is called at once with ErrUnavailable.
-func (c *commits) add(delta *Delta, done func(error)) {
+func (c *commits) add(delta *store.Delta, done func(error)) {
 	c.enqueue(done, commit{delta: delta, bytes: deltaBytes(delta), done: done})
 }
 
 // addUnit queues deltas that are stored by one commit, all of them or none,
 // whatever their size.
-func (c *commits) addUnit(deltas []*Delta, done func(error)) {
+func (c *commits) addUnit(deltas []*store.Delta, done func(error)) {
 	last := len(deltas) - 1
 	unit := commit{delta: deltas[last], with: deltas[:last], done: done}
 	for _, delta := range deltas {
@@ -67,7 +68,7 @@ func (c *commits) addUnit(deltas []*Delta, done func(error)) {
 
 // addAll queues deltas that belong together side by side, so that few commits
 // store them. done is called once, after the last of them.
-func (c *commits) addAll(deltas []*Delta, done func(error)) {
+func (c *commits) addAll(deltas []*store.Delta, done func(error)) {
 	batch := make([]commit, len(deltas)+1)
 	for i, delta := range deltas {
 		batch[i] = commit{delta: delta, bytes: deltaBytes(delta), done: func(error) {}}
@@ -108,7 +109,7 @@ func batchBytes(batch []commit) (bytes int64) {
 	return bytes
 }
 
-func deltaBytes(delta *Delta) (bytes int) {
+func deltaBytes(delta *store.Delta) (bytes int) {
 	if delta == nil {
 		return 0
 	}
@@ -146,7 +147,7 @@ func (c *commits) run(ctx context.Context, failed func(error)) {
 	defer effects.Wait()
 	defer close(stored)
 
-	var deltas []*Delta
+	var deltas []*store.Delta
 	var err error
 	for batch := c.next(); batch != nil; batch = c.next() {
 		deltas = deltas[:0]

@@ -17,8 +17,8 @@ import (
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 func greet(_ context.Context, name string) (string, error) { return "Hello " + name + "!", nil }
@@ -339,15 +339,15 @@ func (w *world) crashWith(id string, events ...history.Event) {
 	if err != nil {
 		w.Fatalf("Acquire(%d) = %v", p, err)
 	}
-	delta := &engine.Delta{Partition: p, Epoch: epoch}
+	delta := &store.Delta{Partition: p, Epoch: epoch}
 	for i, ev := range events {
 		ev.ID, ev.At = history.NoID, history.Truncate(time.Now())
-		delta.Sent = append(delta.Sent, engine.Message{
-			MessageKey: engine.MessageKey{Partition: p, From: p, Seq: uint64(epoch)<<40 + uint64(i)},
+		delta.Sent = append(delta.Sent, store.Message{
+			MessageKey: store.MessageKey{Partition: p, From: p, Seq: uint64(epoch)<<40 + uint64(i)},
 			Bytes:      history.AppendMessage(nil, &history.Message{To: history.InstanceID(id), ExecutionID: execution, Event: ev}),
 		})
 	}
-	if err := w.inner.Commit(context.Background(), []*engine.Delta{delta}); err != nil {
+	if err := w.inner.Commit(context.Background(), []*store.Delta{delta}); err != nil {
 		w.Fatalf("Commit of injected messages = %v", err)
 	}
 	w.start()
@@ -532,21 +532,21 @@ func TestB29_LongActivityRunsOnce(t *testing.T) {
 // isolated is a store as a process sees it that another one has replaced without
 // its knowledge: what it commits arrives, too late, and it gets nothing back.
 type isolated struct {
-	engine.Store
+	store.Store
 	replaced atomic.Bool
 	rejected atomic.Int64 // commits, since another one owns the partition
 }
 
-func (s *isolated) Acquire(ctx context.Context, partition int) (engine.Epoch, error) {
+func (s *isolated) Acquire(ctx context.Context, partition int) (store.Epoch, error) {
 	if s.replaced.Load() {
-		return 0, engine.ErrBroken
+		return 0, store.ErrBroken
 	}
 	return s.Store.Acquire(ctx, partition)
 }
 
-func (s *isolated) Commit(ctx context.Context, deltas []*engine.Delta) error {
+func (s *isolated) Commit(ctx context.Context, deltas []*store.Delta) error {
 	err := s.Store.Commit(ctx, deltas)
-	if errors.Is(err, engine.ErrFenced) {
+	if errors.Is(err, store.ErrFenced) {
 		s.rejected.Add(1)
 	}
 	return err

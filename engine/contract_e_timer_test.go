@@ -9,8 +9,8 @@ import (
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // sleeper waits and returns for how long it did.
@@ -41,7 +41,7 @@ func (w *world) storedTimers() int {
 	w.Helper()
 	n := 0
 	for p := range w.inner.Partitions() {
-		timers, err := w.inner.Timers(context.Background(), p, engine.Timer{}, time.Now().AddDate(100, 0, 0), 1_000_000)
+		timers, err := w.inner.Timers(context.Background(), p, store.Timer{}, time.Now().AddDate(100, 0, 0), 1_000_000)
 		if err != nil {
 			w.Fatalf("read timers of %d: %v", p, err)
 		}

@@ -15,9 +15,9 @@ import (
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/storetest"
 )
 
@@ -528,7 +528,7 @@ func playCascade(w *world) {
 }
 
 func TestM159_CrashAtAnyCommitOfACascadeLeavesNoOrphan(t *testing.T) {
-	for name, open := range map[string]func(*testing.T) engine.Store{"memory": openMemory, "embedded": openEmbedded} {
+	for name, open := range map[string]func(*testing.T) store.Store{"memory": openMemory, "embedded": openEmbedded} {
 		for _, mode := range []storetest.FaultMode{storetest.NotStored, storetest.StoredButFailed} {
 			t.Run(fmt.Sprint(name, "/", mode), func(t *testing.T) {
 				t.Parallel()
@@ -725,9 +725,9 @@ func TestRewind_DeepInATreeThreeTimes(t *testing.T) {
 }
 
 // slowly is a store whose commits take a second.
-type slowly struct{ engine.Store }
+type slowly struct{ store.Store }
 
-func (s slowly) Commit(ctx context.Context, deltas []*engine.Delta) error {
+func (s slowly) Commit(ctx context.Context, deltas []*store.Delta) error {
 	time.Sleep(time.Second)
 	return s.Store.Commit(ctx, deltas)
 }

@@ -16,9 +16,9 @@ import (
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // purge purges an instance and returns how many went.
@@ -585,7 +585,7 @@ func TestN167_PurgeRacesWithReuse(t *testing.T) {
 // after they were read.
 type lateNews struct{ *disk }
 
-func (s lateNews) ListInstances(ctx context.Context, q history.Query) (engine.Page, error) {
+func (s lateNews) ListInstances(ctx context.Context, q history.Query) (store.Page, error) {
 	page, err := s.disk.ListInstances(ctx, q)
 	time.Sleep(time.Duration(rand.IntN(1000)) * time.Microsecond)
 	return page, err

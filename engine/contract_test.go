@@ -23,6 +23,7 @@ import (
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/worker"
 	"github.com/perdure/perdure/store/embedded"
 	"github.com/perdure/perdure/store/memory"
@@ -39,7 +40,7 @@ func contract(t *testing.T, register func(w *world, app *perdure.App), test func
 	t.Helper()
 	stores := []struct {
 		name string
-		open func(t *testing.T) engine.Store
+		open func(t *testing.T) store.Store
 	}{
 		{"memory", openMemory},
 		{"embedded", openEmbedded},
@@ -62,9 +63,9 @@ func contract(t *testing.T, register func(w *world, app *perdure.App), test func
 	}
 }
 
-func openMemory(*testing.T) engine.Store { return memory.New(4) }
+func openMemory(*testing.T) store.Store { return memory.New(4) }
 
-func openEmbedded(t *testing.T) engine.Store {
+func openEmbedded(t *testing.T) store.Store {
 	db, err := embedded.Open("hub", embedded.Options{FS: vfs.NewMem(), FreeBytes: func() (uint64, error) { return 1 << 40, nil }})
 	if err != nil {
 		t.Fatalf("open store: %v", err)
@@ -85,7 +86,7 @@ func openEmbedded(t *testing.T) engine.Store {
 type world struct {
 	*testing.T
 	register func(w *world, app *perdure.App)
-	inner    engine.Store
+	inner    store.Store
 	options  engine.Options
 	actions  int           // worker.Options.MaxActions
 	skew     atomic.Int64  // added to the clock
@@ -223,7 +224,7 @@ func (l *lines) count(part string) int {
 
 // process is a store as one process sees it: after kill it takes no commit.
 type process struct {
-	engine.Store
+	store.Store
 	dead atomic.Bool
 	mu   sync.RWMutex // held shared during a commit
 }
@@ -236,7 +237,7 @@ func (p *process) kill() {
 	p.dead.Store(true)
 }
 
-func (p *process) Commit(ctx context.Context, deltas []*engine.Delta) error {
+func (p *process) Commit(ctx context.Context, deltas []*store.Delta) error {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if p.dead.Load() {
@@ -245,7 +246,7 @@ func (p *process) Commit(ctx context.Context, deltas []*engine.Delta) error {
 	return p.Store.Commit(ctx, deltas)
 }
 
-func (p *process) Acquire(ctx context.Context, partition int) (engine.Epoch, error) {
+func (p *process) Acquire(ctx context.Context, partition int) (store.Epoch, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if p.dead.Load() {

@@ -13,12 +13,13 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // This file remembers what ran when a process died, so that code which takes the
 // process down again and again does not take everything else with it.
 //
-// While user code runs, a note of the store's [CrashNotes] says so. The process that
+// While user code runs, a note of the store's [store.CrashNotes] says so. The process that
 // finds notes counts a death for each of them; a process that stops in good order
 // leaves none. What ran at one death only goes on as ever: an operator's kill -9 makes
 // everything that ran a suspect. From the second death on a suspect waits for a
@@ -102,7 +103,7 @@ func (n note) end() {
 type deaths struct {
 	log     *slog.Logger
 	after   func(d time.Duration, ring func()) // of the alarms of the tenure
-	notes   CrashNotes                         // nil: nothing is remembered
+	notes   store.CrashNotes                   // nil: nothing is remembered
 	build   string
 	max     int
 	began   time.Time
@@ -126,23 +127,23 @@ const maxCounted = 1000
 
 // newDeaths reads what the process before left. Whatever goes wrong with it is no
 // reason not to run.
-func newDeaths(ctx context.Context, store Store, runs bool, o *Options) *deaths {
+func newDeaths(ctx context.Context, kept store.Store, runs bool, o *Options) *deaths {
 	d := &deaths{
 		log: o.Logger, max: o.MaxDeaths, began: time.Now(),
 		counts: make(map[runID]*deathCount), waiting: make(map[runID]heldRun),
 	}
-	notes, ok := store.(CrashNotes)
+	notes, ok := kept.(store.CrashNotes)
 	if !ok {
 		return d
 	}
-	if err := d.read(ctx, notes, store, runs, o); err != nil {
+	if err := d.read(ctx, notes, kept, runs, o); err != nil {
 		o.Logger.Warn("what ran when a process died is not remembered", "cause", err)
 		d.words, d.free, d.notes = nil, nil, nil
 	}
 	return d
 }
 
-func (d *deaths) read(ctx context.Context, notes CrashNotes, store Reader, runs bool, o *Options) error {
+func (d *deaths) read(ctx context.Context, notes store.CrashNotes, store store.Reader, runs bool, o *Options) error {
 	n := 0 // else what is there stays as it is, for the one that runs
 	if runs {
 		n = 1 + (o.MaxActivities+o.MaxOrchestrators+maxNotes)*noteWords
@@ -221,7 +222,7 @@ func (d *deaths) count(notes []uint64) {
 }
 
 // prune forgets what belongs to instances that have gone or ended.
-func (d *deaths) prune(ctx context.Context, store Reader) error {
+func (d *deaths) prune(ctx context.Context, store store.Reader) error {
 	for run := range d.counts {
 		last, ok, err := store.LastRecord(ctx, run.Number)
 		if err != nil {

@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // ground is a store of a hub whose instances live, with what outlives a process.
 type ground struct {
-	Store
+	store.Store
 	words []atomic.Uint64
 	memo  []byte
 	fault func(memo []byte) error // of SetMemo, if any
@@ -43,9 +44,9 @@ func (g *ground) SetMemo(_ context.Context, memo []byte) error {
 	return nil
 }
 
-func (g *ground) LastRecord(context.Context, history.Number) (Record, bool, error) {
+func (g *ground) LastRecord(context.Context, history.Number) (store.Record, bool, error) {
 	turn := history.Turn{Seq: 1, Events: []history.Event{{Kind: history.ExecutionStarted, ID: history.NoID, Started: &history.Started{}}}}
-	return Record{Seq: 1, Bytes: history.AppendTurn(nil, &turn)}, true, nil
+	return store.Record{Seq: 1, Bytes: history.AppendTurn(nil, &turn)}, true, nil
 }
 
 // life begins a life of a process at second at, of the build of that name.

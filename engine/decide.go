@@ -9,6 +9,7 @@ import (
 
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // turn decides about one instance: it takes what is in the inbox, lets user
@@ -72,7 +73,7 @@ func (t *tenure) setAside(inst *instance, left []message, last *Hold, cause erro
 
 // conclude commits what a turn led to and ends it. done, if any, is called when
 // the commit is durable or has failed; the decision is then not nil.
-func (t *tenure) conclude(inst *instance, d *decision, consumed []MessageKey, left []message, done func(error)) {
+func (t *tenure) conclude(inst *instance, d *decision, consumed []store.MessageKey, left []message, done func(error)) {
 	p := inst.partition
 	p.mu.Lock()
 	var sent []routed
@@ -112,7 +113,7 @@ func (p *partition) look(inst *instance) {
 // decide works out what the inbox batch leads to. It returns the decision, nil
 // for none; which stored messages are used up; and which messages are to stay. The
 // caller has set running.
-func (t *tenure) decide(inst *instance, batch []message) (d *decision, consumed []MessageKey, left []message, err error) {
+func (t *tenure) decide(inst *instance, batch []message) (d *decision, consumed []store.MessageKey, left []message, err error) {
 	if err := t.load(inst); err != nil {
 		return nil, nil, batch, err
 	}
@@ -224,7 +225,7 @@ type unreadableError struct{ error }
 func (e *unreadableError) Unwrap() error { return e.error }
 
 // readRecords decodes the records of an instance.
-func readRecords(ctx context.Context, store Reader, number history.Number) iter.Seq2[history.Turn, error] {
+func readRecords(ctx context.Context, store store.Reader, number history.Number) iter.Seq2[history.Turn, error] {
 	return func(yield func(history.Turn, error) bool) {
 		for rec, err := range store.Records(ctx, number) {
 			var turn history.Turn
@@ -352,8 +353,8 @@ func (t *tenure) startChild(inst *instance, batch []message, at int) (*decision,
 }
 
 // keys lists the rows of the stored messages among batch.
-func keys(batch []message) []MessageKey {
-	var keys []MessageKey
+func keys(batch []message) []store.MessageKey {
+	var keys []store.MessageKey
 	for i := range batch {
 		if batch[i].stored {
 			keys = append(keys, batch[i].key)
@@ -371,18 +372,18 @@ type routed struct {
 // commit hands a decision (nil: only messages are used up) to the committer and
 // makes it the instance's present. done, if any, is called when it is durable or has
 // failed. It returns the messages to route once mu, which is held, is released.
-func (t *tenure) commit(inst *instance, d *decision, consumed []MessageKey, done func(error)) []routed {
+func (t *tenure) commit(inst *instance, d *decision, consumed []store.MessageKey, done func(error)) []routed {
 	if d == nil && len(consumed) == 0 {
 		return nil
 	}
 	p := inst.partition
-	var delta *Delta
+	var delta *store.Delta
 	var sent []routed
 	if d != nil {
 		delta = &d.delta
 		sent = t.fill(inst, d)
 	} else {
-		delta = new(Delta)
+		delta = new(store.Delta)
 	}
 	delta.Partition, delta.Epoch, delta.Consumed = p.index, p.epoch, consumed
 	inst.deltas++
@@ -406,7 +407,7 @@ func (t *tenure) fill(inst *instance, d *decision) []routed {
 		delta.Row, delta.OldStatus = &d.row, d.oldStatus
 	}
 	if d.record != nil {
-		d.encoded = Record{Seq: d.record.Seq, Bytes: history.AppendTurn(make([]byte, 0, recordBytes), d.record)}
+		d.encoded = store.Record{Seq: d.record.Seq, Bytes: history.AppendTurn(make([]byte, 0, recordBytes), d.record)}
 		delta.Record = &d.encoded
 		inst.inFlight = d.isTurn() // a new instance may run ahead: its start is no turn
 	}
@@ -419,9 +420,9 @@ func (t *tenure) fill(inst *instance, d *decision) []routed {
 	}
 	if want := d.work(); want != inst.flagged {
 		inst.flagged = want
-		delta.Work = Clear
+		delta.Work = store.Clear
 		if want {
-			delta.Work = Set
+			delta.Work = store.Set
 		}
 	}
 	if d.abandon {
@@ -439,7 +440,7 @@ func (t *tenure) fill(inst *instance, d *decision) []routed {
 	for i := range d.sent {
 		m := &d.sent[i]
 		key := p.newKey(history.PartitionOf(m.To, len(t.partitions)))
-		delta.Sent = append(delta.Sent, Message{MessageKey: key, Bytes: history.AppendMessage(nil, m)})
+		delta.Sent = append(delta.Sent, store.Message{MessageKey: key, Bytes: history.AppendMessage(nil, m)})
 		sent[i] = routed{m.To, message{execution: m.ExecutionID, event: m.Event, stored: true, key: key}}
 	}
 	return sent
@@ -477,7 +478,7 @@ func (t *tenure) committed(inst *instance, d *decision) {
 			t.schedule(inst, d.schedule)
 		}
 		for i := range d.clear {
-			delete(p.armed, d.clear[i].key())
+			delete(p.armed, keyOf(&d.clear[i]))
 		}
 		for _, timer := range d.set {
 			p.arm(timer)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // Options tune an [Engine]. The zero value is ready to use.
@@ -65,7 +66,7 @@ func (o *Options) setDefaults() {
 // Engine makes one hub's instances durable. Its methods are safe for concurrent
 // use; operations wait until [Engine.Run] has acquired the hub.
 type Engine struct {
-	store   Store
+	store   store.Store
 	exec    Executor
 	options Options
 	waiters waiters
@@ -82,7 +83,7 @@ type Engine struct {
 
 // New returns an engine for the hub in store. With an exec of nil it accepts
 // operations, and what they ask for happens when an engine with one runs on the store.
-func New(store Store, exec Executor, options Options) *Engine {
+func New(store store.Store, exec Executor, options Options) *Engine {
 	options.setDefaults()
 	return &Engine{store: store, exec: exec, options: options, change: make(chan struct{})}
 }
@@ -91,7 +92,7 @@ func New(store Store, exec Executor, options Options) *Engine {
 // DrainTimeout for what runs, stores its results and returns nil. A commit that
 // does not succeed does not end Run: everything not known to be stored is given
 // up, read again, and done again. What does end it early is a store that is
-// broken for good ([ErrBroken]). User code that ignores all that gets two seconds
+// broken for good ([store.ErrBroken]). User code that ignores all that gets two seconds
 // more; should any still run then, the error is an [ErrLeftBehind] that names it.
 func (e *Engine) Run(ctx context.Context) error {
 	defer e.set(nil, nil, true)
@@ -103,7 +104,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	for attempt := 0; ; attempt++ {
 		began := time.Now()
 		err := e.own(ctx)
-		if ctx.Err() != nil || errors.Is(err, ErrBroken) {
+		if ctx.Err() != nil || errors.Is(err, store.ErrBroken) {
 			return err
 		}
 		e.set(nil, err, false)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // maxExplained bounds how many instances of a tree one explanation looks at.
@@ -121,12 +122,12 @@ func (e *Engine) dropCancelled(ctx context.Context, s *situation) error {
 			continue
 		}
 		timer := timerOf(&s.row, ev)
-		before := Timer{Due: timer.Due, Number: timer.Number, ID: timer.ID - 1}
+		before := store.Timer{Due: timer.Due, Number: timer.Number, ID: timer.ID - 1}
 		found, err := e.store.Timers(ctx, partition, before, timer.Due.Add(time.Microsecond), 1)
 		if err != nil {
 			return fmt.Errorf("look up timer %d of instance %s: %w", id, s.row.ID, err)
 		}
-		if len(found) == 0 || found[0].key() != timer.key() {
+		if len(found) == 0 || keyOf(&found[0]) != keyOf(&timer) {
 			delete(s.state.Open, id)
 		}
 	}

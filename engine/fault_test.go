@@ -18,6 +18,7 @@ import (
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/worker"
 	"github.com/perdure/perdure/storetest"
 )
@@ -80,7 +81,7 @@ func playOverload(w *world) {
 func testFaults(t *testing.T, f faults) {
 	stores := []struct {
 		name string
-		open func(t *testing.T) engine.Store
+		open func(t *testing.T) store.Store
 	}{
 		{"memory", openMemory},
 		{"embedded", openEmbedded},
@@ -109,7 +110,7 @@ type faults struct {
 	check    func(*world)
 	limit    int // of bytes at hand; 0: the usual one
 
-	open       func(t *testing.T) engine.Store
+	open       func(t *testing.T) store.Store
 	cacheBytes int
 	single     bool
 }
@@ -162,11 +163,11 @@ func (f faults) run(t *testing.T, n int, mode storetest.FaultMode) (commits int)
 
 // singly is a store that commits deltas one by one. The caller of a commit that
 // fails cannot tell it from several commits of which the last failed.
-type singly struct{ engine.Store }
+type singly struct{ store.Store }
 
-func (s singly) Commit(ctx context.Context, deltas []*engine.Delta) error {
+func (s singly) Commit(ctx context.Context, deltas []*store.Delta) error {
 	for _, d := range deltas {
-		if err := s.Store.Commit(ctx, []*engine.Delta{d}); err != nil {
+		if err := s.Store.Commit(ctx, []*store.Delta{d}); err != nil {
 			return err
 		}
 	}
@@ -476,7 +477,7 @@ func (w *world) idle() {
 		for m, err := range w.inner.Inbox(context.Background(), p) {
 			w.Errorf("inbox holds %v (%v), want no message left", m.MessageKey, err)
 		}
-		timers, err := w.inner.Timers(context.Background(), p, engine.Timer{}, time.Now().Add(1000*time.Hour), 10)
+		timers, err := w.inner.Timers(context.Background(), p, store.Timer{}, time.Now().Add(1000*time.Hour), 10)
 		if err != nil || len(timers) > 0 {
 			w.Errorf("timers left: %v (%v), want none", timers, err)
 		}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // instance is what the owner of a partition holds of one instance in memory. It
@@ -50,8 +51,8 @@ type instance struct {
 type message struct {
 	execution history.ExecutionID // of the addressee; empty: any
 	event     history.Event
-	stored    bool       // it has a row, to be deleted when consumed
-	key       MessageKey // of the row
+	stored    bool             // it has a row, to be deleted when consumed
+	key       store.MessageKey // of the row
 }
 
 // exists reports whether there is such an instance.
@@ -109,7 +110,7 @@ func (i *instance) runAgain() { i.partition.tryAgain(i) }
 // to the next one: the start of a child with this id and all behind it. Starts by
 // the instances gone go too; what is to end a tree stays, since that is about a
 // number. It returns the rows to delete.
-func (i *instance) clearInbox(gone map[history.InstanceID]bool) []MessageKey {
+func (i *instance) clearInbox(gone map[history.InstanceID]bool) []store.MessageKey {
 	at := slices.IndexFunc(i.inbox, func(m message) bool {
 		return m.event.Kind == history.ExecutionStarted && (m.event.Started.Parent == nil || !gone[m.event.Started.Parent.InstanceID])
 	})
@@ -117,7 +118,7 @@ func (i *instance) clearInbox(gone map[history.InstanceID]bool) []MessageKey {
 		at = len(i.inbox)
 	}
 	var kept []message
-	var consumed []MessageKey
+	var consumed []store.MessageKey
 	for k := range i.inbox {
 		m := &i.inbox[k]
 		switch {

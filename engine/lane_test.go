@@ -12,7 +12,7 @@ import (
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // Large payloads go to the store few at a time, and leave room between them.
@@ -46,12 +46,12 @@ func same(_ context.Context, in string) (string, error) { return in, nil }
 // disk is a store that writes a hundred MiB in a second and remembers the most bytes
 // of a commit.
 type disk struct {
-	engine.Store
+	store.Store
 	mu   sync.Mutex // guards most
 	most int
 }
 
-func (d *disk) Commit(ctx context.Context, deltas []*engine.Delta) error {
+func (d *disk) Commit(ctx context.Context, deltas []*store.Delta) error {
 	bytes := 0
 	for _, delta := range deltas {
 		if delta.Record != nil {

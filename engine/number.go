@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // numbering gives out the numbers of a partition's instances: the time of creation, in
@@ -38,7 +39,7 @@ func newNumbering(last history.Number, free gap) numbering {
 
 // unused finds the gap between now and the first number stored after it, for a start at
 // which the highest number, last, is of a time that has not come.
-func unused(ctx context.Context, store Reader, now time.Time, last history.Number) (gap, error) {
+func unused(ctx context.Context, store store.Reader, now time.Time, last history.Number) (gap, error) {
 	if last.Micros() <= now.UnixMicro()+followBack {
 		return gap{}, nil
 	}

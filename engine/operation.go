@@ -10,6 +10,7 @@ import (
 
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // Start creates an instance. When it returns nil the instance is durable and
@@ -179,7 +180,7 @@ func (t *tenure) create(inst *instance, req *hub.StartRequest, done func(error))
 	}
 	ev := history.Event{Kind: history.ExecutionStarted, Name: req.Name, Version: req.Version, Payload: req.Input, Started: started}
 	d := begin(ev, req.ID, p.newNumber(now), history.NewExecutionID(), inst.row)
-	var consumed []MessageKey
+	var consumed []store.MessageKey
 	if inst.exists() { // what its inbox holds was for the one that is replaced
 		consumed = inst.clearInbox(nil)
 	}
@@ -306,7 +307,7 @@ func (e *Engine) tell(ctx context.Context, id history.InstanceID, ev history.Eve
 		m := message{event: ev, stored: true, key: p.newKey(p.index)}
 		encoded := history.AppendMessage(nil, &history.Message{To: id, Event: ev})
 		inst.deltas++
-		t.commits.add(&Delta{Partition: p.index, Epoch: p.epoch, Sent: []Message{{m.key, encoded}}}, func(err error) {
+		t.commits.add(&store.Delta{Partition: p.index, Epoch: p.epoch, Sent: []store.Message{{MessageKey: m.key, Bytes: encoded}}}, func(err error) {
 			p.stored(inst)
 			stored.give(err)
 		})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // partition is one owned partition during one tenure. Its mutex is the only
@@ -16,7 +17,7 @@ import (
 type partition struct {
 	tenure *tenure
 	index  int
-	epoch  Epoch
+	epoch  store.Epoch
 
 	mu        sync.Mutex // guards the rest, and the fields of instances as instance says
 	dead      bool       // the tenure is over: nothing may be decided any more
@@ -198,14 +199,14 @@ func (p *partition) newNumber(now time.Time) history.Number {
 }
 
 // newKey gives out the key of the next message to the partition to. mu is held.
-func (p *partition) newKey(to int) MessageKey {
+func (p *partition) newKey(to int) store.MessageKey {
 	p.lastSeq++
-	return MessageKey{Partition: to, From: p.index, Seq: p.lastSeq}
+	return store.MessageKey{Partition: to, From: p.index, Seq: p.lastSeq}
 }
 
 // firstSeq is below every message number of epoch and above those of the epochs
 // before it.
-func firstSeq(epoch Epoch) uint64 { return uint64(epoch) << epochShift }
+func firstSeq(epoch store.Epoch) uint64 { return uint64(epoch) << epochShift }
 
 // epochShift leaves room for the messages of one epoch.
 const epochShift = 40

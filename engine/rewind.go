@@ -12,6 +12,7 @@ import (
 
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // This file lets a Failed instance go on: cut, keep facts, re-arm
@@ -450,7 +451,7 @@ func retain(row history.Instance, records []history.Turn, inbox []message) *deci
 
 // afterEnd decides about messages for an instance that is absent or has ended:
 // they are of no use, save events for a Failed one.
-func (t *tenure) afterEnd(inst *instance, batch []message) (d *decision, consumed []MessageKey, left []message, err error) {
+func (t *tenure) afterEnd(inst *instance, batch []message) (d *decision, consumed []store.MessageKey, left []message, err error) {
 	if inst.row.Status == history.Failed && find(batch, history.EventRaised) >= 0 {
 		records, err := t.records(t.ctx, inst)
 		if err != nil {

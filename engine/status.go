@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
 
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/hub"
@@ -152,7 +151,7 @@ func (e *Engine) List(ctx context.Context, r hub.ListRequest, options hub.Status
 	next := page.Next
 	list := hub.StatusPage{Items: make([]hub.Status, 0, len(page.Rows)+len(page.Unreadable))}
 	bytes, last := 0, history.Number(0)
-	for row, bad := range page.all() {
+	for row, bad := range page.All() {
 		if bytes >= history.PageBytes {
 			next = last
 			break
@@ -197,26 +196,6 @@ func (e *Engine) findParent(ctx context.Context, q *history.Query) error {
 		q.Labels = append(q.Labels[:len(q.Labels):len(q.Labels)], history.ParentLabel(row.Number))
 	}
 	return nil
-}
-
-// all yields what is on the page, newest first: a row, or one that is unreadable.
-func (p *Page) all() iter.Seq2[*history.Instance, *Unreadable] {
-	return func(yield func(*history.Instance, *Unreadable) bool) {
-		rows, bad := p.Rows, p.Unreadable
-		for len(rows)+len(bad) > 0 {
-			if len(bad) == 0 || len(rows) > 0 && rows[0].Number > bad[0].Number {
-				if !yield(&rows[0], nil) {
-					return
-				}
-				rows = rows[1:]
-				continue
-			}
-			if !yield(nil, &bad[0]) {
-				return
-			}
-			bad = bad[1:]
-		}
-	}
 }
 
 // Count returns how many instances q matches, by status. Those that cannot be read

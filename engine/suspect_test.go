@@ -11,13 +11,14 @@ import (
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/worker"
 	"github.com/perdure/perdure/store/memory"
 )
 
 // crashNotes is a store that remembers what ran when a process died.
 type crashNotes struct {
-	engine.Store
+	store.Store
 	words  []atomic.Uint64 // of the process that runs
 	before []uint64        // of the one before
 	memo   []byte

@@ -9,6 +9,7 @@ import (
 
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // sweepPage is how many instances one commit of a sweep erases: enough to be
@@ -239,7 +240,7 @@ func (t *tenure) claimFree(rows []history.Instance) (free map[history.Number]*in
 // eraseFree commits the end of those of rows that are free, as one, and ends all
 // claims. What stays in free was not among rows.
 func (t *tenure) eraseFree(rows []history.Instance, free map[history.Number]*instance, w *swath) {
-	deltas := make([]*Delta, 0, len(free))
+	deltas := make([]*store.Delta, 0, len(free))
 	erased := make([]*instance, 0, len(free))
 	for i := range rows {
 		row := &rows[i]
@@ -249,7 +250,7 @@ func (t *tenure) eraseFree(rows []history.Instance, free map[history.Number]*ins
 		}
 		delete(free, row.Number)
 		p := inst.partition
-		deltas = append(deltas, &Delta{Partition: p.index, Epoch: p.epoch, Erase: row})
+		deltas = append(deltas, &store.Delta{Partition: p.index, Epoch: p.epoch, Erase: row})
 		erased = append(erased, inst)
 		w.take(row)
 	}

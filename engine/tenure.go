@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // tenure is one unbroken ownership of the hub's partitions by this process. It
@@ -24,7 +25,7 @@ import (
 //	                   ^                                    |
 //	                   +---- messages to instances here ----+
 type tenure struct {
-	store   Store
+	store   store.Store
 	exec    Executor // nil: nothing runs
 	options Options
 	log     *slog.Logger
@@ -105,7 +106,7 @@ func (p *partition) acquire(ctx context.Context) error {
 		}
 		p.deliver(decoded.To, message{execution: decoded.ExecutionID, event: decoded.Event, stored: true, key: m.MessageKey})
 	}
-	return p.advance(t.ctx, Timer{})
+	return p.advance(t.ctx, store.Timer{})
 }
 
 // run runs the tenure until it ends; when ctx ends, it says that it is

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 const (
@@ -137,30 +138,30 @@ type timerKey struct {
 	id     int32
 }
 
-func (t *Timer) key() timerKey { return timerKey{t.Due.UnixMicro(), t.Number, t.ID} }
+func keyOf(t *store.Timer) timerKey { return timerKey{t.Due.UnixMicro(), t.Number, t.ID} }
 
 // arm keeps a durable timer in memory unless it is due after the horizon: later
 // ones are found when the horizon moves. One due exactly then may sort before the
 // place from which the index is read on, so it is armed here. mu is held.
-func (p *partition) arm(t Timer) {
-	if _, known := p.armed[t.key()]; known || t.Due.After(p.horizon) {
+func (p *partition) arm(t store.Timer) {
+	if _, known := p.armed[keyOf(&t)]; known || t.Due.After(p.horizon) {
 		return
 	}
-	p.armed[t.key()] = true
+	p.armed[keyOf(&t)] = true
 	p.tenure.alarms.set(t.Due, func() { p.fire(t) })
 }
 
 // disarm keeps timers that a decision clears from firing: a cancelled timer must
 // not reach an instance that forgets, when it is evicted, that it cancelled it.
 // What has rung already is taken out of the inbox. mu is held.
-func (p *partition) disarm(inst *instance, timers []Timer) {
+func (p *partition) disarm(inst *instance, timers []store.Timer) {
 	if len(timers) == 0 {
 		return
 	}
 	cleared := make(map[int32]time.Time, len(timers)) // when each is due
 	for i := range timers {
 		t := &timers[i]
-		p.armed[t.key()] = false // until the clearing is durable: the index may still be read with it
+		p.armed[keyOf(t)] = false // until the clearing is durable: the index may still be read with it
 		cleared[t.ID] = t.Due
 	}
 	inst.inbox = slices.DeleteFunc(inst.inbox, func(m message) bool {
@@ -174,10 +175,10 @@ func (p *partition) disarm(inst *instance, timers []Timer) {
 
 // fire tells the instance that its timer is due. The row stays until the turn that
 // takes the event in is durable.
-func (p *partition) fire(t Timer) {
+func (p *partition) fire(t store.Timer) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.dead || !p.armed[t.key()] {
+	if p.dead || !p.armed[keyOf(&t)] {
 		return
 	}
 	inst := p.instance(t.Instance)
@@ -192,7 +193,7 @@ func (p *partition) fire(t Timer) {
 }
 
 // advance moves the horizon one window ahead and arms the timers before it.
-func (p *partition) advance(ctx context.Context, after Timer) error {
+func (p *partition) advance(ctx context.Context, after store.Timer) error {
 	until := p.tenure.now().Add(timerWindow)
 	// The horizon moves first: a timer committed while we read is then armed by
 	// its own commit, perhaps twice, but never by nobody.
@@ -217,7 +218,7 @@ func (p *partition) advance(ctx context.Context, after Timer) error {
 		p.horizon = after.Due
 		next = after.Due
 	} else {
-		after = Timer{Due: until}
+		after = store.Timer{Due: until}
 	}
 	p.tenure.alarms.set(next, func() {
 		if err := p.advance(ctx, after); err != nil && ctx.Err() == nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // This file is the pure core: state, events and now in; a decision out. It
@@ -28,16 +29,16 @@ type decision struct {
 	state     *history.State              // the fold afterwards
 
 	sent     []history.Message // to other instances, in order
-	set      []Timer
-	clear    []Timer
+	set      []store.Timer
+	clear    []store.Timer
 	schedule []*history.Event  // activities to run once this is durable
 	oneTask  [1]*history.Event // room for schedule: most turns have one
 	abandon  bool              // no result of a running activity is wanted any more
 	ended    bool              // the execution is over and no other follows
 	told     *told             // for the log, besides what is above; nil: nothing
 
-	delta   Delta // what is stored of all that; empty until it is committed
-	encoded Record
+	delta   store.Delta // what is stored of all that; empty until it is committed
+	encoded store.Record
 }
 
 // isTurn reports whether the decision is a turn of its instance.
@@ -73,7 +74,7 @@ func begin(ev history.Event, id history.InstanceID, number history.Number, execu
 		d.erase = &erased
 	}
 	if !started.ScheduledAt.IsZero() {
-		d.set = []Timer{wakeTimer(&d.row)}
+		d.set = []store.Timer{wakeTimer(&d.row)}
 	}
 	d.state.Apply(d.record)
 	d.row.Events = d.state.Events
@@ -89,13 +90,13 @@ func labelsOf(parent *history.Parent) []string {
 }
 
 // wakeTimer is the timer that wakes a scheduled start.
-func wakeTimer(row *history.Instance) Timer {
-	return Timer{Due: ceilMicro(row.ScheduledAt), Number: row.Number, ID: history.NoID, Instance: row.ID}
+func wakeTimer(row *history.Instance) store.Timer {
+	return store.Timer{Due: ceilMicro(row.ScheduledAt), Number: row.Number, ID: history.NoID, Instance: row.ID}
 }
 
 // timerOf is the row of the timer index behind a TimerCreated event.
-func timerOf(row *history.Instance, created *history.Event) Timer {
-	return Timer{Due: ceilMicro(created.FireAt), Number: row.Number, ID: created.ID, Instance: row.ID}
+func timerOf(row *history.Instance, created *history.Event) store.Timer {
+	return store.Timer{Due: ceilMicro(created.FireAt), Number: row.Number, ID: created.ID, Instance: row.ID}
 }
 
 // ceilMicro rounds up to what the timer index holds, so that nothing is early.
@@ -353,7 +354,7 @@ func (d *decision) act(a *history.Action, turn *history.Turn, version string, ah
 
 // cancelNew forgets a timer that this very turn created.
 func (d *decision) cancelNew(id int32) {
-	d.set = slices.DeleteFunc(d.set, func(t Timer) bool { return t.ID == id })
+	d.set = slices.DeleteFunc(d.set, func(t store.Timer) bool { return t.ID == id })
 }
 
 func (d *decision) send(to history.InstanceID, execution history.ExecutionID, ev history.Event) {

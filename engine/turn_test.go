@@ -17,6 +17,7 @@ import (
 
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/store"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write the golden files anew from what the code does")
@@ -241,7 +242,7 @@ func (c *core) decided(d *decision) {
 	for _, timer := range d.set {
 		c.line("set timer %d at %s", timer.ID, c.time(timer.Due))
 	}
-	slices.SortFunc(d.clear, func(a, b Timer) int { return int(a.ID) - int(b.ID) }) // abandoned ones come in no order
+	slices.SortFunc(d.clear, func(a, b store.Timer) int { return int(a.ID) - int(b.ID) }) // abandoned ones come in no order
 	for _, timer := range d.clear {
 		c.line("clear timer %d at %s", timer.ID, c.time(timer.Due))
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // Unfinished is what a hub does by itself as soon as an app runs it.
@@ -17,7 +18,7 @@ type Unfinished struct {
 
 // FindUnfinished reads what the hub in store, which nobody runs, has left to do at the
 // time now.
-func FindUnfinished(ctx context.Context, store Store, now time.Time) (Unfinished, error) {
+func FindUnfinished(ctx context.Context, store store.Store, now time.Time) (Unfinished, error) {
 	u := Unfinished{Activities: make(map[string]int)}
 	var err error
 	if u.Counts, err = store.CountInstances(ctx, history.Query{}); err != nil {
@@ -39,7 +40,7 @@ func FindUnfinished(ctx context.Context, store Store, now time.Time) (Unfinished
 	return u, nil
 }
 
-func (u *Unfinished) addActivities(ctx context.Context, store Store, ref Ref) error {
+func (u *Unfinished) addActivities(ctx context.Context, store store.Store, ref store.Ref) error {
 	var state history.State
 	for turn, err := range readRecords(ctx, store, ref.Number) {
 		if err != nil {
@@ -61,10 +62,10 @@ func (u *Unfinished) addActivities(ctx context.Context, store Store, ref Ref) er
 // overduePage is how many timers are read at a time.
 const overduePage = 4096
 
-func (u *Unfinished) addOverdue(ctx context.Context, store Store, partition int, now time.Time) error {
-	var last Timer
+func (u *Unfinished) addOverdue(ctx context.Context, kept store.Store, partition int, now time.Time) error {
+	var last store.Timer
 	for {
-		page, err := store.Timers(ctx, partition, last, now, overduePage)
+		page, err := kept.Timers(ctx, partition, last, now, overduePage)
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/store/embedded"
 )
 
@@ -32,7 +33,7 @@ type readiness struct {
 
 func (h *health) readiness() (r readiness) {
 	switch err := h.db.Health(); {
-	case errors.Is(err, engine.ErrNoSpace):
+	case errors.Is(err, store.ErrNoSpace):
 		r.Reasons = append(r.Reasons, "no space")
 	case err != nil:
 		r.Reasons = append(r.Reasons, "store broken")
@@ -75,7 +76,7 @@ func (h *health) wrap(next http.Handler, has func(*http.Request) bool) http.Hand
 // live answers healthPath: 503 says that a restart helps.
 func (h *health) live(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	if errors.Is(h.db.Health(), engine.ErrBroken) {
+	if errors.Is(h.db.Health(), store.ErrBroken) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		w.Write([]byte("the store is broken; a restart helps once the cause is removed\n"))
 		return

@@ -12,7 +12,7 @@ import (
 
 // Gate bounds what the requests to one or more handlers hold together: a request is
 // looked at before anything that it brings is read, and what it brings or asks for must
-// find room. What finds none is refused with [engine.ErrResourceExhausted], which is 429 with
+// find room. What finds none is refused with [hub.ErrResourceExhausted], which is 429 with
 // Retry-After. It is safe for concurrent use.
 //
 // The first [freeBytes] of each body and each answer are not counted: the number of

@@ -10,8 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 func testPartitions(r *room) {
@@ -39,20 +39,20 @@ func testEmpty(r *room) {
 // testCanceled: a call whose context has ended returns its error.
 func testCanceled(r *room) {
 	a := start(1, "a", history.Pending)
-	a.Record, a.Work, a.Sent = &engine.Record{Seq: 1}, engine.Set, []engine.Message{message(a.Partition, 0, 1, "m")}
+	a.Record, a.Work, a.Sent = &store.Record{Seq: 1}, store.Set, []store.Message{message(a.Partition, 0, 1, "m")}
 	r.commit(a)
 	ctx, cancel := context.WithCancel(r.Context())
 	cancel()
 	for call, err := range map[string]error{
 		"Acquire":                second(r.Store.Acquire(ctx, 0)),
-		"Commit":                 r.Store.Commit(ctx, []*engine.Delta{update(a, history.Running)}),
+		"Commit":                 r.Store.Commit(ctx, []*store.Delta{update(a, history.Running)}),
 		"FindInstance":           third(r.Store.FindInstance(ctx, "a")),
 		"ListInstances":          second(r.Store.ListInstances(ctx, history.Query{})),
 		"CountInstances of all":  second(r.Store.CountInstances(ctx, history.Query{})),
 		"CountInstances by name": second(r.Store.CountInstances(ctx, history.Query{Name: "Hello"})),
 		"LastRecord":             third(r.Store.LastRecord(ctx, a.Number)),
 		"LastNumber":             second(r.Store.LastNumber(ctx)),
-		"Timers":                 second(r.Store.Timers(ctx, 0, engine.Timer{}, farFuture, 1)),
+		"Timers":                 second(r.Store.Timers(ctx, 0, store.Timer{}, farFuture, 1)),
 		"Records":                first(r.Store.Records(ctx, a.Number)),
 		"Working":                first(r.Store.Working(ctx, a.Partition)),
 		"Inbox":                  first(r.Store.Inbox(ctx, a.Partition)),
@@ -78,9 +78,9 @@ func first[T any](seq iter.Seq2[T, error]) error {
 // testStopEarly: leaving a sequence early leaves the store usable.
 func testStopEarly(r *room) {
 	a := start(1, "a", history.Pending)
-	a.Record = &engine.Record{Seq: 1, Bytes: []byte("one")}
+	a.Record = &store.Record{Seq: 1, Bytes: []byte("one")}
 	b := about(a)
-	b.Record = &engine.Record{Seq: 2, Bytes: []byte("two")}
+	b.Record = &store.Record{Seq: 2, Bytes: []byte("two")}
 	r.commit(a, b)
 	for rec, err := range r.Store.Records(r.Context(), a.Number) {
 		if err != nil || rec.Seq != 1 {
@@ -101,8 +101,8 @@ func testStopEarly(r *room) {
 func testCopies(r *room) {
 	a := start(1, "a", history.Pending)
 	a.Row.CustomStatus, a.Row.Tags, a.Row.Parent = []byte(`"x"`), map[string]string{"k": "v"}, &history.Parent{Name: "p"}
-	a.Record = &engine.Record{Seq: 1, Bytes: []byte("record")}
-	a.Sent = []engine.Message{message(a.Partition, 0, 1, "message")}
+	a.Record = &store.Record{Seq: 1, Bytes: []byte("record")}
+	a.Sent = []store.Message{message(a.Partition, 0, 1, "message")}
 	r.commit(a)
 	want := *a.Row
 	want.CustomStatus, want.Tags, want.Parent = []byte(`"x"`), map[string]string{"k": "v"}, &history.Parent{Name: "p"}
@@ -118,8 +118,8 @@ func testCopies(r *room) {
 		records, inbox := r.records(a.Number), r.inbox(a.Partition)
 		r.same("FindInstance(a)", found, want)
 		r.same("ListInstances", listed, []history.Instance{want})
-		r.same("Records", records, []engine.Record{{Seq: 1, Bytes: []byte("record")}})
-		r.same("Inbox", inbox, []engine.Message{message(a.Partition, 0, 1, "message")})
+		r.same("Records", records, []store.Record{{Seq: 1, Bytes: []byte("record")}})
+		r.same("Inbox", inbox, []store.Message{message(a.Partition, 0, 1, "message")})
 		spoil(found)
 		spoil(listed[0])
 		records[0].Bytes[0], inbox[0].Bytes[0] = '!', '!'
@@ -154,17 +154,17 @@ func testRow(r *room) {
 // testSameInstanceInOneCommit: deltas take effect one after the other.
 func testSameInstanceInOneCommit(r *room) {
 	a := start(1, "a", history.Pending)
-	a.Record, a.Work = &engine.Record{Seq: 1, Bytes: []byte("start")}, engine.Set
+	a.Record, a.Work = &store.Record{Seq: 1, Bytes: []byte("start")}, store.Set
 	b := update(a, history.Running)
-	b.Record = &engine.Record{Seq: 2, Bytes: []byte("turn 1")}
+	b.Record = &store.Record{Seq: 2, Bytes: []byte("turn 1")}
 	c := about(a)
-	c.Record = &engine.Record{Seq: 3, Bytes: []byte("turn 2")}
+	c.Record = &store.Record{Seq: 3, Bytes: []byte("turn 2")}
 	d := update(b, history.Completed)
-	d.Record, d.Work = &engine.Record{Seq: 4, Bytes: []byte("turn 3")}, engine.Clear
+	d.Record, d.Work = &store.Record{Seq: 4, Bytes: []byte("turn 3")}, store.Clear
 	r.commit(a, b, c, d)
 	want := contents{
 		Rows: []history.Instance{*d.Row}, Found: map[history.InstanceID]history.Instance{"a": *d.Row},
-		Records:    map[history.Number][]engine.Record{a.Number: {*a.Record, *b.Record, *c.Record, *d.Record}},
+		Records:    map[history.Number][]store.Record{a.Number: {*a.Record, *b.Record, *c.Record, *d.Record}},
 		LastNumber: a.Number,
 	}
 	r.same("contents", r.contents([]history.InstanceID{"a"}, []history.Number{a.Number}), want)
@@ -186,15 +186,15 @@ var sizes = []int{0, 1, 100, 16<<10 - 1, 16 << 10, 16<<10 + 1, 1 << 20}
 func testRecords(r *room) {
 	a, b := start(1, "a", history.Running), start(2, "b", history.Running)
 	r.commit(a, b)
-	var want []engine.Record
+	var want []store.Record
 	for i, size := range sizes {
 		d := about(a)
-		d.Record = &engine.Record{Seq: uint32(i + 1), Bytes: []byte(strings.Repeat(string(rune('a'+i)), size))}
+		d.Record = &store.Record{Seq: uint32(i + 1), Bytes: []byte(strings.Repeat(string(rune('a'+i)), size))}
 		want = append(want, *d.Record)
 		r.commit(d)
 	}
 	r.same("Records(a)", r.records(a.Number), want)
-	r.same("Records(b)", r.records(b.Number), []engine.Record(nil))
+	r.same("Records(b)", r.records(b.Number), []store.Record(nil))
 }
 
 func testDropRecords(r *room) {
@@ -202,48 +202,48 @@ func testDropRecords(r *room) {
 	r.commit(a)
 	for i, size := range sizes {
 		d := about(a)
-		d.Record = &engine.Record{Seq: uint32(i + 1), Bytes: make([]byte, size)}
+		d.Record = &store.Record{Seq: uint32(i + 1), Bytes: make([]byte, size)}
 		r.commit(d)
 	}
 	// What continues as new drops the records so far and appends one, at once.
 	d := about(a)
 	d.DropRecords.First, d.DropRecords.End = 2, uint32(len(sizes)+1)
-	d.Record = &engine.Record{Seq: uint32(len(sizes) + 1), Bytes: []byte("new")}
+	d.Record = &store.Record{Seq: uint32(len(sizes) + 1), Bytes: []byte("new")}
 	r.commit(d)
-	want := []engine.Record{{Seq: 1}, *d.Record}
+	want := []store.Record{{Seq: 1}, *d.Record}
 	r.same("Records(a)", r.records(a.Number), want)
 
 	// Three executions within one commit.
-	var deltas []*engine.Delta
+	var deltas []*store.Delta
 	for i := range uint32(3) {
 		e := about(a)
 		seq := d.Record.Seq + 1 + i
 		e.DropRecords.First, e.DropRecords.End = 0, seq
-		e.Record = &engine.Record{Seq: seq, Bytes: []byte("newer")}
+		e.Record = &store.Record{Seq: seq, Bytes: []byte("newer")}
 		deltas = append(deltas, e)
 	}
 	r.commit(deltas...)
-	r.same("Records(a)", r.records(a.Number), []engine.Record{*deltas[2].Record})
+	r.same("Records(a)", r.records(a.Number), []store.Record{*deltas[2].Record})
 
 	// None there.
 	e := about(a)
 	e.DropRecords.First, e.DropRecords.End = 1000, 2000
 	r.commit(e)
-	r.same("Records(a)", r.records(a.Number), []engine.Record{*deltas[2].Record})
+	r.same("Records(a)", r.records(a.Number), []store.Record{*deltas[2].Record})
 }
 
 func testErase(r *room) {
 	a, b := start(1, "a", history.Completed), start(2, "b", history.Completed)
-	for _, d := range []*engine.Delta{a, b} {
-		d.Record, d.Work = &engine.Record{Seq: 1, Bytes: make([]byte, 20<<10)}, engine.Set
+	for _, d := range []*store.Delta{a, b} {
+		d.Record, d.Work = &store.Record{Seq: 1, Bytes: make([]byte, 20<<10)}, store.Set
 		r.commit(d)
 	}
 	r.commit(erase(a))
 	want := contents{
 		Rows: []history.Instance{*b.Row}, Found: map[history.InstanceID]history.Instance{"b": *b.Row},
-		Records: map[history.Number][]engine.Record{b.Number: {*b.Record}}, LastNumber: b.Number,
+		Records: map[history.Number][]store.Record{b.Number: {*b.Record}}, LastNumber: b.Number,
 	}
-	want.Working[b.Partition] = []engine.Ref{{Number: b.Number, ID: "b"}}
+	want.Working[b.Partition] = []store.Ref{{Number: b.Number, ID: "b"}}
 	ids, numbers := []history.InstanceID{"a", "b"}, []history.Number{a.Number, b.Number}
 	r.same("contents", r.contents(ids, numbers), want)
 	r.same("ListInstances(Completed)", r.list(history.Query{Statuses: []history.RuntimeStatus{history.Completed}}), want.Rows)
@@ -254,15 +254,15 @@ func testErase(r *room) {
 // testEraseBig: an instance with many records leaves none, and its neighbours
 // keep theirs.
 func testEraseBig(r *room) {
-	var all []*engine.Delta
+	var all []*store.Delta
 	for i, id := range []history.InstanceID{"a", "b", "c"} {
 		d := start(int64(i+1), id, history.Completed)
 		all = append(all, d)
 		r.commit(d)
-		var turns []*engine.Delta
+		var turns []*store.Delta
 		for seq := range uint32(200) {
 			turn := about(d)
-			turn.Record = &engine.Record{Seq: seq + 1, Bytes: []byte{byte(seq)}}
+			turn.Record = &store.Record{Seq: seq + 1, Bytes: []byte{byte(seq)}}
 			if seq%50 == 0 {
 				turn.Record.Bytes = make([]byte, 20<<10)
 			}
@@ -284,15 +284,15 @@ func testEraseBig(r *room) {
 // testTakeover: a new instance takes the id of the one that its delta erases.
 func testTakeover(r *room) {
 	a := start(1, "a", history.Completed)
-	a.Record = &engine.Record{Seq: 1, Bytes: []byte("old")}
+	a.Record = &store.Record{Seq: 1, Bytes: []byte("old")}
 	r.commit(a)
 	b := start(2, "a", history.Pending)
-	b.Erase, b.Record = erase(a).Erase, &engine.Record{Seq: 1, Bytes: []byte("new")}
+	b.Erase, b.Record = erase(a).Erase, &store.Record{Seq: 1, Bytes: []byte("new")}
 	r.commit(b)
 	ids, numbers := []history.InstanceID{"a"}, []history.Number{a.Number, b.Number}
 	r.same("contents", r.contents(ids, numbers), contents{
 		Rows: []history.Instance{*b.Row}, Found: map[history.InstanceID]history.Instance{"a": *b.Row},
-		Records: map[history.Number][]engine.Record{b.Number: {*b.Record}}, LastNumber: b.Number,
+		Records: map[history.Number][]store.Record{b.Number: {*b.Record}}, LastNumber: b.Number,
 	})
 	// Replaced twice in one commit, then gone.
 	c, d := start(3, "a", history.Pending), start(4, "a", history.Pending)
@@ -304,10 +304,10 @@ func testTakeover(r *room) {
 
 func testEraseWithinOneCommit(r *room) {
 	a := start(1, "a", history.Pending)
-	a.Record, a.Work = &engine.Record{Seq: 1, Bytes: []byte("1")}, engine.Set
+	a.Record, a.Work = &store.Record{Seq: 1, Bytes: []byte("1")}, store.Set
 	r.commit(a)
 	b := update(a, history.Running)
-	b.Record = &engine.Record{Seq: 2, Bytes: []byte("2")}
+	b.Record = &store.Record{Seq: 2, Bytes: []byte("2")}
 	c := update(b, history.Completed)
 	r.commit(b, c, erase(c))
 	ids, numbers := []history.InstanceID{"a"}, []history.Number{a.Number}
@@ -321,22 +321,22 @@ func testEraseWithinOneCommit(r *room) {
 
 func testWork(r *room) {
 	a := start(1, "a", history.Pending)
-	a.Work = engine.Set
+	a.Work = store.Set
 	r.commit(a)
-	set := []engine.Ref{{Number: a.Number, ID: "a"}}
+	set := []store.Ref{{Number: a.Number, ID: "a"}}
 	for i, step := range []struct {
-		flags []engine.Flag
-		want  []engine.Ref
+		flags []store.Flag
+		want  []store.Ref
 	}{
-		{[]engine.Flag{engine.Keep}, set},
-		{[]engine.Flag{engine.Set}, set},
-		{[]engine.Flag{engine.Clear}, nil},
-		{[]engine.Flag{engine.Clear}, nil},
-		{[]engine.Flag{engine.Set, engine.Clear}, nil},
-		{[]engine.Flag{engine.Clear, engine.Set}, set},
-		{[]engine.Flag{engine.Set, engine.Clear}, nil},
+		{[]store.Flag{store.Keep}, set},
+		{[]store.Flag{store.Set}, set},
+		{[]store.Flag{store.Clear}, nil},
+		{[]store.Flag{store.Clear}, nil},
+		{[]store.Flag{store.Set, store.Clear}, nil},
+		{[]store.Flag{store.Clear, store.Set}, set},
+		{[]store.Flag{store.Set, store.Clear}, nil},
 	} {
-		var deltas []*engine.Delta
+		var deltas []*store.Delta
 		for _, flag := range step.flags {
 			d := about(a)
 			d.Work = flag
@@ -345,51 +345,51 @@ func testWork(r *room) {
 		r.commit(deltas...)
 		r.same(fmt.Sprintf("Working after step %d", i), r.working(a.Partition), step.want)
 	}
-	r.same("Working of another partition", r.working((a.Partition+1)%partitions), []engine.Ref(nil))
+	r.same("Working of another partition", r.working((a.Partition+1)%partitions), []store.Ref(nil))
 }
 
-func message(to, from int, seq uint64, text string) engine.Message {
-	return engine.Message{MessageKey: engine.MessageKey{Partition: to, From: from, Seq: seq}, Bytes: []byte(text)}
+func message(to, from int, seq uint64, text string) store.Message {
+	return store.Message{MessageKey: store.MessageKey{Partition: to, From: from, Seq: seq}, Bytes: []byte(text)}
 }
 
 func testInbox(r *room) {
-	all := []engine.Message{message(1, 0, 1, "a"), message(1, 0, 2, ""), message(1, 0, 1<<40, "c"), message(1, 3, 1, "d"), message(1, 3, 300, "e")}
+	all := []store.Message{message(1, 0, 1, "a"), message(1, 0, 2, ""), message(1, 0, 1<<40, "c"), message(1, 3, 1, "d"), message(1, 3, 300, "e")}
 	other := message(2, 0, 3, "f")
-	r.commit(&engine.Delta{Partition: 0, Sent: []engine.Message{all[2], all[0], other, all[1]}},
-		&engine.Delta{Partition: 3, Sent: []engine.Message{all[4], all[3]}})
+	r.commit(&store.Delta{Partition: 0, Sent: []store.Message{all[2], all[0], other, all[1]}},
+		&store.Delta{Partition: 3, Sent: []store.Message{all[4], all[3]}})
 	r.same("Inbox(1)", r.inbox(1), all)
-	r.same("Inbox(2)", r.inbox(2), []engine.Message{other})
-	r.same("Inbox(0)", r.inbox(0), []engine.Message(nil))
-	gone := engine.MessageKey{Partition: 1, From: 0, Seq: 99}
-	r.commit(&engine.Delta{Partition: 1, Consumed: []engine.MessageKey{all[1].MessageKey, all[3].MessageKey, gone}})
-	r.same("Inbox(1)", r.inbox(1), []engine.Message{all[0], all[2], all[4]})
+	r.same("Inbox(2)", r.inbox(2), []store.Message{other})
+	r.same("Inbox(0)", r.inbox(0), []store.Message(nil))
+	gone := store.MessageKey{Partition: 1, From: 0, Seq: 99}
+	r.commit(&store.Delta{Partition: 1, Consumed: []store.MessageKey{all[1].MessageKey, all[3].MessageKey, gone}})
+	r.same("Inbox(1)", r.inbox(1), []store.Message{all[0], all[2], all[4]})
 }
 
 func testInboxWithinOneCommit(r *room) {
 	a, b := message(1, 0, 1, "a"), message(1, 0, 2, "b")
-	r.commit(&engine.Delta{Partition: 0, Sent: []engine.Message{a, b}}, &engine.Delta{Partition: 1, Consumed: []engine.MessageKey{a.MessageKey}})
-	r.same("Inbox(1)", r.inbox(1), []engine.Message{b})
+	r.commit(&store.Delta{Partition: 0, Sent: []store.Message{a, b}}, &store.Delta{Partition: 1, Consumed: []store.MessageKey{a.MessageKey}})
+	r.same("Inbox(1)", r.inbox(1), []store.Message{b})
 }
 
 func testTimers(r *room) {
 	base := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	timer := func(micros int, number history.Number, id int32) engine.Timer {
-		return engine.Timer{Due: base.Add(time.Duration(micros) * time.Microsecond), Number: number, ID: id, Instance: "i"}
+	timer := func(micros int, number history.Number, id int32) store.Timer {
+		return store.Timer{Due: base.Add(time.Duration(micros) * time.Microsecond), Number: number, ID: id, Instance: "i"}
 	}
-	all := []engine.Timer{
+	all := []store.Timer{
 		{Due: time.Unix(-5, 0).UTC(), Number: 9, ID: 9, Instance: "before 1970"},
 		timer(0, 1, history.NoID), timer(0, 1, 0), timer(0, 1, 7), timer(0, 2, 0), timer(1, 1, 0), timer(2, 1, 0), timer(1_000_000, 1, 0),
 		{Due: farFuture.Add(-time.Microsecond), Number: 1, ID: 1, Instance: "far"},
 	}
-	shuffled := []engine.Timer{all[6], all[1], all[8], all[0], all[5], all[3], all[2], all[7], all[4]}
-	r.commit(&engine.Delta{Partition: 1, SetTimers: shuffled})
-	r.same("all timers", r.timers(1, engine.Timer{}, farFuture, 100), all)
-	r.same("timers of another partition", r.timers(2, engine.Timer{}, farFuture, 100), []engine.Timer(nil))
-	r.same("timers due before a timer", r.timers(1, engine.Timer{}, all[5].Due, 100), all[:5])
-	r.same("timers due before a time between microseconds", r.timers(1, engine.Timer{}, all[5].Due.Add(100), 100), all[:6])
-	r.same("limit 0", r.timers(1, engine.Timer{}, farFuture, 0), []engine.Timer(nil))
-	var paged []engine.Timer
-	var after engine.Timer
+	shuffled := []store.Timer{all[6], all[1], all[8], all[0], all[5], all[3], all[2], all[7], all[4]}
+	r.commit(&store.Delta{Partition: 1, SetTimers: shuffled})
+	r.same("all timers", r.timers(1, store.Timer{}, farFuture, 100), all)
+	r.same("timers of another partition", r.timers(2, store.Timer{}, farFuture, 100), []store.Timer(nil))
+	r.same("timers due before a timer", r.timers(1, store.Timer{}, all[5].Due, 100), all[:5])
+	r.same("timers due before a time between microseconds", r.timers(1, store.Timer{}, all[5].Due.Add(100), 100), all[:6])
+	r.same("limit 0", r.timers(1, store.Timer{}, farFuture, 0), []store.Timer(nil))
+	var paged []store.Timer
+	var after store.Timer
 	for {
 		page := r.timers(1, after, farFuture, 2)
 		if len(page) == 0 || len(page) > 2 {
@@ -402,11 +402,11 @@ func testTimers(r *room) {
 	r.same("timers after one that is gone", r.timers(1, timer(0, 1, 3), farFuture, 1), all[3:4])
 	cleared := all[2]
 	cleared.Instance = ""
-	r.commit(&engine.Delta{Partition: 1, ClearTimers: []engine.Timer{cleared, timer(77, 1, 0)}})
-	r.same("timers after one was cleared", r.timers(1, engine.Timer{}, farFuture, 100), slices.Delete(slices.Clone(all), 2, 3))
+	r.commit(&store.Delta{Partition: 1, ClearTimers: []store.Timer{cleared, timer(77, 1, 0)}})
+	r.same("timers after one was cleared", r.timers(1, store.Timer{}, farFuture, 100), slices.Delete(slices.Clone(all), 2, 3))
 	set := timer(50, 1, 0)
-	r.commit(&engine.Delta{Partition: 0, SetTimers: []engine.Timer{set}}, &engine.Delta{Partition: 0, ClearTimers: []engine.Timer{set}})
-	r.same("timers set and cleared in one commit", r.timers(0, engine.Timer{}, farFuture, 100), []engine.Timer(nil))
+	r.commit(&store.Delta{Partition: 0, SetTimers: []store.Timer{set}}, &store.Delta{Partition: 0, ClearTimers: []store.Timer{set}})
+	r.same("timers set and cleared in one commit", r.timers(0, store.Timer{}, farFuture, 100), []store.Timer(nil))
 }
 
 // testFenced: one delta of an old owner keeps out all others of its commit.
@@ -414,15 +414,15 @@ func testFenced(r *room) {
 	a := start(1, "a", history.Pending)
 	b := about(start(2, "b", history.Pending))
 	b.Partition = (a.Partition + 1) % partitions
-	b.SetTimers = []engine.Timer{{Due: farFuture, Number: 1}}
+	b.SetTimers = []store.Timer{{Due: farFuture, Number: 1}}
 	old := r.epochs[b.Partition]
 	r.acquire(b.Partition)
-	for _, epoch := range []engine.Epoch{old, r.epochs[b.Partition] + 1, 0} {
-		for _, deltas := range [][]*engine.Delta{{a, b}, {b, a}} {
+	for _, epoch := range []store.Epoch{old, r.epochs[b.Partition] + 1, 0} {
+		for _, deltas := range [][]*store.Delta{{a, b}, {b, a}} {
 			r.sign(deltas)
 			b.Epoch = epoch
-			if err := r.Store.Commit(r.Context(), deltas); !errors.Is(err, engine.ErrFenced) {
-				r.Errorf("Commit(epoch %d, now at %d) = error %v, want %v", epoch, r.epochs[b.Partition], err, engine.ErrFenced)
+			if err := r.Store.Commit(r.Context(), deltas); !errors.Is(err, store.ErrFenced) {
+				r.Errorf("Commit(epoch %d, now at %d) = error %v, want %v", epoch, r.epochs[b.Partition], err, store.ErrFenced)
 			}
 		}
 	}
@@ -433,25 +433,25 @@ func testFenced(r *room) {
 // testRefused: deltas about partitions that the hub does not have.
 func testRefused(r *room) {
 	good := start(1, "a", history.Pending)
-	r.sign([]*engine.Delta{good})
-	for _, d := range []*engine.Delta{
+	r.sign([]*store.Delta{good})
+	for _, d := range []*store.Delta{
 		{Partition: -1},
 		{Partition: partitions},
-		{Sent: []engine.Message{message(partitions, 0, 1, "")}},
-		{Sent: []engine.Message{message(0, -1, 1, "")}},
-		{Consumed: []engine.MessageKey{{Partition: 1 << 16}}},
+		{Sent: []store.Message{message(partitions, 0, 1, "")}},
+		{Sent: []store.Message{message(0, -1, 1, "")}},
+		{Consumed: []store.MessageKey{{Partition: 1 << 16}}},
 	} {
 		if d.Partition == 0 {
 			d.Epoch = r.epochs[0]
 		}
-		if err := r.Store.Commit(r.Context(), []*engine.Delta{good, d}); err == nil {
+		if err := r.Store.Commit(r.Context(), []*store.Delta{good, d}); err == nil {
 			r.Errorf("Commit(%+v) = no error, want one: the hub has %d partitions", d, partitions)
 		}
 	}
 	if row, ok := r.find("a"); ok {
 		r.Errorf("FindInstance(a) = %v, want none", row)
 	}
-	if _, err := r.Store.Timers(r.Context(), partitions, engine.Timer{}, farFuture, 1); err == nil {
+	if _, err := r.Store.Timers(r.Context(), partitions, store.Timer{}, farFuture, 1); err == nil {
 		r.Errorf("Timers(%d) = no error", partitions)
 	}
 	for _, err := range r.Store.Inbox(r.Context(), partitions) {
@@ -471,9 +471,9 @@ func testReopen(r *room) {
 	var numbers []history.Number
 	for i := range 20 {
 		d := start(int64(i+1), history.InstanceID(fmt.Sprint("id-", i)), history.Statuses()[i%8])
-		d.Record, d.Work = &engine.Record{Seq: 1, Bytes: make([]byte, i<<10)}, engine.Set
-		d.Sent = []engine.Message{message(i%partitions, d.Partition, uint64(i), "m")}
-		d.SetTimers = []engine.Timer{{Due: farFuture.Add(-time.Hour), Number: d.Number, ID: int32(i), Instance: d.ID}}
+		d.Record, d.Work = &store.Record{Seq: 1, Bytes: make([]byte, i<<10)}, store.Set
+		d.Sent = []store.Message{message(i%partitions, d.Partition, uint64(i), "m")}
+		d.SetTimers = []store.Timer{{Due: farFuture.Add(-time.Hour), Number: d.Number, ID: int32(i), Instance: d.ID}}
 		r.commit(d)
 		ids, numbers = append(ids, d.ID), append(numbers, d.Number)
 	}
@@ -491,8 +491,8 @@ func testReopen(r *room) {
 	}
 	d := start(100, "late", history.Pending)
 	d.Epoch = old[d.Partition]
-	if err := r.Store.Commit(r.Context(), []*engine.Delta{d}); !errors.Is(err, engine.ErrFenced) {
-		r.Errorf("Commit(epoch from before Reopen) = error %v, want %v", err, engine.ErrFenced)
+	if err := r.Store.Commit(r.Context(), []*store.Delta{d}); !errors.Is(err, store.ErrFenced) {
+		r.Errorf("Commit(epoch from before Reopen) = error %v, want %v", err, store.ErrFenced)
 	}
 }
 
@@ -507,10 +507,10 @@ func testConcurrent(r *room) {
 			for i := range rounds {
 				id := history.InstanceID(fmt.Sprintf("%d-%d", p, i))
 				number := history.NewNumber(int64(i+1), p)
-				d := &engine.Delta{Partition: p, Epoch: epoch, Number: number, ID: id, OldStatus: history.Unknown,
+				d := &store.Delta{Partition: p, Epoch: epoch, Number: number, ID: id, OldStatus: history.Unknown,
 					Row: &history.Instance{Number: number, ID: id, Status: history.Pending, CreatedAt: number.CreatedAt()}}
-				if err := r.Store.Commit(r.Context(), []*engine.Delta{d}); err != nil {
-					if p != 0 || !errors.Is(err, engine.ErrFenced) {
+				if err := r.Store.Commit(r.Context(), []*store.Delta{d}); err != nil {
+					if p != 0 || !errors.Is(err, store.ErrFenced) {
 						r.Errorf("Commit(partition %d): %v", p, err)
 					}
 					return

@@ -4,22 +4,22 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // crowd starts count instances with records, small and big, and one or two
 // tags, whose numbers leave room between them. All have ended.
-func crowd(r *room, count int) []*engine.Delta {
-	all := make([]*engine.Delta, count)
+func crowd(r *room, count int) []*store.Delta {
+	all := make([]*store.Delta, count)
 	for i := range all {
 		d := start(int64(i+1)*10, history.InstanceID(fmt.Sprintf("i%03d", i)), []history.RuntimeStatus{history.Completed, history.Failed}[i%2])
 		d.Row.Name = []string{"Hello", "Goodbye", "HELLO"}[i%3]
 		d.Row.Tags = map[string]string{"own": fmt.Sprint(i), "all": "x"}
 		d.Row.Labels = []string{"all", fmt.Sprint("own:", i)}
-		d.Record = &engine.Record{Seq: 1, Bytes: []byte{byte(i)}}
+		d.Record = &store.Record{Seq: 1, Bytes: []byte{byte(i)}}
 		if i%10 == 0 {
-			d.Record.Bytes, d.Work = make([]byte, 20<<10), engine.Set
+			d.Record.Bytes, d.Work = make([]byte, 20<<10), store.Set
 		}
 		all[i] = d
 	}
@@ -35,7 +35,7 @@ func testEraseMany(r *room) {
 		ids[i], numbers[i] = d.ID, d.Number
 	}
 	want := r.contents(ids, numbers)
-	var deltas []*engine.Delta
+	var deltas []*store.Delta
 	for i, d := range all {
 		if i == 30 || i == 31 || i == 120 { // between long runs
 			continue
@@ -44,7 +44,7 @@ func testEraseMany(r *room) {
 		delete(want.Found, d.ID)
 		delete(want.Records, d.Number)
 		p := d.Partition
-		want.Working[p] = slices.DeleteFunc(want.Working[p], func(ref engine.Ref) bool { return ref.Number == d.Number })
+		want.Working[p] = slices.DeleteFunc(want.Working[p], func(ref store.Ref) bool { return ref.Number == d.Number })
 	}
 	want.Rows = []history.Instance{*all[120].Row, *all[31].Row, *all[30].Row}
 	want.LastNumber = all[120].Number
@@ -79,12 +79,12 @@ func named(rows []history.Instance, name string) []history.Instance {
 func testEraseManyWhileWriting(r *room) {
 	all := crowd(r, 100)
 	between := start(505, "between", history.Pending)
-	between.Record, between.Work = &engine.Record{Seq: 1, Bytes: make([]byte, 30<<10)}, engine.Set
+	between.Record, between.Work = &store.Record{Seq: 1, Bytes: make([]byte, 30<<10)}, store.Set
 	taken := start(5000, all[7].ID, history.Pending)
 	taken.Erase = erase(all[7]).Erase
 	changed := update(all[60], history.Terminated)
-	changed.Record = &engine.Record{Seq: 2, Bytes: []byte("end")}
-	deltas := []*engine.Delta{between, taken, changed}
+	changed.Record = &store.Record{Seq: 2, Bytes: []byte("end")}
+	deltas := []*store.Delta{between, taken, changed}
 	for i, d := range all {
 		switch i {
 		case 7:
@@ -108,7 +108,7 @@ func testEraseManyWhileWriting(r *room) {
 		got := r.contents(ids, append(numbers, between.Number))
 		r.same("rows after "+step, got.Rows, rows)
 		r.same("found after "+step, got.Found, map[history.InstanceID]history.Instance{taken.ID: *taken.Row, again.ID: *again.Row})
-		r.same("records after "+step, got.Records, map[history.Number][]engine.Record{between.Number: {*between.Record}})
+		r.same("records after "+step, got.Records, map[history.Number][]store.Record{between.Number: {*between.Record}})
 		r.same("ListInstances by name after "+step, r.list(history.Query{Name: "hello"}), rows)
 	}
 	check("the purge")

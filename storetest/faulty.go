@@ -5,7 +5,7 @@ import (
 	"errors"
 	"sync"
 
-	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // FaultMode is how a commit fails.
@@ -26,7 +26,7 @@ var ErrFault = errors.New("fault on demand")
 // FaultyStore is a store whose commits fail on demand. All methods are safe for
 // concurrent use.
 type FaultyStore struct {
-	engine.Store
+	store.Store
 
 	mu      sync.Mutex // guards all below
 	commits int
@@ -34,7 +34,7 @@ type FaultyStore struct {
 }
 
 // Faulty returns inner with no faults yet.
-func Faulty(inner engine.Store) *FaultyStore {
+func Faulty(inner store.Store) *FaultyStore {
 	return &FaultyStore{Store: inner, faults: make(map[int]FaultMode)}
 }
 
@@ -53,8 +53,8 @@ func (s *FaultyStore) Commits() int {
 	return s.commits
 }
 
-// Commit implements [engine.Committer].
-func (s *FaultyStore) Commit(ctx context.Context, deltas []*engine.Delta) error {
+// Commit implements [store.Committer].
+func (s *FaultyStore) Commit(ctx context.Context, deltas []*store.Delta) error {
 	switch s.count() {
 	case NotStored:
 		return ErrFault

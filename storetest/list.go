@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 func testListOrder(r *room) {
@@ -177,14 +177,14 @@ func testListCombined(r *room) {
 // testListLabels: labels are found from the start of a row to its end, whatever
 // else of it changes, and mean themselves only.
 func testListLabels(r *room) {
-	labelled := func(micros int64, id history.InstanceID, labels ...string) *engine.Delta {
+	labelled := func(micros int64, id history.InstanceID, labels ...string) *store.Delta {
 		d := start(micros, id, history.Running)
 		d.Row.Labels = labels
 		return d
 	}
 	a, b, c := labelled(1, "a", "parent:1"), labelled(2, "b", "parent:1", "x"), labelled(3, "c", "parent:12")
 	r.commit(a, b, c, labelled(4, "d"))
-	check := func(step string, labels []string, want ...*engine.Delta) {
+	check := func(step string, labels []string, want ...*store.Delta) {
 		r.Helper()
 		rows, counts := []history.Instance(nil), history.Counts{}
 		for _, d := range want {
@@ -240,7 +240,7 @@ func testListEntities(r *room) {
 // what is created after the first page is on none.
 func testListWhileWriting(r *room) {
 	const count = 60
-	deltas := make(map[history.Number]*engine.Delta)
+	deltas := make(map[history.Number]*store.Delta)
 	for i := range count {
 		d := start(int64(i+1)*10, history.InstanceID(fmt.Sprint("id-", i)), history.Running)
 		deltas[d.Number] = d
@@ -301,7 +301,7 @@ func testListWhileWriting(r *room) {
 func testListManyIDs(r *room) {
 	const count = 5000
 	var want []history.Instance
-	deltas := make([]*engine.Delta, count)
+	deltas := make([]*store.Delta, count)
 	for i := range deltas {
 		d := start(int64(i+1), history.InstanceID(fmt.Sprintf("many-%05d", (i*7919)%count)), history.Completed)
 		complete(d)
@@ -369,18 +369,18 @@ func testCounts(r *room) {
 // commit fails.
 func testCountsAfterFaults(r *room) {
 	faulty := Faulty(r.Store)
-	all := make([]*engine.Delta, 40)
+	all := make([]*store.Delta, 40)
 	for i := range all {
 		all[i] = start(int64(i+1), history.InstanceID(fmt.Sprint("i", i)), history.Completed)
 	}
-	erasing := func() []*engine.Delta {
-		deltas := []*engine.Delta{start(100, "new", history.Pending)}
+	erasing := func() []*store.Delta {
+		deltas := []*store.Delta{start(100, "new", history.Pending)}
 		for _, d := range all {
 			deltas = append(deltas, erase(d))
 		}
 		return deltas
 	}
-	commit := func(deltas []*engine.Delta) error {
+	commit := func(deltas []*store.Delta) error {
 		r.sign(deltas)
 		return faulty.Commit(r.Context(), deltas)
 	}
@@ -397,7 +397,7 @@ func testCountsAfterFaults(r *room) {
 		r.same(fmt.Sprintf("CountInstances after commit %d", i+1), r.count(history.Query{}), want)
 		r.contents(nil, nil)
 	}
-	if err := commit([]*engine.Delta{start(101, "newer", history.Pending)}); err != nil {
+	if err := commit([]*store.Delta{start(101, "newer", history.Pending)}); err != nil {
 		r.Errorf("Commit 4: %v", err)
 	}
 	r.same("CountInstances after commit 4", r.count(history.Query{}), history.Counts{history.Pending: 2})

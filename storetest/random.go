@@ -12,8 +12,8 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/store/memory"
 )
 
@@ -29,7 +29,7 @@ func testRandom(t *testing.T, open Open) {
 		r := enter(rt, open(t, partitions))
 		defer r.leave()
 		plain := enter(rt, Fixture{Store: memory.New(partitions)})
-		w := &walk{live: make(map[history.InstanceID]*engine.Delta), seqs: make(map[history.Number]uint32)}
+		w := &walk{live: make(map[history.InstanceID]*store.Delta), seqs: make(map[history.Number]uint32)}
 		compare := func(rt *rapid.T) {
 			got, want := r.contents(w.ids(), w.numbers), plain.contents(w.ids(), w.numbers)
 			r.same("contents", got, want)
@@ -55,11 +55,11 @@ func testRandom(t *testing.T, open Open) {
 				plain.commit(deltas...)
 			},
 			"fenced": func(rt *rapid.T) {
-				deltas := []*engine.Delta{start(w.micros+1, "never", history.Pending), {Partition: rapid.IntRange(0, partitions-1).Draw(rt, "partition")}}
+				deltas := []*store.Delta{start(w.micros+1, "never", history.Pending), {Partition: rapid.IntRange(0, partitions-1).Draw(rt, "partition")}}
 				r.sign(deltas)
 				deltas[1].Epoch--
-				if err := r.Store.Commit(r.Context(), deltas); !errors.Is(err, engine.ErrFenced) {
-					rt.Errorf("Commit(epoch %d) = error %v, want %v", deltas[1].Epoch, err, engine.ErrFenced)
+				if err := r.Store.Commit(r.Context(), deltas); !errors.Is(err, store.ErrFenced) {
+					rt.Errorf("Commit(epoch %d) = error %v, want %v", deltas[1].Epoch, err, store.ErrFenced)
 				}
 			},
 			"reopen": func(rt *rapid.T) {
@@ -75,24 +75,24 @@ func testRandom(t *testing.T, open Open) {
 
 // walk draws deltas as an engine might make them, and remembers what they lead to.
 type walk struct {
-	micros  int64                                // of the last instance
-	live    map[history.InstanceID]*engine.Delta // with the row as it is
-	seqs    map[history.Number]uint32            // of the last record
-	numbers []history.Number                     // all there ever were
-	inbox   []engine.MessageKey
+	micros  int64                               // of the last instance
+	live    map[history.InstanceID]*store.Delta // with the row as it is
+	seqs    map[history.Number]uint32           // of the last record
+	numbers []history.Number                    // all there ever were
+	inbox   []store.MessageKey
 	timers  []timerRow
 	message uint64 // last Seq
 }
 
 type timerRow struct {
 	partition int
-	engine.Timer
+	store.Timer
 }
 
 func (w *walk) ids() []history.InstanceID { return slices.Sorted(maps.Keys(w.live)) }
 
-func (w *walk) deltas(rt *rapid.T) []*engine.Delta {
-	deltas := make([]*engine.Delta, rapid.IntRange(1, 6).Draw(rt, "deltas"))
+func (w *walk) deltas(rt *rapid.T) []*store.Delta {
+	deltas := make([]*store.Delta, rapid.IntRange(1, 6).Draw(rt, "deltas"))
 	for i := range deltas {
 		d := w.instance(rt)
 		w.messages(rt, d)
@@ -105,7 +105,7 @@ func (w *walk) deltas(rt *rapid.T) []*engine.Delta {
 var drawStatus = rapid.SampledFrom(history.Statuses())
 
 // instance draws what happens to one instance: start, takeover, change, end.
-func (w *walk) instance(rt *rapid.T) *engine.Delta {
+func (w *walk) instance(rt *rapid.T) *store.Delta {
 	id := rapid.SampledFrom([]history.InstanceID{"a", "b", "c", "aa", "ab", "@e@a"}).Draw(rt, "id")
 	old := w.live[id]
 	switch action := rapid.SampledFrom([]string{"start", "row", "turn", "erase"}).Draw(rt, "action"); {
@@ -134,7 +134,7 @@ func (w *walk) instance(rt *rapid.T) *engine.Delta {
 
 // start draws a new instance. Most have a higher number than all before; but a
 // number may also be given out early and be stored late.
-func (w *walk) start(rt *rapid.T, id history.InstanceID) *engine.Delta {
+func (w *walk) start(rt *rapid.T, id history.InstanceID) *store.Delta {
 	status := drawStatus.Draw(rt, "status")
 	micros := w.micros + rapid.Int64Range(1, 3).Draw(rt, "micros")
 	if w.micros > 0 && rapid.IntRange(0, 3).Draw(rt, "late") == 0 {
@@ -163,7 +163,7 @@ var (
 )
 
 // complete gives the row of d the time that fits its status.
-func complete(d *engine.Delta) {
+func complete(d *store.Delta) {
 	d.Row.CompletedAt = time.Time{}
 	if d.Row.Status.Terminal() {
 		d.Row.CompletedAt = d.Row.UpdatedAt
@@ -171,8 +171,8 @@ func complete(d *engine.Delta) {
 }
 
 // crowd draws many new instances.
-func (w *walk) crowd(rt *rapid.T) []*engine.Delta {
-	deltas := make([]*engine.Delta, rapid.IntRange(20, 40).Draw(rt, "crowd"))
+func (w *walk) crowd(rt *rapid.T) []*store.Delta {
+	deltas := make([]*store.Delta, rapid.IntRange(20, 40).Draw(rt, "crowd"))
 	for i := range deltas {
 		deltas[i] = w.start(rt, history.InstanceID(fmt.Sprint("crowd-", len(w.numbers))))
 		w.turn(rt, deltas[i])
@@ -181,11 +181,11 @@ func (w *walk) crowd(rt *rapid.T) []*engine.Delta {
 }
 
 // purge draws a stretch of the instances, with or without gaps, and erases them.
-func (w *walk) purge(rt *rapid.T) []*engine.Delta {
-	all := slices.SortedFunc(maps.Values(w.live), func(a, b *engine.Delta) int { return cmp.Compare(a.Number, b.Number) })
+func (w *walk) purge(rt *rapid.T) []*store.Delta {
+	all := slices.SortedFunc(maps.Values(w.live), func(a, b *store.Delta) int { return cmp.Compare(a.Number, b.Number) })
 	first := rapid.IntRange(0, len(all)).Draw(rt, "first")
 	kept := rapid.IntRange(2, 50).Draw(rt, "kept") // one of so many stays
-	var deltas []*engine.Delta
+	var deltas []*store.Delta
 	for i, d := range all[first:] {
 		if i%kept == 1 {
 			continue
@@ -197,7 +197,7 @@ func (w *walk) purge(rt *rapid.T) []*engine.Delta {
 }
 
 // turn draws records and the work flag.
-func (w *walk) turn(rt *rapid.T, d *engine.Delta) {
+func (w *walk) turn(rt *rapid.T, d *store.Delta) {
 	last := w.seqs[d.Number]
 	if rapid.IntRange(0, 3).Draw(rt, "drop") == 0 {
 		d.DropRecords.First = rapid.Uint32Range(0, last+1).Draw(rt, "first")
@@ -206,13 +206,13 @@ func (w *walk) turn(rt *rapid.T, d *engine.Delta) {
 	if rapid.Bool().Draw(rt, "record") {
 		last++
 		size := rapid.SampledFrom([]int{0, 10, 16<<10 - 1, 16 << 10, 40 << 10}).Draw(rt, "size")
-		d.Record = &engine.Record{Seq: last, Bytes: slices.Repeat([]byte{byte(last)}, size)}
+		d.Record = &store.Record{Seq: last, Bytes: slices.Repeat([]byte{byte(last)}, size)}
 		w.seqs[d.Number] = last
 	}
-	d.Work = rapid.SampledFrom([]engine.Flag{engine.Keep, engine.Set, engine.Clear}).Draw(rt, "work")
+	d.Work = rapid.SampledFrom([]store.Flag{store.Keep, store.Set, store.Clear}).Draw(rt, "work")
 }
 
-func (w *walk) messages(rt *rapid.T, d *engine.Delta) {
+func (w *walk) messages(rt *rapid.T, d *store.Delta) {
 	for range rapid.IntRange(0, 2).Draw(rt, "consumed") {
 		if len(w.inbox) == 0 {
 			break
@@ -229,14 +229,14 @@ func (w *walk) messages(rt *rapid.T, d *engine.Delta) {
 	}
 }
 
-func (w *walk) setTimers(rt *rapid.T, d *engine.Delta) {
+func (w *walk) setTimers(rt *rapid.T, d *store.Delta) {
 	if i := slices.IndexFunc(w.timers, func(t timerRow) bool { return t.partition == d.Partition }); i >= 0 && rapid.Bool().Draw(rt, "clear") {
 		d.ClearTimers = append(d.ClearTimers, w.timers[i].Timer)
 		w.timers = slices.Delete(w.timers, i, i+1)
 	}
 	if rapid.Bool().Draw(rt, "set") {
 		w.message++ // for an id that is new
-		t := engine.Timer{Due: time.UnixMicro(rapid.Int64Range(-2, 9).Draw(rt, "due")).UTC(), Number: d.Number, ID: int32(w.message), Instance: d.ID}
+		t := store.Timer{Due: time.UnixMicro(rapid.Int64Range(-2, 9).Draw(rt, "due")).UTC(), Number: d.Number, ID: int32(w.message), Instance: d.ID}
 		d.SetTimers = append(d.SetTimers, t)
 		w.timers = append(w.timers, timerRow{d.Partition, t})
 	}

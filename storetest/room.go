@@ -13,8 +13,8 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 const partitions = 4
@@ -31,12 +31,12 @@ type reporter interface {
 type room struct {
 	reporter
 	Fixture
-	epochs []engine.Epoch
+	epochs []store.Epoch
 }
 
 func enter(t reporter, f Fixture) *room {
 	t.Helper()
-	r := &room{reporter: t, Fixture: f, epochs: make([]engine.Epoch, partitions)}
+	r := &room{reporter: t, Fixture: f, epochs: make([]store.Epoch, partitions)}
 	for p := range r.epochs {
 		r.acquire(p)
 	}
@@ -72,7 +72,7 @@ func (r *room) reopen() bool {
 }
 
 // commit stores deltas under the epochs of r.
-func (r *room) commit(deltas ...*engine.Delta) {
+func (r *room) commit(deltas ...*store.Delta) {
 	r.Helper()
 	r.sign(deltas)
 	if err := r.Store.Commit(r.Context(), deltas); err != nil {
@@ -80,7 +80,7 @@ func (r *room) commit(deltas ...*engine.Delta) {
 	}
 }
 
-func (r *room) sign(deltas []*engine.Delta) {
+func (r *room) sign(deltas []*store.Delta) {
 	for _, d := range deltas {
 		d.Epoch = r.epochs[d.Partition]
 	}
@@ -88,9 +88,9 @@ func (r *room) sign(deltas []*engine.Delta) {
 
 // start returns a delta that makes an instance, created at the microsecond
 // micros, and the row that it stores.
-func start(micros int64, id history.InstanceID, status history.RuntimeStatus) *engine.Delta {
+func start(micros int64, id history.InstanceID, status history.RuntimeStatus) *store.Delta {
 	number := history.NewNumber(micros, history.PartitionOf(id, partitions))
-	return &engine.Delta{
+	return &store.Delta{
 		Partition: number.Partition(), Number: number, ID: id,
 		Row: &history.Instance{
 			Number: number, ID: id, Name: "Hello", ExecutionID: history.ExecutionID(fmt.Sprintf("%032x", uint64(number))),
@@ -102,21 +102,21 @@ func start(micros int64, id history.InstanceID, status history.RuntimeStatus) *e
 
 // update returns a delta that takes the instance that d made, or changed, to
 // another status.
-func update(d *engine.Delta, status history.RuntimeStatus) *engine.Delta {
+func update(d *store.Delta, status history.RuntimeStatus) *store.Delta {
 	row := *d.Row
 	row.Status = status
 	row.UpdatedAt = row.UpdatedAt.Add(time.Second)
-	return &engine.Delta{Partition: d.Partition, Number: d.Number, ID: d.ID, Row: &row, OldStatus: d.Row.Status}
+	return &store.Delta{Partition: d.Partition, Number: d.Number, ID: d.ID, Row: &row, OldStatus: d.Row.Status}
 }
 
 // erase returns a delta that removes the instance that d made or changed.
-func erase(d *engine.Delta) *engine.Delta {
-	return &engine.Delta{Partition: d.Partition, Erase: d.Row}
+func erase(d *store.Delta) *store.Delta {
+	return &store.Delta{Partition: d.Partition, Erase: d.Row}
 }
 
 // about returns a delta with no change for the instance that d made.
-func about(d *engine.Delta) *engine.Delta {
-	return &engine.Delta{Partition: d.Partition, Number: d.Number, ID: d.ID}
+func about(d *store.Delta) *store.Delta {
+	return &store.Delta{Partition: d.Partition, Number: d.Number, ID: d.ID}
 }
 
 func (r *room) find(id history.InstanceID) (history.Instance, bool) {
@@ -144,7 +144,7 @@ func (r *room) list(q history.Query) []history.Instance {
 }
 
 // page returns one page, and checks what holds for each.
-func (r *room) page(q history.Query) engine.Page {
+func (r *room) page(q history.Query) store.Page {
 	r.Helper()
 	page, err := r.Store.ListInstances(r.Context(), q)
 	if err != nil {
@@ -186,9 +186,9 @@ func tally(rows []history.Instance) history.Counts {
 	return counts
 }
 
-func (r *room) records(number history.Number) []engine.Record {
+func (r *room) records(number history.Number) []store.Record {
 	r.Helper()
-	var records []engine.Record
+	var records []store.Record
 	for rec, err := range r.Store.Records(r.Context(), number) {
 		if err != nil {
 			r.Fatalf("Records(%d): %v", number, err)
@@ -210,37 +210,37 @@ func (r *room) records(number history.Number) []engine.Record {
 
 // working returns the flagged instances by number; a store may yield them in
 // any order.
-func (r *room) working(partition int) []engine.Ref {
+func (r *room) working(partition int) []store.Ref {
 	r.Helper()
-	var refs []engine.Ref
+	var refs []store.Ref
 	for ref, err := range r.Store.Working(r.Context(), partition) {
 		if err != nil {
 			r.Fatalf("Working(%d): %v", partition, err)
 		}
 		refs = append(refs, ref)
 	}
-	slices.SortFunc(refs, func(a, b engine.Ref) int { return cmp.Compare(a.Number, b.Number) })
+	slices.SortFunc(refs, func(a, b store.Ref) int { return cmp.Compare(a.Number, b.Number) })
 	return refs
 }
 
 // inbox returns the messages by sender; a store may mix the senders, but not
 // the order of one.
-func (r *room) inbox(partition int) []engine.Message {
+func (r *room) inbox(partition int) []store.Message {
 	r.Helper()
-	var messages []engine.Message
+	var messages []store.Message
 	for m, err := range r.Store.Inbox(r.Context(), partition) {
 		if err != nil {
 			r.Fatalf("Inbox(%d): %v", partition, err)
 		}
 		messages = append(messages, m)
 	}
-	slices.SortStableFunc(messages, func(a, b engine.Message) int { return cmp.Compare(a.From, b.From) })
+	slices.SortStableFunc(messages, func(a, b store.Message) int { return cmp.Compare(a.From, b.From) })
 	return messages
 }
 
 var farFuture = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func (r *room) timers(partition int, after engine.Timer, until time.Time, limit int) []engine.Timer {
+func (r *room) timers(partition int, after store.Timer, until time.Time, limit int) []store.Timer {
 	r.Helper()
 	timers, err := r.Store.Timers(r.Context(), partition, after, until, limit)
 	if err != nil {
@@ -253,11 +253,11 @@ func (r *room) timers(partition int, after engine.Timer, until time.Time, limit 
 type contents struct {
 	Rows       []history.Instance
 	Found      map[history.InstanceID]history.Instance
-	Records    map[history.Number][]engine.Record
+	Records    map[history.Number][]store.Record
 	LastNumber history.Number
-	Working    [partitions][]engine.Ref
-	Inbox      [partitions][]engine.Message
-	Timers     [partitions][]engine.Timer
+	Working    [partitions][]store.Ref
+	Inbox      [partitions][]store.Message
+	Timers     [partitions][]store.Timer
 }
 
 // contents reads the store; numbers and ids are those that may be in it. It
@@ -266,7 +266,7 @@ func (r *room) contents(ids []history.InstanceID, numbers []history.Number) cont
 	r.Helper()
 	c := contents{
 		Rows:  r.list(history.Query{Limit: 1 << 20}),
-		Found: make(map[history.InstanceID]history.Instance), Records: make(map[history.Number][]engine.Record),
+		Found: make(map[history.InstanceID]history.Instance), Records: make(map[history.Number][]store.Record),
 	}
 	r.same("CountInstances of all", r.count(history.Query{}), tally(c.Rows))
 	for status := range tally(c.Rows) {
@@ -288,7 +288,7 @@ func (r *room) contents(ids []history.InstanceID, numbers []history.Number) cont
 		r.Fatalf("LastNumber: %v", err)
 	}
 	for p := range partitions {
-		c.Working[p], c.Inbox[p], c.Timers[p] = r.working(p), r.inbox(p), r.timers(p, engine.Timer{}, farFuture, 1<<20)
+		c.Working[p], c.Inbox[p], c.Timers[p] = r.working(p), r.inbox(p), r.timers(p, store.Timer{}, farFuture, 1<<20)
 	}
 	return c
 }

@@ -1,4 +1,4 @@
-// Package storetest is the suite that every [engine.Store] has to pass, and a
+// Package storetest is the suite that every [store.Store] has to pass, and a
 // store that fails on demand. It is a room for tests: only tests import it.
 //
 // What a store does beyond the contract, such as how it survives a crash, its
@@ -8,14 +8,14 @@ package storetest
 import (
 	"testing"
 
-	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // Fixture is a store under test.
 type Fixture struct {
-	Store  engine.Store
-	Reopen func() engine.Store // closes the store and opens what it left; nil: it leaves nothing
-	Close  func()              // closes the store; nil: nothing to do
+	Store  store.Store
+	Reopen func() store.Store // closes the store and opens what it left; nil: it leaves nothing
+	Close  func()             // closes the store; nil: nothing to do
 }
 
 // Open makes an empty store. It fails t if it cannot.

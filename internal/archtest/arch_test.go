@@ -24,16 +24,17 @@ const module = "github.com/perdure/perdure"
 //	httpapi  client                     the edges: they know hub and wire, never the engine
 //	internal/worker   store/...
 //	root, replay |    | engine          two towers that do not import each other
-//	        hub  wire                   contracts
+//	        hub  wire  store            contracts
 //	        history                     one floor
 var rooms = map[string][]string{
 	"history":             {},
 	"history/...":         {"history"},
+	"internal/store":      {"history"}, // the storage contract
 	"internal/hub":        {"history"}, // what one can ask of a hub
-	"engine":              {"history", "internal/hub", "internal/ledger", "internal/stacktrace"},
-	"store/memory":        {"engine", "history"},
-	"store/embedded":      {"engine", "history", "internal/backup", "internal/ledger", "internal/private"},
-	"storetest":           {"engine", "history", "store/memory"},
+	"engine":              {"history", "internal/hub", "internal/ledger", "internal/stacktrace", "internal/store"},
+	"store/memory":        {"history", "internal/store"},
+	"store/embedded":      {"history", "internal/backup", "internal/ledger", "internal/private", "internal/store"},
+	"storetest":           {"history", "internal/store", "store/memory"},
 	"internal/registry":   {"history", "internal/replay"},
 	"internal/replay":     {"history", "internal/stacktrace"},
 	".":                   {"history", "internal/registry", "internal/replay"},
@@ -41,7 +42,7 @@ var rooms = map[string][]string{
 	"config":              {"internal/wire"},
 	"client":              {"history", "internal/hub", "internal/links", "internal/private", "internal/wire"},
 	"httpapi":             {"history", "internal/hub", "internal/links", "internal/nearest", "internal/wire"},
-	"host":                {".", "client", "config", "engine", "history", "httpapi", "internal/audit", "internal/backup", "internal/hub", "internal/private", "internal/wire", "internal/worker", "store/embedded"},
+	"host":                {".", "client", "config", "engine", "history", "httpapi", "internal/audit", "internal/backup", "internal/hub", "internal/private", "internal/store", "internal/wire", "internal/worker", "store/embedded"},
 	"cmd/perdure":         {"client", "config", "history", "host", "internal/audit", "internal/backup", "internal/nearest", "internal/wire"},
 	"examples/...":        {".", "client", "host"},
 	"internal/links":      {},
@@ -61,10 +62,10 @@ var tests = map[string][]string{
 	"history":         {},
 	"engine":          {".", "client", "internal/worker", "store/memory", "store/embedded", "storetest"},
 	"store/memory":    {"storetest"},
-	"store/embedded":  {"internal/hub", "store/memory", "storetest"},
+	"store/embedded":  {"engine", "internal/hub", "store/memory", "storetest"},
 	".":               {"engine", "internal/worker", "store/memory", "store/embedded"},
 	"internal/worker": {"store/memory", "store/embedded"},
-	"client":          {".", "engine", "httpapi", "internal/worker", "store/memory"},
+	"client":          {".", "engine", "httpapi", "internal/store", "internal/worker", "store/memory"},
 	"httpapi":         {".", "engine", "internal/worker", "store/memory", "client"},
 	"cmd/perdure":     {".", "internal/testcert"},
 	"host":            {"internal/testcert"},

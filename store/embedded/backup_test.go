@@ -16,8 +16,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/internal/backup"
+	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/store/memory"
 )
 
@@ -37,7 +37,7 @@ func scripted(t *testing.T, n int) []string {
 	return want
 }
 
-func commit(t *testing.T, store engine.Store, epoch engine.Epoch, i int) {
+func commit(t *testing.T, store store.Store, epoch store.Epoch, i int) {
 	t.Helper()
 	deltas := script(i)
 	for _, d := range deltas {

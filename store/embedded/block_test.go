@@ -11,8 +11,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // TestDamageInALargeValueIsFoundAtOnce reads a record of which a bit was flipped. The message is
@@ -25,8 +25,8 @@ func TestDamageInALargeValueIsFoundAtOnce(t *testing.T) {
 	for i, letter := range []string{"a", "b"} {
 		value := bytes.Repeat([]byte(letter), 4<<20)
 		values = append(values, value)
-		err := hub.Commit(t.Context(), []*engine.Delta{{
-			Partition: p, Epoch: hub.epochs[p], Number: row.Number, ID: row.ID, Record: &engine.Record{Seq: uint32(i + 2), Bytes: value},
+		err := hub.Commit(t.Context(), []*store.Delta{{
+			Partition: p, Epoch: hub.epochs[p], Number: row.Number, ID: row.ID, Record: &store.Record{Seq: uint32(i + 2), Bytes: value},
 		}})
 		if err != nil {
 			t.Fatal(err)

@@ -34,7 +34,7 @@ type verification struct {
 	first      bool    // round: later ones tell nothing of single rows
 }
 
-// Verify implements [engine.View].
+// Verify implements [store.View].
 func (v *asOf) Verify(step func() error, tell func(history.Disagreement)) error {
 	if err := v.db.verifyTables(step, tell); err != nil {
 		return err

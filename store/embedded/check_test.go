@@ -14,6 +14,7 @@ import (
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // newCheckedHub makes a hub with an instance that has every kind of row.
@@ -48,9 +49,9 @@ func newCheckedHub(t *testing.T) (*Hub, *history.Instance) {
 		Kind: history.ExecutionStarted, ID: history.NoID, At: at, Name: "Hello", Payload: []byte(`"` + strings.Repeat("x", bigRecord) + `"`),
 		Started: &history.Started{ExecutionID: row.ExecutionID, Tags: row.Tags, Parent: row.Parent},
 	}}}
-	err = hub.Commit(t.Context(), []*engine.Delta{{
-		Partition: p, Epoch: epoch, Number: row.Number, ID: "x", Row: row, OldStatus: history.Unknown, Work: engine.Set,
-		Record: &engine.Record{Seq: 1, Bytes: history.AppendTurn(nil, &start)},
+	err = hub.Commit(t.Context(), []*store.Delta{{
+		Partition: p, Epoch: epoch, Number: row.Number, ID: "x", Row: row, OldStatus: history.Unknown, Work: store.Set,
+		Record: &store.Record{Seq: 1, Bytes: history.AppendTurn(nil, &start)},
 	}})
 	if err != nil {
 		t.Fatal(err)

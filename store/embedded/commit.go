@@ -9,12 +9,12 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
-// Commit implements [engine.Committer].
-func (h *Hub) Commit(ctx context.Context, deltas []*engine.Delta) error {
+// Commit implements [store.Committer].
+func (h *Hub) Commit(ctx context.Context, deltas []*store.Delta) error {
 	if err := h.begin(ctx); err != nil {
 		return err
 	}
@@ -36,7 +36,7 @@ func (h *Hub) Commit(ctx context.Context, deltas []*engine.Delta) error {
 }
 
 // store writes deltas. writing is held.
-func (h *Hub) store(deltas []*engine.Delta) (err error) {
+func (h *Hub) store(deltas []*store.Delta) (err error) {
 	if h.counts == nil {
 		if h.counts, err = h.readCounts(h.db.pebble); err != nil {
 			return err
@@ -76,12 +76,12 @@ func (h *Hub) store(deltas []*engine.Delta) (err error) {
 }
 
 // admit checks a delta before anything of its commit is written.
-func (h *Hub) admit(d *engine.Delta) error {
+func (h *Hub) admit(d *store.Delta) error {
 	if err := h.checkPartition(d.Partition); err != nil {
 		return err
 	}
 	if epoch := h.epochs[d.Partition]; d.Epoch != epoch {
-		return fmt.Errorf("partition %d, epoch %d, now at %d: %w", d.Partition, d.Epoch, epoch, engine.ErrFenced)
+		return fmt.Errorf("partition %d, epoch %d, now at %d: %w", d.Partition, d.Epoch, epoch, store.ErrFenced)
 	}
 	for i := range d.Sent {
 		if err := h.checkMessage(d.Sent[i].MessageKey); err != nil {
@@ -96,7 +96,7 @@ func (h *Hub) admit(d *engine.Delta) error {
 	return nil
 }
 
-func (h *Hub) checkMessage(m engine.MessageKey) error {
+func (h *Hub) checkMessage(m store.MessageKey) error {
 	if err := h.checkPartition(m.Partition); err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ type writer struct {
 	batch   *pebble.Batch
 	places  map[history.Number]int // where an instance is in changes
 	changes []change
-	sent    map[engine.MessageKey][]byte
+	sent    map[store.MessageKey][]byte
 	erased  map[history.Number]erased // stored before the batch
 	cleared span                      // of those that are removed by ranges; its end is 0 for none
 	counts  counts                    // what the batch adds to the hub's; once it is finished what they are then
@@ -134,8 +134,8 @@ type change struct {
 	id        history.InstanceID
 	row       *history.Instance     // the last one
 	oldStatus history.RuntimeStatus // of the row that is stored before the batch; Unknown when there is none
-	records   []*engine.Record
-	work      engine.Flag
+	records   []*store.Record
+	work      store.Flag
 }
 
 // created reports whether nothing of the instance is stored before the batch.
@@ -147,7 +147,7 @@ const manyChanges = 4096
 
 func newWriter(h *Hub) *writer {
 	return &writer{
-		hub: h, places: make(map[history.Number]int), sent: make(map[engine.MessageKey][]byte), erased: make(map[history.Number]erased),
+		hub: h, places: make(map[history.Number]int), sent: make(map[store.MessageKey][]byte), erased: make(map[history.Number]erased),
 		key: make(key, 0, 64),
 	}
 }
@@ -169,7 +169,7 @@ func (w *writer) reset() {
 	*w = writer{hub: w.hub, places: w.places, changes: w.changes[:0], sent: w.sent, erased: w.erased, key: w.key, value: w.value}
 }
 
-func (w *writer) add(d *engine.Delta) {
+func (w *writer) add(d *store.Delta) {
 	if d.Erase != nil {
 		w.erase(d)
 	}
@@ -198,8 +198,8 @@ func (w *writer) add(d *engine.Delta) {
 	}
 }
 
-func (w *writer) change(d *engine.Delta) {
-	if d.Row == nil && d.Record == nil && d.Work == engine.Keep {
+func (w *writer) change(d *store.Delta) {
+	if d.Row == nil && d.Record == nil && d.Work == store.Keep {
 		return
 	}
 	c := w.changeOf(d.Number)
@@ -213,7 +213,7 @@ func (w *writer) change(d *engine.Delta) {
 	if d.Record != nil {
 		c.records = append(c.records, d.Record)
 	}
-	if d.Work != engine.Keep {
+	if d.Work != store.Keep {
 		c.work = d.Work
 	}
 }
@@ -234,7 +234,7 @@ func (w *writer) changeOf(n history.Number) *change {
 	return &w.changes[at]
 }
 
-func (w *writer) erase(d *engine.Delta) {
+func (w *writer) erase(d *store.Delta) {
 	e := d.Erase
 	if d.Row == nil || d.ID != e.ID {
 		w.delete(append(w.space(spaceIDs), e.ID...))
@@ -254,11 +254,11 @@ func (w *writer) erase(d *engine.Delta) {
 	w.erased[e.Number] = erased{d.Partition, e, oldStatus}
 }
 
-func (w *writer) dropRecords(d *engine.Delta) {
+func (w *writer) dropRecords(d *store.Delta) {
 	first, end := d.DropRecords.First, d.DropRecords.End
 	if at, ok := w.places[d.Number]; ok {
 		c := &w.changes[at]
-		c.records = slices.DeleteFunc(c.records, func(r *engine.Record) bool { return first <= r.Seq && r.Seq < end })
+		c.records = slices.DeleteFunc(c.records, func(r *store.Record) bool { return first <= r.Seq && r.Seq < end })
 		if c.created() {
 			return
 		}
@@ -356,10 +356,10 @@ func (w *writer) writeWork() {
 	for i := range w.changes {
 		c := &w.changes[i]
 		switch {
-		case c.work == engine.Set:
+		case c.work == store.Set:
 			w.value = append(w.value[:0], c.id...)
 			w.set(w.space(spaceWork).partition(c.partition).number(c.number), w.value)
-		case c.work == engine.Clear && !c.created():
+		case c.work == store.Clear && !c.created():
 			w.delete(w.space(spaceWork).partition(c.partition).number(c.number))
 		}
 	}

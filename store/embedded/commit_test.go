@@ -7,12 +7,12 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // openHub returns a hub of one partition with its first epoch.
-func openHub(t testing.TB, dir string, opts Options) (*Hub, engine.Epoch) {
+func openHub(t testing.TB, dir string, opts Options) (*Hub, store.Epoch) {
 	t.Helper()
 	db, err := Open(dir, opts)
 	if err != nil {
@@ -37,37 +37,37 @@ func openHub(t testing.TB, dir string, opts Options) (*Hub, engine.Epoch) {
 // A batch holds no more than what it leads to.
 func TestBatchIsCoalesced(t *testing.T) {
 	t.Parallel()
-	key := engine.MessageKey{Seq: 1}
+	key := store.MessageKey{Seq: 1}
 	row := func(status history.RuntimeStatus) *history.Instance {
 		return &history.Instance{Number: 5, ID: "i", Status: status}
 	}
-	start := &engine.Delta{Number: 5, ID: "i", Row: row(history.Pending), OldStatus: history.Unknown, Record: &engine.Record{Seq: 1}, Work: engine.Set}
-	run := &engine.Delta{Number: 5, ID: "i", Row: row(history.Running), OldStatus: history.Pending, Record: &engine.Record{Seq: 2}}
-	end := &engine.Delta{Number: 5, ID: "i", Row: row(history.Completed), OldStatus: history.Running, Record: &engine.Record{Seq: 3}, Work: engine.Clear}
-	send := &engine.Delta{Sent: []engine.Message{{MessageKey: key}}}
-	consume := &engine.Delta{Consumed: []engine.MessageKey{key}}
-	erase := &engine.Delta{Erase: &history.Instance{Number: 5, ID: "i", Status: history.Completed}}
-	again := &engine.Delta{Number: 5, ID: "i", Record: &engine.Record{Seq: 4}}
+	start := &store.Delta{Number: 5, ID: "i", Row: row(history.Pending), OldStatus: history.Unknown, Record: &store.Record{Seq: 1}, Work: store.Set}
+	run := &store.Delta{Number: 5, ID: "i", Row: row(history.Running), OldStatus: history.Pending, Record: &store.Record{Seq: 2}}
+	end := &store.Delta{Number: 5, ID: "i", Row: row(history.Completed), OldStatus: history.Running, Record: &store.Record{Seq: 3}, Work: store.Clear}
+	send := &store.Delta{Sent: []store.Message{{MessageKey: key}}}
+	consume := &store.Delta{Consumed: []store.MessageKey{key}}
+	erase := &store.Delta{Erase: &history.Instance{Number: 5, ID: "i", Status: history.Completed}}
+	again := &store.Delta{Number: 5, ID: "i", Record: &store.Record{Seq: 4}}
 	again.DropRecords.First, again.DropRecords.End = 1, 4
 	hub, _ := openHub(t, "store", Options{FS: vfs.NewMem()})
 	w := newWriter(hub)
 	for _, tt := range []struct {
 		name   string
-		deltas []*engine.Delta
+		deltas []*store.Delta
 		want   uint32 // operations in the batch
 	}{
-		{"nothing", []*engine.Delta{{}}, 0},
-		{"start", []*engine.Delta{start}, 7},                                // row, id, status, name, count, record, work
-		{"start and run", []*engine.Delta{start, run}, 8},                   // and a record
-		{"from start to end", []*engine.Delta{start, run, end}, 8},          // and a record, but no work
-		{"start, run, again", []*engine.Delta{start, run, again}, 7},        // the last record only
-		{"run", []*engine.Delta{run}, 6},                                    // row, two of status, two counts, record
-		{"run and end", []*engine.Delta{run, end}, 8},                       // and a record, work
-		{"from start to erase", []*engine.Delta{start, run, end, erase}, 1}, // the id may belong to another
-		{"erase", []*engine.Delta{erase}, 6},                                // id, row, status, name, count, work; no record is stored
-		{"send", []*engine.Delta{send}, 1},
-		{"consume", []*engine.Delta{consume}, 1},
-		{"send and consume", []*engine.Delta{send, consume}, 0},
+		{"nothing", []*store.Delta{{}}, 0},
+		{"start", []*store.Delta{start}, 7},                                // row, id, status, name, count, record, work
+		{"start and run", []*store.Delta{start, run}, 8},                   // and a record
+		{"from start to end", []*store.Delta{start, run, end}, 8},          // and a record, but no work
+		{"start, run, again", []*store.Delta{start, run, again}, 7},        // the last record only
+		{"run", []*store.Delta{run}, 6},                                    // row, two of status, two counts, record
+		{"run and end", []*store.Delta{run, end}, 8},                       // and a record, work
+		{"from start to erase", []*store.Delta{start, run, end, erase}, 1}, // the id may belong to another
+		{"erase", []*store.Delta{erase}, 6},                                // id, row, status, name, count, work; no record is stored
+		{"send", []*store.Delta{send}, 1},
+		{"consume", []*store.Delta{consume}, 1},
+		{"send and consume", []*store.Delta{send, consume}, 0},
 	} {
 		w.hub.counts = new(counts)
 		w.batch = w.hub.db.pebble.NewBatch()
@@ -85,19 +85,19 @@ func TestBatchIsCoalesced(t *testing.T) {
 // of them in one commit, or a commit for each step.
 func BenchmarkCommit(b *testing.B) {
 	b.Run("whole", func(b *testing.B) {
-		benchmarkCommit(b, func(hellos [][]*engine.Delta) [][]*engine.Delta { return [][]*engine.Delta{slices.Concat(hellos...)} })
+		benchmarkCommit(b, func(hellos [][]*store.Delta) [][]*store.Delta { return [][]*store.Delta{slices.Concat(hellos...)} })
 	})
 	b.Run("steps", func(b *testing.B) { benchmarkCommit(b, bySteps) })
 }
 
-func benchmarkCommit(b *testing.B, commits func(hellos [][]*engine.Delta) [][]*engine.Delta) {
+func benchmarkCommit(b *testing.B, commits func(hellos [][]*store.Delta) [][]*store.Delta) {
 	hub, epoch := openHub(b, b.TempDir(), Options{})
 	const crowd = 100
 	micros := time.Now().UnixMicro()
 	b.ReportAllocs()
 	for b.Loop() {
 		b.StopTimer()
-		hellos := make([][]*engine.Delta, crowd)
+		hellos := make([][]*store.Delta, crowd)
 		for i := range hellos {
 			micros++
 			hellos[i] = helloDeltas(micros, epoch)
@@ -114,8 +114,8 @@ func benchmarkCommit(b *testing.B, commits func(hellos [][]*engine.Delta) [][]*e
 }
 
 // bySteps returns the first deltas of all, then the second ones, and so on.
-func bySteps(hellos [][]*engine.Delta) [][]*engine.Delta {
-	steps := make([][]*engine.Delta, len(hellos[0]))
+func bySteps(hellos [][]*store.Delta) [][]*store.Delta {
+	steps := make([][]*store.Delta, len(hellos[0]))
 	for _, life := range hellos {
 		for i, d := range life {
 			steps[i] = append(steps[i], d)
@@ -126,11 +126,11 @@ func bySteps(hellos [][]*engine.Delta) [][]*engine.Delta {
 
 // helloDeltas returns what an engine commits of an orchestration of three
 // activities: its start and four turns.
-func helloDeltas(micros int64, epoch engine.Epoch) []*engine.Delta {
+func helloDeltas(micros int64, epoch store.Epoch) []*store.Delta {
 	number, id, execution := history.NewNumber(micros, 0), history.NewInstanceID(), history.NewExecutionID()
 	old := history.Unknown
-	delta := func(status history.RuntimeStatus, work engine.Flag, seq uint32) *engine.Delta {
-		d := &engine.Delta{Epoch: epoch, Number: number, ID: id, OldStatus: old, Work: work, Record: &engine.Record{Seq: seq, Bytes: make([]byte, 70)}}
+	delta := func(status history.RuntimeStatus, work store.Flag, seq uint32) *store.Delta {
+		d := &store.Delta{Epoch: epoch, Number: number, ID: id, OldStatus: old, Work: work, Record: &store.Record{Seq: seq, Bytes: make([]byte, 70)}}
 		if status != old {
 			at := number.CreatedAt()
 			d.Row = &history.Instance{Number: number, ID: id, ExecutionID: execution, Name: "Hello", Status: status, CreatedAt: at, UpdatedAt: at}
@@ -138,9 +138,9 @@ func helloDeltas(micros int64, epoch engine.Epoch) []*engine.Delta {
 		}
 		return d
 	}
-	return []*engine.Delta{
-		delta(history.Pending, engine.Set, 1), delta(history.Running, engine.Keep, 2), delta(history.Running, engine.Keep, 3),
-		delta(history.Running, engine.Keep, 4), delta(history.Completed, engine.Clear, 5),
+	return []*store.Delta{
+		delta(history.Pending, store.Set, 1), delta(history.Running, store.Keep, 2), delta(history.Running, store.Keep, 3),
+		delta(history.Running, store.Keep, 4), delta(history.Completed, store.Clear, 5),
 	}
 }
 
@@ -200,7 +200,7 @@ func manyHellos(b *testing.B) (*Hub, []history.InstanceID) {
 	hub, epoch := openHub(b, b.TempDir(), Options{})
 	var ids []history.InstanceID
 	for i := range 100 {
-		var deltas []*engine.Delta
+		var deltas []*store.Delta
 		for k := range 100 {
 			life := helloDeltas(int64(1+i*100+k), epoch)
 			ids = append(ids, life[0].ID)
@@ -224,13 +224,13 @@ func BenchmarkErase(b *testing.B) {
 	for b.Loop() {
 		b.StopTimer()
 		hub, epoch := openHub(b, b.TempDir(), Options{})
-		var pages [][]*engine.Delta
+		var pages [][]*store.Delta
 		for page := range 100 {
-			var stored, erased []*engine.Delta
+			var stored, erased []*store.Delta
 			for i := range 1000 {
 				life := helloDeltas(int64(1+page*1000+i), epoch)
 				stored = append(stored, life...)
-				erased = append(erased, &engine.Delta{Epoch: epoch, Erase: life[4].Row})
+				erased = append(erased, &store.Delta{Epoch: epoch, Erase: life[4].Row})
 			}
 			if err := hub.Commit(b.Context(), stored); err != nil {
 				b.Fatal(err)

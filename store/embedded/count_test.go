@@ -7,8 +7,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // Counts that cannot be are seen when the store is opened.
@@ -37,8 +37,8 @@ func TestCountsAreCheckedAtOpen(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		delta := &engine.Delta{Epoch: epoch, Number: 1, ID: "i", OldStatus: history.Unknown, Row: &history.Instance{Number: 1, ID: "i", Status: history.Running}}
-		if err := hub.Commit(t.Context(), []*engine.Delta{delta}); err != nil {
+		delta := &store.Delta{Epoch: epoch, Number: 1, ID: "i", OldStatus: history.Unknown, Row: &history.Instance{Number: 1, ID: "i", Status: history.Running}}
+		if err := hub.Commit(t.Context(), []*store.Delta{delta}); err != nil {
 			t.Fatal(err)
 		}
 		batch := db.pebble.NewBatch()

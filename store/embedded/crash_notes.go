@@ -10,12 +10,12 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/internal/store"
 )
 
-var _ engine.CrashNotes = (*Hub)(nil)
+var _ store.CrashNotes = (*Hub)(nil)
 
-// Notes implements [engine.CrashNotes]: the words are a file that is mapped into
+// Notes implements [store.CrashNotes]: the words are a file that is mapped into
 // memory, so writing to them costs no system call, and the operating system has them
 // when the process has gone. The mapping stays until the process ends, since code
 // that was left behind may still write to it.
@@ -37,7 +37,7 @@ func (h *Hub) removeNotes() {
 	}
 }
 
-// Memo implements [engine.CrashNotes].
+// Memo implements [store.CrashNotes].
 func (h *Hub) Memo(ctx context.Context) ([]byte, error) {
 	if err := h.begin(ctx); err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func (h *Hub) Memo(ctx context.Context) ([]byte, error) {
 	return memo, closer.Close()
 }
 
-// SetMemo implements [engine.CrashNotes].
+// SetMemo implements [store.CrashNotes].
 func (h *Hub) SetMemo(ctx context.Context, memo []byte) error {
 	if err := h.begin(ctx); err != nil {
 		return err

@@ -11,8 +11,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/store/memory"
 )
 
@@ -20,7 +20,7 @@ import (
 type crash struct {
 	disk  *vfs.MemFS
 	acked int // commits acknowledged before
-	epoch engine.Epoch
+	epoch store.Epoch
 }
 
 // crasher takes a crash at each operation that changes the disk or makes a
@@ -31,7 +31,7 @@ type crasher struct {
 	mu      sync.Mutex // guards all below
 	rng     *rand.Rand
 	acked   int
-	epoch   engine.Epoch
+	epoch   store.Epoch
 	crashes []crash
 }
 
@@ -64,7 +64,7 @@ func (r renaming) ReuseForWrite(from, to string, category vfs.DiskWriteCategory)
 	return r.OpenReadWrite(to, category)
 }
 
-func (c *crasher) ack(epoch engine.Epoch) {
+func (c *crasher) ack(epoch store.Epoch) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.acked++; epoch != 0 {
@@ -120,26 +120,26 @@ func TestCrash(t *testing.T) {
 
 // script returns the i-th commit: an instance starts, the one before it runs
 // and the one before that ends, with messages, timers and big records.
-func script(i int) []*engine.Delta {
-	instance := func(i int, old, status history.RuntimeStatus) *engine.Delta {
+func script(i int) []*store.Delta {
+	instance := func(i int, old, status history.RuntimeStatus) *store.Delta {
 		number := history.NewNumber(int64(i+1), 0)
 		id := history.InstanceID(fmt.Sprint("i", i))
-		return &engine.Delta{Number: number, ID: id, OldStatus: old, Row: &history.Instance{Number: number, ID: id, Status: status}}
+		return &store.Delta{Number: number, ID: id, OldStatus: old, Row: &history.Instance{Number: number, ID: id, Status: status}}
 	}
 	started := instance(i, history.Unknown, history.Pending)
-	started.Record, started.Work = &engine.Record{Seq: 1, Bytes: make([]byte, i*3000)}, engine.Set
-	started.Sent = []engine.Message{{MessageKey: engine.MessageKey{Seq: uint64(i)}, Bytes: []byte("m")}}
-	started.SetTimers = []engine.Timer{{Due: time.UnixMicro(int64(i)), Number: started.Number}}
-	deltas := []*engine.Delta{started}
+	started.Record, started.Work = &store.Record{Seq: 1, Bytes: make([]byte, i*3000)}, store.Set
+	started.Sent = []store.Message{{MessageKey: store.MessageKey{Seq: uint64(i)}, Bytes: []byte("m")}}
+	started.SetTimers = []store.Timer{{Due: time.UnixMicro(int64(i)), Number: started.Number}}
+	deltas := []*store.Delta{started}
 	if i > 0 {
 		runs := instance(i-1, history.Pending, history.Running)
-		runs.Record, runs.Work = &engine.Record{Seq: 2, Bytes: []byte("turn")}, engine.Clear
-		runs.Consumed = []engine.MessageKey{{Seq: uint64(i - 1)}}
-		runs.ClearTimers = []engine.Timer{{Due: time.UnixMicro(int64(i - 1)), Number: runs.Number}}
+		runs.Record, runs.Work = &store.Record{Seq: 2, Bytes: []byte("turn")}, store.Clear
+		runs.Consumed = []store.MessageKey{{Seq: uint64(i - 1)}}
+		runs.ClearTimers = []store.Timer{{Due: time.UnixMicro(int64(i - 1)), Number: runs.Number}}
 		deltas = append(deltas, runs)
 	}
 	if i > 1 {
-		deltas = append(deltas, &engine.Delta{Erase: instance(i-2, history.Pending, history.Running).Row})
+		deltas = append(deltas, &store.Delta{Erase: instance(i-2, history.Pending, history.Running).Row})
 	}
 	return deltas
 }
@@ -172,32 +172,32 @@ func recovered(t *testing.T, at crash, want []string) error {
 }
 
 // describe writes down all that a store of one partition shows.
-func describe(t *testing.T, store engine.Store) string {
+func describe(t *testing.T, kept store.Store) string {
 	t.Helper()
 	var b strings.Builder
-	page, err := store.ListInstances(t.Context(), history.Query{})
+	page, err := kept.ListInstances(t.Context(), history.Query{})
 	for _, row := range page.Rows {
-		found, ok, err := store.FindInstance(t.Context(), row.ID)
+		found, ok, err := kept.FindInstance(t.Context(), row.ID)
 		fmt.Fprintln(&b, row.Number, row.ID, row.Status, found.Status, ok, err)
-		for rec, err := range store.Records(t.Context(), row.Number) {
+		for rec, err := range kept.Records(t.Context(), row.Number) {
 			fmt.Fprintln(&b, "record", rec.Seq, len(rec.Bytes), err)
 		}
 	}
 	for _, status := range history.Statuses() {
-		page, err := store.ListInstances(t.Context(), history.Query{Statuses: []history.RuntimeStatus{status}})
+		page, err := kept.ListInstances(t.Context(), history.Query{Statuses: []history.RuntimeStatus{status}})
 		fmt.Fprintln(&b, status, len(page.Rows), err)
 	}
-	for ref, err := range store.Working(t.Context(), 0) {
+	for ref, err := range kept.Working(t.Context(), 0) {
 		fmt.Fprintln(&b, "work", ref.Number, ref.ID, err)
 	}
-	for m, err := range store.Inbox(t.Context(), 0) {
+	for m, err := range kept.Inbox(t.Context(), 0) {
 		fmt.Fprintln(&b, "message", m.Seq, err)
 	}
-	timers, timersErr := store.Timers(t.Context(), 0, engine.Timer{}, time.UnixMicro(1000), 1000)
+	timers, timersErr := kept.Timers(t.Context(), 0, store.Timer{}, time.UnixMicro(1000), 1000)
 	for _, timer := range timers {
 		fmt.Fprintln(&b, "timer", timer.Due.UnixMicro(), timer.Number)
 	}
-	last, lastErr := store.LastNumber(t.Context())
+	last, lastErr := kept.LastNumber(t.Context())
 	fmt.Fprintln(&b, "last", last, err, timersErr, lastErr)
 	return b.String()
 }

@@ -14,23 +14,23 @@ import (
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // ErrClosed is what calls of a closed [DB] and its hubs return. To an engine it
-// is an [engine.ErrBroken].
+// is an [store.ErrBroken].
 var ErrClosed error = closedError{}
 
 type closedError struct{}
 
 func (closedError) Error() string        { return "store is closed" }
-func (closedError) Is(target error) bool { return target == engine.ErrBroken }
+func (closedError) Is(target error) bool { return target == store.ErrBroken }
 
 // Options of a [DB]. The zero value is good.
 type Options struct {
 	Logger       *slog.Logger           // nil: nothing is logged
 	FS           vfs.FS                 // nil: the real disk
-	MinFreeBytes uint64                 // commits fail with [engine.ErrNoSpace] when less is free; 0: 64 MiB
+	MinFreeBytes uint64                 // commits fail with [store.ErrNoSpace] when less is free; 0: 64 MiB
 	FreeBytes    func() (uint64, error) // free bytes on the disk; nil: ask it
 	CacheBytes   int64                  // memory for blocks read from disk; 0: 64 MiB
 	OpenFiles    int                    // tables that stay open at most; 0: 1,000
@@ -42,7 +42,7 @@ type Options struct {
 //
 // When Pebble meets an error that it cannot go on from, such as a disk that
 // refuses writes, the DB is broken: all calls return the cause, an
-// [engine.ErrBroken], and only a restart of the process helps. What became of
+// [store.ErrBroken], and only a restart of the process helps. What became of
 // the commits under way is then unknown.
 type DB struct {
 	dir       string

@@ -7,7 +7,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // breaker hears what Pebble logs. Pebble calls Fatalf when it cannot go on, for
@@ -21,7 +21,7 @@ type breaker struct {
 	again  repeats
 	once   sync.Once
 	broken chan struct{} // closed by fail
-	cause  error         // why, an [engine.ErrBroken]; set before broken is closed
+	cause  error         // why, an [store.ErrBroken]; set before broken is closed
 }
 
 func newBreaker(log *slog.Logger) *breaker { return &breaker{log: log, broken: make(chan struct{})} }
@@ -42,7 +42,7 @@ func (b *breaker) Fatalf(format string, args ...any) {
 // fail breaks the store for good.
 func (b *breaker) fail(why error) {
 	b.once.Do(func() {
-		b.cause = fmt.Errorf("%w: %w: restart the process once the cause is removed", engine.ErrBroken, why)
+		b.cause = fmt.Errorf("%w: %w: restart the process once the cause is removed", store.ErrBroken, why)
 		b.log.Error("store is broken", "error", b.cause)
 		close(b.broken)
 	})

@@ -10,8 +10,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/store/embedded"
 )
 
@@ -35,7 +35,7 @@ func TestBroken(t *testing.T) {
 		t.Fatalf("Acquire: %v", err)
 	}
 	refuse.Store(true)
-	deltas := []*engine.Delta{{Epoch: epoch, Number: 1, ID: "i", Row: &history.Instance{Number: 1, ID: "i"}, OldStatus: history.Unknown}}
+	deltas := []*store.Delta{{Epoch: epoch, Number: 1, ID: "i", Row: &history.Instance{Number: 1, ID: "i"}, OldStatus: history.Unknown}}
 	for _, tt := range []struct {
 		call string
 		err  error
@@ -47,8 +47,8 @@ func TestBroken(t *testing.T) {
 		{"Acquire", func() error { _, err := hub.Acquire(t.Context(), 0); return err }()},
 		{"Close", db.Close()},
 	} {
-		if !errors.Is(tt.err, engine.ErrBroken) || !strings.Contains(tt.err.Error(), syscall.EIO.Error()) {
-			t.Errorf("%s on a broken disk = error %v, want %v", tt.call, tt.err, engine.ErrBroken)
+		if !errors.Is(tt.err, store.ErrBroken) || !strings.Contains(tt.err.Error(), syscall.EIO.Error()) {
+			t.Errorf("%s on a broken disk = error %v, want %v", tt.call, tt.err, store.ErrBroken)
 		}
 	}
 }

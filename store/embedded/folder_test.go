@@ -13,7 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
-	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/store/embedded"
 )
 
@@ -214,7 +214,7 @@ func TestClosed(t *testing.T) {
 		"FindInstance": func() error { _, _, err := hub.FindInstance(t.Context(), "i"); return err }(),
 		"LastNumber":   func() error { _, err := hub.LastNumber(t.Context()); return err }(),
 	} {
-		if !errors.Is(err, embedded.ErrClosed) || !errors.Is(err, engine.ErrBroken) {
+		if !errors.Is(err, embedded.ErrClosed) || !errors.Is(err, store.ErrBroken) {
 			t.Errorf("%s after Close = error %v, want %v", call, err, embedded.ErrClosed)
 		}
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/atomicfs"
 	"github.com/cockroachdb/pebble/v2/wal"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // holding is a disk with one file, and a folder "data".
@@ -157,7 +157,7 @@ func FuzzRows(f *testing.F) {
 		}
 		for range hub.Working(ctx, 0) {
 		}
-		hub.Timers(ctx, 0, engine.Timer{}, time.Now(), 10)
+		hub.Timers(ctx, 0, store.Timer{}, time.Now(), 10)
 		if n, err := hub.LastNumber(ctx); err == nil {
 			for range hub.Records(ctx, n) {
 			}

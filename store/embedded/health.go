@@ -1,9 +1,11 @@
 package embedded
 
-import "github.com/perdure/perdure/engine"
+import (
+	"github.com/perdure/perdure/internal/store"
+)
 
 // Health returns why the store takes no writes: it is broken or closed, which is an
-// [engine.ErrBroken], or the disk is full, an [engine.ErrNoSpace]. nil: it takes them, as
+// [store.ErrBroken], or the disk is full, an [store.ErrNoSpace]. nil: it takes them, as
 // far as is known without trying.
 func (db *DB) Health() error {
 	if err := db.enter(); err != nil {
@@ -11,7 +13,7 @@ func (db *DB) Health() error {
 	}
 	defer db.leave()
 	if free, err := db.space.free(); err == nil && free < db.space.min {
-		return engine.ErrNoSpace
+		return store.ErrNoSpace
 	}
 	return nil
 }

@@ -15,8 +15,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // DefaultPartitions is how many partitions a new hub has unless told otherwise.
@@ -31,7 +31,7 @@ type HubOptions struct {
 	Create     bool // make the hub if it is not there
 }
 
-// Hub is one task hub of a [DB]. It implements [engine.Store].
+// Hub is one task hub of a [DB]. It implements [store.Store].
 type Hub struct {
 	db         *DB
 	id         uint16
@@ -44,12 +44,12 @@ type Hub struct {
 	// before, and by Acquire until the new epoch is in the log, so that no commit of
 	// an old owner comes after it. It guards what follows.
 	writing sync.Mutex
-	epochs  []engine.Epoch
+	epochs  []store.Epoch
 	counts  *counts // as they are stored; nil when that is not known
 	writer  *writer // of the next commit; nil before the first one
 }
 
-var _ engine.Store = (*Hub)(nil)
+var _ store.Store = (*Hub)(nil)
 
 // hubRecord is how a hub is stored.
 type hubRecord struct {
@@ -114,7 +114,7 @@ func (db *DB) createHub(name string, partitions int) (*Hub, error) {
 		return nil, fmt.Errorf("hub %q: the store in %s has had %d hubs, there is no room for more", name, db.dir, math.MaxUint16)
 	}
 	h := newHub(db, db.lastHub+1)
-	h.name, h.partitions, h.epochs = name, partitions, make([]engine.Epoch, partitions)
+	h.name, h.partitions, h.epochs = name, partitions, make([]store.Epoch, partitions)
 	record, err := json.Marshal(hubRecord{Name: name, Partitions: partitions})
 	if err != nil {
 		return nil, fmt.Errorf("hub %q: %w", name, err)
@@ -164,7 +164,7 @@ func (db *DB) loadHubs() error {
 }
 
 func (h *Hub) loadEpochs() error {
-	h.epochs = make([]engine.Epoch, h.partitions)
+	h.epochs = make([]store.Epoch, h.partitions)
 	it, err := h.db.pebble.NewIter(newKey(h.id, spaceEpochs).prefix())
 	if err != nil {
 		return err
@@ -176,7 +176,7 @@ func (h *Hub) loadEpochs() error {
 		if partition >= h.partitions || len(it.Value()) != 8 {
 			return fmt.Errorf("epoch of partition %d of %d is damaged", partition, h.partitions)
 		}
-		h.epochs[partition] = engine.Epoch(binary.BigEndian.Uint64(it.Value()))
+		h.epochs[partition] = store.Epoch(binary.BigEndian.Uint64(it.Value()))
 	}
 	return it.Error()
 }
@@ -184,12 +184,12 @@ func (h *Hub) loadEpochs() error {
 // Name returns the hub's name as it was spelt when it was made.
 func (h *Hub) Name() string { return h.name }
 
-// Partitions implements [engine.Ownership].
+// Partitions implements [store.Ownership].
 func (h *Hub) Partitions() int { return h.partitions }
 
-// Acquire implements [engine.Ownership]. Besides the errors of [DB] it returns
-// [engine.ErrNoSpace]. Calls at one time share a sync.
-func (h *Hub) Acquire(ctx context.Context, partition int) (engine.Epoch, error) {
+// Acquire implements [store.Ownership]. Besides the errors of [DB] it returns
+// [store.ErrNoSpace]. Calls at one time share a sync.
+func (h *Hub) Acquire(ctx context.Context, partition int) (store.Epoch, error) {
 	if err := h.begin(ctx, partition); err != nil {
 		return 0, err
 	}
@@ -200,7 +200,7 @@ func (h *Hub) Acquire(ctx context.Context, partition int) (engine.Epoch, error) 
 		err = h.db.await(batch, number)
 	}
 	switch {
-	case errors.Is(err, engine.ErrNoSpace): // which partition it is says nothing to anybody
+	case errors.Is(err, store.ErrNoSpace): // which partition it is says nothing to anybody
 		return 0, err
 	case err != nil:
 		return 0, fmt.Errorf("acquire partition %d: %w", partition, err)
@@ -210,7 +210,7 @@ func (h *Hub) Acquire(ctx context.Context, partition int) (engine.Epoch, error) 
 
 // raise gives partition its next epoch, by the commit with that number. From then on commits with an older one
 // are refused; those before it are durable. The epoch is when the batch is.
-func (h *Hub) raise(partition int, batch *pebble.Batch) (epoch engine.Epoch, number uint64, err error) {
+func (h *Hub) raise(partition int, batch *pebble.Batch) (epoch store.Epoch, number uint64, err error) {
 	h.writing.Lock()
 	defer h.writing.Unlock()
 	if err := h.err(); err != nil {

@@ -6,20 +6,20 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // deletedError is what calls of a deleted hub return. To an engine it is an
-// [engine.ErrBroken].
+// [store.ErrBroken].
 type deletedError struct{ name string }
 
 func (e deletedError) Error() string      { return fmt.Sprintf("hub %q was deleted", e.name) }
-func (deletedError) Is(target error) bool { return target == engine.ErrBroken }
+func (deletedError) Is(target error) bool { return target == store.ErrBroken }
 
 // DeleteHub removes the hub called name, in any letter case, and all that is in
 // it; [ErrHubNotFound] says that there is none. It is one step: a crash leaves
 // the hub whole or gone. Whoever still uses the [Hub] gets errors from then on, an
-// [engine.ErrBroken] each. A hub that is made later under the same name is a new
+// [store.ErrBroken] each. A hub that is made later under the same name is a new
 // one. It does not ask for free space on the disk, since it makes some; that
 // comes back soon, in the background.
 func (db *DB) DeleteHub(name string) error {

@@ -10,12 +10,12 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // fill commits what script makes up to a hub of one partition.
-func fill(t *testing.T, hub *Hub, epoch engine.Epoch) {
+func fill(t *testing.T, hub *Hub, epoch store.Epoch) {
 	t.Helper()
 	for i := range 6 {
 		deltas := script(i)
@@ -29,7 +29,7 @@ func fill(t *testing.T, hub *Hub, epoch engine.Epoch) {
 }
 
 // mustMake makes a hub of one partition and takes it.
-func mustMake(t *testing.T, db *DB, name string) (*Hub, engine.Epoch) {
+func mustMake(t *testing.T, db *DB, name string) (*Hub, store.Epoch) {
 	t.Helper()
 	hub, err := db.Hub(name, HubOptions{Create: true, Partitions: 1})
 	if err != nil {
@@ -122,17 +122,17 @@ func testDeleted(t *testing.T, hub *Hub) {
 	_, list := hub.ListInstances(ctx, history.Query{})
 	_, count := hub.CountInstances(ctx, history.Query{})
 	_, last := hub.LastNumber(ctx)
-	_, timers := hub.Timers(ctx, 0, engine.Timer{}, time.Now(), 1)
+	_, timers := hub.Timers(ctx, 0, store.Timer{}, time.Now(), 1)
 	var records error
 	for _, err := range hub.Records(ctx, history.NewNumber(5, 0)) {
 		records = err
 	}
 	for call, err := range map[string]error{
 		"Acquire": acquire, "FindInstance": find, "ListInstances": list, "CountInstances": count, "LastNumber": last, "Timers": timers,
-		"Records": records, "Commit": hub.Commit(ctx, []*engine.Delta{{Epoch: 1}}),
+		"Records": records, "Commit": hub.Commit(ctx, []*store.Delta{{Epoch: 1}}),
 	} {
-		if !errors.Is(err, engine.ErrBroken) {
-			t.Errorf("%s of deleted hub %s = error %v, want an %v", call, hub.Name(), err, engine.ErrBroken)
+		if !errors.Is(err, store.ErrBroken) {
+			t.Errorf("%s of deleted hub %s = error %v, want an %v", call, hub.Name(), err, store.ErrBroken)
 		}
 	}
 }

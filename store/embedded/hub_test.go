@@ -7,8 +7,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/store/embedded"
 )
 
@@ -68,8 +68,8 @@ func TestHubsAreApart(t *testing.T) {
 				t.Fatalf("Acquire: %v", err)
 			}
 		}
-		d := &engine.Delta{Epoch: engine.Epoch(i + 1), Number: 1024, ID: "i", Row: &history.Instance{Number: 1024, ID: "i", Name: name}, OldStatus: history.Unknown}
-		if err := hub.Commit(t.Context(), []*engine.Delta{d}); err != nil {
+		d := &store.Delta{Epoch: store.Epoch(i + 1), Number: 1024, ID: "i", Row: &history.Instance{Number: 1024, ID: "i", Name: name}, OldStatus: history.Unknown}
+		if err := hub.Commit(t.Context(), []*store.Delta{d}); err != nil {
 			t.Fatalf("Commit to %s: %v", name, err)
 		}
 	}
@@ -101,7 +101,7 @@ func TestNoSpace(t *testing.T) {
 	commit := func() error {
 		number := stored + 1
 		row := &history.Instance{Number: number, ID: "i"}
-		err := hub.Commit(t.Context(), []*engine.Delta{{Epoch: epoch, Number: number, ID: "i", Row: row, OldStatus: history.Unknown}})
+		err := hub.Commit(t.Context(), []*store.Delta{{Epoch: epoch, Number: number, ID: "i", Row: row, OldStatus: history.Unknown}})
 		if err == nil {
 			stored = number
 		}
@@ -111,8 +111,8 @@ func TestNoSpace(t *testing.T) {
 	free = 1 << 19
 	for i := 0; ; i++ {
 		if err := commit(); err != nil {
-			if !errors.Is(err, engine.ErrNoSpace) {
-				t.Fatalf("Commit(nearly full disk) = error %v, want %v", err, engine.ErrNoSpace)
+			if !errors.Is(err, store.ErrNoSpace) {
+				t.Fatalf("Commit(nearly full disk) = error %v, want %v", err, store.ErrNoSpace)
 			}
 			break
 		}
@@ -120,8 +120,8 @@ func TestNoSpace(t *testing.T) {
 			t.Fatalf("Commit(nearly full disk) = no error, 100 times")
 		}
 	}
-	if err := commit(); !errors.Is(err, engine.ErrNoSpace) {
-		t.Errorf("Commit(nearly full disk) = error %v, want %v again", err, engine.ErrNoSpace)
+	if err := commit(); !errors.Is(err, store.ErrNoSpace) {
+		t.Errorf("Commit(nearly full disk) = error %v, want %v again", err, store.ErrNoSpace)
 	}
 	if last, err := hub.LastNumber(t.Context()); last != stored || err != nil {
 		t.Errorf("LastNumber() = %d, error %v, want %d", last, err, stored)

@@ -8,8 +8,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // The spaces of keys; see the package comment.
@@ -120,11 +120,11 @@ func (h *Hub) recordKey(n history.Number, seq uint32) key {
 	return newKey(h.id, spaceRecords).number(n).uint32(seq)
 }
 
-func (k key) message(m engine.MessageKey) key {
+func (k key) message(m store.MessageKey) key {
 	return k.partition(m.Partition).partition(m.From).uint64(m.Seq)
 }
 
-func (k key) timer(partition int, t *engine.Timer) key {
+func (k key) timer(partition int, t *store.Timer) key {
 	return k.partition(partition).int64(t.Due.UnixMicro()).number(t.Number).int32(t.ID)
 }
 

@@ -10,8 +10,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // What a page may cost besides the rows that it shows. More is left to the next
@@ -21,22 +21,22 @@ const (
 	pageIDs    = 2_000 // ids of a prefix that are sorted by number
 )
 
-// ListInstances implements [engine.Reader]. Creation times are compared to the
+// ListInstances implements [store.Reader]. Creation times are compared to the
 // microsecond, as numbers hold them. Statuses, name, tags, labels, creation times and a
 // prefix that few ids have are looked up in indexes; other filters look at rows.
-func (h *Hub) ListInstances(ctx context.Context, q history.Query) (engine.Page, error) {
+func (h *Hub) ListInstances(ctx context.Context, q history.Query) (store.Page, error) {
 	if err := h.begin(ctx); err != nil {
-		return engine.Page{}, err
+		return store.Page{}, err
 	}
 	defer h.db.leave()
 	page, err := h.listInstances(ctx, q)
 	if err != nil {
-		return engine.Page{}, fmt.Errorf("list instances: %w", err)
+		return store.Page{}, fmt.Errorf("list instances: %w", err)
 	}
 	return page, nil
 }
 
-func (h *Hub) listInstances(ctx context.Context, q history.Query) (page engine.Page, err error) {
+func (h *Hub) listInstances(ctx context.Context, q history.Query) (page store.Page, err error) {
 	s, ok, err := h.newSearch(ctx, q, plan{ids: pageIDs, budget: pageBudget})
 	if err != nil || !ok {
 		return page, err
@@ -79,7 +79,7 @@ func (h *Hub) listInstances(ctx context.Context, q history.Query) (page engine.P
 	return page, nil
 }
 
-// CountInstances implements [engine.Reader]. Only completion times, parents
+// CountInstances implements [store.Reader]. Only completion times, parents
 // and the ids of entities need rows.
 func (h *Hub) CountInstances(ctx context.Context, q history.Query) (history.Counts, error) {
 	if err := h.begin(ctx); err != nil {

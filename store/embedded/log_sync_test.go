@@ -8,8 +8,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // syncedLogs counts, over all logs, the writes that no sync that began later has ended for.
@@ -73,9 +73,9 @@ func TestNoCommitReturnsBeforeItsSync(t *testing.T) {
 				n := history.NewNumber(int64(i+1), 0)
 				id := history.InstanceID(fmt.Sprint("i", i))
 				size := []int{100, 100, 20 << 10, 300 << 10}[i%4]
-				err := hub.Commit(t.Context(), []*engine.Delta{{
+				err := hub.Commit(t.Context(), []*store.Delta{{
 					Epoch: epoch, Number: n, ID: id, OldStatus: history.Unknown, Row: &history.Instance{Number: n, ID: id},
-					Record: &engine.Record{Seq: 1, Bytes: make([]byte, size)},
+					Record: &store.Record{Seq: 1, Bytes: make([]byte, size)},
 				}})
 				if err != nil {
 					t.Fatal(err)

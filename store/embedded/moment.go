@@ -10,11 +10,11 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
-var _ engine.Viewer = (*Hub)(nil)
+var _ store.Viewer = (*Hub)(nil)
 
 // asOf is a hub as of one moment: a hub of its own whose readers get a snapshot.
 type asOf struct {
@@ -24,8 +24,8 @@ type asOf struct {
 	odd    map[string]bool // keys that Instances could not read, some of them; Verify tells
 }
 
-// View implements [engine.Viewer]. Close must come before that of the DB.
-func (h *Hub) View(ctx context.Context) (engine.View, error) {
+// View implements [store.Viewer]. Close must come before that of the DB.
+func (h *Hub) View(ctx context.Context) (store.View, error) {
 	if err := h.begin(ctx); err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func (v *asOf) Close() error {
 	return nil
 }
 
-// About implements [engine.View].
+// About implements [store.View].
 func (v *asOf) About() []string {
 	n := &v.db.numbering
 	n.mu.Lock()
@@ -58,8 +58,8 @@ func (v *asOf) About() []string {
 	return about
 }
 
-// Epoch implements [engine.View].
-func (v *asOf) Epoch(partition int) engine.Epoch { return v.epochs[partition] }
+// Epoch implements [store.View].
+func (v *asOf) Epoch(partition int) store.Epoch { return v.epochs[partition] }
 
 // The lengths of the keys of rows and records, and where the number begins in both.
 const (
@@ -68,25 +68,25 @@ const (
 	numberAt     = 2 + 1
 )
 
-// Instances implements [engine.View]. Rows and records come in the same order, so it
+// Instances implements [store.View]. Rows and records come in the same order, so it
 // walks both at once.
-func (v *asOf) Instances(ctx context.Context) iter.Seq2[engine.Stored, error] {
-	return func(yield func(engine.Stored, error) bool) {
+func (v *asOf) Instances(ctx context.Context) iter.Seq2[store.Stored, error] {
+	return func(yield func(store.Stored, error) bool) {
 		rows, err := v.walk(spaceRows, rowKeyLen)
 		if err != nil {
-			yield(engine.Stored{}, err)
+			yield(store.Stored{}, err)
 			return
 		}
 		defer rows.it.Close() // its error is that of it.Error
 		records, err := v.walk(spaceRecords, recordKeyLen)
 		if err != nil {
-			yield(engine.Stored{}, err)
+			yield(store.Stored{}, err)
 			return
 		}
 		defer records.it.Close()
 		for rows.valid() || rows.it.Error() == nil && records.valid() {
 			if err := ctx.Err(); err != nil {
-				yield(engine.Stored{}, err)
+				yield(store.Stored{}, err)
 				return
 			}
 			stored := v.stored(rows, records)
@@ -101,7 +101,7 @@ func (v *asOf) Instances(ctx context.Context) iter.Seq2[engine.Stored, error] {
 			}
 		}
 		if err := cmp.Or(rows.it.Error(), records.it.Error()); err != nil {
-			yield(engine.Stored{}, err)
+			yield(store.Stored{}, err)
 		}
 	}
 }
@@ -144,8 +144,8 @@ func (w *walker) number() history.Number {
 func (w *walker) at(n history.Number) bool { return w.valid() && w.number() == n }
 
 // stored is what is next in rows, in records, or in both.
-func (v *asOf) stored(rows, records *walker) engine.Stored {
-	var s engine.Stored
+func (v *asOf) stored(rows, records *walker) store.Stored {
+	var s store.Stored
 	switch {
 	case !rows.valid(), records.valid() && records.number() < rows.number():
 		s.Number, s.Problem = records.number(), errors.New("there are records, but no row")
@@ -156,7 +156,7 @@ func (v *asOf) stored(rows, records *walker) engine.Stored {
 			s.Row, s.Problem = history.DecodeInstance(slices.Clone(value))
 		}
 	}
-	s.Records = func(yield func(engine.Record, error) bool) {
+	s.Records = func(yield func(store.Record, error) bool) {
 		for ; records.at(s.Number); records.it.Next() {
 			rec, err := v.readRecord(records.it)
 			if !yield(rec, err) || err != nil {
@@ -164,7 +164,7 @@ func (v *asOf) stored(rows, records *walker) engine.Stored {
 			}
 		}
 		if err := records.it.Error(); err != nil {
-			yield(engine.Record{}, err)
+			yield(store.Record{}, err)
 		}
 	}
 	return s

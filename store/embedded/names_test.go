@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // A store whose folder is not where it was any more takes nothing in.
@@ -41,11 +41,11 @@ func TestReplacedFolderBreaksTheStore(t *testing.T) {
 			}
 			<-db.broken
 			_, err = db.Hub("h", HubOptions{Create: true})
-			if !errors.Is(err, engine.ErrBroken) || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("Hub = error %v, want %v, %s", err, engine.ErrBroken, tt.want)
+			if !errors.Is(err, store.ErrBroken) || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("Hub = error %v, want %v, %s", err, store.ErrBroken, tt.want)
 			}
-			if err := db.Close(); !errors.Is(err, engine.ErrBroken) {
-				t.Errorf("Close = error %v, want %v", err, engine.ErrBroken)
+			if err := db.Close(); !errors.Is(err, store.ErrBroken) {
+				t.Errorf("Close = error %v, want %v", err, store.ErrBroken)
 			}
 		})
 	}

@@ -12,8 +12,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // scan yields an iterator within bounds, standing on one key after the other:
@@ -53,7 +53,7 @@ func (h *Hub) scan(ctx context.Context, bounds *pebble.IterOptions, first, next 
 	}
 }
 
-// FindInstance implements [engine.Reader].
+// FindInstance implements [store.Reader].
 func (h *Hub) FindInstance(ctx context.Context, id history.InstanceID) (history.Instance, bool, error) {
 	row, ok, err := h.findInstance(ctx, id)
 	if err != nil {
@@ -120,7 +120,7 @@ func get(r pebble.Reader, k key, found func(value []byte) error) (ok bool, err e
 	return true, errors.Join(found(value), closer.Close())
 }
 
-// LastNumber implements [engine.Reader].
+// LastNumber implements [store.Reader].
 func (h *Hub) LastNumber(ctx context.Context) (history.Number, error) {
 	for it, err := range h.scan(ctx, newKey(h.id, spaceRows).prefix(), (*pebble.Iterator).Last, (*pebble.Iterator).Prev) {
 		if err != nil {
@@ -132,17 +132,17 @@ func (h *Hub) LastNumber(ctx context.Context) (history.Number, error) {
 	return 0, nil
 }
 
-// Working implements [engine.Reader].
-func (h *Hub) Working(ctx context.Context, partition int) iter.Seq2[engine.Ref, error] {
-	return scanPartition(ctx, h, spaceWork, partition, func(k fixed, value []byte) engine.Ref {
-		return engine.Ref{Number: k.number(), ID: history.InstanceID(value)}
+// Working implements [store.Reader].
+func (h *Hub) Working(ctx context.Context, partition int) iter.Seq2[store.Ref, error] {
+	return scanPartition(ctx, h, spaceWork, partition, func(k fixed, value []byte) store.Ref {
+		return store.Ref{Number: k.number(), ID: history.InstanceID(value)}
 	})
 }
 
-// Inbox implements [engine.Reader].
-func (h *Hub) Inbox(ctx context.Context, partition int) iter.Seq2[engine.Message, error] {
-	return scanPartition(ctx, h, spaceInbox, partition, func(k fixed, value []byte) engine.Message {
-		m := engine.Message{Bytes: slices.Clone(value)}
+// Inbox implements [store.Reader].
+func (h *Hub) Inbox(ctx context.Context, partition int) iter.Seq2[store.Message, error] {
+	return scanPartition(ctx, h, spaceInbox, partition, func(k fixed, value []byte) store.Message {
+		m := store.Message{Bytes: slices.Clone(value)}
 		m.Seq, m.From, m.Partition = k.uint64(), int(k.uint16()), partition
 		return m
 	})
@@ -173,8 +173,8 @@ func scanPartition[T any](ctx context.Context, h *Hub, space byte, partition int
 	}
 }
 
-// Timers implements [engine.Reader].
-func (h *Hub) Timers(ctx context.Context, partition int, after engine.Timer, until time.Time, limit int) ([]engine.Timer, error) {
+// Timers implements [store.Reader].
+func (h *Hub) Timers(ctx context.Context, partition int, after store.Timer, until time.Time, limit int) ([]store.Timer, error) {
 	if err := h.checkPartition(partition); err != nil {
 		return nil, err
 	}
@@ -183,10 +183,10 @@ func (h *Hub) Timers(ctx context.Context, partition int, after engine.Timer, unt
 	}
 	prefix := newKey(h.id, spaceTimers).partition(partition)
 	bounds := &pebble.IterOptions{LowerBound: prefix, UpperBound: slices.Clone(prefix).int64(microsUp(until))}
-	if after != (engine.Timer{}) {
+	if after != (store.Timer{}) {
 		bounds.LowerBound = append(newKey(h.id, spaceTimers).timer(partition, &after), 0)
 	}
-	var timers []engine.Timer
+	var timers []store.Timer
 	for it, err := range h.scan(ctx, bounds, (*pebble.Iterator).First, (*pebble.Iterator).Next) {
 		var id []byte
 		if err == nil {
@@ -195,7 +195,7 @@ func (h *Hub) Timers(ctx context.Context, partition int, after engine.Timer, unt
 		if err != nil {
 			return nil, fmt.Errorf("timers of partition %d: %w", partition, err)
 		}
-		t := engine.Timer{Instance: history.InstanceID(id)}
+		t := store.Timer{Instance: history.InstanceID(id)}
 		k := fixed(it.Key())
 		t.ID, t.Number, t.Due = k.int32(), k.number(), time.UnixMicro(k.int64()).UTC()
 		if timers = append(timers, t); len(timers) == limit {

@@ -7,8 +7,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // tableBytes returns how many bytes the tables in a store folder take. The
@@ -34,16 +34,16 @@ func tableBytes(t *testing.T, disk vfs.FS) (sum int64) {
 }
 
 // endedInstances commits count instances with a payload each.
-func endedInstances(t *testing.T, hub *Hub, epoch engine.Epoch, count int) []*engine.Delta {
+func endedInstances(t *testing.T, hub *Hub, epoch store.Epoch, count int) []*store.Delta {
 	t.Helper()
 	rng := newNoise()
-	var all, batch []*engine.Delta
+	var all, batch []*store.Delta
 	for i := range count {
 		number, id := history.NewNumber(int64(i+1), 0), history.InstanceID(fmt.Sprintf("i%06d", i))
-		d := &engine.Delta{
+		d := &store.Delta{
 			Epoch: epoch, Number: number, ID: id, OldStatus: history.Unknown,
 			Row:    &history.Instance{Number: number, ID: id, Name: "Hello", Status: history.Completed, Tags: map[string]string{"k": "v"}},
-			Record: &engine.Record{Seq: 1, Bytes: rng.bytes(4 << 10)},
+			Record: &store.Record{Seq: 1, Bytes: rng.bytes(4 << 10)},
 		}
 		if i%100 == 0 {
 			d.Record.Bytes = rng.bytes(40 << 10)
@@ -87,9 +87,9 @@ func TestReclaim(t *testing.T) {
 	full := tableBytes(t, disk)
 	last := all[len(all)-1]
 	for i := 0; i < len(all)-1; i += 1000 {
-		var deltas []*engine.Delta
+		var deltas []*store.Delta
 		for _, d := range all[i:min(i+1000, len(all)-1)] {
-			deltas = append(deltas, &engine.Delta{Epoch: epoch, Erase: d.Row})
+			deltas = append(deltas, &store.Delta{Epoch: epoch, Erase: d.Row})
 		}
 		if err := hub.Commit(t.Context(), deltas); err != nil {
 			t.Fatalf("Commit: %v", err)
@@ -149,8 +149,8 @@ func TestCompact(t *testing.T) {
 	}
 	full := tableBytes(t, disk)
 	for _, d := range all[len(all)/2:] {
-		d := &engine.Delta{Epoch: epoch, Erase: d.Row}
-		if err := hub.Commit(t.Context(), []*engine.Delta{d}); err != nil {
+		d := &store.Delta{Epoch: epoch, Erase: d.Row}
+		if err := hub.Commit(t.Context(), []*store.Delta{d}); err != nil {
 			t.Fatalf("Commit(%+v): %v", d, err)
 		}
 	}

@@ -9,8 +9,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // How a record's value begins.
@@ -28,7 +28,7 @@ const bigRecord = 16 << 10
 // for each small instance would slow down every read.
 const manyRecords = 64
 
-func (w *writer) writeRecord(n history.Number, r *engine.Record) {
+func (w *writer) writeRecord(n history.Number, r *store.Record) {
 	if len(r.Bytes) >= bigRecord {
 		w.value = append(w.value[:0], apart)
 		w.set(w.space(spaceRecords).number(n).uint32(r.Seq), w.value)
@@ -78,17 +78,17 @@ func bigOf(k key) key {
 	return big
 }
 
-// Records implements [engine.Reader].
-func (h *Hub) Records(ctx context.Context, number history.Number) iter.Seq2[engine.Record, error] {
-	return func(yield func(engine.Record, error) bool) {
+// Records implements [store.Reader].
+func (h *Hub) Records(ctx context.Context, number history.Number) iter.Seq2[store.Record, error] {
+	return func(yield func(store.Record, error) bool) {
 		bounds := newKey(h.id, spaceRecords).number(number).prefix()
 		for it, err := range h.scan(ctx, bounds, (*pebble.Iterator).First, (*pebble.Iterator).Next) {
-			var rec engine.Record
+			var rec store.Record
 			if err == nil {
 				rec, err = h.readRecord(it)
 			}
 			if err != nil {
-				yield(engine.Record{}, fmt.Errorf("records of instance %d: %w", number, err))
+				yield(store.Record{}, fmt.Errorf("records of instance %d: %w", number, err))
 				return
 			}
 			if !yield(rec, nil) {
@@ -98,30 +98,30 @@ func (h *Hub) Records(ctx context.Context, number history.Number) iter.Seq2[engi
 	}
 }
 
-// LastRecord implements [engine.Reader].
-func (h *Hub) LastRecord(ctx context.Context, number history.Number) (rec engine.Record, ok bool, err error) {
+// LastRecord implements [store.Reader].
+func (h *Hub) LastRecord(ctx context.Context, number history.Number) (rec store.Record, ok bool, err error) {
 	bounds := newKey(h.id, spaceRecords).number(number).prefix()
 	for it, err := range h.scan(ctx, bounds, (*pebble.Iterator).Last, (*pebble.Iterator).Prev) {
 		if err == nil {
 			rec, err = h.readRecord(it)
 		}
 		if err != nil {
-			return engine.Record{}, false, fmt.Errorf("last record of instance %d: %w", number, err)
+			return store.Record{}, false, fmt.Errorf("last record of instance %d: %w", number, err)
 		}
 		return rec, true, nil
 	}
-	return engine.Record{}, false, nil
+	return store.Record{}, false, nil
 }
 
 // readRecord reads the record that it stands on, and a big one as of the same
 // moment.
-func (h *Hub) readRecord(it *pebble.Iterator) (engine.Record, error) {
+func (h *Hub) readRecord(it *pebble.Iterator) (store.Record, error) {
 	value, err := it.ValueAndErr()
 	if err != nil {
-		return engine.Record{}, err
+		return store.Record{}, err
 	}
 	k := fixed(it.Key())
-	rec := engine.Record{Seq: k.uint32()}
+	rec := store.Record{Seq: k.uint32()}
 	switch {
 	case len(value) > 0 && value[0] == inline:
 		rec.Bytes = slices.Clone(value[1:])
@@ -130,7 +130,7 @@ func (h *Hub) readRecord(it *pebble.Iterator) (engine.Record, error) {
 		rec.Bytes, err = readClone(it, bigOf(it.Key()))
 		return rec, err
 	}
-	return engine.Record{}, fmt.Errorf("record %d of %d bytes is damaged", rec.Seq, len(value))
+	return store.Record{}, fmt.Errorf("record %d of %d bytes is damaged", rec.Seq, len(value))
 }
 
 // readClone returns a copy of the value of k as of the moment that it reads.

@@ -5,26 +5,26 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // Big records go with the small ones beside them: nobody could read what stayed.
 func TestBigRecordsAreDeleted(t *testing.T) {
 	t.Parallel()
-	drop := &engine.Delta{Number: 5}
+	drop := &store.Delta{Number: 5}
 	drop.DropRecords.End = 1000
-	for name, last := range map[string]*engine.Delta{
+	for name, last := range map[string]*store.Delta{
 		"drop":  drop,
 		"erase": {Erase: &history.Instance{Number: 5, ID: "i", Status: history.Running}},
 	} {
 		for _, count := range []uint32{3, 3 * manyRecords} { // one by one, as a range
 			hub, epoch := openHub(t, "store", Options{FS: vfs.NewMem()})
-			deltas := []*engine.Delta{{Number: 5, ID: "i", Row: &history.Instance{Number: 5, ID: "i"}, OldStatus: history.Unknown}}
+			deltas := []*store.Delta{{Number: 5, ID: "i", Row: &history.Instance{Number: 5, ID: "i"}, OldStatus: history.Unknown}}
 			for seq := range count {
-				deltas = append(deltas, &engine.Delta{Number: 5, Record: &engine.Record{Seq: seq, Bytes: make([]byte, bigRecord)}})
+				deltas = append(deltas, &store.Delta{Number: 5, Record: &store.Record{Seq: seq, Bytes: make([]byte, bigRecord)}})
 			}
-			for _, commit := range [][]*engine.Delta{deltas, {last}} {
+			for _, commit := range [][]*store.Delta{deltas, {last}} {
 				for _, d := range commit {
 					d.Epoch = epoch
 				}

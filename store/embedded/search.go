@@ -10,8 +10,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // search walks what a query may match, newest first, in one snapshot.
@@ -219,7 +219,7 @@ func (s *search) next(ctx context.Context) (n history.Number, ok, stopped bool, 
 
 // row reads the row of n, which next returned last. bad tells why it cannot be
 // decoded, if so.
-func (s *search) row(n history.Number) (row history.Instance, bad *engine.Unreadable, err error) {
+func (s *search) row(n history.Number) (row history.Instance, bad *store.Unreadable, err error) {
 	s.spent += seekCost
 	at, ok, err := s.rows.below(n + 1)
 	if err != nil {
@@ -234,7 +234,7 @@ func (s *search) row(n history.Number) (row history.Instance, bad *engine.Unread
 	}
 	row, err = history.DecodeInstance(slices.Clone(value))
 	if err != nil {
-		return row, &engine.Unreadable{Number: n, ID: row.ID, Problem: err.Error()}, nil
+		return row, &store.Unreadable{Number: n, ID: row.ID, Problem: err.Error()}, nil
 	}
 	return row, nil, nil
 }

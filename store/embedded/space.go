@@ -7,7 +7,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // space refuses writes while the disk is nearly full. Pebble does not survive
@@ -26,7 +26,7 @@ const (
 	commitCost  = creditBytes / 16
 )
 
-// take accounts for a write of size bytes. It returns [engine.ErrNoSpace] if
+// take accounts for a write of size bytes. It returns [store.ErrNoSpace] if
 // less than min would be left.
 func (s *space) take(size int) error {
 	s.mu.Lock()
@@ -41,7 +41,7 @@ func (s *space) take(size int) error {
 	case err != nil:
 		return fmt.Errorf("ask for free disk space: %w", err)
 	case free < s.min+uint64(size):
-		return fmt.Errorf("%d MiB free, %d MiB are kept: %w", free>>20, s.min>>20, engine.ErrNoSpace)
+		return fmt.Errorf("%d MiB free, %d MiB are kept: %w", free>>20, s.min>>20, store.ErrNoSpace)
 	}
 	s.credit = creditBytes
 	return nil

@@ -5,7 +5,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/store/embedded"
 	"github.com/perdure/perdure/storetest"
 )
@@ -33,7 +33,7 @@ func fixture(t *testing.T, dir string, partitions int, opts embedded.Options) st
 			t.Errorf("Close: %v", err)
 		}
 	}
-	openStore := func() engine.Store {
+	openStore := func() store.Store {
 		var err error
 		if db, err = embedded.Open(dir, opts); err != nil {
 			t.Fatalf("Open(%s): %v", dir, err)
@@ -52,7 +52,7 @@ func fixture(t *testing.T, dir string, partitions int, opts embedded.Options) st
 	}
 	return storetest.Fixture{
 		Store:  openStore(),
-		Reopen: func() engine.Store { closeStore(); return openStore() },
+		Reopen: func() store.Store { closeStore(); return openStore() },
 		Close:  closeStore,
 	}
 }

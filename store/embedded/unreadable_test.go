@@ -7,8 +7,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // A row that cannot be decoded is named on its page, is counted, and keeps nobody
@@ -18,8 +18,8 @@ func TestUnreadableRowIsNamed(t *testing.T) {
 	h, epoch := openHub(t, "store", Options{FS: vfs.NewMem()})
 	for n := history.Number(1); n <= 3; n++ {
 		id := history.InstanceID([]string{"a", "b", "c"}[n-1])
-		delta := &engine.Delta{Epoch: epoch, Number: n, ID: id, OldStatus: history.Unknown, Row: &history.Instance{Number: n, ID: id, Name: "N", Status: history.Running}}
-		if err := h.Commit(t.Context(), []*engine.Delta{delta}); err != nil {
+		delta := &store.Delta{Epoch: epoch, Number: n, ID: id, OldStatus: history.Unknown, Row: &history.Instance{Number: n, ID: id, Name: "N", Status: history.Running}}
+		if err := h.Commit(t.Context(), []*store.Delta{delta}); err != nil {
 			t.Fatal(err)
 		}
 	}

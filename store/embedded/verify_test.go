@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // filled returns a folder with tables of several flushes and a log that has commits
@@ -23,11 +23,11 @@ func filled(t *testing.T) (dir string, answers []string) {
 	for i := range 12 {
 		n := history.Number(i + 1)
 		id := history.InstanceID(fmt.Sprint("i", i))
-		delta := &engine.Delta{
+		delta := &store.Delta{
 			Epoch: epoch, Number: n, ID: id, OldStatus: history.Unknown, Row: &history.Instance{Number: n, ID: id, Name: "N", Status: history.Running},
-			Record: &engine.Record{Seq: 1, Bytes: make([]byte, 500*i)},
+			Record: &store.Record{Seq: 1, Bytes: make([]byte, 500*i)},
 		}
-		if err := hub.Commit(t.Context(), []*engine.Delta{delta}); err != nil {
+		if err := hub.Commit(t.Context(), []*store.Delta{delta}); err != nil {
 			t.Fatal(err)
 		}
 		if i%4 == 3 && i < 8 {
@@ -187,8 +187,8 @@ func TestOlderFilesAreRefused(t *testing.T) {
 			for range 5 {
 				number++
 				id := history.InstanceID(fmt.Sprint("i", number))
-				delta := &engine.Delta{Epoch: epoch, Number: number, ID: id, OldStatus: history.Unknown, Row: &history.Instance{Number: number, ID: id, Name: "N"}}
-				if err := hub.Commit(t.Context(), []*engine.Delta{delta}); err != nil {
+				delta := &store.Delta{Epoch: epoch, Number: number, ID: id, OldStatus: history.Unknown, Row: &history.Instance{Number: number, ID: id, Name: "N"}}
+				if err := hub.Commit(t.Context(), []*store.Delta{delta}); err != nil {
 					t.Fatal(err)
 				}
 			}

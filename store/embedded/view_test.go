@@ -11,8 +11,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // gate makes the syncs of a disk wait while it is shut.
@@ -124,8 +124,8 @@ func TestReadShowsAcknowledged(t *testing.T) {
 	old := history.Unknown
 	for i := range int32(commits) {
 		row := &history.Instance{Number: 1, ID: "i", Status: history.Running, Events: i + 1}
-		d := &engine.Delta{Epoch: epoch, Number: 1, ID: "i", Row: row, OldStatus: old, Record: &engine.Record{Seq: uint32(i + 1)}}
-		if err := hub.Commit(t.Context(), []*engine.Delta{d}); err != nil {
+		d := &store.Delta{Epoch: epoch, Number: 1, ID: "i", Row: row, OldStatus: old, Record: &store.Record{Seq: uint32(i + 1)}}
+		if err := hub.Commit(t.Context(), []*store.Delta{d}); err != nil {
 			t.Fatalf("Commit %d: %v", i, err)
 		}
 		acked.Store(i + 1)

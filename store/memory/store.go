@@ -13,11 +13,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
-// Store implements [engine.Store]. Create one with [New].
+// Store implements [store.Store]. Create one with [New].
 type Store struct {
 	mu         sync.Mutex // guards all below
 	partitions []partition
@@ -27,9 +27,9 @@ type Store struct {
 }
 
 type partition struct {
-	epoch   engine.Epoch
+	epoch   store.Epoch
 	working map[history.Number]history.InstanceID
-	inbox   map[engine.MessageKey][]byte
+	inbox   map[store.MessageKey][]byte
 	timers  map[timerKey]history.InstanceID
 }
 
@@ -54,18 +54,18 @@ func New(partitions int) *Store {
 	for i := range s.partitions {
 		s.partitions[i] = partition{
 			working: make(map[history.Number]history.InstanceID),
-			inbox:   make(map[engine.MessageKey][]byte),
+			inbox:   make(map[store.MessageKey][]byte),
 			timers:  make(map[timerKey]history.InstanceID),
 		}
 	}
 	return s
 }
 
-// Partitions implements [engine.Ownership].
+// Partitions implements [store.Ownership].
 func (s *Store) Partitions() int { return len(s.partitions) }
 
-// Acquire implements [engine.Ownership].
-func (s *Store) Acquire(ctx context.Context, partition int) (engine.Epoch, error) {
+// Acquire implements [store.Ownership].
+func (s *Store) Acquire(ctx context.Context, partition int) (store.Epoch, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
@@ -86,7 +86,7 @@ func (s *Store) partition(i int) (*partition, error) {
 	return &s.partitions[i], nil
 }
 
-func (s *Store) checkMessage(key engine.MessageKey) error {
+func (s *Store) checkMessage(key store.MessageKey) error {
 	if _, err := s.partition(key.Partition); err != nil {
 		return err
 	}
@@ -94,8 +94,8 @@ func (s *Store) checkMessage(key engine.MessageKey) error {
 	return err
 }
 
-// Commit implements [engine.Committer].
-func (s *Store) Commit(ctx context.Context, deltas []*engine.Delta) error {
+// Commit implements [store.Committer].
+func (s *Store) Commit(ctx context.Context, deltas []*store.Delta) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (s *Store) Commit(ctx context.Context, deltas []*engine.Delta) error {
 			return err
 		}
 		if d.Epoch != p.epoch {
-			return fmt.Errorf("partition %d, epoch %d, now at %d: %w", d.Partition, d.Epoch, p.epoch, engine.ErrFenced)
+			return fmt.Errorf("partition %d, epoch %d, now at %d: %w", d.Partition, d.Epoch, p.epoch, store.ErrFenced)
 		}
 		for _, m := range d.Sent {
 			if err := s.checkMessage(m.MessageKey); err != nil {
@@ -126,7 +126,7 @@ func (s *Store) Commit(ctx context.Context, deltas []*engine.Delta) error {
 	return nil
 }
 
-func (s *Store) apply(d *engine.Delta) {
+func (s *Store) apply(d *store.Delta) {
 	p := &s.partitions[d.Partition]
 	if e := d.Erase; e != nil {
 		delete(s.rows, e.Number)
@@ -148,9 +148,9 @@ func (s *Store) apply(d *engine.Delta) {
 		s.records[d.Number][d.Record.Seq] = slices.Clone(d.Record.Bytes)
 	}
 	switch d.Work {
-	case engine.Set:
+	case store.Set:
 		p.working[d.Number] = d.ID
-	case engine.Clear:
+	case store.Clear:
 		delete(p.working, d.Number)
 	}
 	for _, key := range d.Consumed {
@@ -167,7 +167,7 @@ func (s *Store) apply(d *engine.Delta) {
 	}
 }
 
-func keyOf(t engine.Timer) timerKey { return timerKey{t.Due.UnixMicro(), t.Number, t.ID} }
+func keyOf(t store.Timer) timerKey { return timerKey{t.Due.UnixMicro(), t.Number, t.ID} }
 
 // cloneRow copies what a row points to.
 func cloneRow(r history.Instance) history.Instance {
@@ -178,7 +178,7 @@ func cloneRow(r history.Instance) history.Instance {
 	return r
 }
 
-// FindInstance implements [engine.Reader].
+// FindInstance implements [store.Reader].
 func (s *Store) FindInstance(ctx context.Context, id history.InstanceID) (history.Instance, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -186,11 +186,11 @@ func (s *Store) FindInstance(ctx context.Context, id history.InstanceID) (histor
 	return cloneRow(row), ok, ctx.Err()
 }
 
-// ListInstances implements [engine.Reader].
-func (s *Store) ListInstances(ctx context.Context, q history.Query) (engine.Page, error) {
+// ListInstances implements [store.Reader].
+func (s *Store) ListInstances(ctx context.Context, q history.Query) (store.Page, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var page engine.Page
+	var page store.Page
 	limit, bytes := cmp.Or(q.Limit, 100), 0
 	for _, number := range slices.Backward(slices.Sorted(maps.Keys(s.rows))) {
 		row := s.rows[number]
@@ -207,7 +207,7 @@ func (s *Store) ListInstances(ctx context.Context, q history.Query) (engine.Page
 	return page, ctx.Err()
 }
 
-// CountInstances implements [engine.Reader].
+// CountInstances implements [store.Reader].
 func (s *Store) CountInstances(ctx context.Context, q history.Query) (history.Counts, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -221,31 +221,31 @@ func (s *Store) CountInstances(ctx context.Context, q history.Query) (history.Co
 	return counts, ctx.Err()
 }
 
-// Records implements [engine.Reader].
-func (s *Store) Records(ctx context.Context, number history.Number) iter.Seq2[engine.Record, error] {
-	return snapshot(ctx, s, func() ([]engine.Record, error) { return s.recordsOf(number), nil })
+// Records implements [store.Reader].
+func (s *Store) Records(ctx context.Context, number history.Number) iter.Seq2[store.Record, error] {
+	return snapshot(ctx, s, func() ([]store.Record, error) { return s.recordsOf(number), nil })
 }
 
-// LastRecord implements [engine.Reader].
-func (s *Store) LastRecord(ctx context.Context, number history.Number) (engine.Record, bool, error) {
+// LastRecord implements [store.Reader].
+func (s *Store) LastRecord(ctx context.Context, number history.Number) (store.Record, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	records := s.recordsOf(number)
 	if len(records) == 0 {
-		return engine.Record{}, false, ctx.Err()
+		return store.Record{}, false, ctx.Err()
 	}
 	return records[len(records)-1], true, ctx.Err()
 }
 
-func (s *Store) recordsOf(number history.Number) []engine.Record {
-	var records []engine.Record
+func (s *Store) recordsOf(number history.Number) []store.Record {
+	var records []store.Record
 	for _, seq := range slices.Sorted(maps.Keys(s.records[number])) {
-		records = append(records, engine.Record{Seq: seq, Bytes: slices.Clone(s.records[number][seq])})
+		records = append(records, store.Record{Seq: seq, Bytes: slices.Clone(s.records[number][seq])})
 	}
 	return records
 }
 
-// LastNumber implements [engine.Reader].
+// LastNumber implements [store.Reader].
 func (s *Store) LastNumber(ctx context.Context) (history.Number, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -256,33 +256,33 @@ func (s *Store) LastNumber(ctx context.Context) (history.Number, error) {
 	return last, ctx.Err()
 }
 
-// Working implements [engine.Reader].
-func (s *Store) Working(ctx context.Context, partition int) iter.Seq2[engine.Ref, error] {
-	return snapshot(ctx, s, func() ([]engine.Ref, error) {
+// Working implements [store.Reader].
+func (s *Store) Working(ctx context.Context, partition int) iter.Seq2[store.Ref, error] {
+	return snapshot(ctx, s, func() ([]store.Ref, error) {
 		p, err := s.partition(partition)
 		if err != nil {
 			return nil, err
 		}
-		var refs []engine.Ref
+		var refs []store.Ref
 		for _, number := range slices.Sorted(maps.Keys(p.working)) {
-			refs = append(refs, engine.Ref{Number: number, ID: p.working[number]})
+			refs = append(refs, store.Ref{Number: number, ID: p.working[number]})
 		}
 		return refs, nil
 	})
 }
 
-// Inbox implements [engine.Reader].
-func (s *Store) Inbox(ctx context.Context, partition int) iter.Seq2[engine.Message, error] {
-	return snapshot(ctx, s, func() ([]engine.Message, error) {
+// Inbox implements [store.Reader].
+func (s *Store) Inbox(ctx context.Context, partition int) iter.Seq2[store.Message, error] {
+	return snapshot(ctx, s, func() ([]store.Message, error) {
 		p, err := s.partition(partition)
 		if err != nil {
 			return nil, err
 		}
-		var messages []engine.Message
+		var messages []store.Message
 		for key, bytes := range p.inbox {
-			messages = append(messages, engine.Message{MessageKey: key, Bytes: slices.Clone(bytes)})
+			messages = append(messages, store.Message{MessageKey: key, Bytes: slices.Clone(bytes)})
 		}
-		slices.SortFunc(messages, func(a, b engine.Message) int {
+		slices.SortFunc(messages, func(a, b store.Message) int {
 			return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.Seq, b.Seq))
 		})
 		return messages, nil
@@ -310,22 +310,22 @@ func snapshot[T any](ctx context.Context, s *Store, read func() ([]T, error)) it
 	}
 }
 
-// Timers implements [engine.Reader].
-func (s *Store) Timers(ctx context.Context, partition int, after engine.Timer, until time.Time, limit int) ([]engine.Timer, error) {
+// Timers implements [store.Reader].
+func (s *Store) Timers(ctx context.Context, partition int, after store.Timer, until time.Time, limit int) ([]store.Timer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p, err := s.partition(partition)
 	if err != nil {
 		return nil, err
 	}
-	var timers []engine.Timer
+	var timers []store.Timer
 	for key, instance := range p.timers {
 		due := time.UnixMicro(key.micros).UTC()
-		if due.Before(until) && (after == (engine.Timer{}) || key.compare(keyOf(after)) > 0) {
-			timers = append(timers, engine.Timer{Due: due, Number: key.number, ID: key.id, Instance: instance})
+		if due.Before(until) && (after == (store.Timer{}) || key.compare(keyOf(after)) > 0) {
+			timers = append(timers, store.Timer{Due: due, Number: key.number, ID: key.id, Instance: instance})
 		}
 	}
-	slices.SortFunc(timers, func(a, b engine.Timer) int { return keyOf(a).compare(keyOf(b)) })
+	slices.SortFunc(timers, func(a, b store.Timer) int { return keyOf(a).compare(keyOf(b)) })
 	return timers[:min(limit, len(timers))], ctx.Err()
 }
 

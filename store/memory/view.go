@@ -7,14 +7,14 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 )
 
-var _ engine.Viewer = (*Store)(nil)
+var _ store.Viewer = (*Store)(nil)
 
-// View implements [engine.Viewer] by a copy of the maps.
-func (s *Store) View(ctx context.Context) (engine.View, error) {
+// View implements [store.Viewer] by a copy of the maps.
+func (s *Store) View(ctx context.Context) (store.View, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	then := &Store{partitions: slices.Clone(s.partitions), rows: maps.Clone(s.rows), numbers: maps.Clone(s.numbers), records: maps.Clone(s.records)}
@@ -31,17 +31,17 @@ func (s *Store) View(ctx context.Context) (engine.View, error) {
 // view is a store that nobody changes.
 type view struct{ *Store }
 
-func (v view) Epoch(partition int) engine.Epoch { return v.partitions[partition].epoch }
+func (v view) Epoch(partition int) store.Epoch { return v.partitions[partition].epoch }
 
-func (v view) Instances(ctx context.Context) iter.Seq2[engine.Stored, error] {
-	return func(yield func(engine.Stored, error) bool) {
+func (v view) Instances(ctx context.Context) iter.Seq2[store.Stored, error] {
+	return func(yield func(store.Stored, error) bool) {
 		numbers := maps.Clone(v.records)
 		for number := range v.rows {
 			numbers[number] = nil
 		}
 		for _, number := range slices.Sorted(maps.Keys(numbers)) {
 			row, ok := v.rows[number]
-			stored := engine.Stored{Number: number, Row: row, Records: v.Records(ctx, number)}
+			stored := store.Stored{Number: number, Row: row, Records: v.Records(ctx, number)}
 			if !ok {
 				stored.Problem = errors.New("there are records, but no row")
 			}

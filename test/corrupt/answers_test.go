@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/store/embedded"
 )
 
@@ -119,11 +119,11 @@ func (h *hubSurvey) ask(ctx context.Context, hub *embedded.Hub, add func(questio
 	last, err := hub.LastNumber(ctx)
 	add("last number", fmt.Sprint(last), err)
 	for p := range hub.Partitions() {
-		text, err := join(hub.Working(ctx, p), func(r engine.Ref) string { return fmt.Sprint(r) })
+		text, err := join(hub.Working(ctx, p), func(r store.Ref) string { return fmt.Sprint(r) })
 		add(fmt.Sprint("work ", p), text, err)
-		text, err = join(hub.Inbox(ctx, p), func(m engine.Message) string { return fmt.Sprint(m.MessageKey, string(m.Bytes)) })
+		text, err = join(hub.Inbox(ctx, p), func(m store.Message) string { return fmt.Sprint(m.MessageKey, string(m.Bytes)) })
 		add(fmt.Sprint("inbox ", p), text, err)
-		timers, err := hub.Timers(ctx, p, engine.Timer{}, time.UnixMicro(math.MaxInt64/2), math.MaxInt32)
+		timers, err := hub.Timers(ctx, p, store.Timer{}, time.UnixMicro(math.MaxInt64/2), math.MaxInt32)
 		add(fmt.Sprint("timers ", p), fmt.Sprint(timers), err)
 	}
 	memo, err := hub.Memo(ctx)
@@ -151,7 +151,7 @@ func join[T any](seq iter.Seq2[T, error], text func(T) string) (string, error) {
 
 func rowText(row *history.Instance) string { return string(history.AppendInstance(nil, row)) }
 
-func recordText(r engine.Record) string { return fmt.Sprint(r.Seq, " ", string(r.Bytes)) }
+func recordText(r store.Record) string { return fmt.Sprint(r.Seq, " ", string(r.Bytes)) }
 
 func countText(c history.Counts) string {
 	var all []string

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/worker"
 	"github.com/perdure/perdure/store/embedded"
 )
@@ -33,7 +33,7 @@ func checkStore(t *testing.T, folder string, atLeast int) {
 
 // checkHub checks that nothing is stuck, doubled or left behind, and that every
 // history replays. It returns the number of instances.
-func checkHub(t *testing.T, hub engine.Store) (seen int) {
+func checkHub(t *testing.T, hub store.Store) (seen int) {
 	run, err := worker.New(App(), worker.Options{})
 	if err != nil {
 		t.Fatalf("worker: %v", err)
@@ -56,7 +56,7 @@ func checkHub(t *testing.T, hub engine.Store) (seen int) {
 	return seen
 }
 
-func checkInstance(t *testing.T, hub engine.Store, run *worker.Worker, row *history.Instance) {
+func checkInstance(t *testing.T, hub store.Store, run *worker.Worker, row *history.Instance) {
 	if row.Status != history.Completed {
 		t.Errorf("%s is %s, want Completed", row.ID, row.Status)
 		return
@@ -78,7 +78,7 @@ func checkInstance(t *testing.T, hub engine.Store, run *worker.Worker, row *hist
 	replay(t, run, row, turns)
 }
 
-func readTurns(t *testing.T, hub engine.Store, row *history.Instance) []history.Turn {
+func readTurns(t *testing.T, hub store.Store, row *history.Instance) []history.Turn {
 	var turns []history.Turn
 	for turn, err := range history.Turns(func(yield func(history.Turn, error) bool) {
 		for rec, err := range hub.Records(t.Context(), row.Number) {
@@ -146,7 +146,7 @@ func replay(t *testing.T, run *worker.Worker, row *history.Instance, turns []his
 }
 
 // checkNothingLeft checks that ended instances hold nothing in the store.
-func checkNothingLeft(t *testing.T, hub engine.Store) {
+func checkNothingLeft(t *testing.T, hub store.Store) {
 	for p := range hub.Partitions() {
 		for ref, err := range hub.Working(t.Context(), p) {
 			t.Errorf("work flag of %s is left, %v", ref.ID, err)
@@ -154,7 +154,7 @@ func checkNothingLeft(t *testing.T, hub engine.Store) {
 		for m, err := range hub.Inbox(t.Context(), p) {
 			t.Errorf("message %+v is left, %v", m.MessageKey, err)
 		}
-		timers, err := hub.Timers(t.Context(), p, engine.Timer{}, time.Now().AddDate(1000, 0, 0), 100)
+		timers, err := hub.Timers(t.Context(), p, store.Timer{}, time.Now().AddDate(1000, 0, 0), 100)
 		if len(timers) > 0 || err != nil {
 			t.Errorf("timers are left in partition %d: %+v, %v", p, timers, err)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/worker"
 	"github.com/perdure/perdure/store/embedded"
 )
@@ -98,7 +99,7 @@ func powered(t *testing.T, disk vfs.FS, do func(*client.Client)) {
 
 // finishAll waits for every instance of the hub; one whose event was not
 // acknowledged gets it once more.
-func finishAll(t *testing.T, e *engine.Engine, store engine.Store) {
+func finishAll(t *testing.T, e *engine.Engine, store store.Store) {
 	page, err := store.ListInstances(t.Context(), history.Query{Limit: 10_000})
 	if err != nil {
 		t.Fatalf("list instances: %v", err)

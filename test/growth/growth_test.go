@@ -13,6 +13,7 @@ import (
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/worker"
 	"github.com/perdure/perdure/store/embedded"
 	"github.com/perdure/perdure/store/memory"
@@ -38,7 +39,7 @@ func app() *perdure.App {
 }
 
 // run runs an engine on store until the test ends and returns a client of it.
-func run(t *testing.T, store engine.Store, app *perdure.App) *client.Client {
+func run(t *testing.T, store store.Store, app *perdure.App) *client.Client {
 	executor, err := worker.New(app, worker.Options{})
 	if err != nil {
 		t.Fatalf("worker: %v", err)
@@ -144,12 +145,12 @@ func TestWaitingInstanceCostsUnder2KB(t *testing.T) {
 // forgetful is a store that erases what has ended, some time later, so that
 // only the engine's own memory is left to measure.
 type forgetful struct {
-	engine.Store
+	store.Store
 	mu    sync.Mutex // guards ended
-	ended []*engine.Delta
+	ended []*store.Delta
 }
 
-func (s *forgetful) Commit(ctx context.Context, deltas []*engine.Delta) error {
+func (s *forgetful) Commit(ctx context.Context, deltas []*store.Delta) error {
 	if err := s.Store.Commit(ctx, deltas); err != nil {
 		return err
 	}
@@ -158,13 +159,13 @@ func (s *forgetful) Commit(ctx context.Context, deltas []*engine.Delta) error {
 	for _, d := range deltas {
 		if d.Row != nil && d.Row.Status.Terminal() {
 			row := *d.Row // else the engine's own would stay in memory with it
-			s.ended = append(s.ended, &engine.Delta{Partition: d.Partition, Epoch: d.Epoch, Erase: &row})
+			s.ended = append(s.ended, &store.Delta{Partition: d.Partition, Epoch: d.Epoch, Erase: &row})
 		}
 	}
 	if len(s.ended) < 5000 {
 		return nil
 	}
 	erase := s.ended[:4000:4000]
-	s.ended = append([]*engine.Delta(nil), s.ended[4000:]...)
+	s.ended = append([]*store.Delta(nil), s.ended[4000:]...)
 	return s.Store.Commit(ctx, erase)
 }

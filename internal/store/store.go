@@ -1,4 +1,7 @@
-package engine
+// Package store hides what keeps a hub: it is the contract between the engine, which
+// decides, and whatever makes decisions durable. A store persists deltas and never asks
+// what a record or a message means.
+package store
 
 import (
 	"context"
@@ -184,6 +187,26 @@ type Page struct {
 	Rows       []history.Instance // newest number first
 	Unreadable []Unreadable       // the same; nothing but indexes tells whether they match
 	Next       history.Number     // Query.Before of the next page; 0: this is the last one
+}
+
+// All yields what is on the page, newest first: a row, or one that is unreadable.
+func (p *Page) All() iter.Seq2[*history.Instance, *Unreadable] {
+	return func(yield func(*history.Instance, *Unreadable) bool) {
+		rows, bad := p.Rows, p.Unreadable
+		for len(rows)+len(bad) > 0 {
+			if len(bad) == 0 || len(rows) > 0 && rows[0].Number > bad[0].Number {
+				if !yield(&rows[0], nil) {
+					return
+				}
+				rows = rows[1:]
+				continue
+			}
+			if !yield(nil, &bad[0]) {
+				return
+			}
+			bad = bad[1:]
+		}
+	}
 }
 
 // Unreadable is a status row that cannot be decoded: it is damaged, or a newer
