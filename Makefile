@@ -24,8 +24,8 @@ race: needs
 ##       bench-peers as far as they need no server
 long: needs
 	$(GO) test -timeout 20m $(LONG)
-	$(GO) test -timeout 20m -run TestH99 ./engine
-	$(GO) test -timeout 20m -run '/Random' ./store/...
+	$(GO) test -timeout 20m -run TestH99 ./internal/engine
+	$(GO) test -timeout 20m -run '/Random' ./internal/store/...
 	cd bench/peers && $(GO) test ./...
 
 ## corruption: every kind of damage to every file of a store and of its host, of which long

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure"
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/history"
 )
 
 func fanOut(ctx *perdure.OrchestrationContext, n int) []*perdure.Task[int] {

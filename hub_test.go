@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure"
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/worker"
 )
 

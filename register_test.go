@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"github.com/perdure/perdure"
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/history"
 )
 
 // Assertion 1 of go-api: a wrong pair of Ref and function, or another shape, does not

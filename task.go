@@ -1,7 +1,7 @@
 package perdure
 
 import (
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/replay"
 )
 

@@ -9,7 +9,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/hub"
 )
 

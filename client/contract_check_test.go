@@ -14,11 +14,11 @@ import (
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/engine"
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/engine"
+	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/store/memory"
 	"github.com/perdure/perdure/internal/worker"
-	"github.com/perdure/perdure/store/memory"
 )
 
 // Payloads that no door lets in.

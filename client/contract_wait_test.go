@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/history"
-	"github.com/perdure/perdure/httpapi"
+	"github.com/perdure/perdure/internal/history"
+	"github.com/perdure/perdure/internal/httpapi"
 )
 
 func TestClient_Wait(t *testing.T) {

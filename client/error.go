@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/wire"
 )

@@ -6,7 +6,7 @@ import (
 	"iter"
 	"slices"
 
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/hub"
 )
 

@@ -17,13 +17,13 @@ import (
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/engine"
-	"github.com/perdure/perdure/history"
-	"github.com/perdure/perdure/httpapi"
+	"github.com/perdure/perdure/internal/engine"
+	"github.com/perdure/perdure/internal/history"
+	"github.com/perdure/perdure/internal/httpapi"
 	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/store"
+	"github.com/perdure/perdure/internal/store/memory"
 	"github.com/perdure/perdure/internal/worker"
-	"github.com/perdure/perdure/store/memory"
 )
 
 // row is a numbered assertion of spec/client-api.md 12.

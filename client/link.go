@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/links"
 	"github.com/perdure/perdure/internal/wire"
 )

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/history"
 )
 
 // reply is how a host answers; err is a host that cannot be reached.

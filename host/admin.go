@@ -10,7 +10,7 @@ import (
 	"net/url"
 
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/httpapi"
+	"github.com/perdure/perdure/internal/httpapi"
 	"github.com/perdure/perdure/internal/wire"
 )
 

@@ -5,8 +5,8 @@ import (
 	"fmt"
 
 	"github.com/perdure/perdure"
-	"github.com/perdure/perdure/config"
-	"github.com/perdure/perdure/httpapi"
+	"github.com/perdure/perdure/internal/config"
+	"github.com/perdure/perdure/internal/httpapi"
 )
 
 // announce lists functions and addresses the way func start does, and where the

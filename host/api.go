@@ -9,9 +9,9 @@ import (
 	"strings"
 
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/config"
-	"github.com/perdure/perdure/history"
-	"github.com/perdure/perdure/httpapi"
+	"github.com/perdure/perdure/internal/config"
+	"github.com/perdure/perdure/internal/history"
+	"github.com/perdure/perdure/internal/httpapi"
 	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/wire"
 )

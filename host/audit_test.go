@@ -21,8 +21,8 @@ import (
 
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/host"
-	"github.com/perdure/perdure/httpapi"
 	"github.com/perdure/perdure/internal/audit"
+	"github.com/perdure/perdure/internal/httpapi"
 )
 
 // journal is a log that can be read while it is written.

@@ -10,9 +10,9 @@ import (
 	"path/filepath"
 
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/config"
 	"github.com/perdure/perdure/internal/backup"
-	"github.com/perdure/perdure/store/embedded"
+	"github.com/perdure/perdure/internal/config"
+	"github.com/perdure/perdure/internal/store/embedded"
 )
 
 const backupWord = "backup"

@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/config"
 	"github.com/perdure/perdure/host"
+	"github.com/perdure/perdure/internal/config"
 )
 
 const restoredLine = "the store was restored from a backup"

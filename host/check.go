@@ -11,12 +11,12 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/config"
-	"github.com/perdure/perdure/engine"
-	"github.com/perdure/perdure/httpapi"
+	"github.com/perdure/perdure/internal/config"
+	"github.com/perdure/perdure/internal/engine"
+	"github.com/perdure/perdure/internal/httpapi"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/store/embedded"
 	"github.com/perdure/perdure/internal/wire"
-	"github.com/perdure/perdure/store/embedded"
 )
 
 // Check checks the configured hub and changes nothing: the store is opened for reading

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/config"
+	"github.com/perdure/perdure/internal/config"
 )
 
 // badClock is a clock that somebody sets. It has no readings of the monotonic one, as

@@ -11,10 +11,10 @@ import (
 	"strings"
 
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/config"
-	"github.com/perdure/perdure/engine"
-	"github.com/perdure/perdure/httpapi"
-	"github.com/perdure/perdure/store/embedded"
+	"github.com/perdure/perdure/internal/config"
+	"github.com/perdure/perdure/internal/engine"
+	"github.com/perdure/perdure/internal/httpapi"
+	"github.com/perdure/perdure/internal/store/embedded"
 )
 
 // ErrNoStore says that no store was ever made in the configured folder, and so no hub.

@@ -15,9 +15,9 @@ import (
 	"testing"
 
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/config"
 	"github.com/perdure/perdure/host"
-	"github.com/perdure/perdure/store/embedded"
+	"github.com/perdure/perdure/internal/config"
+	"github.com/perdure/perdure/internal/store/embedded"
 )
 
 // hasSockets reports whether the system tells who connects to a socket.

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"github.com/perdure/perdure/config"
+	"github.com/perdure/perdure/internal/config"
 )
 
 // A file of keys is refused without a word of it that may be a key, or is the same when it is written anew.

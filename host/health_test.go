@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/perdure/perdure/engine"
+	"github.com/perdure/perdure/internal/engine"
 	"github.com/perdure/perdure/internal/hub"
-	"github.com/perdure/perdure/store/embedded"
+	"github.com/perdure/perdure/internal/store/embedded"
 )
 
 func TestHealth(t *testing.T) {

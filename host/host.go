@@ -24,10 +24,10 @@ import (
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/config"
-	"github.com/perdure/perdure/engine"
-	"github.com/perdure/perdure/httpapi"
-	"github.com/perdure/perdure/store/embedded"
+	"github.com/perdure/perdure/internal/config"
+	"github.com/perdure/perdure/internal/engine"
+	"github.com/perdure/perdure/internal/httpapi"
+	"github.com/perdure/perdure/internal/store/embedded"
 )
 
 // Ports that [Options] can ask for besides a number.

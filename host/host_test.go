@@ -15,10 +15,10 @@ import (
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/config"
-	"github.com/perdure/perdure/engine"
-	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/host"
+	"github.com/perdure/perdure/internal/config"
+	"github.com/perdure/perdure/internal/engine"
+	"github.com/perdure/perdure/internal/history"
 )
 
 func app() *perdure.App {

@@ -13,13 +13,13 @@ import (
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/config"
-	"github.com/perdure/perdure/engine"
-	"github.com/perdure/perdure/history"
-	"github.com/perdure/perdure/httpapi"
+	"github.com/perdure/perdure/internal/config"
+	"github.com/perdure/perdure/internal/engine"
+	"github.com/perdure/perdure/internal/history"
+	"github.com/perdure/perdure/internal/httpapi"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/store/embedded"
 	"github.com/perdure/perdure/internal/worker"
-	"github.com/perdure/perdure/store/embedded"
 )
 
 // hubs runs an engine for each hub of a store that is in use: the app's own

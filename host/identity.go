@@ -4,8 +4,8 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/perdure/perdure/config"
-	"github.com/perdure/perdure/httpapi"
+	"github.com/perdure/perdure/internal/config"
+	"github.com/perdure/perdure/internal/httpapi"
 )
 
 // bySocket is what proves a caller that came through the socket.

@@ -12,9 +12,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/perdure/perdure/config"
-	"github.com/perdure/perdure/httpapi"
 	"github.com/perdure/perdure/internal/audit"
+	"github.com/perdure/perdure/internal/config"
+	"github.com/perdure/perdure/internal/httpapi"
 	"github.com/perdure/perdure/internal/hub"
 )
 

@@ -7,8 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/perdure/perdure/config"
-	"github.com/perdure/perdure/httpapi"
+	"github.com/perdure/perdure/internal/config"
+	"github.com/perdure/perdure/internal/httpapi"
 )
 
 // keyring is keys.json as it is now: an edit counts from the next request on. Each

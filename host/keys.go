@@ -14,7 +14,7 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/perdure/perdure/httpapi"
+	"github.com/perdure/perdure/internal/httpapi"
 	"github.com/perdure/perdure/internal/private"
 )
 

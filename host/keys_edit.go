@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/perdure/perdure/config"
-	"github.com/perdure/perdure/httpapi"
+	"github.com/perdure/perdure/internal/config"
+	"github.com/perdure/perdure/internal/httpapi"
 )
 
 // KeyInfo is a key of keys.json without its value.

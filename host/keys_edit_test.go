@@ -5,7 +5,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/perdure/perdure/config"
+	"github.com/perdure/perdure/internal/config"
 )
 
 // Edits at one moment wait for each other, also those that meet no file yet.

@@ -6,8 +6,8 @@ import (
 	"log/slog"
 	"slices"
 
-	"github.com/perdure/perdure/config"
-	"github.com/perdure/perdure/store/embedded"
+	"github.com/perdure/perdure/internal/config"
+	"github.com/perdure/perdure/internal/store/embedded"
 )
 
 // Hubs returns the names of the hubs in the configured store, sorted. While another

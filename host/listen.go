@@ -8,7 +8,7 @@ import (
 	"os"
 	"strconv"
 
-	"github.com/perdure/perdure/config"
+	"github.com/perdure/perdure/internal/config"
 )
 
 // address is where a host listens.

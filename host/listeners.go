@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"net"
 
-	"github.com/perdure/perdure/config"
+	"github.com/perdure/perdure/internal/config"
 )
 
 // listeners are the ways into a host.

@@ -14,10 +14,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/internal/backup"
+	"github.com/perdure/perdure/internal/engine"
 	"github.com/perdure/perdure/internal/private"
-	"github.com/perdure/perdure/store/embedded"
+	"github.com/perdure/perdure/internal/store/embedded"
 )
 
 // RestoredHub is what a hub of a restored store has left to do.

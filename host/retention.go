@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/perdure/perdure/config"
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/config"
+	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/hub"
 )
 

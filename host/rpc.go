@@ -4,7 +4,7 @@ import (
 	"math/rand/v2"
 	"net"
 
-	"github.com/perdure/perdure/httpapi"
+	"github.com/perdure/perdure/internal/httpapi"
 )
 
 // Where the local RPC endpoint is: its own port, or if another program has that

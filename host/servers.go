@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"sync"
 
-	"github.com/perdure/perdure/httpapi"
+	"github.com/perdure/perdure/internal/httpapi"
 )
 
 // servers are the ways into a host, being served.

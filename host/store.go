@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/perdure/perdure/store/embedded"
+	"github.com/perdure/perdure/internal/store/embedded"
 )
 
 // How long others are waited for that have the store open.

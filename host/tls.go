@@ -12,8 +12,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/perdure/perdure/config"
-	"github.com/perdure/perdure/httpapi"
+	"github.com/perdure/perdure/internal/config"
+	"github.com/perdure/perdure/internal/httpapi"
 )
 
 // lookPause is how long files of TLS are not looked at again.

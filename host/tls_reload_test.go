@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/perdure/perdure/config"
+	"github.com/perdure/perdure/internal/config"
 	"github.com/perdure/perdure/internal/testcert"
 )
 

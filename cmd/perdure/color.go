@@ -3,7 +3,7 @@ package main
 import (
 	"strings"
 
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/nearest"
 )
 

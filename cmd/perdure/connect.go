@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/config"
 	"github.com/perdure/perdure/host"
+	"github.com/perdure/perdure/internal/config"
 	"github.com/perdure/perdure/internal/wire"
 )
 

@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/host"
+	"github.com/perdure/perdure/internal/history"
 )
 
 // checkup is how long doctor waits for whoever serves the hub.

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/history"
 )
 
 // eventForm is how payloads and statuses of events look: JSON in strings and

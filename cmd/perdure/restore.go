@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/host"
+	"github.com/perdure/perdure/internal/history"
 )
 
 func (t *tool) restore() *cobra.Command {

@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/engine"
 	"github.com/perdure/perdure/host"
+	"github.com/perdure/perdure/internal/engine"
+	"github.com/perdure/perdure/internal/store/memory"
 	"github.com/perdure/perdure/internal/worker"
-	"github.com/perdure/perdure/store/memory"
 )
 
 // TestPurge lets forty days pass in virtual time, with one instance a day.

@@ -27,49 +27,49 @@ const module = "github.com/perdure/perdure"
 //	        hub  wire  store            contracts
 //	        history                     one floor
 var rooms = map[string][]string{
-	"history":             {},
-	"history/...":         {"history"},
-	"internal/store":      {"history"}, // the storage contract
-	"internal/hub":        {"history"}, // what one can ask of a hub
-	"engine":              {"history", "internal/hub", "internal/ledger", "internal/stacktrace", "internal/store"},
-	"store/memory":        {"history", "internal/store"},
-	"store/embedded":      {"history", "internal/backup", "internal/ledger", "internal/private", "internal/store"},
-	"storetest":           {"history", "internal/store", "store/memory"},
-	"internal/registry":   {"history", "internal/replay"},
-	"internal/replay":     {"history", "internal/stacktrace"},
-	".":                   {"history", "internal/registry", "internal/replay"},
-	"internal/worker":     {".", "engine", "history", "internal/registry", "internal/replay", "internal/stacktrace"},
-	"config":              {"internal/wire"},
-	"client":              {"history", "internal/hub", "internal/links", "internal/private", "internal/wire"},
-	"httpapi":             {"history", "internal/hub", "internal/links", "internal/nearest", "internal/wire"},
-	"host":                {".", "client", "config", "engine", "history", "httpapi", "internal/audit", "internal/backup", "internal/hub", "internal/private", "internal/store", "internal/wire", "internal/worker", "store/embedded"},
-	"cmd/perdure":         {"client", "config", "history", "host", "internal/audit", "internal/backup", "internal/nearest", "internal/wire"},
-	"examples/...":        {".", "client", "host"},
-	"internal/links":      {},
-	"internal/wire":       {"history", "internal/hub"}, // how the API and its client know each other
-	"internal/ledger":     {},                          // how sets that come in different orders are compared
-	"internal/nearest":    {},                          // how a slip is told from another name
-	"internal/stacktrace": {},                          // how the runtime writes a trace
-	"internal/audit":      {"internal/private"},        // how a record is kept of which nothing can be taken away unseen
-	"internal/private":    {},                          // whose a file, a folder or a socket is
-	"internal/backup":     {},                          // how copies lie in a folder, so that half a backup never counts
-	"internal/archtest":   {},
-	"internal/testcert":   {},
+	"internal/history":        {},
+	"internal/history/...":    {"internal/history"},
+	"internal/store":          {"internal/history"}, // the storage contract
+	"internal/hub":            {"internal/history"}, // what one can ask of a hub
+	"internal/engine":         {"internal/history", "internal/hub", "internal/ledger", "internal/stacktrace", "internal/store"},
+	"internal/store/memory":   {"internal/history", "internal/store"},
+	"internal/store/embedded": {"internal/history", "internal/backup", "internal/ledger", "internal/private", "internal/store"},
+	"internal/storetest":      {"internal/history", "internal/store", "internal/store/memory"},
+	"internal/registry":       {"internal/history", "internal/replay"},
+	"internal/replay":         {"internal/history", "internal/stacktrace"},
+	".":                       {"internal/history", "internal/registry", "internal/replay"},
+	"internal/worker":         {".", "internal/engine", "internal/history", "internal/registry", "internal/replay", "internal/stacktrace"},
+	"internal/config":         {"internal/wire"},
+	"client":                  {"internal/history", "internal/hub", "internal/links", "internal/private", "internal/wire"},
+	"internal/httpapi":        {"internal/history", "internal/hub", "internal/links", "internal/nearest", "internal/wire"},
+	"host":                    {".", "client", "internal/config", "internal/engine", "internal/history", "internal/httpapi", "internal/audit", "internal/backup", "internal/hub", "internal/private", "internal/store", "internal/wire", "internal/worker", "internal/store/embedded"},
+	"cmd/perdure":             {"client", "internal/config", "internal/history", "host", "internal/audit", "internal/backup", "internal/nearest", "internal/wire"},
+	"examples/...":            {".", "client", "host"},
+	"internal/links":          {},
+	"internal/wire":           {"internal/history", "internal/hub"}, // how the API and its client know each other
+	"internal/ledger":         {},                                   // how sets that come in different orders are compared
+	"internal/nearest":        {},                                   // how a slip is told from another name
+	"internal/stacktrace":     {},                                   // how the runtime writes a trace
+	"internal/audit":          {"internal/private"},                 // how a record is kept of which nothing can be taken away unseen
+	"internal/private":        {},                                   // whose a file, a folder or a socket is
+	"internal/backup":         {},                                   // how copies lie in a folder, so that half a backup never counts
+	"internal/archtest":       {},
+	"internal/testcert":       {},
 }
 
 // tests says what the tests of a room may import besides.
 var tests = map[string][]string{
-	"history":         {},
-	"engine":          {".", "client", "internal/worker", "store/memory", "store/embedded", "storetest"},
-	"store/memory":    {"storetest"},
-	"store/embedded":  {"engine", "internal/hub", "store/memory", "storetest"},
-	".":               {"engine", "internal/worker", "store/memory", "store/embedded"},
-	"internal/worker": {"store/memory", "store/embedded"},
-	"client":          {".", "engine", "httpapi", "internal/store", "internal/worker", "store/memory"},
-	"httpapi":         {".", "engine", "internal/worker", "store/memory", "client"},
-	"cmd/perdure":     {".", "internal/testcert"},
-	"host":            {"internal/testcert"},
-	"examples/...":    {"engine", "internal/worker", "store/memory"},
+	"internal/history":        {},
+	"internal/engine":         {".", "client", "internal/worker", "internal/store/memory", "internal/store/embedded", "internal/storetest"},
+	"internal/store/memory":   {"internal/storetest"},
+	"internal/store/embedded": {"internal/engine", "internal/hub", "internal/store/memory", "internal/storetest"},
+	".":                       {"internal/engine", "internal/worker", "internal/store/memory", "internal/store/embedded"},
+	"internal/worker":         {"internal/store/memory", "internal/store/embedded"},
+	"client":                  {".", "internal/engine", "internal/httpapi", "internal/store", "internal/worker", "internal/store/memory"},
+	"internal/httpapi":        {".", "internal/engine", "internal/worker", "internal/store/memory", "client"},
+	"cmd/perdure":             {".", "internal/testcert"},
+	"host":                    {"internal/testcert"},
+	"examples/...":            {"internal/engine", "internal/worker", "internal/store/memory"},
 }
 
 // apart are rooms that stand apart: they may import whatever is public, and
@@ -159,18 +159,18 @@ func TestRefuse(t *testing.T) {
 		room, imported string
 		test, refused  bool
 	}{
-		{"engine", module + "/history", false, false},
-		{"engine", module + "/internal/replay", false, true},
-		{"history", module + "/engine", false, true},
-		{".", module + "/engine", false, true},
-		{"store/memory", module + "/storetest", false, true},
-		{"store/memory", module + "/storetest", true, false},
-		{"client", module + "/httpapi", false, true},
+		{"internal/engine", module + "/internal/history", false, false},
+		{"internal/engine", module + "/internal/replay", false, true},
+		{"internal/history", module + "/internal/engine", false, true},
+		{".", module + "/internal/engine", false, true},
+		{"internal/store/memory", module + "/internal/storetest", false, true},
+		{"internal/store/memory", module + "/internal/storetest", true, false},
+		{"client", module + "/internal/httpapi", false, true},
 		{"examples/hello", module, false, false},
-		{"examples/hello", module + "/engine", false, true},
-		{"nowhere", module + "/history", false, true},
-		{"history", "fmt", false, false},
-		{"history", module + "x/y", false, false},
+		{"examples/hello", module + "/internal/engine", false, true},
+		{"nowhere", module + "/internal/history", false, true},
+		{"internal/history", "fmt", false, false},
+		{"internal/history", module + "x/y", false, false},
 	} {
 		if why := refuse(tt.room, tt.test, tt.imported); (why != "") != tt.refused {
 			t.Errorf("refuse(%q, %v, %q) = %q, want refused %v", tt.room, tt.test, tt.imported, why, tt.refused)

@@ -1,6 +1,6 @@
 package hub
 
-import "github.com/perdure/perdure/history"
+import "github.com/perdure/perdure/internal/history"
 
 // CheckOptions say how a hub is checked.
 type CheckOptions struct {

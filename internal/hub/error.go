@@ -3,7 +3,7 @@ package hub
 import (
 	"errors"
 
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/history"
 )
 
 // Errors of a hub's operations, to be matched with errors.Is. Their texts name the

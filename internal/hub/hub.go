@@ -9,7 +9,7 @@ package hub
 import (
 	"context"
 
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/history"
 )
 
 // Hub is a task hub. All methods are safe for concurrent use. The context of a call

@@ -1,6 +1,6 @@
 package hub
 
-import "github.com/perdure/perdure/history"
+import "github.com/perdure/perdure/internal/history"
 
 // MergedEvent is an event of a merged history: a completion stands for its scheduling
 // event too, frames of turns and ids are left out (spec/http-api.md 5.3).

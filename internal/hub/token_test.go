@@ -5,7 +5,7 @@ import (
 	"math"
 	"testing"
 
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/hub"
 )
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/history"
 )
 
 // Set holds the functions of one kind. Its zero value is empty.

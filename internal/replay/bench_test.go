@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/history"
 )
 
 func endless(c *Context, input string) string {

@@ -1,6 +1,6 @@
 package replay
 
-import "github.com/perdure/perdure/history"
+import "github.com/perdure/perdure/internal/history"
 
 // complete returns the action that ends the execution the way the code did.
 func (s *Session) complete() history.Action {

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/history"
 )
 
 // end returns the failure or result that the outcome's last action ends with.

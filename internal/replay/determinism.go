@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/history"
 )
 
 // match checks that the code asked for what the turn recorded: each scheduling

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/history"
 )
 
 // queue holds the external events of one name, in any letter case, that no look

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/history"
 )
 
 // guidNamespace is 9e952958-5e33-4daf-827f-2fa12937b875 (spec/runtime.md 2.10).

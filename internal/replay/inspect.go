@@ -7,7 +7,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/history"
 )
 
 // Awaits returns the events that would end or advance the look in which the code

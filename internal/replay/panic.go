@@ -5,7 +5,7 @@ import (
 	"runtime"
 	"strings"
 
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/history"
 )
 
 // PanicFailure is the failure of user code that panicked. The deferred function
@@ -51,7 +51,7 @@ func userStack() string {
 func ours(function string) bool {
 	for _, room := range []string{
 		"runtime.", "reflect.", "iter.",
-		"github.com/perdure/perdure.", "github.com/perdure/perdure/internal/", "github.com/perdure/perdure/engine.",
+		"github.com/perdure/perdure.", "github.com/perdure/perdure/internal/", "github.com/perdure/perdure/internal/engine.",
 	} {
 		if strings.HasPrefix(function, room) {
 			return true

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/history"
 )
 
 // program is code that scripts can name.

@@ -12,7 +12,7 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/stacktrace"
 )
 

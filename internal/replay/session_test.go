@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/history"
 )
 
 // Stop unloads the code and waits for its deferred functions.

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/history"
 )
 
 func TestGoroutinesAreToldApart(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"runtime"
 
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/history"
 )
 
 // ErrCanceled is how a timer ends that was cancelled.

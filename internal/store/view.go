@@ -4,7 +4,7 @@ import (
 	"context"
 	"iter"
 
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/history"
 )
 
 // Viewer is what a [Store] may be besides: one that can show all it holds as of one moment,

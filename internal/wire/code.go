@@ -3,7 +3,7 @@ package wire
 import (
 	"net/http"
 
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/hub"
 )
 

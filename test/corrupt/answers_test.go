@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/store"
-	"github.com/perdure/perdure/store/embedded"
+	"github.com/perdure/perdure/internal/store/embedded"
 )
 
 // answers are what a store says to each question: a text, or an error.

@@ -11,7 +11,7 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/perdure/perdure/store/embedded"
+	"github.com/perdure/perdure/internal/store/embedded"
 )
 
 // outcome is what comes of a damage.

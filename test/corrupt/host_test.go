@@ -16,9 +16,9 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/config"
 	"github.com/perdure/perdure/host"
 	"github.com/perdure/perdure/internal/audit"
+	"github.com/perdure/perdure/internal/config"
 )
 
 // hostFiles are the files that a host keeps beside its store.

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/perdure/perdure/store/embedded"
+	"github.com/perdure/perdure/internal/store/embedded"
 )
 
 // tail is a store whose power failed: the newest log has commits that are newer than

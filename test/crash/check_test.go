@@ -7,10 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/store"
+	"github.com/perdure/perdure/internal/store/embedded"
 	"github.com/perdure/perdure/internal/worker"
-	"github.com/perdure/perdure/store/embedded"
 )
 
 // checkStore opens the hub that the program left, which has so many instances at least,

@@ -10,12 +10,12 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/engine"
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/engine"
+	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/store"
+	"github.com/perdure/perdure/internal/store/embedded"
 	"github.com/perdure/perdure/internal/worker"
-	"github.com/perdure/perdure/store/embedded"
 )
 
 // powerInstances is how many instances the run has whose power is cut: two of

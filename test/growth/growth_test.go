@@ -11,12 +11,12 @@ import (
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/engine"
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/engine"
+	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/store"
+	"github.com/perdure/perdure/internal/store/embedded"
+	"github.com/perdure/perdure/internal/store/memory"
 	"github.com/perdure/perdure/internal/worker"
-	"github.com/perdure/perdure/store/embedded"
-	"github.com/perdure/perdure/store/memory"
 )
 
 const (

@@ -8,7 +8,7 @@ import (
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/store/embedded"
+	"github.com/perdure/perdure/internal/store/embedded"
 )
 
 const (

@@ -8,7 +8,7 @@ import (
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/store/memory"
+	"github.com/perdure/perdure/internal/store/memory"
 )
 
 // Taking the results of many tasks one by one with WhenAny needs no more memory than

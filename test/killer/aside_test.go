@@ -12,8 +12,8 @@ import (
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/config"
 	"github.com/perdure/perdure/host"
+	"github.com/perdure/perdure/internal/config"
 )
 
 // putAside serves an instance whose second turn ends the process if it kills, and else the

@@ -18,8 +18,8 @@ import (
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/history"
 	"github.com/perdure/perdure/host"
+	"github.com/perdure/perdure/internal/history"
 )
 
 // ready is what an app says when it has done its work and waits for a signal.

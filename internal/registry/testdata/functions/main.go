@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/perdure/perdure"
-	"github.com/perdure/perdure/history"
+	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/registry/testdata/functions/other"
 	"github.com/perdure/perdure/internal/worker"
 )

@@ -1,0 +1,358 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/perdure/perdure/internal/history"
+	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/store"
+)
+
+// Start creates an instance. When it returns nil the instance is durable and
+// will run. Errors: ErrInvalidArgument, ErrUnknownOrchestrator,
+// ErrAlreadyExists, ErrResourceExhausted, ErrUnavailable (spec/runtime.md 5.1).
+func (e *Engine) Start(ctx context.Context, req hub.StartRequest) (history.InstanceID, error) {
+	if err := e.checkStart(&req); err != nil {
+		return "", err
+	}
+	t, err := e.owner(ctx)
+	if err != nil {
+		return "", err
+	}
+	bytes := startRequestBytes(&req)
+	if err := t.admission.admit(ctx, bytes); err != nil {
+		return "", err
+	}
+	defer t.admission.release(bytes)
+	fresh := req.ID == ""
+	if fresh {
+		req.ID = history.NewInstanceID()
+	}
+	if req.Version == "" {
+		req.Version = e.options.DefaultVersion
+	}
+	return req.ID, t.start(ctx, &req, fresh)
+}
+
+func (e *Engine) checkStart(req *hub.StartRequest) error {
+	if err := checkName("orchestrator name", req.Name); err != nil {
+		return err
+	}
+	if req.ID != "" {
+		if err := req.ID.Validate(); err != nil {
+			return fmt.Errorf("%w: %w", hub.ErrInvalidArgument, err)
+		}
+	}
+	if err := checkPayload("input", req.Input); err != nil {
+		return err
+	}
+	if err := cmp.Or(
+		refuse("version", history.CheckVersion(req.Version)),
+		refuse("tags", history.CheckTags(req.Tags)),
+		refuse("scheduled time", history.CheckTime(req.ScheduledAt)),
+	); err != nil {
+		return err
+	}
+	if e.exec == nil {
+		return nil
+	}
+	names := e.exec.Orchestrators()
+	if names == nil {
+		return nil
+	}
+	for _, name := range names {
+		if strings.EqualFold(name, req.Name) {
+			return nil
+		}
+	}
+	known := "none is registered"
+	if len(names) > 0 {
+		known = "known are " + strings.Join(names, ", ")
+	}
+	return fmt.Errorf("%w: %w %q; %s", hub.ErrInvalidArgument, hub.ErrUnknownOrchestrator, req.Name, known)
+}
+
+func checkName(what, name string) error { return refuse(what, history.CheckName(name)) }
+
+func checkPayload(what string, payload json.RawMessage) error {
+	return refuse(what, history.CheckPayload(payload))
+}
+
+// refuse makes what is wrong with an argument, if anything is, an error of the caller.
+func refuse(what string, problem error) error {
+	if problem == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %s: %w", hub.ErrInvalidArgument, what, problem)
+}
+
+func (t *tenure) start(ctx context.Context, req *hub.StartRequest, fresh bool) error {
+	p := t.partition(req.ID)
+	stored := newAnswer()
+	if fresh { // nobody else can know the id
+		leave, err := t.lane.enter(ctx, len(req.Input))
+		defer leave()
+		if err != nil {
+			return err
+		}
+		p.mu.Lock()
+		if p.dead {
+			p.mu.Unlock()
+			return hub.ErrUnavailable
+		}
+		inst := p.instance(req.ID)
+		t.create(inst, req, stored.give)
+		p.wake(inst)
+		p.mu.Unlock()
+		return stored.wait(ctx)
+	}
+
+	inst, err := p.take(ctx, req.ID, req.Reuse == hub.ReplaceAny)
+	if blocked := new(blockedError); errors.As(err, &blocked) { // it lives, as others do
+		return t.found(ctx, &blocked.row, req.Reuse, req.Found)
+	}
+	if err != nil {
+		return err
+	}
+	refused := refusal(&inst.row, req.Reuse)
+	if refused == nil && inst.exists() && !inst.row.Status.Terminal() && req.Reuse == hub.ReplaceAny {
+		err = t.load(inst) // its timers and its parent must learn of the end
+	}
+	leave, late := t.lane.enter(ctx, len(req.Input))
+	defer leave()
+	err = cmp.Or(err, late)
+	p.mu.Lock()
+	var sent []routed
+	switch {
+	case p.dead:
+		err = hub.ErrUnavailable
+	case err != nil:
+	case refused != nil || inst.exists() && req.Reuse == hub.ReturnExisting:
+		if req.Found != nil {
+			*req.Found = refused == nil
+		}
+		// What is known of the instance may not be durable yet, so the answer
+		// waits its turn.
+		t.commits.add(nil, func(err error) { stored.give(errors.Join(err, refused)) })
+	default:
+		sent = t.create(inst, req, stored.give)
+	}
+	p.yield(inst)
+	p.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	t.route(sent)
+	return stored.wait(ctx)
+}
+
+// refusal tells why row is in the way of a start with its id; nil if it is not.
+func refusal(row *history.Instance, reuse hub.Reuse) error {
+	exists, live := row.Number != 0, !row.Status.Terminal()
+	if exists && (reuse == hub.RefuseIfExists || reuse == hub.RefuseIfActive && live) {
+		return fmt.Errorf("%w: %q is %s", hub.ErrAlreadyExists, row.ID, row.Status)
+	}
+	return nil
+}
+
+// found answers those whose instance id is that of row, which lives. What is known of
+// it may not be durable yet, so the answer waits its turn.
+func (t *tenure) found(ctx context.Context, row *history.Instance, reuse hub.Reuse, found *bool) error {
+	refused := refusal(row, reuse)
+	if found != nil {
+		*found = refused == nil
+	}
+	return cmp.Or(t.settle(ctx), refused)
+}
+
+// create commits a new instance in place of what inst was. mu is held.
+func (t *tenure) create(inst *instance, req *hub.StartRequest, done func(error)) []routed {
+	p := inst.partition
+	now := t.now()
+	started := &history.Started{Tags: req.Tags}
+	if req.ScheduledAt.After(now) {
+		started.ScheduledAt = history.Truncate(req.ScheduledAt)
+	}
+	ev := history.Event{Kind: history.ExecutionStarted, Name: req.Name, Version: req.Version, Payload: req.Input, Started: started}
+	d := begin(ev, req.ID, p.newNumber(now), history.NewExecutionID(), inst.row)
+	var consumed []store.MessageKey
+	if inst.exists() { // what its inbox holds was for the one that is replaced
+		consumed = inst.clearInbox(nil)
+	}
+	if inst.state != nil {
+		d.replace(&inst.row, inst.state)
+		t.forgetCode(inst.row.Number)
+	}
+	return t.commit(inst, d, consumed, done)
+}
+
+// Raise hands an event to an instance. When it returns nil the event is durable
+// and will be delivered. Errors: ErrInvalidArgument, ErrNotFound, ErrTerminal,
+// ErrResourceExhausted, ErrUnavailable (spec/runtime.md 5.6).
+func (e *Engine) Raise(ctx context.Context, id history.InstanceID, req hub.RaiseRequest) error {
+	if err := checkRaise(&req); err != nil {
+		return err
+	}
+	if err := checkPayload("event payload", req.Payload); err != nil {
+		return err
+	}
+	t, err := e.owner(ctx)
+	if err != nil {
+		return err
+	}
+	if req.Key != "" && id != "" {
+		if err := t.refuseKey(ctx, id, req.Key); err != nil {
+			return err
+		}
+	}
+	ev := history.Event{Kind: history.EventRaised, Name: req.Name, Payload: req.Payload, Key: req.Key}
+	bytes := eventBytes(&ev)
+	if err := t.admission.admit(ctx, bytes); err != nil {
+		return err
+	}
+	defer t.admission.release(bytes)
+	return e.tell(ctx, id, ev, t.admission.refuseInbox)
+}
+
+func checkRaise(req *hub.RaiseRequest) error {
+	return cmp.Or(checkName("event name", req.Name), refuse("idempotency key", history.CheckKey(req.Key)))
+}
+
+// Terminate ends an instance. When it returns nil the request is durable; it takes effect before any
+// more of the instance's code runs. Errors as with [Engine.Raise] (spec/runtime.md 5.4).
+func (e *Engine) Terminate(ctx context.Context, id history.InstanceID, req hub.TerminateRequest) error {
+	return e.command(ctx, id, history.Event{Kind: history.ExecutionTerminated, Payload: req.Reason, Recursive: req.Recursive}, nil)
+}
+
+// Suspend keeps an instance's code from running until it is resumed; events are kept.
+// Errors as with [Engine.Raise], and ErrInvalidState if it is suspended
+// already (spec/runtime.md 5.5).
+func (e *Engine) Suspend(ctx context.Context, id history.InstanceID, reason string) error {
+	return e.command(ctx, id, history.Event{Kind: history.ExecutionSuspended, Payload: reasonPayload(reason)}, func(inst *instance) error {
+		if inst.suspension() {
+			return fmt.Errorf("%w: %q is suspended already", hub.ErrInvalidState, id)
+		}
+		return nil
+	})
+}
+
+// Resume lets an instance go on that is suspended, or whose turn was put aside because
+// the program died each time it ran. Errors as with [Engine.Raise], and ErrInvalidState
+// if it is neither.
+func (e *Engine) Resume(ctx context.Context, id history.InstanceID, reason string) error {
+	return e.command(ctx, id, history.Event{Kind: history.ExecutionResumed, Payload: reasonPayload(reason)}, func(inst *instance) error {
+		switch {
+		case inst.suspension():
+			return nil
+		case inst.held != nil && aside(inst.held.cause):
+			inst.held.over = true
+			return nil
+		case inst.partition.tenure.deaths.putAside(inst.row.Number) != nil: // as known where no app runs
+			return nil
+		}
+		return fmt.Errorf("%w: %q is not suspended but %s", hub.ErrInvalidState, id, inst.row.Status)
+	})
+}
+
+func reasonPayload(reason string) json.RawMessage {
+	if reason == "" {
+		return nil
+	}
+	payload, _ := json.Marshal(reason) // a string always has a JSON form
+	return payload
+}
+
+// command tells an instance what an operator wants of it, and why.
+func (e *Engine) command(ctx context.Context, id history.InstanceID, ev history.Event, allowed func(*instance) error) error {
+	if err := refuse("reason", history.CheckReason(ev.Payload)); err != nil {
+		return err
+	}
+	return e.tell(ctx, id, ev, func(inst *instance) error {
+		if allowed != nil {
+			if err := allowed(inst); err != nil {
+				return err
+			}
+		}
+		return inst.partition.tenure.admission.refuseCommand(inst, ev.Kind)
+	})
+}
+
+// tell stores a message for a live instance, provided that allowed, if any, has
+// nothing against it.
+func (e *Engine) tell(ctx context.Context, id history.InstanceID, ev history.Event, allowed func(*instance) error) error {
+	if id == "" {
+		return fmt.Errorf("%w: instance id is empty", hub.ErrInvalidArgument)
+	}
+	t, err := e.owner(ctx)
+	if err != nil {
+		return err
+	}
+	ev.ID, ev.At = history.NoID, history.Truncate(t.now())
+	stored := newAnswer()
+	p := t.partition(id)
+	leave, err := p.resolve(ctx, id, eventBytes(&ev), ev.Kind == history.ExecutionTerminated, func(inst *instance) {
+		refused := refuseMessage(inst)
+		if refused == nil && allowed != nil {
+			refused = allowed(inst)
+		}
+		if refused != nil {
+			t.commits.add(nil, func(err error) { stored.give(errors.Join(err, refused)) })
+			return
+		}
+		m := message{event: ev, stored: true, key: p.newKey(p.index)}
+		encoded := history.AppendMessage(nil, &history.Message{To: id, Event: ev})
+		inst.deltas++
+		t.commits.add(&store.Delta{Partition: p.index, Epoch: p.epoch, Sent: []store.Message{{MessageKey: m.key, Bytes: encoded}}}, func(err error) {
+			p.stored(inst)
+			stored.give(err)
+		})
+		inst.receive(m)
+		p.wake(inst)
+	})
+	defer leave()
+	if err != nil {
+		return err
+	}
+	return stored.wait(ctx)
+}
+
+// stored notes that a commit about inst that was no turn has ended.
+func (p *partition) stored(inst *instance) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	inst.deltas--
+	p.release(inst)
+}
+
+func refuseMessage(inst *instance) error {
+	switch {
+	case !inst.exists():
+		return fmt.Errorf("%w: %q", hub.ErrNotFound, inst.id)
+	case inst.row.Status.Terminal():
+		return fmt.Errorf("%w: %w: %q is %s", hub.ErrInvalidState, hub.ErrTerminal, inst.id, inst.row.Status)
+	}
+	return nil
+}
+
+// answer is what a caller waits for while its decision is being stored.
+type answer chan error
+
+func newAnswer() answer { return make(answer, 1) }
+
+// give answers, once; an error of the store tells the caller that what became of
+// its request is not known.
+func (a answer) give(err error) { a <- err }
+
+func (a answer) wait(ctx context.Context) error {
+	select {
+	case err := <-a:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

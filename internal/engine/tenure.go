@@ -1,0 +1,278 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/perdure/perdure/internal/history"
+	"github.com/perdure/perdure/internal/store"
+)
+
+// tenure is one unbroken ownership of the hub's partitions by this process. It
+// begins by acquiring them and reading what there is to do, and ends when the engine
+// stops or a commit does not succeed: what is in memory may then be ahead of what is
+// stored, so all of it is given up and a new tenure reads the truth.
+//
+//	client operation --+                                    +--> answers
+//	timer, activity  --+--> inbox --> turn --> commits ------+--> activities, timers
+//	                   ^                                    |
+//	                   +---- messages to instances here ----+
+type tenure struct {
+	store   store.Store
+	exec    Executor // nil: nothing runs
+	options Options
+	log     *slog.Logger
+
+	ctx context.Context         // ends with the tenure; activities run under it
+	end context.CancelCauseFunc // the cause is why
+
+	admission  *admission
+	partitions []*partition
+	commits    *commits
+	lane       *lane
+	runs       *runs
+	alarms     *alarms
+	activities *activities
+	cache      *cache
+	waiters    *waiters
+	turnSlots  turnSlots
+	watch      *watch
+	deaths     *deaths
+	left       *atomic.Int64  // goroutines of the process that are left behind
+	loops      sync.WaitGroup // goroutines that run turns
+	felling    chan struct{}  // holds a token while a tree of instances is being purged
+	revised    atomic.Int64   // durable decisions about instances that had ended
+}
+
+func (t *tenure) now() time.Time { return t.options.Now() }
+
+// fail ends the tenure because err leaves it without knowledge of what is
+// stored.
+func (t *tenure) fail(err error) { t.end(err) }
+
+// begin acquires every partition and reads what there is to do.
+func (t *tenure) begin(ctx context.Context) error {
+	last, err := t.store.LastNumber(ctx)
+	if err != nil {
+		return fmt.Errorf("read the last instance number: %w", err)
+	}
+	free, err := unused(ctx, t.store, t.now(), last)
+	if err != nil {
+		return fmt.Errorf("read the instances of times that have not come: %w", err)
+	}
+	t.partitions = make([]*partition, t.store.Partitions())
+	errs := make([]error, len(t.partitions))
+	var wg sync.WaitGroup // all at once, so that a store can store their epochs together
+	for i := range t.partitions {
+		p := &partition{tenure: t, index: i, instances: make(map[history.InstanceID]*instance), armed: make(map[timerKey]bool), numbers: newNumbering(last, free)}
+		t.partitions[i] = p
+		wg.Go(func() { errs[i] = p.acquire(ctx) })
+	}
+	wg.Wait()
+	return cmp.Or(errs...) // the first one: they mostly have one cause
+}
+
+func (p *partition) acquire(ctx context.Context) error {
+	t := p.tenure
+	epoch, err := t.store.Acquire(ctx, p.index)
+	if err != nil {
+		return err
+	}
+	p.epoch, p.lastSeq = epoch, firstSeq(epoch)
+	for ref, err := range t.store.Working(ctx, p.index) {
+		if err != nil {
+			return fmt.Errorf("read work of partition %d: %w", p.index, err)
+		}
+		p.mu.Lock()
+		inst := p.instance(ref.ID)
+		inst.flagged, inst.unread = true, true
+		p.wake(inst)
+		p.mu.Unlock()
+	}
+	for m, err := range t.store.Inbox(ctx, p.index) {
+		if err != nil {
+			return fmt.Errorf("read inbox of partition %d: %w", p.index, err)
+		}
+		decoded, err := history.DecodeMessage(m.Bytes)
+		if err != nil {
+			return fmt.Errorf("message %d from %d in partition %d: %w", m.Seq, m.From, p.index, err)
+		}
+		p.deliver(decoded.To, message{execution: decoded.ExecutionID, event: decoded.Event, stored: true, key: m.MessageKey})
+	}
+	return p.advance(t.ctx, store.Timer{})
+}
+
+// run runs the tenure until it ends; when ctx ends, it says that it is
+// draining, and drains first. It returns why it ended: nil after a drain.
+func (t *tenure) run(ctx context.Context, draining func()) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { t.alarms.run(t.ctx) })
+	wg.Go(t.lane.run)
+	var committing sync.WaitGroup
+	committing.Go(func() {
+		t.commits.run(context.WithoutCancel(t.ctx), t.fail)
+	})
+	if t.exec != nil {
+		wg.Go(func() { t.watch.run(t.ctx) })
+		for range t.options.MaxOrchestrators {
+			t.hire()
+		}
+	}
+
+	select {
+	case <-ctx.Done():
+		draining()
+		t.drain()
+	case <-t.ctx.Done():
+	}
+	err := context.Cause(t.ctx) // nil after a drain
+
+	// Nobody may decide any more before the last decisions are stored.
+	t.kill()
+	t.commits.close()
+	committing.Wait()
+	t.end(history.ErrStopping)
+	t.runs.close()
+	t.forget() // so that deferred functions run while the rest is waited for
+	stopped, names := t.stopped(&wg), t.stillRunning()
+	t.forget() // what was at work before
+	if !stopped || names != "" || t.left.Load() > 0 {
+		t.log.Error("user code does not return although its time is over; it is left behind", "after", stopGrace, "code", names, "leftBehind", t.left.Load())
+		return errors.Join(err, fmt.Errorf("%w: %s", ErrLeftBehind, cmp.Or(names, "what ran before the hub was read again")))
+	}
+	return err
+}
+
+// stopGrace is how long user code, all of it together, may take to return once
+// nobody wants its result any more.
+const stopGrace = 2 * time.Second
+
+// ErrLeftBehind says that user code did not return when the engine stopped. All that
+// was accepted is stored.
+var ErrLeftBehind = errors.New("user code that does not return is left behind")
+
+// stopped waits for the loops, the activities and deferred functions, but not for ever.
+func (t *tenure) stopped(loops *sync.WaitGroup) bool {
+	idle, all := t.activities.stop(), make(chan struct{})
+	go func() { // ends with the user code it waits for, or with the process
+		loops.Wait()
+		t.loops.Wait()
+		<-idle
+		close(all)
+	}()
+	ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
+	defer cancel()
+	err := wait(ctx, all)
+	if observer, ok := t.exec.(Observer); ok {
+		observer.Unwound(ctx)
+	}
+	return err == nil
+}
+
+// stillRunning names the code that runs.
+func (t *tenure) stillRunning() string {
+	var names []string
+	for _, s := range t.turnSlots.all() {
+		if inst := s.turn.Load(); inst != nil {
+			p := inst.partition
+			p.mu.Lock()
+			names = append(names, fmt.Sprintf("orchestrator %s of instance %s", inst.row.Name, inst.id))
+			p.mu.Unlock()
+		}
+	}
+	for _, s := range t.activities.all() {
+		if a := s.activity.Load(); a != nil {
+			names = append(names, fmt.Sprintf("activity %s of instance %s", a.task.Name, a.task.Instance))
+		}
+	}
+	if observer, ok := t.exec.(Observer); ok {
+		for _, u := range observer.Unwinding() {
+			names = append(names, fmt.Sprintf("deferred functions of orchestrator %s of instance %s", u.Function, u.Instance))
+		}
+	}
+	if more := len(names) - maxNamed; more > 0 {
+		names = append(names[:maxNamed], fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(names, ", ")
+}
+
+// maxNamed bounds how much code one error names.
+const maxNamed = 10
+
+// drain lets what runs come to an end, for at most DrainTimeout, and gets it
+// stored. Activities that have not started do not start: the next owner finds them.
+func (t *tenure) drain() {
+	ctx, cancel := context.WithTimeout(t.ctx, t.options.DrainTimeout)
+	defer cancel()
+	if wait(ctx, t.activities.stop()) != nil && t.ctx.Err() == nil {
+		t.log.Warn("activities are still running and will run again", "after", t.options.DrainTimeout)
+	}
+	// A turn may be waiting for a commit, and a commit may lead to a turn.
+	for ctx.Err() == nil {
+		t.runs.quiet(ctx)
+		if leave, err := t.lane.pass(ctx, 0); err == nil {
+			leave()
+		}
+		stored := make(chan struct{})
+		t.commits.add(nil, func(error) { close(stored) })
+		if wait(ctx, stored) != nil || t.runs.isEmpty() && t.lane.isEmpty() {
+			return
+		}
+	}
+}
+
+// kill makes every partition refuse further decisions.
+func (t *tenure) kill() {
+	for _, p := range t.partitions {
+		p.mu.Lock()
+		p.dead = true
+		p.mu.Unlock()
+	}
+}
+
+// forget drops what the executor has cached for this tenure.
+func (t *tenure) forget() {
+	var numbers []history.Number
+	for _, p := range t.partitions {
+		p.mu.Lock()
+		for _, inst := range p.instances {
+			if inst.state != nil {
+				numbers = append(numbers, inst.row.Number)
+			}
+		}
+		p.mu.Unlock()
+	}
+	for _, number := range numbers {
+		t.forgetCode(number)
+	}
+}
+
+// work decides turns until the tenure ends.
+func (t *tenure) work(s *slot) {
+	for {
+		inst, ok := t.runs.pop()
+		if !ok {
+			return
+		}
+		if t.turn(s, inst) {
+			t.runs.done()
+		}
+		if s.replaced {
+			t.turnSlots.remove(s)
+			t.deaths.put(s.note)
+			return
+		}
+	}
+}
+
+// partition returns the partition of id.
+func (t *tenure) partition(id history.InstanceID) *partition {
+	return t.partitions[history.PartitionOf(id, len(t.partitions))]
+}
