@@ -8,7 +8,7 @@ SHELL := /bin/bash
 # only slow their processes, or see nothing of them.
 LONG := ./test/... ./examples/... ./cmd/...
 
-.PHONY: test race long corruption lint fmt vet staticcheck bench bench-growth bench-hot bench-peers sbom build needs needs-peers flood fuzz
+.PHONY: measure test race long corruption lint fmt vet staticcheck bench bench-growth bench-hot bench-peers sbom build needs needs-peers flood fuzz
 
 ## test: everything that must hold before a change lands
 test: lint race long
@@ -88,6 +88,10 @@ sbom:
 	@mkdir -p bin && $(GO) build -C tools/sbom -o ../../bin/cyclonedx-gomod github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
 	bin/cyclonedx-gomod app -json -licenses -std -main cmd/perdure -output bin/perdure.cdx.json .
 	rm -rf bin/licences && tools/sbom/licences bin/licences
+
+## measure: lines of functions, methods of interfaces, exported names, comments
+measure:
+	@$(GO) run -C tools ./measure ..
 
 build:
 	$(GO) build -buildvcs=auto -o bin/perdure ./cmd/perdure
