@@ -32,7 +32,7 @@ func helloLife(ctx context.Context, site site) (life, error) {
 // waitingLife returns the life, so far, of an instance that waits for an event.
 func waitingLife(ctx context.Context, site site) (life, error) {
 	return record(ctx, site, func(p *process) error {
-		if _, err := p.StartNew(ctx, "AwaitGo", nil, client.StartOptions{}); err != nil {
+		if _, err := p.Start(ctx, "AwaitGo", nil, client.StartOptions{}); err != nil {
 			return err
 		}
 		return p.begun(ctx)

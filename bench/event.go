@@ -13,7 +13,7 @@ func runEvents(ctx context.Context, site site) ([]metric, error) {
 	return with(ctx, site, func(p *process) ([]metric, error) {
 		ids := make([]string, site.size.events)
 		err := each(callers, len(ids), func(i int) (err error) {
-			ids[i], err = p.StartNew(ctx, "AwaitGo", nil, client.StartOptions{})
+			ids[i], err = p.Start(ctx, "AwaitGo", nil, client.StartOptions{})
 			return err
 		})
 		if err != nil {
@@ -23,7 +23,7 @@ func runEvents(ctx context.Context, site site) ([]metric, error) {
 			return nil, err
 		}
 		began := time.Now()
-		if err := each(callers, len(ids), func(i int) error { return p.RaiseEvent(ctx, ids[i], "Go", i) }); err != nil {
+		if err := each(callers, len(ids), func(i int) error { return p.Raise(ctx, ids[i], "Go", i) }); err != nil {
 			return nil, err
 		}
 		err = each(callers, len(ids), func(i int) error { return p.completed(ctx, ids[i]) })

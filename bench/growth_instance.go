@@ -32,7 +32,7 @@ func growHistory(ctx context.Context, site site, xs []int, report func(int, []me
 				return nil, err
 			}
 			began := time.Now()
-			err = errors.Join(p.RaiseEvent(ctx, id, "Go", 1), p.completed(ctx, id))
+			err = errors.Join(p.Raise(ctx, id, "Go", 1), p.completed(ctx, id))
 			return append(metrics, metric{"wake_after_restart", milliseconds(time.Since(began)), "ms"}), errors.Join(err, p.stop())
 		})
 		if err == nil {
@@ -60,11 +60,11 @@ func (p *process) steps(ctx context.Context, steps, chains int) ([]metric, error
 // chainThatWaits starts a chain that waits for an event after its last step,
 // and returns when it does.
 func (p *process) chainThatWaits(ctx context.Context, steps int) (id string, err error) {
-	if id, err = p.StartNew(ctx, "ChainThenGo", steps, client.StartOptions{}); err != nil {
+	if id, err = p.Start(ctx, "ChainThenGo", steps, client.StartOptions{}); err != nil {
 		return "", err
 	}
 	return id, until(ctx, func() (bool, error) {
-		status, err := p.GetStatus(ctx, id, client.GetOptions{OmitInput: true, OmitOutput: true})
+		status, err := p.Status(ctx, id, client.StatusOptions{OmitInput: true, OmitOutput: true})
 		return err == nil && len(status.CustomStatus) > 0, err
 	})
 }

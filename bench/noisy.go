@@ -75,7 +75,7 @@ func (p *process) pulseBeside(ctx context.Context, n noise, size size) ([]metric
 
 // loopNoise is an instance that continues as new all the time.
 func loopNoise(ctx context.Context, p *process, _ size) (func(context.Context) error, error) {
-	id, err := p.StartNew(ctx, "Loop", nil, client.StartOptions{})
+	id, err := p.Start(ctx, "Loop", nil, client.StartOptions{})
 	return func(ctx context.Context) error {
 		<-ctx.Done()
 		return p.Terminate(context.WithoutCancel(ctx), id, client.TerminateOptions{Wait: true})
@@ -85,11 +85,11 @@ func loopNoise(ctx context.Context, p *process, _ size) (func(context.Context) e
 // inboxNoise is an instance that has got 100,000 events it does not wait for, and
 // gets more from ten callers.
 func inboxNoise(ctx context.Context, p *process, size size) (func(context.Context) error, error) {
-	id, err := p.StartNew(ctx, "AwaitGo", nil, client.StartOptions{})
+	id, err := p.Start(ctx, "AwaitGo", nil, client.StartOptions{})
 	if err != nil {
 		return nil, err
 	}
-	raise := func(i int) error { return p.RaiseEvent(ctx, id, "Other", i) }
+	raise := func(i int) error { return p.Raise(ctx, id, "Other", i) }
 	return func(ctx context.Context) error {
 		err := each(10, math.MaxInt, raise)
 		return errors.Join(err, p.Terminate(context.WithoutCancel(ctx), id, client.TerminateOptions{Wait: true}))

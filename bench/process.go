@@ -77,7 +77,7 @@ func with(ctx context.Context, site site, f func(p *process) ([]metric, error)) 
 
 // complete starts an instance and waits until it has completed.
 func (p *process) complete(ctx context.Context, name string, input any) error {
-	id, err := p.StartNew(ctx, name, input, client.StartOptions{})
+	id, err := p.Start(ctx, name, input, client.StartOptions{})
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (p *process) complete(ctx context.Context, name string, input any) error {
 
 // completed waits until an instance has completed.
 func (p *process) completed(ctx context.Context, id string) error {
-	status, err := p.WaitForCompletion(ctx, id)
+	status, err := p.Wait(ctx, id)
 	if err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ func startRate(ctx context.Context, site site, callers int) (rate float64, err e
 	p := accept(ctx, f, nil)
 	defer func() { err = errors.Join(p.stop(), err) }()
 	start := func(int) error {
-		_, err := p.StartNew(ctx, "Hello", nil, client.StartOptions{})
+		_, err := p.Start(ctx, "Hello", nil, client.StartOptions{})
 		return err
 	}
 	if err := start(0); err != nil { // returns when the hub is acquired

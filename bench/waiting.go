@@ -21,7 +21,7 @@ func runWaiting(ctx context.Context, site site) ([]metric, error) {
 		n := site.size.waiting
 		before := memoryInUse()
 		err = each(manyCallers, n, func(int) error {
-			_, err := p.StartNew(ctx, "AwaitGo", nil, client.StartOptions{})
+			_, err := p.Start(ctx, "AwaitGo", nil, client.StartOptions{})
 			return err
 		})
 		if err != nil {

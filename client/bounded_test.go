@@ -64,7 +64,7 @@ func TestAnswersAreBounded(t *testing.T) {
 				if !errors.Is(err, client.ErrUnavailable) || !strings.Contains(err.Error(), "http://host/") {
 					t.Errorf("%s at a host that answers %d %s%s…: error = %.300v, want ErrUnavailable", op, tt.code, tt.text, tt.more, err)
 				}
-				read := op == "List" || op == "read GetStatus" || op == "read Export"
+				read := op == "List" || op == "read Status" || op == "read Export"
 				if tt.code == 200 && tt.more == " " && read && !strings.Contains(err.Error(), fmt.Sprintf("more than %d bytes", most)) {
 					t.Errorf("%s at a host that answers %q without end: error = %v, want the bound", op, tt.text, err)
 				}
@@ -104,10 +104,10 @@ func TestNoCutAnswerPassesForAWhole(t *testing.T) {
 		whole string
 		ask   func(h *testHub) error
 	}{
-		"List":      {"[" + foreignStatus + "," + foreignStatus + "]", func(h *testHub) error { return ignore(h.List(h.Context(), client.Query{})) }},
-		"an empty":  {"[]", func(h *testHub) error { return ignore(h.List(h.Context(), client.Query{})) }},
-		"GetStatus": {foreignStatus, func(h *testHub) error { return ignore(h.GetStatus(h.Context(), "x", client.GetOptions{})) }},
-		"Export":    {string(archive), func(h *testHub) error { return ignore(h.Export(h.Context(), "x")) }},
+		"List":     {"[" + foreignStatus + "," + foreignStatus + "]", func(h *testHub) error { return ignore(h.List(h.Context(), client.Query{})) }},
+		"an empty": {"[]", func(h *testHub) error { return ignore(h.List(h.Context(), client.Query{})) }},
+		"Status":   {foreignStatus, func(h *testHub) error { return ignore(h.Status(h.Context(), "x", client.StatusOptions{})) }},
+		"Export":   {string(archive), func(h *testHub) error { return ignore(h.Export(h.Context(), "x")) }},
 	} {
 		for _, end := range []error{io.EOF, io.ErrUnexpectedEOF} {
 			for n := range len(tt.whole) + 1 {
@@ -219,8 +219,8 @@ func (w *weighty) Status(_ context.Context, id history.InstanceID, _ hub.StatusO
 	return hub.Status{Instance: history.Instance{ID: id}, Output: make(json.RawMessage, w.bytes)}, nil
 }
 
-// GetMany reads as many at once as fit into a page.
-func TestGetManyIsBoundedByBytes(t *testing.T) {
+// Statuses reads as many at once as fit into a page.
+func TestStatusesAreBoundedByBytes(t *testing.T) {
 	for bytes, want := range map[int]int{1 << 10: 16, 1 << 20: 4, 3 << 20: 1, 8 << 20: 1} {
 		synctest.Test(t, func(t *testing.T) {
 			hub := &weighty{bytes: bytes}
@@ -231,12 +231,12 @@ func TestGetManyIsBoundedByBytes(t *testing.T) {
 			if bytes > 1<<20 {
 				ids = ids[:4]
 			}
-			found, err := client.Local(hub).GetMany(t.Context(), ids, client.GetOptions{})
+			found, err := client.Local(hub).Statuses(t.Context(), ids, client.StatusOptions{})
 			if err != nil || len(found) != len(ids) {
-				t.Errorf("GetMany = %d of %d, %v", len(found), len(ids), err)
+				t.Errorf("Statuses = %d of %d, %v", len(found), len(ids), err)
 			}
 			if most := hub.most; most != want {
-				t.Errorf("GetMany reads %d statuses of %d bytes at once, want %d", most, bytes, want)
+				t.Errorf("Statuses reads %d statuses of %d bytes at once, want %d", most, bytes, want)
 			}
 		})
 	}

@@ -53,12 +53,12 @@ type StartOptions struct {
 	Reuse   Reuse     // default: the hub's rule, RefuseIfActive unless configured
 }
 
-// StartNew schedules an instance of the orchestrator name and returns its id
+// Start schedules an instance of the orchestrator name and returns its id
 // once that is durable. It does not wait for the orchestrator to run.
 //
 // Errors: [ErrInvalidArgument], [ErrUnknownOrchestrator], [ErrAlreadyExists],
 // [ErrResourceExhausted].
-func (c *Client) StartNew(ctx context.Context, name string, input any, o StartOptions) (string, error) {
+func (c *Client) Start(ctx context.Context, name string, input any, o StartOptions) (string, error) {
 	payload, err := encode(input)
 	if err == nil && name == "" {
 		err = fmt.Errorf("%w: the orchestrator has no name", ErrInvalidArgument)
@@ -76,15 +76,15 @@ func (c *Client) StartNew(ctx context.Context, name string, input any, o StartOp
 	return string(id), nil
 }
 
-// WaitForCompletion returns the final status once the instance has ended, in
+// Wait returns the final status once the instance has ended, in
 // whatever way: see [Status.Err]. It survives restarts of a remote host. A
 // missing instance is [ErrNotFound] at once.
-func (c *Client) WaitForCompletion(ctx context.Context, id string) (*Status, error) {
+func (c *Client) Wait(ctx context.Context, id string) (*Status, error) {
 	st, err := c.hub.Wait(ctx, history.InstanceID(id))
 	if err != nil {
 		return nil, c.fail(ctx, "wait", id, err)
 	}
-	return newStatus(st, GetOptions{}), nil
+	return newStatus(st, StatusOptions{}), nil
 }
 
 // WaitStarted returns the status once the instance has had its first turn: at
@@ -93,10 +93,10 @@ func (c *Client) WaitStarted(ctx context.Context, id string) (*Status, error) {
 	if err := c.hub.WaitStarted(ctx, history.InstanceID(id)); err != nil {
 		return nil, c.fail(ctx, "wait for the start of", id, err)
 	}
-	return c.GetStatus(ctx, id, GetOptions{})
+	return c.Status(ctx, id, StatusOptions{})
 }
 
-// RaiseOption varies one RaiseEvent.
+// RaiseOption varies one Raise.
 type RaiseOption func(*hub.RaiseRequest)
 
 // WithIdempotencyKey makes the instance take an event of this key, of at most 300
@@ -106,12 +106,12 @@ func WithIdempotencyKey(key string) RaiseOption {
 	return func(r *hub.RaiseRequest) { r.Key = key }
 }
 
-// RaiseEvent hands an external event to an instance; it is kept until the
+// Raise hands an external event to an instance; it is kept until the
 // orchestrator waits for that name. Names match ignoring letter case.
 //
 // Errors: [ErrInvalidArgument], [ErrNotFound], [ErrTerminal],
 // [ErrResourceExhausted].
-func (c *Client) RaiseEvent(ctx context.Context, id, name string, data any, options ...RaiseOption) error {
+func (c *Client) Raise(ctx context.Context, id, name string, data any, options ...RaiseOption) error {
 	payload, err := encode(data)
 	if err == nil && name == "" {
 		err = fmt.Errorf("%w: the event has no name", ErrInvalidArgument)

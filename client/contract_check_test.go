@@ -36,10 +36,10 @@ var never = time.Unix(1<<63-62135596801, 999999999) // the largest time.Time
 func TestBadValuesAreRefusedAtEveryDoor(t *testing.T) {
 	payload := map[string]func(h *testHub, bad json.RawMessage) error{
 		"start": func(h *testHub, bad json.RawMessage) error {
-			_, err := h.StartNew(h.Context(), "Echo", bad, client.StartOptions{})
+			_, err := h.Start(h.Context(), "Echo", bad, client.StartOptions{})
 			return err
 		},
-		"raise event": func(h *testHub, bad json.RawMessage) error { return h.RaiseEvent(h.Context(), "live", "go", bad) },
+		"raise event": func(h *testHub, bad json.RawMessage) error { return h.Raise(h.Context(), "live", "go", bad) },
 		"terminate": func(h *testHub, bad json.RawMessage) error {
 			return h.engine.Terminate(h.Context(), "live", hub.TerminateRequest{Reason: bad})
 		},
@@ -57,7 +57,7 @@ func TestBadValuesAreRefusedAtEveryDoor(t *testing.T) {
 	}
 	start := func(name string, o client.StartOptions) func(h *testHub) error {
 		return func(h *testHub) error {
-			_, err := h.StartNew(h.Context(), name, nil, o)
+			_, err := h.Start(h.Context(), name, nil, o)
 			return err
 		}
 	}
@@ -72,17 +72,17 @@ func TestBadValuesAreRefusedAtEveryDoor(t *testing.T) {
 		"tag without UTF-8":       start("Echo", client.StartOptions{Tags: map[string]string{"a": "\xff"}}),
 		"version without UTF-8":   start("Echo", client.StartOptions{Version: "\xff"}),
 		"event name without UTF-8": func(h *testHub) error {
-			return h.RaiseEvent(h.Context(), "live", "go\xff", nil)
+			return h.Raise(h.Context(), "live", "go\xff", nil)
 		},
 		"long event name": func(h *testHub) error {
-			return h.RaiseEvent(h.Context(), "live", strings.Repeat("x", history.MaxNameBytes+1), nil)
+			return h.Raise(h.Context(), "live", strings.Repeat("x", history.MaxNameBytes+1), nil)
 		},
 	}
 	for _, transport := range []string{"local", "http"} {
 		synctest.Test(t, func(t *testing.T) {
 			h := newHub(t, transport, false)
 			defer func() { h.stop() }()
-			if _, err := h.StartNew(t.Context(), "Wait", nil, client.StartOptions{ID: "live"}); err != nil {
+			if _, err := h.Start(t.Context(), "Wait", nil, client.StartOptions{ID: "live"}); err != nil {
 				t.Fatal(err)
 			}
 			synctest.Wait()
@@ -99,7 +99,7 @@ func TestBadValuesAreRefusedAtEveryDoor(t *testing.T) {
 				}
 			}
 			page, err := h.List(t.Context(), client.Query{})
-			if err != nil || len(page.Items) != 1 || page.Items[0].ID != "live" || page.Items[0].Status != client.Running {
+			if err != nil || len(page.Items) != 1 || page.Items[0].ID != "live" || page.Items[0].RuntimeStatus != client.Running {
 				t.Errorf("%s: the list holds %d instances afterwards, %v; want the one that was there, Running", transport, len(page.Items), err)
 			}
 		})
@@ -185,15 +185,15 @@ func TestBadValuesAreRefusedInCode(t *testing.T) {
 			return client.Local(e), e, func() { stop(); running.Wait() }
 		}
 		c, _, stop := run()
-		id, err := c.StartNew(t.Context(), "Ask", nil, client.StartOptions{})
+		id, err := c.Start(t.Context(), "Ask", nil, client.StartOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		st, err := c.WaitForCompletion(t.Context(), id)
-		if err != nil || st.Status != client.Completed || string(st.Output) != "{}" {
-			t.Fatalf("%v: %s %s, want {}: a door that refuses nothing is in it", err, st.Status, st.Output)
+		st, err := c.Wait(t.Context(), id)
+		if err != nil || st.RuntimeStatus != client.Completed || string(st.Output) != "{}" {
+			t.Fatalf("%v: %s %s, want {}: a door that refuses nothing is in it", err, st.RuntimeStatus, st.Output)
 		}
-		if _, err := c.StartNew(t.Context(), "Never", nil, client.StartOptions{ID: "never"}); err != nil {
+		if _, err := c.Start(t.Context(), "Never", nil, client.StartOptions{ID: "never"}); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -202,8 +202,8 @@ func TestBadValuesAreRefusedInCode(t *testing.T) {
 		defer stop()
 		synctest.Wait()
 		time.Sleep(time.Hour)
-		if st, err := c.GetStatus(t.Context(), "never", client.GetOptions{}); err != nil || st.Status != client.Running {
-			t.Errorf("the instance that waits for ever is %s, %v", st.Status, err)
+		if st, err := c.Status(t.Context(), "never", client.StatusOptions{}); err != nil || st.RuntimeStatus != client.Running {
+			t.Errorf("the instance that waits for ever is %s, %v", st.RuntimeStatus, err)
 		}
 		archive, err := e.Export(t.Context(), "never")
 		if err != nil {

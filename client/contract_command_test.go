@@ -16,38 +16,38 @@ func TestClient_RaiseEvent(t *testing.T) {
 	run(t, []row{
 		{27, "An event before its wait is delivered", false, func(h *testHub) {
 			h.beginWith("Wait", nil, client.StartOptions{ID: "x", StartAt: time.Now().Add(time.Minute)})
-			h.done("RaiseEvent", h.RaiseEvent(h.Context(), "x", "go", map[string]int{"a": 1}))
+			h.done("Raise", h.Raise(h.Context(), "x", "go", map[string]int{"a": 1}))
 			if st := h.ended("x", history.Completed); string(st.Output) != `{"a":1}` {
 				h.Errorf("output = %s, want the event's data", st.Output)
 			}
 		}},
 		{28, "A missing instance is ErrNotFound", false, func(h *testHub) {
-			h.refused("RaiseEvent(nobody)", h.RaiseEvent(h.Context(), "nobody", "go", nil), client.ErrNotFound)
+			h.refused("Raise(nobody)", h.Raise(h.Context(), "nobody", "go", nil), client.ErrNotFound)
 		}},
 		{29, "An ended one is ErrTerminal", false, func(h *testHub) {
 			h.begin("Echo", "x", nil)
 			h.ended("x", history.Completed)
-			err := h.RaiseEvent(h.Context(), "x", "go", nil)
-			h.refused("RaiseEvent", err, client.ErrInvalidState)
+			err := h.Raise(h.Context(), "x", "go", nil)
+			h.refused("Raise", err, client.ErrInvalidState)
 			e, ok := errors.AsType[*client.Error](err)
 			if !errors.Is(err, client.ErrTerminal) || !ok || e.Status != history.Completed {
-				h.Errorf("RaiseEvent error = %#v, want ErrTerminal and Completed", err)
+				h.Errorf("Raise error = %#v, want ErrTerminal and Completed", err)
 			}
 		}},
 		{30, "An empty name is refused", false, func(h *testHub) {
 			h.begin("Wait", "x", nil)
-			h.refused("RaiseEvent", h.RaiseEvent(h.Context(), "x", "", nil), client.ErrInvalidArgument)
+			h.refused("Raise", h.Raise(h.Context(), "x", "", nil), client.ErrInvalidArgument)
 		}},
 		{31, "No data is null", false, func(h *testHub) {
 			h.begin("Wait", "x", nil)
-			h.done("RaiseEvent", h.RaiseEvent(h.Context(), "x", "go", nil))
+			h.done("Raise", h.Raise(h.Context(), "x", "go", nil))
 			if st := h.ended("x", history.Completed); st.Output != nil && string(st.Output) != "null" {
 				h.Errorf("output = %s, want null", st.Output)
 			}
 		}},
 		{32, "Names match in any case", false, func(h *testHub) {
 			h.begin("Wait", "x", nil)
-			h.done("RaiseEvent", h.RaiseEvent(h.Context(), "x", "GO", 1))
+			h.done("Raise", h.Raise(h.Context(), "x", "GO", 1))
 			h.ended("x", history.Completed)
 		}},
 		{33, "Events of a suspended one are kept in order", false, func(h *testHub) {
@@ -55,7 +55,7 @@ func TestClient_RaiseEvent(t *testing.T) {
 			synctest.Wait()
 			h.done("Suspend", h.Suspend(h.Context(), "x", "why"))
 			for n := range 3 {
-				h.done("RaiseEvent", h.RaiseEvent(h.Context(), "x", "go", n))
+				h.done("Raise", h.Raise(h.Context(), "x", "go", n))
 			}
 			if st := h.is("x", history.Suspended); string(st.Output) != `"why"` {
 				h.Errorf("output while suspended = %s, want the reason", st.Output)
@@ -69,13 +69,13 @@ func TestClient_RaiseEvent(t *testing.T) {
 		{33, "A key counts once", false, func(h *testHub) {
 			h.begin("Collect", "x", 2)
 			for _, key := range []string{"a", "a", "b"} {
-				h.done("RaiseEvent", h.RaiseEvent(h.Context(), "x", "go", len(key), client.WithIdempotencyKey(key)))
+				h.done("Raise", h.Raise(h.Context(), "x", "go", len(key), client.WithIdempotencyKey(key)))
 				synctest.Wait()
 			}
 			h.ended("x", history.Completed)
 			h.begin("Collect", "y", 2)
 			for range 2 {
-				h.done("RaiseEvent", h.RaiseEvent(h.Context(), "y", "go", 1, client.WithIdempotencyKey("a")))
+				h.done("Raise", h.Raise(h.Context(), "y", "go", 1, client.WithIdempotencyKey("a")))
 			}
 			h.is("y", history.Running)
 		}},
@@ -95,7 +95,7 @@ func TestClient_Terminate(t *testing.T) {
 				h.done("Terminate", h.Terminate(h.Context(), id, client.TerminateOptions{Reason: "why & how?", Wait: true}))
 				var reason string
 				st := h.status(id)
-				if err := json.Unmarshal(st.Output, &reason); err != nil || st.Status != history.Terminated || reason != "why & how?" {
+				if err := json.Unmarshal(st.Output, &reason); err != nil || st.RuntimeStatus != history.Terminated || reason != "why & how?" {
 					h.Errorf("status after Terminate(%s) = %+v, want Terminated with the reason", id, st)
 				}
 			}

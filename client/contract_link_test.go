@@ -68,7 +68,6 @@ func TestClient_Links(t *testing.T) {
 				"WriteCheckStatus": func(w http.ResponseWriter, r *http.Request, id string) error {
 					return h.WriteCheckStatus(w, r, id, client.CheckStatusOptions{})
 				},
-				"CreateCheckStatusResponse": h.CreateCheckStatusResponse,
 			} {
 				w := httptest.NewRecorder()
 				h.done(call, write(w, h.request(), "x"))
@@ -106,7 +105,7 @@ func TestClient_Links(t *testing.T) {
 					}
 					h.is(id, tt.want)
 				}
-				if got, err := h.GetStatus(h.Context(), id, client.GetOptions{}); err != nil || string(got.Output) != `"é \u0026 {text}"` && string(got.Output) != `"é & {text}"` {
+				if got, err := h.Status(h.Context(), id, client.StatusOptions{}); err != nil || string(got.Output) != `"é \u0026 {text}"` && string(got.Output) != `"é & {text}"` {
 					h.Errorf("output after the terminate link = %s, %v", got.Output, err)
 				}
 				if code, body := h.fetch("DELETE", l.PurgeHistoryDeleteURI); code != 200 {
@@ -137,7 +136,7 @@ func TestClient_Links(t *testing.T) {
 				"suspendPostUri":        apiBase + "/instances/x/suspend?reason={text}&taskHub=TestHub&connection=Storage&code=KEY",
 				"resumePostUri":         apiBase + "/instances/x/resume?reason={text}&taskHub=TestHub&connection=Storage&code=KEY",
 			}
-			for call, links := range map[string]client.ManagementLinks{"Links": c.Links("x"), "CreateHttpManagementPayload": c.CreateHttpManagementPayload("x")} {
+			for call, links := range map[string]client.ManagementLinks{"Links": c.Links("x")} {
 				var got map[string]string
 				text, err := json.Marshal(links)
 				if err == nil {

@@ -66,8 +66,8 @@ func TestClient_Purge(t *testing.T) {
 			if err != nil || got.Deleted != 1 || !got.Complete {
 				h.Errorf("Purge = %+v, %v; want 1 and complete", got, err)
 			}
-			_, err = h.GetStatus(h.Context(), "x", client.GetOptions{})
-			h.refused("GetStatus after it", err, client.ErrNotFound)
+			_, err = h.Status(h.Context(), "x", client.StatusOptions{})
+			h.refused("Status after it", err, client.ErrNotFound)
 		}},
 		{51, "A missing one is none removed", false, func(h *testHub) {
 			got, err := h.Purge(h.Context(), "nobody", client.PurgeOptions{})

@@ -18,8 +18,8 @@ import (
 func TestClient_Query(t *testing.T) {
 	run(t, []row{
 		{15, "A missing instance is ErrNotFound", false, func(h *testHub) {
-			_, err := h.GetStatus(h.Context(), "nobody", client.GetOptions{})
-			h.refused("GetStatus(nobody)", err, client.ErrNotFound)
+			_, err := h.Status(h.Context(), "nobody", client.StatusOptions{})
+			h.refused("Status(nobody)", err, client.ErrNotFound)
 			for _, o := range []client.HistoryOptions{{}, {Merged: true}} {
 				for _, err := range h.History(h.Context(), "nobody", o) {
 					h.refused("History(nobody)", err, client.ErrNotFound)
@@ -36,7 +36,7 @@ func TestClient_Query(t *testing.T) {
 				h.Errorf("status = %+v", st)
 			}
 			time.Sleep(time.Minute) // of virtual time
-			h.done("RaiseEvent", h.RaiseEvent(h.Context(), st.ID, "go", "end"))
+			h.done("Raise", h.Raise(h.Context(), st.ID, "go", "end"))
 			if st = h.ended(st.ID, history.Completed); string(st.Output) != `"end"` || st.CompletedAt.Sub(st.CreatedAt) < time.Minute || !st.Terminal() {
 				h.Errorf("status at the end = %+v", st)
 			}
@@ -62,13 +62,13 @@ func TestClient_Query(t *testing.T) {
 		{17, "OmitInput hides the input only", false, func(h *testHub) {
 			id := h.begin("Echo", "", 7)
 			h.ended(id, history.Completed)
-			st, err := h.GetStatus(h.Context(), id, client.GetOptions{OmitInput: true})
+			st, err := h.Status(h.Context(), id, client.StatusOptions{OmitInput: true})
 			if err != nil || st.Input != nil || string(st.Output) != "7" {
-				h.Errorf("GetStatus(OmitInput) = %+v, %v; want no input, output 7", st, err)
+				h.Errorf("Status(OmitInput) = %+v, %v; want no input, output 7", st, err)
 			}
-			st, err = h.GetStatus(h.Context(), id, client.GetOptions{OmitInput: true, OmitOutput: true})
+			st, err = h.Status(h.Context(), id, client.StatusOptions{OmitInput: true, OmitOutput: true})
 			if err != nil || st.Input != nil || st.Output != nil {
-				h.Errorf("GetStatus(OmitInput, OmitOutput) = %+v, %v; want neither", st, err)
+				h.Errorf("Status(OmitInput, OmitOutput) = %+v, %v; want neither", st, err)
 			}
 		}},
 		{18, "The history of a Pending one is empty", true, func(h *testHub) {
@@ -78,50 +78,50 @@ func TestClient_Query(t *testing.T) {
 					h.Errorf("History(%+v) = %+v, want none", o, got)
 				}
 			}
-			if st, err := h.GetStatus(h.Context(), "x", client.GetOptions{History: true}); err != nil || len(st.History) != 0 {
-				h.Errorf("GetStatus(History) = %+v, %v; want no history", st, err)
+			if st, err := h.Status(h.Context(), "x", client.StatusOptions{History: true}); err != nil || len(st.History) != 0 {
+				h.Errorf("Status(History) = %+v, %v; want no history", st, err)
 			}
 		}},
 		{19, "Histories hide results, never failures", false, func(h *testHub) {
 			h.begin("Steps", "x", time.Minute)
 			h.ended("x", history.Failed)
-			st, err := h.GetStatus(h.Context(), "x", client.GetOptions{History: true})
-			h.done("GetStatus", err)
+			st, err := h.Status(h.Context(), "x", client.StatusOptions{History: true})
+			h.done("Status", err)
 			want := "ExecutionStarted Steps 60000000000; TaskCompleted of Step \"first\"; TimerCreated; TimerFired; TaskFailed of Step \"second\" not repaired; ExecutionCompleted not repaired"
 			if got := describe(st.History); got != want {
 				h.Errorf("merged history = %s, want %s", got, want)
 			}
-			st, err = h.GetStatus(h.Context(), "x", client.GetOptions{History: true, HistoryOutput: true, OmitInput: true})
-			h.done("GetStatus", err)
+			st, err = h.Status(h.Context(), "x", client.StatusOptions{History: true, HistoryOutput: true, OmitInput: true})
+			h.done("Status", err)
 			want = "ExecutionStarted Steps; TaskCompleted \"first done\" of Step; TimerCreated; TimerFired; TaskFailed of Step not repaired; ExecutionCompleted not repaired"
 			if got := describe(st.History); got != want {
 				h.Errorf("merged history with results, without inputs = %s, want %s", got, want)
 			}
 		}},
-		{20, "GetMany keeps those that exist", false, func(h *testHub) {
+		{20, "Statuses keeps those that exist", false, func(h *testHub) {
 			for _, id := range []string{"a", "b", "c"} {
 				h.begin("Echo", id, id)
 				h.ended(id, history.Completed)
 			}
-			got, err := h.GetMany(h.Context(), []string{"a", "nobody", "c", "a"}, client.GetOptions{OmitInput: true})
+			got, err := h.Statuses(h.Context(), []string{"a", "nobody", "c", "a"}, client.StatusOptions{OmitInput: true})
 			if err != nil || len(got) != 2 || got["a"] == nil || got["c"] == nil || got["c"].Input != nil || string(got["c"].Output) != `"c"` {
-				h.Errorf("GetMany = %v, %v; want a and c without inputs", got, err)
+				h.Errorf("Statuses = %v, %v; want a and c without inputs", got, err)
 			}
-			_, err = h.GetMany(h.Context(), []string{"a", ""}, client.GetOptions{})
+			_, err = h.Statuses(h.Context(), []string{"a", ""}, client.StatusOptions{})
 			if h.transport == "http" { // in this process nothing has such an id
-				h.refused("GetMany with an empty id", err, client.ErrInvalidArgument)
+				h.refused("Statuses with an empty id", err, client.ErrInvalidArgument)
 			}
 		}},
-		{20, "GetMany takes any number of ids", true, func(h *testHub) {
+		{20, "Statuses takes any number of ids", true, func(h *testHub) {
 			var ids []string
 			for i := range 3 * 16 {
 				ids = append(ids, h.begin("Echo", fmt.Sprint(i), i))
 			}
-			got, err := h.GetMany(h.Context(), ids, client.GetOptions{})
-			h.done("GetMany", err)
+			got, err := h.Statuses(h.Context(), ids, client.StatusOptions{})
+			h.done("Statuses", err)
 			for i, id := range ids {
 				if got[id] == nil || string(got[id].Input) != fmt.Sprint(i) {
-					h.Errorf("GetMany has %+v for %s", got[id], id)
+					h.Errorf("Statuses has %+v for %s", got[id], id)
 				}
 			}
 		}},
@@ -140,13 +140,13 @@ func TestClient_Query(t *testing.T) {
 						h.Errorf("List(%+v) has %+v, want failure text %q", q, st, want)
 					}
 				}
-				st, err := h.GetStatus(h.Context(), "x", client.GetOptions{OmitInput: q.OmitInput, OmitOutput: q.OmitOutput})
-				if h.done("GetStatus", err); st.FailureText != history.Brief(text) || len(st.FailureText) > 300 {
-					h.Errorf("GetStatus has failure text %q", st.FailureText)
+				st, err := h.Status(h.Context(), "x", client.StatusOptions{OmitInput: q.OmitInput, OmitOutput: q.OmitOutput})
+				if h.done("Status", err); st.FailureText != history.Brief(text) || len(st.FailureText) > 300 {
+					h.Errorf("Status has failure text %q", st.FailureText)
 				}
 			}
 			if st := h.status("x"); st.Failure == nil || st.Failure.Message != text {
-				h.Errorf("GetStatus has failure %+v, want all of it", st.Failure)
+				h.Errorf("Status has failure %+v, want all of it", st.Failure)
 			}
 		}},
 		{21, "List filters", false, func(h *testHub) {
@@ -392,7 +392,7 @@ func TestArchive(t *testing.T) {
 		id, err := h.Import(h.Context(), archive, client.ImportOptions{ID: "y"})
 		h.done("Import", err)
 		got := h.status("y")
-		if id != "y" || got.Name != want.Name || got.Status != want.Status || string(got.Input) != string(want.Input) || got.Failure == nil || got.Failure.Message != want.Failure.Message {
+		if id != "y" || got.Name != want.Name || got.RuntimeStatus != want.RuntimeStatus || string(got.Input) != string(want.Input) || got.Failure == nil || got.Failure.Message != want.Failure.Message {
 			h.Errorf("Import = %s: %+v, want the like of %+v", id, got, want)
 		}
 		all := client.HistoryOptions{Inputs: true, Outputs: true, Merged: true}

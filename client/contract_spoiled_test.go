@@ -57,7 +57,7 @@ func TestBadStoredValuesBreakNothingElse(t *testing.T) {
 				}
 			}
 			for id := range inputs {
-				st, err := h.GetStatus(t.Context(), string(id), client.GetOptions{})
+				st, err := h.Status(t.Context(), string(id), client.StatusOptions{})
 				if err != nil || (id == "good") != (st.Problem == "") {
 					t.Errorf("%s: status of %s: %+v, %v", transport, id, st, err)
 				}

@@ -21,16 +21,16 @@ func TestClient_Start(t *testing.T) {
 	run(t, []row{
 		{1, "Start returns the id", true, func(h *testHub) {
 			if got := h.begin("Echo", "mine", nil); got != "mine" {
-				h.Errorf("StartNew with id mine = %q", got)
+				h.Errorf("Start with id mine = %q", got)
 			}
 			if got := h.begin("Echo", "", nil); !regexp.MustCompile(`^[0-9a-f]{32}$`).MatchString(got) {
-				h.Errorf("StartNew without id = %q, want 32 hex digits", got)
+				h.Errorf("Start without id = %q, want 32 hex digits", got)
 			}
 		}},
 		{2, "Start returns before the orchestrator ran", false, func(h *testHub) {
 			h.begin("Rest", "x", nil) // its activity takes a minute
 			if got := h.marked("woke up"); got != 0 {
-				h.Errorf("StartNew returned after the activity had ended")
+				h.Errorf("Start returned after the activity had ended")
 			}
 			h.ended("x", history.Completed)
 		}},
@@ -40,15 +40,15 @@ func TestClient_Start(t *testing.T) {
 		}},
 		{4, "Bad arguments have no effect", true, func(h *testHub) {
 			for _, id := range badIDs {
-				_, err := h.StartNew(h.Context(), "Echo", nil, client.StartOptions{ID: id})
-				h.refused(fmt.Sprintf("StartNew(%.9q)", id), err, client.ErrInvalidArgument)
+				_, err := h.Start(h.Context(), "Echo", nil, client.StartOptions{ID: id})
+				h.refused(fmt.Sprintf("Start(%.9q)", id), err, client.ErrInvalidArgument)
 			}
-			_, err := h.StartNew(h.Context(), "", nil, client.StartOptions{})
-			h.refused("StartNew without a name", err, client.ErrInvalidArgument)
-			_, err = h.StartNew(h.Context(), "Echo", math.Inf(1), client.StartOptions{})
-			h.refused("StartNew with what is no JSON", err, client.ErrInvalidArgument)
-			_, err = h.StartNew(h.Context(), "Echo", json.RawMessage(`{`), client.StartOptions{})
-			h.refused("StartNew with broken JSON", err, client.ErrInvalidArgument)
+			_, err := h.Start(h.Context(), "", nil, client.StartOptions{})
+			h.refused("Start without a name", err, client.ErrInvalidArgument)
+			_, err = h.Start(h.Context(), "Echo", math.Inf(1), client.StartOptions{})
+			h.refused("Start with what is no JSON", err, client.ErrInvalidArgument)
+			_, err = h.Start(h.Context(), "Echo", json.RawMessage(`{`), client.StartOptions{})
+			h.refused("Start with broken JSON", err, client.ErrInvalidArgument)
 			if got := h.ids(client.Query{}); len(got) != 0 {
 				h.Errorf("instances after refused starts: %q", got)
 			}
@@ -56,31 +56,31 @@ func TestClient_Start(t *testing.T) {
 		{5, "An id of 256 characters is accepted", true, func(h *testHub) {
 			id := strings.Repeat("é", 256)
 			if got := h.begin("Echo", id, nil); got != id || h.status(id).ID != id {
-				h.Errorf("StartNew(256 characters) = %.20q..., %d bytes", got, len(got))
+				h.Errorf("Start(256 characters) = %.20q..., %d bytes", got, len(got))
 			}
 		}},
 		{6, "An unknown orchestrator is told", false, func(h *testHub) {
-			_, err := h.StartNew(h.Context(), "Nope", nil, client.StartOptions{})
-			h.refused("StartNew(Nope)", err, client.ErrInvalidArgument)
+			_, err := h.Start(h.Context(), "Nope", nil, client.StartOptions{})
+			h.refused("Start(Nope)", err, client.ErrInvalidArgument)
 			if !errors.Is(err, client.ErrUnknownOrchestrator) || !strings.Contains(err.Error(), "Echo") {
-				h.Errorf("StartNew(Nope) error = %v, want ErrUnknownOrchestrator and the known ones", err)
+				h.Errorf("Start(Nope) error = %v, want ErrUnknownOrchestrator and the known ones", err)
 			}
 		}},
 		{7, "An active id is refused", false, func(h *testHub) {
 			h.begin("Wait", "x", 1)
 			before := h.is("x", history.Running)
-			_, err := h.StartNew(h.Context(), "Echo", 2, client.StartOptions{ID: "x"})
-			h.refused("StartNew(x) again", err, client.ErrAlreadyExists)
+			_, err := h.Start(h.Context(), "Echo", 2, client.StartOptions{ID: "x"})
+			h.refused("Start(x) again", err, client.ErrAlreadyExists)
 			if e, ok := errors.AsType[*client.Error](err); !ok || e.Status != history.Running || e.ID != "x" {
-				h.Errorf("StartNew(x) again error = %#v, want the id and its status", err)
+				h.Errorf("Start(x) again error = %#v, want the id and its status", err)
 			}
 			if after := h.is("x", history.Running); after.ExecutionID != before.ExecutionID || string(after.Input) != "1" {
 				h.Errorf("the first instance is now %+v", after)
 			}
-			h.done("RaiseEvent", h.RaiseEvent(h.Context(), "x", "go", nil))
+			h.done("Raise", h.Raise(h.Context(), "x", "go", nil))
 			h.ended("x", history.Completed)
-			_, err = h.StartNew(h.Context(), "Echo", 2, client.StartOptions{ID: "x", Reuse: client.RefuseIfExists})
-			h.refused("StartNew(x, RefuseIfExists)", err, client.ErrAlreadyExists)
+			_, err = h.Start(h.Context(), "Echo", 2, client.StartOptions{ID: "x", Reuse: client.RefuseIfExists})
+			h.refused("Start(x, RefuseIfExists)", err, client.ErrAlreadyExists)
 		}},
 		{8, "An ended id is used again", false, func(h *testHub) {
 			h.begin("Echo", "x", "old")
@@ -112,7 +112,7 @@ func TestClient_Start(t *testing.T) {
 			got := h.beginWith("Echo", 2, client.StartOptions{ID: "x", Reuse: client.ReturnExisting})
 			synctest.Wait()
 			if runs := h.marked("Echo"); got != "x" || runs != 1 || string(h.status("x").Input) != "1" {
-				h.Errorf("StartNew(x, ReturnExisting) = %q; %d runs, input %s; want x, 1 and the first one's", got, runs, h.status("x").Input)
+				h.Errorf("Start(x, ReturnExisting) = %q; %d runs, input %s; want x, 1 and the first one's", got, runs, h.status("x").Input)
 			}
 		}},
 		{11, "One of 50 starts of an id succeeds", false, func(h *testHub) {
@@ -120,11 +120,11 @@ func TestClient_Start(t *testing.T) {
 			var all sync.WaitGroup
 			for range 50 {
 				all.Go(func() {
-					_, err := h.StartNew(h.Context(), "Wait", nil, client.StartOptions{ID: "one"})
+					_, err := h.Start(h.Context(), "Wait", nil, client.StartOptions{ID: "one"})
 					if err == nil {
 						started.Add(1)
 					} else if !errors.Is(err, client.ErrAlreadyExists) {
-						h.Errorf("StartNew(one) error = %v, want ErrAlreadyExists", err)
+						h.Errorf("Start(one) error = %v, want ErrAlreadyExists", err)
 					}
 				})
 			}

@@ -23,30 +23,30 @@ func TestClient_Wait(t *testing.T) {
 			h.begin("Slow", "x", nil)
 			st := h.ended("x", history.Completed)
 			if late := time.Since(st.CompletedAt); late > 100*time.Millisecond || st.CompletedAt.Sub(st.CreatedAt) < time.Hour {
-				h.Errorf("WaitForCompletion returns %v after the end", late)
+				h.Errorf("Wait returns %v after the end", late)
 			}
 		}},
 		{57, "WaitStarted returns at the first turn", false, func(h *testHub) {
 			at := time.Now().Add(time.Minute)
 			h.beginWith("Wait", nil, client.StartOptions{ID: "x", StartAt: at})
 			st, err := h.WaitStarted(h.Context(), "x")
-			if late := time.Since(at); err != nil || st.Status != history.Running || late < 0 || late > time.Second {
+			if late := time.Since(at); err != nil || st.RuntimeStatus != history.Running || late < 0 || late > time.Second {
 				h.Errorf("WaitStarted = %+v, %v, %v after the time of the start", st, err, late)
 			}
 			_, err = h.WaitStarted(h.Context(), "nobody")
 			h.refused("WaitStarted(nobody)", err, client.ErrNotFound)
 		}},
 		{58, "A missing instance is ErrNotFound", false, func(h *testHub) {
-			h.refused("WaitForCompletion(nobody)", ignore(h.WaitForCompletion(h.Context(), "nobody")), client.ErrNotFound)
+			h.refused("Wait(nobody)", ignore(h.Wait(h.Context(), "nobody")), client.ErrNotFound)
 		}},
 		{59, "The context limits the wait only", false, func(h *testHub) {
 			h.begin("Slow", "x", nil)
 			ctx, cancel := context.WithTimeout(h.Context(), time.Minute)
 			defer cancel()
 			began := time.Now()
-			_, err := h.WaitForCompletion(ctx, "x")
+			_, err := h.Wait(ctx, "x")
 			if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took != time.Minute {
-				h.Errorf("WaitForCompletion error = %v after %v, want DeadlineExceeded after a minute", err, took)
+				h.Errorf("Wait error = %v after %v, want DeadlineExceeded after a minute", err, took)
 			}
 			h.ended("x", history.Completed)
 		}},
@@ -69,8 +69,8 @@ func TestClient_Use(t *testing.T) {
 					return client.Remote(origin, client.RemoteOptions{TaskHub: hub, HTTPClient: &http.Client{Transport: h.web}})
 				}
 				h.Client, other.Client = remote("TestHub"), remote("Other")
-				_, err := remote("Nowhere").GetStatus(h.Context(), "x", client.GetOptions{})
-				h.refused("GetStatus in a hub that is not there", err, client.ErrHubNotFound)
+				_, err := remote("Nowhere").Status(h.Context(), "x", client.StatusOptions{})
+				h.refused("Status in a hub that is not there", err, client.ErrHubNotFound)
 			}
 			h.begin("Wait", "x", 1)
 			h.is("x", history.Running)
@@ -112,11 +112,11 @@ func TestClient_Use(t *testing.T) {
 			for i := range 100 {
 				all.Go(func() {
 					id := fmt.Sprint("n", i)
-					if _, err := h.StartNew(h.Context(), "Echo", i, client.StartOptions{ID: id}); err != nil {
-						h.Errorf("StartNew(%s) error: %v", id, err)
+					if _, err := h.Start(h.Context(), "Echo", i, client.StartOptions{ID: id}); err != nil {
+						h.Errorf("Start(%s) error: %v", id, err)
 					}
-					if st, err := h.WaitForCompletion(h.Context(), id); err != nil || string(st.Output) != fmt.Sprint(i) {
-						h.Errorf("WaitForCompletion(%s) = %+v, %v", id, st, err)
+					if st, err := h.Wait(h.Context(), id); err != nil || string(st.Output) != fmt.Sprint(i) {
+						h.Errorf("Wait(%s) = %+v, %v", id, st, err)
 					}
 					if h.Links(id).ID != id {
 						h.Errorf("Links(%s) are of another", id)
@@ -143,8 +143,8 @@ func TestClient_Use(t *testing.T) {
 			})}})
 			var ended sync.WaitGroup
 			ended.Go(func() {
-				if st, err := c.WaitForCompletion(h.Context(), "x"); err != nil || st.Status != history.Completed {
-					h.Errorf("WaitForCompletion = %+v, %v; want the end", st, err)
+				if st, err := c.Wait(h.Context(), "x"); err != nil || st.RuntimeStatus != history.Completed {
+					h.Errorf("Wait = %+v, %v; want the end", st, err)
 				}
 			})
 			synctest.Wait()
@@ -172,19 +172,19 @@ func (h *testHub) everything(id string) map[string]error {
 		history = err
 	}
 	return map[string]error{
-		"read GetStatus":         ignore(h.GetStatus(ctx, id, client.GetOptions{})),
-		"read History":           history,
-		"read Explain":           ignore(h.Explain(ctx, id)),
-		"read Export":            ignore(h.Export(ctx, id)),
-		"read PlanRewind":        ignore(h.PlanRewind(ctx, id, client.RewindOptions{})),
-		"Rewind":                 h.Rewind(ctx, id, client.RewindOptions{}),
-		"read WaitStarted":       ignore(h.WaitStarted(ctx, id)),
-		"read WaitForCompletion": ignore(h.WaitForCompletion(ctx, id)),
-		"RaiseEvent":             h.RaiseEvent(ctx, id, "go", nil),
-		"Terminate":              h.Terminate(ctx, id, client.TerminateOptions{}),
-		"Suspend":                h.Suspend(ctx, id, ""),
-		"Resume":                 h.Resume(ctx, id, ""),
-		"Restart":                ignore(h.Restart(ctx, id, client.RestartOptions{SameID: true})),
-		"Purge":                  ignore(h.Purge(ctx, id, client.PurgeOptions{MustExist: true})),
+		"read Status":      ignore(h.Status(ctx, id, client.StatusOptions{})),
+		"read History":     history,
+		"read Explain":     ignore(h.Explain(ctx, id)),
+		"read Export":      ignore(h.Export(ctx, id)),
+		"read PlanRewind":  ignore(h.PlanRewind(ctx, id, client.RewindOptions{})),
+		"Rewind":           h.Rewind(ctx, id, client.RewindOptions{}),
+		"read WaitStarted": ignore(h.WaitStarted(ctx, id)),
+		"read Wait":        ignore(h.Wait(ctx, id)),
+		"Raise":            h.Raise(ctx, id, "go", nil),
+		"Terminate":        h.Terminate(ctx, id, client.TerminateOptions{}),
+		"Suspend":          h.Suspend(ctx, id, ""),
+		"Resume":           h.Resume(ctx, id, ""),
+		"Restart":          ignore(h.Restart(ctx, id, client.RestartOptions{SameID: true})),
+		"Purge":            ignore(h.Purge(ctx, id, client.PurgeOptions{MustExist: true})),
 	}
 }

@@ -33,23 +33,23 @@ func FuzzAnswer(f *testing.F) {
 		})
 		c := client.Remote("http://host", client.RemoteOptions{Key: apiKey, HTTPClient: &http.Client{Transport: web}, MaxAnswerBytes: 1 << 20})
 		ctx := t.Context()
-		st, err := c.GetStatus(ctx, "x", client.GetOptions{})
+		st, err := c.Status(ctx, "x", client.StatusOptions{})
 		if err == nil && st.ID != "x" {
-			t.Errorf("GetStatus(x) is of %q", st.ID)
+			t.Errorf("Status(x) is of %q", st.ID)
 		}
 		errs := []error{err, ignore(c.List(ctx, client.Query{})), ignore(c.Count(ctx, client.Query{})), ignore(c.Explain(ctx, "x")), ignore(c.Export(ctx, "x"))}
 		for _, err := range c.History(ctx, "x", client.HistoryOptions{}) {
 			errs = append(errs, err)
 		}
-		id, err := c.StartNew(ctx, "F", "PAYLOAD", client.StartOptions{ID: "x"})
+		id, err := c.Start(ctx, "F", "PAYLOAD", client.StartOptions{ID: "x"})
 		if err == nil && id == "" {
-			t.Error("StartNew returns no id")
+			t.Error("Start returns no id")
 		}
 		deleted, purged := c.PurgeBy(ctx, client.PurgeFilter{All: true})
 		if purged == nil && deleted.Deleted < 0 {
 			t.Errorf("PurgeBy deletes %d", deleted.Deleted)
 		}
-		for _, err := range append(errs, err, purged, c.RaiseEvent(ctx, "x", "go", "PAYLOAD")) {
+		for _, err := range append(errs, err, purged, c.Raise(ctx, "x", "go", "PAYLOAD")) {
 			if err != nil && !strings.Contains(body+media+token, apiKey) && strings.Contains(err.Error(), apiKey) {
 				t.Errorf("error %v tells the key", err)
 			}

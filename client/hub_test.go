@@ -262,9 +262,9 @@ func (h *testHub) begin(name, id string, input any) string {
 
 func (h *testHub) beginWith(name string, input any, o client.StartOptions) string {
 	h.Helper()
-	got, err := h.StartNew(h.Context(), name, input, o)
+	got, err := h.Start(h.Context(), name, input, o)
 	if err != nil {
-		h.Fatalf("StartNew(%s, %s) error: %v", name, o.ID, err)
+		h.Fatalf("Start(%s, %s) error: %v", name, o.ID, err)
 	}
 	return got
 }
@@ -272,9 +272,9 @@ func (h *testHub) beginWith(name string, input any, o client.StartOptions) strin
 // status returns the status of an instance that must exist.
 func (h *testHub) status(id string) *client.Status {
 	h.Helper()
-	st, err := h.GetStatus(h.Context(), id, client.GetOptions{})
+	st, err := h.Status(h.Context(), id, client.StatusOptions{})
 	if err != nil {
-		h.Fatalf("GetStatus(%s) error: %v", id, err)
+		h.Fatalf("Status(%s) error: %v", id, err)
 	}
 	return st
 }
@@ -282,12 +282,12 @@ func (h *testHub) status(id string) *client.Status {
 // ended waits for the end of an instance, which must be want.
 func (h *testHub) ended(id string, want client.RuntimeStatus) *client.Status {
 	h.Helper()
-	st, err := h.WaitForCompletion(h.Context(), id)
+	st, err := h.Wait(h.Context(), id)
 	if err != nil {
-		h.Fatalf("WaitForCompletion(%s) error: %v", id, err)
+		h.Fatalf("Wait(%s) error: %v", id, err)
 	}
-	if st.Status != want {
-		h.Fatalf("%s has ended as %s with %s, want %s", id, st.Status, st.Output, want)
+	if st.RuntimeStatus != want {
+		h.Fatalf("%s has ended as %s with %s, want %s", id, st.RuntimeStatus, st.Output, want)
 	}
 	return st
 }
@@ -297,8 +297,8 @@ func (h *testHub) is(id string, want client.RuntimeStatus) *client.Status {
 	h.Helper()
 	synctest.Wait()
 	st := h.status(id)
-	if st.Status != want {
-		h.Errorf("%s is %s, want %s", id, st.Status, want)
+	if st.RuntimeStatus != want {
+		h.Errorf("%s is %s, want %s", id, st.RuntimeStatus, want)
 	}
 	return st
 }

@@ -62,10 +62,6 @@ func (c *Client) LinksFor(r *http.Request, id string) ManagementLinks {
 	return c.links.build(r.Context(), origin, prefix, id)
 }
 
-// CreateHttpManagementPayload is [Client.Links] under the name that other
-// languages have for it.
-func (c *Client) CreateHttpManagementPayload(id string) ManagementLinks { return c.Links(id) }
-
 // origin is where r came to, empty when that does not matter, and the path before
 // the API's, if a proxy says it.
 func (o *LinkOptions) origin(r *http.Request) (origin, prefix string) {
@@ -123,12 +119,6 @@ func (c *Client) WriteCheckStatus(w http.ResponseWriter, r *http.Request, id str
 	return writeJSON(w, http.StatusAccepted, l.JSON())
 }
 
-// CreateCheckStatusResponse is [Client.WriteCheckStatus] under the name that
-// other languages have for it.
-func (c *Client) CreateCheckStatusResponse(w http.ResponseWriter, r *http.Request, id string) error {
-	return c.WriteCheckStatus(w, r, id, CheckStatusOptions{})
-}
-
 // WaitOptions vary [Client.WaitOrCheckStatus].
 type WaitOptions struct {
 	Timeout time.Duration // 0: 10 s
@@ -148,7 +138,7 @@ type WaitOptions struct {
 //	missing               404
 //
 // With an error nothing has been written unless it is the connection's.
-// Errors: [ErrInvalidArgument] and those of [Client.WaitForCompletion].
+// Errors: [ErrInvalidArgument] and those of [Client.Wait].
 func (c *Client) WaitOrCheckStatus(w http.ResponseWriter, r *http.Request, id string, o WaitOptions) error {
 	if o.Timeout == 0 {
 		o.Timeout = 10 * time.Second
@@ -159,7 +149,7 @@ func (c *Client) WaitOrCheckStatus(w http.ResponseWriter, r *http.Request, id st
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), o.Timeout)
 	defer cancel()
-	st, err := c.WaitForCompletion(ctx, id)
+	st, err := c.Wait(ctx, id)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		w.WriteHeader(http.StatusNotFound)
@@ -173,7 +163,7 @@ func (c *Client) WaitOrCheckStatus(w http.ResponseWriter, r *http.Request, id st
 }
 
 func writeOutcome(w http.ResponseWriter, st *Status, failAs500 bool) error {
-	if st.Status == history.Completed {
+	if st.RuntimeStatus == history.Completed {
 		if len(st.Output) == 0 {
 			return writeJSON(w, http.StatusOK, []byte("null"))
 		}
@@ -184,7 +174,7 @@ func writeOutcome(w http.ResponseWriter, st *Status, failAs500 bool) error {
 		return err
 	}
 	code := http.StatusOK
-	if st.Status == history.Failed && failAs500 {
+	if st.RuntimeStatus == history.Failed && failAs500 {
 		code = http.StatusInternalServerError
 	}
 	return writeJSON(w, code, body)

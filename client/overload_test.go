@@ -13,22 +13,22 @@ func TestOverload(t *testing.T) {
 		h.options.MaxBacklogBytes = 1
 		h.start()
 		ctx := h.Context()
-		_, err := h.StartNew(ctx, "Echo", 1, client.StartOptions{ID: "later", StartAt: time.Now().Add(time.Hour)})
-		h.done("StartNew", err)
-		h.done("RaiseEvent", h.RaiseEvent(ctx, "later", "go", nil)) // stays at hand until the start is due
+		_, err := h.Start(ctx, "Echo", 1, client.StartOptions{ID: "later", StartAt: time.Now().Add(time.Hour)})
+		h.done("Start", err)
+		h.done("Raise", h.Raise(ctx, "later", "go", nil)) // stays at hand until the start is due
 
-		_, err = h.StartNew(ctx, "Echo", 1, client.StartOptions{ID: "refused"})
-		h.refused("StartNew", err, client.ErrResourceExhausted)
-		h.refused("RaiseEvent", h.RaiseEvent(ctx, "later", "go", nil), client.ErrResourceExhausted)
+		_, err = h.Start(ctx, "Echo", 1, client.StartOptions{ID: "refused"})
+		h.refused("Start", err, client.ErrResourceExhausted)
+		h.refused("Raise", h.Raise(ctx, "later", "go", nil), client.ErrResourceExhausted)
 		_, err = h.Restart(ctx, "later", client.RestartOptions{})
 		h.refused("Restart", err, client.ErrResourceExhausted)
-		_, err = h.GetStatus(ctx, "refused", client.GetOptions{})
-		h.refused("GetStatus", err, client.ErrNotFound)
+		_, err = h.Status(ctx, "refused", client.StatusOptions{})
+		h.refused("Status", err, client.ErrNotFound)
 
 		h.done("Terminate", h.Terminate(ctx, "later", client.TerminateOptions{Wait: true}))
-		_, err = h.StartNew(ctx, "Echo", 1, client.StartOptions{ID: "refused"})
-		h.done("StartNew", err)
-		_, err = h.WaitForCompletion(ctx, "refused")
-		h.done("WaitForCompletion", err)
+		_, err = h.Start(ctx, "Echo", 1, client.StartOptions{ID: "refused"})
+		h.done("Start", err)
+		_, err = h.Wait(ctx, "refused")
+		h.done("Wait", err)
 	}}})
 }

@@ -13,17 +13,17 @@ import (
 	"github.com/perdure/perdure/internal/hub"
 )
 
-// GetOptions say what is read of a status. The zero value shows everything but
+// StatusOptions say what is read of a status. The zero value shows everything but
 // the history.
-type GetOptions struct {
+type StatusOptions struct {
 	OmitInput     bool // the history's inputs too
 	OmitOutput    bool
 	History       bool // fill Status.History, merged: see HistoryOptions
 	HistoryOutput bool // with results; failures are always told
 }
 
-// GetStatus returns what is durably known of an instance, or [ErrNotFound].
-func (c *Client) GetStatus(ctx context.Context, id string, o GetOptions) (*Status, error) {
+// Status returns what is durably known of an instance, or [ErrNotFound].
+func (c *Client) Status(ctx context.Context, id string, o StatusOptions) (*Status, error) {
 	st, events, err := c.read(ctx, id, o)
 	if err != nil {
 		return nil, c.fail(ctx, "status", id, err)
@@ -33,7 +33,7 @@ func (c *Client) GetStatus(ctx context.Context, id string, o GetOptions) (*Statu
 	return out, nil
 }
 
-func (c *Client) read(ctx context.Context, id string, o GetOptions) (hub.Status, []Event, error) {
+func (c *Client) read(ctx context.Context, id string, o StatusOptions) (hub.Status, []Event, error) {
 	if o.History {
 		st, merged, err := c.hub.MergedHistory(ctx, history.InstanceID(id), !o.OmitInput, o.HistoryOutput)
 		return st, eventsOf(merged), err
@@ -42,21 +42,21 @@ func (c *Client) read(ctx context.Context, id string, o GetOptions) (hub.Status,
 	return st, nil, err
 }
 
-func (o GetOptions) parts() hub.StatusOptions {
+func (o StatusOptions) parts() hub.StatusOptions {
 	return hub.StatusOptions{Input: !o.OmitInput, Output: !o.OmitOutput}
 }
 
-// GetMany returns the status of those of the ids that have an instance. It holds what
+// Statuses returns the status of those of the ids that have an instance. It holds what
 // it returns: where payloads are large, ask for some ids at a time, or leave them out. It
 // reads 16 at once, but no more than fit into 4 MiB if they are like those before.
-func (c *Client) GetMany(ctx context.Context, ids []string, o GetOptions) (map[string]*Status, error) {
+func (c *Client) Statuses(ctx context.Context, ids []string, o StatusOptions) (map[string]*Status, error) {
 	found := make(map[string]*Status, len(ids))
 	var mu sync.Mutex // guards found and bytes
 	for n := 1; len(ids) > 0; {
 		some, bytes := ids[:min(n, len(ids))], 0
 		ids = ids[len(some):]
 		err := forEach(ctx, some, func(ctx context.Context, id string) error {
-			st, err := c.GetStatus(ctx, id, o)
+			st, err := c.Status(ctx, id, o)
 			if errors.Is(err, ErrNotFound) {
 				return nil
 			}
@@ -150,7 +150,7 @@ type Page[T any] struct {
 //
 // Errors: [ErrInvalidArgument].
 func (c *Client) List(ctx context.Context, q Query) (Page[*Status], error) {
-	o := GetOptions{OmitInput: q.OmitInput, OmitOutput: q.OmitOutput}
+	o := StatusOptions{OmitInput: q.OmitInput, OmitOutput: q.OmitOutput}
 	list, err := c.page(ctx, q, o)
 	if err != nil {
 		return Page[*Status]{}, c.fail(ctx, "list", "", err)
@@ -162,7 +162,7 @@ func (c *Client) List(ctx context.Context, q Query) (Page[*Status], error) {
 	return page, nil
 }
 
-func (c *Client) page(ctx context.Context, q Query, o GetOptions) (hub.StatusPage, error) {
+func (c *Client) page(ctx context.Context, q Query, o StatusOptions) (hub.StatusPage, error) {
 	if q.PageSize < 0 {
 		return hub.StatusPage{}, fmt.Errorf("%w: page size %d", ErrInvalidArgument, q.PageSize)
 	}
@@ -226,7 +226,7 @@ func (c *Client) ListIDs(ctx context.Context, q IDQuery) (Page[string], error) {
 	}
 	list, err := c.page(ctx, Query{
 		CompletedFrom: q.CompletedFrom, CompletedTo: q.CompletedTo, Statuses: statuses, PageSize: q.PageSize, Token: q.Token,
-	}, GetOptions{OmitInput: true, OmitOutput: true})
+	}, StatusOptions{OmitInput: true, OmitOutput: true})
 	if err != nil {
 		return Page[string]{}, c.fail(ctx, "list ids", "", err)
 	}

@@ -55,13 +55,13 @@ func TestWaitOutlastsAnAbsence(t *testing.T) {
 		running := reply{code: 202, body: strings.Replace(foreignStatus, "Completed", "Running", 1)}
 		end := reply{code: 200, body: foreignStatus}
 		c := (&foreign{replies: []reply{running, away, away, {code: 503}, running, end}}).client()
-		st, err := c.WaitForCompletion(t.Context(), "x")
-		if err != nil || st.Status != history.Completed || st.CreatedAt.Year() != 2026 || string(st.Output) != "1" {
-			t.Errorf("WaitForCompletion = %+v, %v; want the end", st, err)
+		st, err := c.Wait(t.Context(), "x")
+		if err != nil || st.RuntimeStatus != history.Completed || st.CreatedAt.Year() != 2026 || string(st.Output) != "1" {
+			t.Errorf("Wait = %+v, %v; want the end", st, err)
 		}
-		_, err = (&foreign{replies: []reply{away}}).client().WaitForCompletion(t.Context(), "x")
+		_, err = (&foreign{replies: []reply{away}}).client().Wait(t.Context(), "x")
 		if !errors.Is(err, client.ErrUnavailable) || !errors.Is(err, away.err) {
-			t.Errorf("WaitForCompletion of a host that is gone error = %v, want ErrUnavailable", err)
+			t.Errorf("Wait of a host that is gone error = %v, want ErrUnavailable", err)
 		}
 	})
 }
@@ -95,7 +95,7 @@ func TestForeignRefusalsAreUnderstood(t *testing.T) {
 		// The look at the instance's status that follows finds it.
 		c := (&foreign{replies: []reply{{code: tt.code, body: tt.body}, {code: 200, body: foreignStatus}}}).client()
 		err := map[string]func() error{
-			"start":   func() error { return ignore(c.StartNew(t.Context(), "F", nil, client.StartOptions{ID: "x"})) },
+			"start":   func() error { return ignore(c.Start(t.Context(), "F", nil, client.StartOptions{ID: "x"})) },
 			"suspend": func() error { return c.Suspend(t.Context(), "x", "") },
 			"rewind":  func() error { return c.Rewind(t.Context(), "x", client.RewindOptions{}) },
 			"restart": func() error { return ignore(c.Restart(t.Context(), "x", client.RestartOptions{})) },
@@ -133,17 +133,17 @@ func TestForeignHostsAreNotAskedForMoreThanTheyKnow(t *testing.T) {
 	for what, do := range map[string]func(*client.Client) error{
 		"PlanRewind": func(c *client.Client) error { return ignore(c.PlanRewind(t.Context(), "x", client.RewindOptions{})) },
 		"Rewind All": func(c *client.Client) error { return c.Rewind(t.Context(), "x", client.RewindOptions{All: true}) },
-		"StartNew StartAt": func(c *client.Client) error {
-			return ignore(c.StartNew(t.Context(), "F", nil, client.StartOptions{StartAt: time.Now()}))
+		"Start StartAt": func(c *client.Client) error {
+			return ignore(c.Start(t.Context(), "F", nil, client.StartOptions{StartAt: time.Now()}))
 		},
-		"StartNew Reuse": func(c *client.Client) error {
-			return ignore(c.StartNew(t.Context(), "F", nil, client.StartOptions{Reuse: client.RefuseIfExists}))
+		"Start Reuse": func(c *client.Client) error {
+			return ignore(c.Start(t.Context(), "F", nil, client.StartOptions{Reuse: client.RefuseIfExists}))
 		},
-		"StartNew Tags": func(c *client.Client) error {
-			return ignore(c.StartNew(t.Context(), "F", nil, client.StartOptions{Tags: map[string]string{"a": "b"}}))
+		"Start Tags": func(c *client.Client) error {
+			return ignore(c.Start(t.Context(), "F", nil, client.StartOptions{Tags: map[string]string{"a": "b"}}))
 		},
-		"RaiseEvent": func(c *client.Client) error {
-			return c.RaiseEvent(t.Context(), "x", "go", nil, client.WithIdempotencyKey("k"))
+		"Raise": func(c *client.Client) error {
+			return c.Raise(t.Context(), "x", "go", nil, client.WithIdempotencyKey("k"))
 		},
 		"Terminate Recursive": func(c *client.Client) error {
 			return c.Terminate(t.Context(), "x", client.TerminateOptions{Recursive: true})
@@ -178,8 +178,8 @@ func TestForeignHostsAreNotAskedForMoreThanTheyKnow(t *testing.T) {
 
 func TestAHostOfEarlierBuildsIsAskedOnceWhatItKnows(t *testing.T) {
 	host := &foreign{replies: []reply{{code: 200, body: `{"runtimeStatus":{}}`}, {code: 202, body: `{"id":"x"}`}}}
-	if _, err := host.client().StartNew(t.Context(), "F", nil, client.StartOptions{Tags: map[string]string{"a": "b"}}); err != nil || len(host.requests) != 2 {
-		t.Errorf("StartNew error = %v after %q, want one question before it", err, host.requests)
+	if _, err := host.client().Start(t.Context(), "F", nil, client.StartOptions{Tags: map[string]string{"a": "b"}}); err != nil || len(host.requests) != 2 {
+		t.Errorf("Start error = %v after %q, want one question before it", err, host.requests)
 	}
 }
 
@@ -196,8 +196,8 @@ func TestAHostThatKnowsNoChildrenIsNotBelieved(t *testing.T) {
 
 func TestTheZeroTimeIsATimeOfAStatus(t *testing.T) {
 	host := &foreign{replies: []reply{{code: 200, body: strings.ReplaceAll(foreignStatus, "2026-01-02T03:04:05Z", "0001-01-01T00:00:00Z")}}}
-	if st, err := host.client().GetStatus(t.Context(), "x", client.GetOptions{}); err != nil || !st.CreatedAt.IsZero() {
-		t.Errorf("GetStatus = %+v, %v; want a status of the zero time", st, err)
+	if st, err := host.client().Status(t.Context(), "x", client.StatusOptions{}); err != nil || !st.CreatedAt.IsZero() {
+		t.Errorf("Status = %+v, %v; want a status of the zero time", st, err)
 	}
 }
 
@@ -209,7 +209,7 @@ func TestForeignHistory(t *testing.T) {
 		{"EventType":"ExecutionCompleted","OrchestrationStatus":"Completed","Result":1,"Timestamp":"2026-01-02T03:04:06Z"}]`, 1)
 	host := &foreign{replies: []reply{{code: 200, body: body}, {code: 200, body: body}, {code: 404}, {code: 200, body: body}}}
 	c := host.client()
-	st, err := c.GetStatus(t.Context(), "x", client.GetOptions{History: true, HistoryOutput: true})
+	st, err := c.Status(t.Context(), "x", client.StatusOptions{History: true, HistoryOutput: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,14 +30,14 @@ type Failure = history.Failure
 // Status is what is durably known of an instance. The first group is always
 // there; the second needs a host of this product.
 type Status struct {
-	ID           string
-	Name         string // orchestrator, as given at start
-	Status       RuntimeStatus
-	CreatedAt    time.Time       // when it was scheduled
-	UpdatedAt    time.Time       // of its newest turn
-	Input        json.RawMessage // nil is null, or left out
-	CustomStatus json.RawMessage // nil until set
-	Output       json.RawMessage // result, text of the failure, or reason
+	ID            string
+	Name          string // orchestrator, as given at start
+	RuntimeStatus RuntimeStatus
+	CreatedAt     time.Time       // when it was scheduled
+	UpdatedAt     time.Time       // of its newest turn
+	Input         json.RawMessage // nil is null, or left out
+	CustomStatus  json.RawMessage // nil until set
+	Output        json.RawMessage // result, text of the failure, or reason
 
 	ExecutionID string
 	Version     string
@@ -61,7 +61,7 @@ type Status struct {
 func (s *Status) MarshalJSON() ([]byte, error) {
 	st := hub.Status{
 		Instance: history.Instance{
-			ID: history.InstanceID(s.ID), Name: s.Name, Status: s.Status, CustomStatus: s.CustomStatus, CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt,
+			ID: history.InstanceID(s.ID), Name: s.Name, Status: s.RuntimeStatus, CustomStatus: s.CustomStatus, CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt,
 		},
 		Input: s.Input, Output: s.Output, Problem: s.Problem,
 	}
@@ -69,20 +69,20 @@ func (s *Status) MarshalJSON() ([]byte, error) {
 }
 
 // Terminal reports whether the instance has ended.
-func (s *Status) Terminal() bool { return s.Status.Terminal() }
+func (s *Status) Terminal() bool { return s.RuntimeStatus.Terminal() }
 
 // Err returns nil for a Completed instance and for one that has not ended, and
 // else how it ended.
 func (s *Status) Err() error {
 	switch {
-	case !s.Terminal() || s.Status == history.Completed:
+	case !s.Terminal() || s.RuntimeStatus == history.Completed:
 		return nil
 	case s.Failure != nil:
-		return fmt.Errorf("instance %s: %s: %s", s.ID, s.Status, s.Failure)
+		return fmt.Errorf("instance %s: %s: %s", s.ID, s.RuntimeStatus, s.Failure)
 	case len(s.Output) > 0:
-		return fmt.Errorf("instance %s: %s: %s", s.ID, s.Status, s.Output)
+		return fmt.Errorf("instance %s: %s: %s", s.ID, s.RuntimeStatus, s.Output)
 	}
-	return fmt.Errorf("instance %s: %s", s.ID, s.Status)
+	return fmt.Errorf("instance %s: %s", s.ID, s.RuntimeStatus)
 }
 
 // Result decodes the output of a Completed instance; null and nothing are the
@@ -92,8 +92,8 @@ func Result[T any](s *Status) (T, error) {
 	if err := s.Err(); err != nil {
 		return out, err
 	}
-	if s.Status != history.Completed {
-		return out, fmt.Errorf("%w: instance %s is %s", ErrInvalidState, s.ID, s.Status)
+	if s.RuntimeStatus != history.Completed {
+		return out, fmt.Errorf("%w: instance %s is %s", ErrInvalidState, s.ID, s.RuntimeStatus)
 	}
 	if len(s.Output) == 0 {
 		return out, nil
@@ -124,10 +124,10 @@ func omit(st *hub.Status, o hub.StatusOptions) {
 }
 
 // newStatus keeps what o does not leave out.
-func newStatus(st hub.Status, o GetOptions) *Status {
+func newStatus(st hub.Status, o StatusOptions) *Status {
 	omit(&st, o.parts())
 	out := &Status{
-		ID: string(st.ID), Name: st.Name, Status: st.Instance.Status, CreatedAt: st.CreatedAt, UpdatedAt: st.UpdatedAt,
+		ID: string(st.ID), Name: st.Name, RuntimeStatus: st.Instance.Status, CreatedAt: st.CreatedAt, UpdatedAt: st.UpdatedAt,
 		Input: st.Input, CustomStatus: st.CustomStatus, Output: st.Output,
 		ExecutionID: string(st.ExecutionID), Version: st.Version, CompletedAt: st.CompletedAt, ScheduledAt: st.ScheduledAt,
 		Tags: st.Tags, Failure: st.Failure, FailureText: st.FailureText, Problem: st.Problem,

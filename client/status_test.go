@@ -10,15 +10,15 @@ import (
 )
 
 func TestResult(t *testing.T) {
-	st := &client.Status{ID: "x", Status: history.Completed, Output: json.RawMessage(`[1,2]`)}
+	st := &client.Status{ID: "x", RuntimeStatus: history.Completed, Output: json.RawMessage(`[1,2]`)}
 	if got, err := client.Result[[]int](st); err != nil || len(got) != 2 {
 		t.Errorf("Result = %v, %v; want [1 2]", got, err)
 	}
-	st.Status = history.Failed
+	st.RuntimeStatus = history.Failed
 	if _, err := client.Result[[]int](st); err == nil {
 		t.Errorf("Result of a failed instance has no error")
 	}
-	st.Status = history.Running
+	st.RuntimeStatus = history.Running
 	if _, err := client.Result[[]int](st); !errors.Is(err, client.ErrInvalidState) {
 		t.Errorf("Result of a running instance error = %v, want ErrInvalidState", err)
 	}

@@ -25,7 +25,7 @@ func at(t *testing.T, web network) *testHub {
 // all calls every operation, those on one instance and the others.
 func (h *testHub) all() map[string]error {
 	calls := h.everything("x")
-	calls["StartNew"] = ignore(h.StartNew(h.Context(), "F", "PAYLOAD", client.StartOptions{ID: "x"}))
+	calls["Start"] = ignore(h.Start(h.Context(), "F", "PAYLOAD", client.StartOptions{ID: "x"}))
 	calls["List"] = ignore(h.List(h.Context(), client.Query{}))
 	calls["Count"] = ignore(h.Count(h.Context(), client.Query{}))
 	calls["PurgeBy"] = ignore(h.PurgeBy(h.Context(), client.PurgeFilter{All: true}))
@@ -144,10 +144,10 @@ func TestAHostThatHangsIsSaidTo(t *testing.T) {
 			says  string
 			after time.Duration
 		}{
-			"status": {func() error { return ignore(h.GetStatus(t.Context(), "x", client.GetOptions{})) }, "for 30s", 30 * time.Second},
-			"start": {func() error { return ignore(h.StartNew(t.Context(), "F", 1, client.StartOptions{ID: "x"})) },
+			"status": {func() error { return ignore(h.Status(t.Context(), "x", client.StatusOptions{})) }, "for 30s", 30 * time.Second},
+			"start": {func() error { return ignore(h.Start(t.Context(), "F", 1, client.StartOptions{ID: "x"})) },
 				"for 30s; the start may or may not have happened: repeat it with the same id", 30 * time.Second},
-			"event": {func() error { return h.RaiseEvent(t.Context(), "x", "go", 1, client.WithIdempotencyKey("k")) },
+			"event": {func() error { return h.Raise(t.Context(), "x", "go", 1, client.WithIdempotencyKey("k")) },
 				"repeat it with the same idempotency key", 30 * time.Second},
 			"purge": {func() error { return ignore(h.Purge(t.Context(), "x", client.PurgeOptions{})) }, "may or may not have happened", 5 * time.Minute},
 		} {
@@ -162,7 +162,7 @@ func TestAHostThatHangsIsSaidTo(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err := h.StartNew(ctx, "F", 1, client.StartOptions{ID: "x"})
+		_, err := h.Start(ctx, "F", 1, client.StartOptions{ID: "x"})
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "may or may not have happened") {
 			t.Errorf("a start whose context ends: error = %v, want what may have happened", err)
 		}
@@ -186,8 +186,8 @@ func TestASlowHostDoesNotHang(t *testing.T) {
 		h := at(t, func(r *http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(&slowly{foreignStatus})}, nil
 		})
-		if st, err := h.GetStatus(t.Context(), "x", client.GetOptions{}); err != nil || st.ID != "x" {
-			t.Errorf("GetStatus = %+v, %v; want the status, however long it takes", st, err)
+		if st, err := h.Status(t.Context(), "x", client.StatusOptions{}); err != nil || st.ID != "x" {
+			t.Errorf("Status = %+v, %v; want the status, however long it takes", st, err)
 		}
 	})
 }
@@ -221,8 +221,8 @@ func TestNothingIsDoubtfulWithoutAConnection(t *testing.T) {
 	h := at(t, func(*http.Request) (*http.Response, error) {
 		return nil, &net.OpError{Op: "dial", Err: errors.New("connection refused")}
 	})
-	if _, err := h.StartNew(t.Context(), "F", 1, client.StartOptions{}); !errors.Is(err, client.ErrUnavailable) || strings.Contains(err.Error(), "may or may not") {
-		t.Errorf("StartNew error = %v, want no doubt: nothing was sent", err)
+	if _, err := h.Start(t.Context(), "F", 1, client.StartOptions{}); !errors.Is(err, client.ErrUnavailable) || strings.Contains(err.Error(), "may or may not") {
+		t.Errorf("Start error = %v, want no doubt: nothing was sent", err)
 	}
 }
 
@@ -253,8 +253,8 @@ func TestAddressesWithAPrefix(t *testing.T) {
 			"/wam/syncer/admin/extensions/DurableTaskExtension",
 		} {
 			c := client.Remote(origin+address, client.RemoteOptions{Key: apiKey, HTTPClient: &http.Client{Transport: web}})
-			if st, err := c.GetStatus(h.Context(), "x", client.GetOptions{}); err != nil || st.ID != "x" {
-				h.Errorf("GetStatus at %s = %+v, %v", address, st, err)
+			if st, err := c.Status(h.Context(), "x", client.StatusOptions{}); err != nil || st.ID != "x" {
+				h.Errorf("Status at %s = %+v, %v", address, st, err)
 			}
 			if page, err := c.List(h.Context(), client.Query{}); err != nil || len(page.Items) != 1 {
 				h.Errorf("List at %s = %+v, %v", address, page, err)
@@ -279,8 +279,8 @@ func TestAddressesWithAPrefix(t *testing.T) {
 		}
 		for _, address := range []string{"", "host:7071", "ftp://host", "http://", "http://host?x=y", "http://host/#a", "http://ho st"} {
 			c := client.Remote(address, client.RemoteOptions{})
-			if _, err := c.GetStatus(h.Context(), "x", client.GetOptions{}); !errors.Is(err, client.ErrInvalidArgument) {
-				h.Errorf("GetStatus at %q: error = %v, want ErrInvalidArgument", address, err)
+			if _, err := c.Status(h.Context(), "x", client.StatusOptions{}); !errors.Is(err, client.ErrInvalidArgument) {
+				h.Errorf("Status at %q: error = %v, want ErrInvalidArgument", address, err)
 			}
 		}
 	}}})
@@ -291,9 +291,9 @@ func TestAWaitThatEndsTellsWhatTheHostAnswered(t *testing.T) {
 		h := at(t, func(*http.Request) (*http.Response, error) { return response(502, "<html>") })
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err := h.WaitForCompletion(ctx, "x")
+		_, err := h.Wait(ctx, "x")
 		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, client.ErrUnavailable) || !strings.Contains(err.Error(), "answered 502") {
-			t.Errorf("WaitForCompletion error = %v, want the deadline and the 502", err)
+			t.Errorf("Wait error = %v, want the deadline and the 502", err)
 		}
 	})
 }

@@ -72,21 +72,21 @@ func TestEveryChangeIsLoggedOnce(t *testing.T) {
 	c := r.Client
 	for _, do := range []func() error{
 		func() error {
-			_, err := c.StartNew(t.Context(), "Wait", "PAYLOAD", client.StartOptions{ID: "x"})
+			_, err := c.Start(t.Context(), "Wait", "PAYLOAD", client.StartOptions{ID: "x"})
 			return err
 		},
-		func() error { _, err := c.GetStatus(t.Context(), "x", client.GetOptions{}); return err },
+		func() error { _, err := c.Status(t.Context(), "x", client.StatusOptions{}); return err },
 		func() error { return c.Suspend(t.Context(), "x", "to think") },
 		func() error { return c.Resume(t.Context(), "x", "") },
 		func() error { return c.Terminate(t.Context(), "x", client.TerminateOptions{Reason: "enough"}) },
-		func() error { _, err := c.WaitForCompletion(t.Context(), "x"); return err },
+		func() error { _, err := c.Wait(t.Context(), "x"); return err },
 	} {
 		if err := do(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := c.RaiseEvent(t.Context(), "nobody", "go", "PAYLOAD"); err == nil {
-		t.Fatal("RaiseEvent to nobody succeeded")
+	if err := c.Raise(t.Context(), "nobody", "go", "PAYLOAD"); err == nil {
+		t.Fatal("Raise to nobody succeeded")
 	}
 	r.stop(t)
 	entry := func(what, instance string, more ...any) map[string]any {
@@ -130,11 +130,11 @@ func TestWhatTheAppDoesAllDayIsLoggedAtDebug(t *testing.T) {
 	r := start(t, t.TempDir(), host.Options{Logger: log.logger()})
 	c := r.Client
 	for range 3 {
-		if _, err := c.StartNew(t.Context(), "Wait", nil, client.StartOptions{ID: "x", Reuse: client.ReturnExisting}); err != nil {
+		if _, err := c.Start(t.Context(), "Wait", nil, client.StartOptions{ID: "x", Reuse: client.ReturnExisting}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := c.RaiseEvent(t.Context(), "x", "other", nil); err != nil {
+	if err := c.Raise(t.Context(), "x", "other", nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Terminate(t.Context(), "x", client.TerminateOptions{}); err != nil {
@@ -237,10 +237,10 @@ func TestChangesAreAuditedBeforeAndAfter(t *testing.T) {
 		}
 	}
 	c := r.Client
-	if _, err := c.StartNew(t.Context(), "Wait", nil, client.StartOptions{ID: "y"}); err != nil {
+	if _, err := c.Start(t.Context(), "Wait", nil, client.StartOptions{ID: "y"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.RaiseEvent(t.Context(), "y", "other", nil); err != nil {
+	if err := c.Raise(t.Context(), "y", "other", nil); err != nil {
 		t.Fatal(err)
 	}
 	archive, err := c.Export(t.Context(), "y")
@@ -295,7 +295,7 @@ func TestWhatIsBroughtSaysWho(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer release()
-	if _, err := c.StartNew(t.Context(), "Wait", nil, client.StartOptions{ID: "y"}); err != nil {
+	if _, err := c.Start(t.Context(), "Wait", nil, client.StartOptions{ID: "y"}); err != nil {
 		t.Fatal(err)
 	}
 	r.stop(t)
@@ -327,19 +327,19 @@ func TestWhatCannotBeAuditedIsRefused(t *testing.T) {
 			var log journal
 			r := start(t, dir, host.Options{Logger: log.logger()})
 			for _, id := range []string{"x", "y"} {
-				if _, err := r.Client.StartNew(t.Context(), "Wait", nil, client.StartOptions{ID: id}); err != nil {
+				if _, err := r.Client.Start(t.Context(), "Wait", nil, client.StartOptions{ID: id}); err != nil {
 					t.Fatal(err)
 				}
 			}
 			spoil(t, dir)
-			if err := r.Client.RaiseEvent(t.Context(), "y", "other", nil); err != nil {
+			if err := r.Client.Raise(t.Context(), "y", "other", nil); err != nil {
 				t.Errorf("an event of the app itself: %v", err)
 			}
 			code, body := request(t, http.MethodDelete, r.URL+httpapi.BasePath+"/instances/x?force=true")
 			_, err := r.Client.Purge(t.Context(), "y", client.PurgeOptions{Force: true})
 			for _, id := range []string{"x", "y"} {
-				if _, err := r.Client.GetStatus(t.Context(), id, client.GetOptions{}); errors.Is(err, client.ErrNotFound) == required {
-					t.Errorf("GetStatus(%s) after the purge error: %v", id, err)
+				if _, err := r.Client.Status(t.Context(), id, client.StatusOptions{}); errors.Is(err, client.ErrNotFound) == required {
+					t.Errorf("Status(%s) after the purge error: %v", id, err)
 				}
 			}
 			if n := log.told(`"level":"ERROR"`, `"msg":"audit cannot be written"`, filepath.Join(dir, ".perdure", "audit")); n != 1 {
@@ -368,8 +368,8 @@ func TestWhatCannotBeAuditedIsRefused(t *testing.T) {
 			if err := c.Suspend(t.Context(), "x", ""); !errors.Is(err, client.ErrUnavailable) || !strings.Contains(err.Error(), "management.audit.required") {
 				t.Errorf("Suspend without a host error = %v, want ErrUnavailable and what to do", err)
 			}
-			if _, err := c.GetStatus(t.Context(), "x", client.GetOptions{}); err != nil {
-				t.Errorf("GetStatus error = %v: a look needs no audit", err)
+			if _, err := c.Status(t.Context(), "x", client.StatusOptions{}); err != nil {
+				t.Errorf("Status error = %v: a look needs no audit", err)
 			}
 		})
 	}

@@ -20,7 +20,7 @@ func TestBackupOfARunningHostAndTheFirstStartAfterItsRestore(t *testing.T) {
 	dir, backup, elsewhere := withHostJSON(t, `"management":{"requireKey":true}`), filepath.Join(t.TempDir(), "b"), t.TempDir()
 	var log journal
 	r := start(t, dir, host.Options{Logger: log.logger()})
-	if _, err := r.Client.StartNew(t.Context(), "Wait", nil, client.StartOptions{ID: "x"}); err != nil {
+	if _, err := r.Client.Start(t.Context(), "Wait", nil, client.StartOptions{ID: "x"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.Client.WaitStarted(t.Context(), "x"); err != nil {
@@ -65,8 +65,8 @@ func TestBackupOfARunningHostAndTheFirstStartAfterItsRestore(t *testing.T) {
 		if told := strings.Count(log.String(), restoredLine); told != 1-first {
 			t.Errorf("start %d tells %d times of the restore, want %d", first+1, told, 1-first)
 		}
-		if st, err := r.Client.GetStatus(t.Context(), "x", client.GetOptions{}); err != nil || st.Status != client.Running {
-			t.Errorf("GetStatus = %+v, %v; want Running", st, err)
+		if st, err := r.Client.Status(t.Context(), "x", client.StatusOptions{}); err != nil || st.RuntimeStatus != client.Running {
+			t.Errorf("Status = %+v, %v; want Running", st, err)
 		}
 		r.stop(t)
 	}

@@ -46,7 +46,7 @@ func TestTicksFollowTheClock(t *testing.T) {
 				}
 				var got []tick
 				ctx, cancel := context.WithCancel(t.Context())
-				TimerFunction{"T", test.schedule, func(_ context.Context, _ *client.Client, tk Tick) error {
+				TickFunction{"T", test.schedule, func(_ context.Context, _ *client.Client, tk TickTime) error {
 					got = append(got, tick{time.Since(began), tk.Due.Sub(began)})
 					if len(got) == len(test.want) {
 						cancel()

@@ -16,8 +16,8 @@ import (
 // noInstance checks that c's hub has no instance x, and takes one.
 func noInstance(t *testing.T, c *client.Client) {
 	t.Helper()
-	if _, err := c.GetStatus(t.Context(), "x", client.GetOptions{}); !errors.Is(err, client.ErrNotFound) {
-		t.Errorf("GetStatus after the deletion error = %v, want ErrNotFound", err)
+	if _, err := c.Status(t.Context(), "x", client.StatusOptions{}); !errors.Is(err, client.ErrNotFound) {
+		t.Errorf("Status after the deletion error = %v, want ErrNotFound", err)
 	}
 }
 
@@ -31,25 +31,25 @@ func TestDeleteHubThatAHostServes(t *testing.T) {
 	}
 	defer release()
 	for name, c := range map[string]*client.Client{"program": r.Client, "command line": commandLine} {
-		if _, err := r.Client.StartNew(t.Context(), "Wait", nil, client.StartOptions{ID: "x"}); err != nil {
+		if _, err := r.Client.Start(t.Context(), "Wait", nil, client.StartOptions{ID: "x"}); err != nil {
 			t.Fatal(err)
 		}
 		if err := c.DeleteHub(t.Context(), client.DeleteHubOptions{}); !errors.Is(err, client.ErrInvalidState) || !strings.Contains(err.Error(), "a host serves task hub DurableFunctionsHub") {
 			t.Errorf("%s: DeleteHub error = %v, want ErrInvalidState", name, err)
 		}
-		if _, err := r.Client.GetStatus(t.Context(), "x", client.GetOptions{}); err != nil {
-			t.Errorf("%s: GetStatus after a refusal error: %v", name, err)
+		if _, err := r.Client.Status(t.Context(), "x", client.StatusOptions{}); err != nil {
+			t.Errorf("%s: Status after a refusal error: %v", name, err)
 		}
 		if err := c.DeleteHub(t.Context(), client.DeleteHubOptions{Force: true}); err != nil {
 			t.Errorf("%s: DeleteHub with force error: %v", name, err)
 		}
 		noInstance(t, r.Client)
 		noInstance(t, commandLine)
-		id, err := c.StartNew(t.Context(), "Echo", 3, client.StartOptions{})
+		id, err := c.Start(t.Context(), "Echo", 3, client.StartOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if st, err := c.WaitForCompletion(t.Context(), id); err != nil || string(st.Output) != "3" {
+		if st, err := c.Wait(t.Context(), id); err != nil || string(st.Output) != "3" {
 			t.Errorf("%s: an instance of the new hub = %+v, %v; want output 3", name, st, err)
 		}
 	}
@@ -84,7 +84,7 @@ func TestDeleteOtherHubs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer release()
-	if _, err := c.StartNew(t.Context(), "Any", nil, client.StartOptions{ID: "x"}); err != nil {
+	if _, err := c.Start(t.Context(), "Any", nil, client.StartOptions{ID: "x"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.DeleteHub(t.Context(), client.DeleteHubOptions{}); err != nil {
@@ -93,8 +93,8 @@ func TestDeleteOtherHubs(t *testing.T) {
 	if err := c.DeleteHub(t.Context(), client.DeleteHubOptions{}); !errors.Is(err, client.ErrHubNotFound) {
 		t.Errorf("second DeleteHub error = %v, want ErrHubNotFound", err)
 	}
-	if _, err := c.GetStatus(t.Context(), "x", client.GetOptions{}); !errors.Is(err, client.ErrHubNotFound) {
-		t.Errorf("GetStatus in a deleted hub error = %v, want ErrHubNotFound", err)
+	if _, err := c.Status(t.Context(), "x", client.StatusOptions{}); !errors.Is(err, client.ErrHubNotFound) {
+		t.Errorf("Status in a deleted hub error = %v, want ErrHubNotFound", err)
 	}
 }
 
@@ -104,7 +104,7 @@ func TestDeleteHubWithoutAHost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.StartNew(t.Context(), "Any", nil, client.StartOptions{ID: "x"}); err != nil {
+	if _, err := c.Start(t.Context(), "Any", nil, client.StartOptions{ID: "x"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.DeleteHub(t.Context(), client.DeleteHubOptions{}); err != nil {
@@ -139,7 +139,7 @@ func TestADeletionThatIsNotUnderstoodDeletesNothing(t *testing.T) {
 	dir := t.TempDir()
 	r := start(t, dir, host.Options{})
 	defer r.stop(t)
-	if _, err := r.Client.StartNew(t.Context(), "Wait", nil, client.StartOptions{ID: "x"}); err != nil {
+	if _, err := r.Client.Start(t.Context(), "Wait", nil, client.StartOptions{ID: "x"}); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(filepath.Join(dir, ".perdure", "endpoint"))
@@ -158,16 +158,16 @@ func TestADeletionThatIsNotUnderstoodDeletesNothing(t *testing.T) {
 		if code != http.StatusBadRequest {
 			t.Errorf("POST delete-hub?force=true&%s = %d %s, want 400", query, code, body)
 		}
-		if _, err := r.Client.GetStatus(t.Context(), "x", client.GetOptions{}); err != nil {
-			t.Fatalf("GetStatus after that: %v", err)
+		if _, err := r.Client.Status(t.Context(), "x", client.StatusOptions{}); err != nil {
+			t.Fatalf("Status after that: %v", err)
 		}
 	}
 }
 
 func TestAMissingHubIsToldOnce(t *testing.T) {
 	r := start(t, t.TempDir(), host.Options{})
-	_, err := client.Remote(r.URL, client.RemoteOptions{TaskHub: "Nowhere"}).GetStatus(t.Context(), "x", client.GetOptions{})
+	_, err := client.Remote(r.URL, client.RemoteOptions{TaskHub: "Nowhere"}).Status(t.Context(), "x", client.StatusOptions{})
 	if want := "status x: task hub not found: Nowhere"; !errors.Is(err, client.ErrHubNotFound) || err.Error() != want {
-		t.Errorf("GetStatus error = %v, want %s", err, want)
+		t.Errorf("Status error = %v, want %s", err, want)
 	}
 }

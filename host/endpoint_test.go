@@ -93,8 +93,8 @@ func TestTheCommandLineComesThroughTheSocket(t *testing.T) {
 				t.Errorf("DeleteHub through the socket error: %v", err)
 			}
 			byHand := client.Remote("http://localhost", client.RemoteOptions{Socket: socket})
-			if _, err := byHand.StartNew(t.Context(), "Echo", 1, client.StartOptions{}); err != nil {
-				t.Errorf("StartNew through the socket error: %v", err)
+			if _, err := byHand.Start(t.Context(), "Echo", 1, client.StartOptions{}); err != nil {
+				t.Errorf("Start through the socket error: %v", err)
 			}
 			r.stop(t)
 			for _, gone := range []string{socket, filepath.Join(dataDir, "endpoint")} {

@@ -51,7 +51,7 @@ type Options struct {
 	PlainHTTP bool
 
 	HTTP   []HTTPFunction
-	Timers []TimerFunction
+	Timers []TickFunction
 
 	DrainTimeout time.Duration // how long what runs may take to finish when ctx ends; 0: 10 s
 	Logger       *slog.Logger  // nil: silent

@@ -85,12 +85,12 @@ func TestRunServesAndStops(t *testing.T) {
 	r := start(t, dir, host.Options{Stdout: &out})
 	remote := client.Remote(r.URL, client.RemoteOptions{})
 	for _, c := range []*client.Client{r.Client, remote} {
-		id, err := c.StartNew(t.Context(), "Echo", 7, client.StartOptions{})
+		id, err := c.Start(t.Context(), "Echo", 7, client.StartOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if st, err := c.WaitForCompletion(t.Context(), id); err != nil || string(st.Output) != "7" {
-			t.Errorf("WaitForCompletion = %+v, %v; want output 7", st, err)
+		if st, err := c.Wait(t.Context(), id); err != nil || string(st.Output) != "7" {
+			t.Errorf("Wait = %+v, %v; want output 7", st, err)
 		}
 	}
 	endpoint := filepath.Join(dir, ".perdure", "endpoint")
@@ -112,33 +112,33 @@ func TestRunServesAndStops(t *testing.T) {
 func TestUnfinishedInstancesGoOnAfterARestart(t *testing.T) {
 	dir := t.TempDir()
 	r := start(t, dir, host.Options{})
-	if _, err := r.Client.StartNew(t.Context(), "Wait", nil, client.StartOptions{ID: "x"}); err != nil {
+	if _, err := r.Client.Start(t.Context(), "Wait", nil, client.StartOptions{ID: "x"}); err != nil {
 		t.Fatal(err)
 	}
 	r.stop(t)
 	r = start(t, dir, host.Options{})
 	defer r.stop(t)
-	if err := r.Client.RaiseEvent(t.Context(), "x", "go", 3); err != nil {
+	if err := r.Client.Raise(t.Context(), "x", "go", 3); err != nil {
 		t.Fatal(err)
 	}
-	if st, err := r.Client.WaitForCompletion(t.Context(), "x"); err != nil || string(st.Output) != "3" {
-		t.Errorf("WaitForCompletion = %+v, %v; want output 3", st, err)
+	if st, err := r.Client.Wait(t.Context(), "x"); err != nil || string(st.Output) != "3" {
+		t.Errorf("Wait = %+v, %v; want output 3", st, err)
 	}
 }
 
 func TestStopDoesNotWaitForClientsThatWait(t *testing.T) {
 	r := start(t, t.TempDir(), host.Options{})
-	if _, err := r.Client.StartNew(t.Context(), "Wait", nil, client.StartOptions{ID: "x"}); err != nil {
+	if _, err := r.Client.Start(t.Context(), "Wait", nil, client.StartOptions{ID: "x"}); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
 	go func() { // received below
-		_, err := r.Client.WaitForCompletion(context.Background(), "x")
+		_, err := r.Client.Wait(context.Background(), "x")
 		ended <- err
 	}()
 	r.stop(t)
 	if err := <-ended; !errors.Is(err, client.ErrUnavailable) {
-		t.Errorf("WaitForCompletion at the end of the host error = %v, want ErrUnavailable", err)
+		t.Errorf("Wait at the end of the host error = %v, want ErrUnavailable", err)
 	}
 }
 
@@ -210,7 +210,7 @@ func TestAStopIsBoundedWhateverTheProgramDoes(t *testing.T) {
 			return host.Options{OnReady: func(context.Context, host.Info) error { blocks(); return nil }}
 		},
 		"a timer function": func(blocks func()) host.Options {
-			return host.Options{Timers: []host.TimerFunction{{Name: "Tick", Schedule: "* * * * * *", Do: func(context.Context, *client.Client, host.Tick) error {
+			return host.Options{Timers: []host.TickFunction{{Name: "Tick", Schedule: "* * * * * *", Do: func(context.Context, *client.Client, host.TickTime) error {
 				blocks()
 				return nil
 			}}}}
@@ -256,11 +256,11 @@ func TestConnectWithoutAHost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.StartNew(t.Context(), "Echo", 5, client.StartOptions{ID: "x"}); err != nil {
+	if _, err := c.Start(t.Context(), "Echo", 5, client.StartOptions{ID: "x"}); err != nil {
 		t.Fatal(err)
 	}
-	if st, err := c.GetStatus(t.Context(), "x", client.GetOptions{}); err != nil || st.Status != history.Pending {
-		t.Errorf("GetStatus = %+v, %v; want Pending", st, err)
+	if st, err := c.Status(t.Context(), "x", client.StatusOptions{}); err != nil || st.RuntimeStatus != history.Pending {
+		t.Errorf("Status = %+v, %v; want Pending", st, err)
 	}
 	if err := release(); err != nil {
 		t.Fatal(err)
@@ -272,8 +272,8 @@ func TestConnectWithoutAHost(t *testing.T) {
 	}
 	r := start(t, dir, host.Options{})
 	defer r.stop(t)
-	if st, err := r.Client.WaitForCompletion(t.Context(), "x"); err != nil || string(st.Output) != "5" {
-		t.Errorf("WaitForCompletion = %+v, %v; want what was started before the host", st, err)
+	if st, err := r.Client.Wait(t.Context(), "x"); err != nil || string(st.Output) != "5" {
+		t.Errorf("Wait = %+v, %v; want what was started before the host", st, err)
 	}
 }
 
@@ -283,7 +283,7 @@ func TestConnectReachesTheHostsOtherHubs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.StartNew(t.Context(), "Any", nil, client.StartOptions{ID: "x"}); err != nil {
+	if _, err := c.Start(t.Context(), "Any", nil, client.StartOptions{ID: "x"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := release(); err != nil {
@@ -296,19 +296,19 @@ func TestConnectReachesTheHostsOtherHubs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer release()
-	if st, err := c.GetStatus(t.Context(), "x", client.GetOptions{}); err != nil || st.Status != history.Pending {
-		t.Errorf("GetStatus in the other hub = %+v, %v; want Pending", st, err)
+	if st, err := c.Status(t.Context(), "x", client.StatusOptions{}); err != nil || st.RuntimeStatus != history.Pending {
+		t.Errorf("Status in the other hub = %+v, %v; want Pending", st, err)
 	}
-	if _, err := r.Client.GetStatus(t.Context(), "x", client.GetOptions{}); !errors.Is(err, client.ErrNotFound) {
-		t.Errorf("GetStatus in the host's hub error = %v, want ErrNotFound", err)
+	if _, err := r.Client.Status(t.Context(), "x", client.StatusOptions{}); !errors.Is(err, client.ErrNotFound) {
+		t.Errorf("Status in the host's hub error = %v, want ErrNotFound", err)
 	}
 	c, release, err = connect(t, dir, "NoHub", true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer release()
-	if _, err := c.StartNew(t.Context(), "Any", nil, client.StartOptions{}); !errors.Is(err, client.ErrHubNotFound) || strings.Count(err.Error(), "not found") != 1 {
-		t.Errorf("StartNew in a hub that is not there error = %v, want ErrHubNotFound, said once: a host creates none for a client", err)
+	if _, err := c.Start(t.Context(), "Any", nil, client.StartOptions{}); !errors.Is(err, client.ErrHubNotFound) || strings.Count(err.Error(), "not found") != 1 {
+		t.Errorf("Start in a hub that is not there error = %v, want ErrHubNotFound, said once: a host creates none for a client", err)
 	}
 }
 
@@ -321,18 +321,18 @@ func TestHostRulesOfHostJSON(t *testing.T) {
 	r := start(t, dir, host.Options{})
 	defer r.stop(t)
 	for range 2 {
-		if _, err := r.Client.StartNew(t.Context(), "Wait", nil, client.StartOptions{ID: "x"}); err != nil {
-			t.Errorf("StartNew error: %v", err)
+		if _, err := r.Client.Start(t.Context(), "Wait", nil, client.StartOptions{ID: "x"}); err != nil {
+			t.Errorf("Start error: %v", err)
 		}
 	}
-	if st, err := r.Client.GetStatus(t.Context(), "x", client.GetOptions{}); err != nil || st.Version != "3" {
-		t.Errorf("GetStatus = %+v, %v; want version 3", st, err)
+	if st, err := r.Client.Status(t.Context(), "x", client.StatusOptions{}); err != nil || st.Version != "3" {
+		t.Errorf("Status = %+v, %v; want version 3", st, err)
 	}
-	if err := r.Client.RaiseEvent(t.Context(), "nobody", "go", nil); err != nil {
-		t.Errorf("RaiseEvent to nobody error: %v", err)
+	if err := r.Client.Raise(t.Context(), "nobody", "go", nil); err != nil {
+		t.Errorf("Raise to nobody error: %v", err)
 	}
-	if err := client.Remote(r.URL, client.RemoteOptions{}).RaiseEvent(t.Context(), "nobody", "go", nil); !errors.Is(err, client.ErrNotFound) {
-		t.Errorf("RaiseEvent over HTTP error = %v, want ErrNotFound whatever host.json says", err)
+	if err := client.Remote(r.URL, client.RemoteOptions{}).Raise(t.Context(), "nobody", "go", nil); !errors.Is(err, client.ErrNotFound) {
+		t.Errorf("Raise over HTTP error = %v, want ErrNotFound whatever host.json says", err)
 	}
 }
 
@@ -340,12 +340,12 @@ func TestConfig_24_TooManyActionsNameTheKey(t *testing.T) {
 	r := start(t, withHostJSON(t, `"maxOrchestrationActions":2`), host.Options{})
 	defer r.stop(t)
 	for timers, want := range map[int]history.RuntimeStatus{2: history.Completed, 3: history.Failed} {
-		id, err := r.Client.StartNew(t.Context(), "Timers", timers, client.StartOptions{})
+		id, err := r.Client.Start(t.Context(), "Timers", timers, client.StartOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		st, err := r.Client.WaitForCompletion(t.Context(), id)
-		if err != nil || st.Status != want || want == history.Failed && !strings.Contains(st.Failure.Message, "maxOrchestrationActions") {
+		st, err := r.Client.Wait(t.Context(), id)
+		if err != nil || st.RuntimeStatus != want || want == history.Failed && !strings.Contains(st.Failure.Message, "maxOrchestrationActions") {
 			t.Errorf("%d actions of 2 = %+v, %v; want %s", timers, st, err, want)
 		}
 	}
@@ -358,8 +358,8 @@ func TestConfig_21_RulesWithoutAHost(t *testing.T) {
 	}
 	defer release()
 	for range 2 {
-		if _, err := c.StartNew(t.Context(), "Any", nil, client.StartOptions{ID: "x"}); err != nil {
-			t.Errorf("StartNew of an id in use error: %v", err)
+		if _, err := c.Start(t.Context(), "Any", nil, client.StartOptions{ID: "x"}); err != nil {
+			t.Errorf("Start of an id in use error: %v", err)
 		}
 	}
 }

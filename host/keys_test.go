@@ -120,11 +120,11 @@ func TestAKeyIsNeededWhereTheConfigurationDemandsOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer release()
-	if _, err := c.StartNew(t.Context(), "Echo", nil, client.StartOptions{ID: "x"}); err != nil {
-		t.Errorf("StartNew with the endpoint's key error: %v", err)
+	if _, err := c.Start(t.Context(), "Echo", nil, client.StartOptions{ID: "x"}); err != nil {
+		t.Errorf("Start with the endpoint's key error: %v", err)
 	}
-	if _, err := c.WaitForCompletion(t.Context(), "x"); err != nil {
-		t.Errorf("WaitForCompletion with the endpoint's key error: %v", err)
+	if _, err := c.Wait(t.Context(), "x"); err != nil {
+		t.Errorf("Wait with the endpoint's key error: %v", err)
 	}
 	if changes := log.changes(t); len(changes) != 1 || changes[0]["who"] != "command line" {
 		t.Errorf("audit = %v, want one start by the command line", changes)
@@ -148,7 +148,7 @@ func TestAKeyIsNeededWhereTheConfigurationDemandsOne(t *testing.T) {
 func TestLinksCanBeLimited(t *testing.T) {
 	r := start(t, withHostJSON(t, `"management":{"requireKey":true,"publicUrl":"https://orders.example","links":{"scope":"instance","lifetime":"01:00:00"}}`), host.Options{})
 	defer r.stop(t)
-	if _, err := r.Client.StartNew(t.Context(), "Wait", nil, client.StartOptions{ID: "x"}); err != nil {
+	if _, err := r.Client.Start(t.Context(), "Wait", nil, client.StartOptions{ID: "x"}); err != nil {
 		t.Fatal(err)
 	}
 	links := r.Client.Links("x")

@@ -43,11 +43,11 @@ func TestMainCallsOnStart(t *testing.T) {
 	var got int
 	code := runMain(ctx, app, []string{"--port", "0", "--data-dir", "data"}, &stdout, &stderr, OnStart(func(ctx context.Context, c *client.Client) error {
 		defer cancel()
-		id, err := c.StartNew(ctx, "Seven", nil, client.StartOptions{})
+		id, err := c.Start(ctx, "Seven", nil, client.StartOptions{})
 		if err != nil {
 			return err
 		}
-		st, err := c.WaitForCompletion(ctx, id)
+		st, err := c.Wait(ctx, id)
 		if err != nil {
 			return err
 		}
@@ -76,7 +76,7 @@ func TestStopTellsAtOnceWhatItWaitsFor(t *testing.T) {
 		close(finish)
 	}()
 	code := runMain(ctx, app, []string{"--port", "0", "--data-dir", "data", "--drain-timeout", "1m"}, stdout, stderr, OnStart(func(ctx context.Context, c *client.Client) error {
-		_, err := c.StartNew(ctx, "Slow", nil, client.StartOptions{})
+		_, err := c.Start(ctx, "Slow", nil, client.StartOptions{})
 		return err
 	}))
 	if code != 0 {

@@ -76,16 +76,16 @@ func TestTLS(t *testing.T) {
 		t.Errorf("URL = %s, link = %s, stdout:\n%s\nwant https in all", r.URL, r.Client.Links("x").StatusQueryGetURI, out.String())
 	}
 	remote := client.Remote(r.URL, client.RemoteOptions{Key: theKey(t, dir), HTTPClient: secure(t, ca, nil, nil)})
-	if _, err := remote.StartNew(t.Context(), "Echo", 1, client.StartOptions{ID: "x"}); err != nil {
-		t.Errorf("StartNew by TLS error: %v", err)
+	if _, err := remote.Start(t.Context(), "Echo", 1, client.StartOptions{ID: "x"}); err != nil {
+		t.Errorf("Start by TLS error: %v", err)
 	}
 	c, release, err := connect(t, dir, "", false) // the command line knows nothing of certificates
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer release()
-	if _, err := c.WaitForCompletion(t.Context(), "x"); err != nil {
-		t.Errorf("WaitForCompletion by the command line error: %v", err)
+	if _, err := c.Wait(t.Context(), "x"); err != nil {
+		t.Errorf("Wait by the command line error: %v", err)
 	}
 	if link := c.Links("x").StatusQueryGetURI; !strings.HasPrefix(link, r.URL) {
 		t.Errorf("link of the command line = %s, want one to %s", link, r.URL)

@@ -39,21 +39,21 @@ func HTTP(pattern string, new func(c *client.Client) http.Handler) MainOption {
 // would have come while no host ran is not made up for. Ticks follow a clock that is
 // set; one that is set back by less than the time between two ticks repeats none. An error
 // or a panic is logged. ctx ends when the host stops, which waits for the function.
-type TimerFunction struct {
+type TickFunction struct {
 	Name     string
 	Schedule string
-	Do       func(ctx context.Context, c *client.Client, tick Tick) error
+	Do       func(ctx context.Context, c *client.Client, tick TickTime) error
 }
 
 // Tick is why a [TimerFunction] runs.
-type Tick struct {
+type TickTime struct {
 	Due  time.Time // by the schedule
 	Next time.Time // when the tick after this one is due
 }
 
 // Timer adds a timer function; see [TimerFunction].
-func Timer(name, schedule string, do func(ctx context.Context, c *client.Client, tick Tick) error) MainOption {
-	return func(o *Options) { o.Timers = append(o.Timers, TimerFunction{name, schedule, do}) }
+func Tick(name, schedule string, do func(ctx context.Context, c *client.Client, tick TickTime) error) MainOption {
+	return func(o *Options) { o.Timers = append(o.Timers, TickFunction{name, schedule, do}) }
 }
 
 // seconds come first, as in Functions.
@@ -145,7 +145,7 @@ func httpFunctions(functions []HTTPFunction, c *client.Client) http.Handler {
 }
 
 // run calls f at the times of its schedule until ctx ends.
-func (f TimerFunction) run(ctx context.Context, c *client.Client, log *slog.Logger, clock func() time.Time) {
+func (f TickFunction) run(ctx context.Context, c *client.Client, log *slog.Logger, clock func() time.Time) {
 	schedule, err := parseSchedule(f.Schedule)
 	if err != nil {
 		return // checkTriggers has refused it
@@ -158,7 +158,7 @@ func (f TimerFunction) run(ctx context.Context, c *client.Client, log *slog.Logg
 			return
 		}
 		began := time.Now()
-		if err := f.call(ctx, c, Tick{Due: due, Next: schedule.Next(due)}); err != nil {
+		if err := f.call(ctx, c, TickTime{Due: due, Next: schedule.Next(due)}); err != nil {
 			log.Error("timer function", "due", due, "error", err)
 		} else {
 			log.Info("timer function", "due", due, "took", time.Since(began))
@@ -191,7 +191,7 @@ func await(ctx context.Context, schedule cron.Schedule, due time.Time, now func(
 }
 
 // call runs the function once. Its panic becomes an error.
-func (f TimerFunction) call(ctx context.Context, c *client.Client, tick Tick) (err error) {
+func (f TickFunction) call(ctx context.Context, c *client.Client, tick TickTime) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())

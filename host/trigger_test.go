@@ -17,7 +17,7 @@ import (
 
 // ticks runs f in virtual time, from midnight UTC on 2000-01-01, for so long and
 // returns what was logged.
-func ticks(t *testing.T, f TimerFunction, long time.Duration) string {
+func ticks(t *testing.T, f TickFunction, long time.Duration) string {
 	t.Helper()
 	var log strings.Builder
 	synctest.Test(t, func(t *testing.T) {
@@ -29,8 +29,8 @@ func ticks(t *testing.T, f TimerFunction, long time.Duration) string {
 }
 
 func TestTimerRunsAtNoonUTC(t *testing.T) {
-	var got []Tick
-	ticks(t, TimerFunction{"Noon", "0 0 12 * * *", func(_ context.Context, _ *client.Client, tick Tick) error {
+	var got []TickTime
+	ticks(t, TickFunction{"Noon", "0 0 12 * * *", func(_ context.Context, _ *client.Client, tick TickTime) error {
 		if now := time.Now(); !now.Equal(tick.Due) {
 			t.Errorf("at %v the tick of %v", now, tick.Due)
 		}
@@ -38,14 +38,14 @@ func TestTimerRunsAtNoonUTC(t *testing.T) {
 		return nil
 	}}, 48*time.Hour)
 	noon := func(day int) time.Time { return time.Date(2000, 1, day, 12, 0, 0, 0, time.UTC) }
-	if diff := cmp.Diff([]Tick{{noon(1), noon(2)}, {noon(2), noon(3)}}, got); diff != "" {
+	if diff := cmp.Diff([]TickTime{{noon(1), noon(2)}, {noon(2), noon(3)}}, got); diff != "" {
 		t.Errorf("ticks of two days (-want +got):\n%s", diff)
 	}
 }
 
 func TestTimerSkipsTicksWhileItRuns(t *testing.T) {
 	var got []int
-	log := ticks(t, TimerFunction{"Slow", "@every 1m", func(ctx context.Context, _ *client.Client, tick Tick) error {
+	log := ticks(t, TickFunction{"Slow", "@every 1m", func(ctx context.Context, _ *client.Client, tick TickTime) error {
 		got = append(got, tick.Due.Minute())
 		sleep(ctx, 150*time.Second)
 		return nil
@@ -60,7 +60,7 @@ func TestTimerSkipsTicksWhileItRuns(t *testing.T) {
 
 func TestTimerGoesOnAfterErrorsAndPanics(t *testing.T) {
 	n := 0
-	log := ticks(t, TimerFunction{"Bad", "*/10 * * * * *", func(context.Context, *client.Client, Tick) error {
+	log := ticks(t, TickFunction{"Bad", "*/10 * * * * *", func(context.Context, *client.Client, TickTime) error {
 		switch n++; n {
 		case 1:
 			return errors.New("broken")
@@ -75,20 +75,20 @@ func TestTimerGoesOnAfterErrorsAndPanics(t *testing.T) {
 }
 
 func TestTriggerMistakesAreStartUpErrors(t *testing.T) {
-	nothing := func(context.Context, *client.Client, Tick) error { return nil }
+	nothing := func(context.Context, *client.Client, TickTime) error { return nil }
 	handler := func(*client.Client) http.Handler { return http.NotFoundHandler() }
 	for want, option := range map[string]MainOption{
-		"timer function Five: schedule \"0 12 * * *\"": Timer("Five", "0 12 * * *", nothing),
-		"six fields":                         Timer("Five", "0 12 * * *", nothing),
-		"above maximum":                      Timer("High", "0 0 25 * * *", nothing),
-		"timer function Feb: ":               Timer("Feb", "0 0 0 30 2 *", nothing),
-		"never comes":                        Timer("Feb", "0 0 0 30 2 *", nothing),
-		"in UTC":                             Timer("Zone", "CRON_TZ=Asia/Tokyo 0 0 12 * * *", nothing),
-		"timer function Cut":                 Timer("Cut", "TZ=", nothing),
-		"timer function Empty":               Timer("Empty", "", nothing),
-		"has no name":                        Timer("", "@daily", nothing),
-		"nothing to do":                      Timer("Idle", "@daily", nil),
-		"two of that name":                   func(o *Options) { Timer("A", "@daily", nothing)(o); Timer("a", "@daily", nothing)(o) },
+		"timer function Five: schedule \"0 12 * * *\"": Tick("Five", "0 12 * * *", nothing),
+		"six fields":                         Tick("Five", "0 12 * * *", nothing),
+		"above maximum":                      Tick("High", "0 0 25 * * *", nothing),
+		"timer function Feb: ":               Tick("Feb", "0 0 0 30 2 *", nothing),
+		"never comes":                        Tick("Feb", "0 0 0 30 2 *", nothing),
+		"in UTC":                             Tick("Zone", "CRON_TZ=Asia/Tokyo 0 0 12 * * *", nothing),
+		"timer function Cut":                 Tick("Cut", "TZ=", nothing),
+		"timer function Empty":               Tick("Empty", "", nothing),
+		"has no name":                        Tick("", "@daily", nothing),
+		"nothing to do":                      Tick("Idle", "@daily", nil),
+		"two of that name":                   func(o *Options) { Tick("A", "@daily", nothing)(o); Tick("a", "@daily", nothing)(o) },
 		`HTTP function "GET /{"`:             HTTP("GET /{", handler),
 		`HTTP function "/a": it has no hand`: HTTP("/a", nil),
 		`HTTP function "/b"`:                 func(o *Options) { HTTP("/b", handler)(o); HTTP("/b", handler)(o) },
@@ -101,8 +101,8 @@ func TestTriggerMistakesAreStartUpErrors(t *testing.T) {
 	}
 	good := Options{}
 	HTTP("GET /{name}", handler)(&good)
-	Timer("Hourly", "@every 1h30m", nothing)(&good)
-	Timer("Named", "0 30 9 * JAN MON-FRI", nothing)(&good)
+	Tick("Hourly", "@every 1h30m", nothing)(&good)
+	Tick("Named", "0 30 9 * JAN MON-FRI", nothing)(&good)
 	if err := checkTriggers(good); err != nil {
 		t.Errorf("checkTriggers error: %v", err)
 	}

@@ -87,7 +87,7 @@ func (t *tool) completeIDs(_ *cobra.Command, _ []string, written string) ([]stri
 		page, _ := h.List(ctx, client.Query{IDPrefix: written, PageSize: completionLimit, OmitInput: true, OmitOutput: true})
 		var ids []string
 		for _, s := range page.Items {
-			ids = append(ids, cobra.CompletionWithDesc(s.ID, fmt.Sprintf("%s %s", s.Name, s.Status)))
+			ids = append(ids, cobra.CompletionWithDesc(s.ID, fmt.Sprintf("%s %s", s.Name, s.RuntimeStatus)))
 		}
 		return ids
 	})

@@ -221,7 +221,7 @@ func (t *tool) watchInstances(ctx context.Context, q client.Query, v shown) erro
 			}
 			for i := len(page.Items) - 1; i >= 0; i-- { // the newest one last, as lines go
 				s := page.Items[i]
-				state := fmt.Sprint(s.ExecutionID, s.Status, string(s.CustomStatus))
+				state := fmt.Sprint(s.ExecutionID, s.RuntimeStatus, string(s.CustomStatus))
 				if known[s.ID] == state {
 					continue
 				}
@@ -245,5 +245,5 @@ func (t *tool) showChange(s *client.Status, v shown) error {
 		return encode(t.stdout, "", newRecord(s, v))
 	}
 	r := cells(row{s.ID, s.Name})
-	return draw(t.stdout, fmt.Sprintf("%s  %s %s  %s\n", second(s.UpdatedAt), t.paint(fmt.Sprintf("%-10s", s.Status)), r[0], r[1]))
+	return draw(t.stdout, fmt.Sprintf("%s  %s %s  %s\n", second(s.UpdatedAt), t.paint(fmt.Sprintf("%-10s", s.RuntimeStatus)), r[0], r[1]))
 }

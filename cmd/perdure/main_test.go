@@ -80,7 +80,7 @@ func (h *hosted) start(ts *testscript.TestScript, dir string, ids []string) {
 	go func() { // stop waits for it
 		ended <- host.Run(ctx, app(dir), host.Options{Dir: dir, Environ: []string{}, OnReady: func(ctx context.Context, info host.Info) error {
 			for _, id := range ids {
-				if _, err := info.Client.WaitForCompletion(ctx, id); err != nil {
+				if _, err := info.Client.Wait(ctx, id); err != nil {
 					return err
 				}
 			}
@@ -122,7 +122,7 @@ func certificatesCommand(ts *testscript.TestScript, _ bool, names []string) {
 func (h *hosted) fill(n int) error {
 	ctx := context.Background()
 	for i := range n {
-		id, err := h.info.Client.StartNew(ctx, "Wait", nil, client.StartOptions{ID: fmt.Sprint("n", i)})
+		id, err := h.info.Client.Start(ctx, "Wait", nil, client.StartOptions{ID: fmt.Sprint("n", i)})
 		if err != nil {
 			return err
 		}
@@ -175,7 +175,7 @@ func walkCommand(ts *testscript.TestScript, _ bool, args []string) {
 // anything less: bounds ID.
 func boundsCommand(ts *testscript.TestScript, _ bool, args []string) {
 	h := ts.Value(hostKey{}).(*hosted)
-	status, err := h.info.Client.GetStatus(context.Background(), args[0], client.GetOptions{})
+	status, err := h.info.Client.Status(context.Background(), args[0], client.StatusOptions{})
 	ts.Check(err)
 	at := status.CreatedAt
 	for _, zone := range []*time.Location{time.UTC, time.FixedZone("", 2*3600)} {

@@ -34,7 +34,7 @@ func (t *tool) raiseEvent() *cobra.Command {
 			return err
 		}
 		return t.withClient(cmd.Context(), access{}, func(ctx context.Context, h *hub) error {
-			err := h.RaiseEvent(ctx, *id, name, payload)
+			err := h.Raise(ctx, *id, name, payload)
 			nobody := errors.Is(err, client.ErrTerminal) || errors.Is(err, client.ErrNotFound) && !errors.Is(err, client.ErrHubNotFound)
 			switch {
 			case err == nil:
@@ -56,14 +56,14 @@ func (t *tool) raiseEvent() *cobra.Command {
 
 // howEnded adds to an error about an instance that has ended how and when it did.
 func (h *hub) howEnded(ctx context.Context, id string, err error) error {
-	status, unknown := h.GetStatus(ctx, id, client.GetOptions{OmitInput: true, OmitOutput: true})
+	status, unknown := h.Status(ctx, id, client.StatusOptions{OmitInput: true, OmitOutput: true})
 	switch {
 	case unknown != nil || !status.Terminal():
 		return err
 	case status.CompletedAt.IsZero():
-		return fmt.Errorf("%w: it is %s", err, status.Status)
+		return fmt.Errorf("%w: it is %s", err, status.RuntimeStatus)
 	}
-	return fmt.Errorf("%w: it is %s since %s", err, status.Status, second(status.CompletedAt))
+	return fmt.Errorf("%w: it is %s since %s", err, status.RuntimeStatus, second(status.CompletedAt))
 }
 
 // randomEvent is what the original calls an event without a name.

@@ -41,7 +41,7 @@ func shortError(text string) string {
 // always, ours when there is something to tell.
 func newRecord(s *client.Status, v shown) object {
 	o := object{
-		{"name", s.Name}, {"instanceId", s.ID}, {"runtimeStatus", s.Status},
+		{"name", s.Name}, {"instanceId", s.ID}, {"runtimeStatus", s.RuntimeStatus},
 		{"input", when(v.input, s.Input)}, {"customStatus", s.CustomStatus}, {"output", when(v.output, s.Output)},
 		{"createdTime", instant(s.CreatedAt)}, {"lastUpdatedTime", instant(s.UpdatedAt)},
 	}
@@ -101,7 +101,7 @@ type legacyInstance struct{ InstanceId, ExecutionId string }
 func newLegacy(s *client.Status, v shown) legacy {
 	l := legacy{
 		CompletedTime: "0001-01-01T00:00:00", CreatedTime: instant(s.CreatedAt), LastUpdatedTime: instant(s.UpdatedAt),
-		Name: s.Name, OrchestrationStatus: int(s.Status), Status: jsonText(s.CustomStatus), Version: s.Version,
+		Name: s.Name, OrchestrationStatus: int(s.RuntimeStatus), Status: jsonText(s.CustomStatus), Version: s.Version,
 		OrchestrationInstance: legacyInstance{s.ID, s.ExecutionID},
 	}
 	if v.input {
@@ -147,7 +147,7 @@ func tableHead(v shown) row {
 
 // tableRow is an instance in a table.
 func tableRow(s *client.Status, v shown) row {
-	values := row{s.ID, s.Name, s.Status.String(), second(s.CreatedAt), second(s.UpdatedAt)}
+	values := row{s.ID, s.Name, s.RuntimeStatus.String(), second(s.CreatedAt), second(s.UpdatedAt)}
 	if v.failures {
 		values = append(values, shortError(s.FailureText))
 	}

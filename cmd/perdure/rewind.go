@@ -37,7 +37,7 @@ func (t *tool) rewind() *cobra.Command {
 			}
 			if end.wait {
 				status, err := end.completed(ctx, h, *id)
-				return t.ended(status, err, func(s *client.Status) result { return rewound(*id, s.Status) })
+				return t.ended(status, err, func(s *client.Status) result { return rewound(*id, s.RuntimeStatus) })
 			}
 			status, err := h.current(ctx, *id)
 			if err != nil {

@@ -79,7 +79,7 @@ func (t *tool) startNew() *cobra.Command {
 			return err
 		}
 		return t.withClient(cmd.Context(), access{create: makes, endless: end.wait}, func(ctx context.Context, h *hub) error {
-			id, err := h.StartNew(ctx, name, payload, o)
+			id, err := h.Start(ctx, name, payload, o)
 			if err != nil {
 				return err
 			}
@@ -88,7 +88,7 @@ func (t *tool) startNew() *cobra.Command {
 				status, err := end.completed(ctx, h, id)
 				return t.ended(status, err, func(s *client.Status) result { return started(s, h.Client).andEnded(s) })
 			}
-			status, err := h.GetStatus(ctx, id, client.GetOptions{})
+			status, err := h.Status(ctx, id, client.StatusOptions{})
 			if err != nil {
 				return err
 			}
@@ -113,7 +113,7 @@ func started(s *client.Status, c *client.Client) result {
 
 // andEnded adds to the words of a start how the instance ended.
 func (r result) andEnded(s *client.Status) result {
-	r.legacy = fmt.Sprintf("%sStatus: %s\nOutput: %s\n", r.legacy, s.Status, orNull(s.Output))
+	r.legacy = fmt.Sprintf("%sStatus: %s\nOutput: %s\n", r.legacy, s.RuntimeStatus, orNull(s.Output))
 	return r
 }
 

@@ -47,12 +47,12 @@ func hubWith(t *testing.T, ids ...string) string {
 	done := errors.New("done")
 	err := host.Run(t.Context(), app(dir), host.Options{Dir: dir, Environ: []string{}, OnReady: func(ctx context.Context, info host.Info) error {
 		for _, id := range ids {
-			if _, err := info.Client.StartNew(ctx, "Echo", nil, client.StartOptions{ID: id}); err != nil {
+			if _, err := info.Client.Start(ctx, "Echo", nil, client.StartOptions{ID: id}); err != nil {
 				return err
 			}
 		}
 		for _, id := range ids {
-			if _, err := info.Client.WaitForCompletion(ctx, id); err != nil {
+			if _, err := info.Client.Wait(ctx, id); err != nil {
 				return err
 			}
 		}
@@ -232,7 +232,7 @@ func TestWaitTellsAPersonWhatItWaitsFor(t *testing.T) {
 
 // waiting starts instance w, which waits for an event.
 func waiting(ctx context.Context, info host.Info) error {
-	_, err := info.Client.StartNew(ctx, "Wait", nil, client.StartOptions{ID: "w"})
+	_, err := info.Client.Start(ctx, "Wait", nil, client.StartOptions{ID: "w"})
 	if err == nil {
 		_, err = info.Client.WaitStarted(ctx, "w")
 	}

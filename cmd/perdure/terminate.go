@@ -63,7 +63,7 @@ func (t *tool) terminate() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				status = ended.Status
+				status = ended.RuntimeStatus
 			}
 			if status != history.Terminated {
 				return fmt.Errorf("terminate %s: %w: it is %s", *id, client.ErrInvalidState, status)
@@ -81,9 +81,9 @@ func (h *hub) ends() {
 
 // current is where an instance stands.
 func (h *hub) current(ctx context.Context, id string) (client.RuntimeStatus, error) {
-	status, err := h.GetStatus(ctx, id, client.GetOptions{OmitInput: true, OmitOutput: true})
+	status, err := h.Status(ctx, id, client.StatusOptions{OmitInput: true, OmitOutput: true})
 	if err != nil {
 		return history.Unknown, named(id, err)
 	}
-	return status.Status, nil
+	return status.RuntimeStatus, nil
 }

@@ -98,11 +98,11 @@ func (o *waitOptions) until(ctx context.Context, h *hub, id string, reached func
 // stopped looks at an instance that no app runs: its status if that is one that is
 // waited for, else errIdle.
 func (h *hub) stopped(ctx context.Context, id string, reached func(client.RuntimeStatus) bool, _ bool) (*client.Status, error) {
-	status, err := h.GetStatus(ctx, id, client.GetOptions{})
-	if err != nil || reached(status.Status) {
+	status, err := h.Status(ctx, id, client.StatusOptions{})
+	if err != nil || reached(status.RuntimeStatus) {
 		return status, err
 	}
-	return nil, fmt.Errorf("instance %s is %s, and %s: %w", id, status.Status, h.idle, errIdle)
+	return nil, fmt.Errorf("instance %s is %s, and %s: %w", id, status.RuntimeStatus, h.idle, errIdle)
 }
 
 // explained looks at an instance that a running app has, and returns nothing unless
@@ -135,14 +135,14 @@ func (h *hub) explained(ctx context.Context, id string, reached func(client.Runt
 // another way.
 func (o *waitOptions) completed(ctx context.Context, h *hub, id string) (*client.Status, error) {
 	status, err := o.anyEnd(ctx, h, id)
-	if err == nil && status.Status != history.Completed {
+	if err == nil && status.RuntimeStatus != history.Completed {
 		err = fmt.Errorf("%w: %w", errEndedBadly, status.Err())
 	}
 	return status, err
 }
 
 func (o *waitOptions) anyEnd(ctx context.Context, h *hub, id string) (*client.Status, error) {
-	return o.until(ctx, h, id, client.RuntimeStatus.Terminal, h.WaitForCompletion)
+	return o.until(ctx, h, id, client.RuntimeStatus.Terminal, h.Wait)
 }
 
 func (o *waitOptions) started(ctx context.Context, h *hub, id string) (*client.Status, error) {

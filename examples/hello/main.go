@@ -69,11 +69,11 @@ func SayHello(_ context.Context, name string) (string, error) {
 
 // greet starts an instance and prints how it ended.
 func greet(ctx context.Context, c *client.Client) error {
-	id, err := c.StartNew(ctx, "E1_HelloSequence", nil, client.StartOptions{})
+	id, err := c.Start(ctx, "E1_HelloSequence", nil, client.StartOptions{})
 	if err != nil {
 		return err
 	}
-	status, err := c.WaitForCompletion(ctx, id)
+	status, err := c.Wait(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func greet(ctx context.Context, c *client.Client) error {
 	if err := json.Indent(&output, status.Output, "", "  "); err != nil {
 		return err
 	}
-	fmt.Printf("Instance %s: %s\n%s\n", id, status.Status, output.String())
+	fmt.Printf("Instance %s: %s\n%s\n", id, status.RuntimeStatus, output.String())
 	return nil
 }
 
@@ -115,7 +115,7 @@ func startAndWait(c *client.Client, w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return fmt.Errorf("%w: %w", client.ErrInvalidArgument, err)
 	}
-	id, err := c.StartNew(r.Context(), r.PathValue("name"), json.RawMessage(input), client.StartOptions{})
+	id, err := c.Start(r.Context(), r.PathValue("name"), json.RawMessage(input), client.StartOptions{})
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 func main() {
-	host.Main(app(), host.Timer("NightlyPurge", "0 0 12 * * *", Purge))
+	host.Main(app(), host.Tick("NightlyPurge", "0 0 12 * * *", Purge))
 }
 
 func app() *perdure.App {
@@ -33,7 +33,7 @@ func Greet(_ *perdure.OrchestrationContext, name string) (string, error) {
 }
 
 // Purge removes the instances that completed 30 or more days before the tick.
-func Purge(ctx context.Context, c *client.Client, tick host.Tick) error {
+func Purge(ctx context.Context, c *client.Client, tick host.TickTime) error {
 	result, err := c.PurgeBy(ctx, client.PurgeFilter{
 		CompletedBefore: new(tick.Due.AddDate(0, 0, -30)),
 		Statuses:        []client.RuntimeStatus{client.Completed},

@@ -31,22 +31,22 @@ func TestPurge(t *testing.T) {
 		const day = 24 * time.Hour
 		var ids []string
 		for range 40 {
-			id, err := c.StartNew(t.Context(), "Greet", "you", client.StartOptions{})
+			id, err := c.Start(t.Context(), "Greet", "you", client.StartOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}
 			ids = append(ids, id)
-			if _, err := c.WaitForCompletion(t.Context(), id); err != nil {
+			if _, err := c.Wait(t.Context(), id); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(day)
 		}
 		// It is day 40: the instances of days 0 to 9 are more than 30 days old.
-		if err := Purge(t.Context(), c, host.Tick{Due: time.Now().UTC()}); err != nil {
+		if err := Purge(t.Context(), c, host.TickTime{Due: time.Now().UTC()}); err != nil {
 			t.Fatal(err)
 		}
 		for i, id := range ids {
-			_, err := c.GetStatus(t.Context(), id, client.GetOptions{})
+			_, err := c.Status(t.Context(), id, client.StatusOptions{})
 			if purged := errors.Is(err, client.ErrNotFound); purged != (i < 10) {
 				t.Errorf("instance of day %d: purged %v (%v), want only the first ten purged", i, purged, err)
 			}

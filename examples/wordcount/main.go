@@ -41,11 +41,11 @@ func report(ctx context.Context, c *client.Client) error {
 		return fmt.Errorf("go env GOROOT: %w", err)
 	}
 	root := filepath.Join(string(bytes.TrimSpace(goroot)), "src")
-	id, err := c.StartNew(ctx, "CountWords", root, client.StartOptions{ID: "wordcount", Reuse: client.ReturnExisting})
+	id, err := c.Start(ctx, "CountWords", root, client.StartOptions{ID: "wordcount", Reuse: client.ReturnExisting})
 	if err != nil {
 		return err
 	}
-	status, err := c.WaitForCompletion(ctx, id)
+	status, err := c.Wait(ctx, id)
 	if err != nil {
 		return err
 	}

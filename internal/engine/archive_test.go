@@ -76,7 +76,7 @@ func TestImportOfAnEndedInstanceShowsWhatItWas(t *testing.T) {
 				w.Errorf("imported %s (-exported +imported):\n%s", id, diff)
 			}
 			got, want := w.status("copy-"+in), w.status(id)
-			if string(got.Output) != string(want.Output) || got.Status != want.Status || got.Tags["team"] != "blue" {
+			if string(got.Output) != string(want.Output) || got.RuntimeStatus != want.RuntimeStatus || got.Tags["team"] != "blue" {
 				w.Errorf("status of the copy = %+v, want that of %+v", got, want)
 			}
 		}
@@ -176,7 +176,7 @@ func TestImportOfAScheduledStartWaitsForItsTime(t *testing.T) {
 		a := w.export(id)
 		w.mustImport(a, "copy")
 		w.settle()
-		if got := w.status("copy").Status; got != history.Pending {
+		if got := w.status("copy").RuntimeStatus; got != history.Pending {
 			w.Errorf("status = %s, want Pending", got)
 		}
 		w.completed("copy")
@@ -198,8 +198,8 @@ func TestImportOfASuspendedInstanceStaysSuspended(t *testing.T) {
 		w.settle()
 		w.mustImport(w.export(id), "copy")
 		w.settle()
-		if got := w.status("copy"); got.Status != history.Suspended {
-			w.Errorf("status = %s, want Suspended", got.Status)
+		if got := w.status("copy"); got.RuntimeStatus != history.Suspended {
+			w.Errorf("status = %s, want Suspended", got.RuntimeStatus)
 		}
 		if err := w.Resume(context.Background(), "copy", ""); err != nil {
 			w.Fatalf("Resume = %v", err)
@@ -232,7 +232,7 @@ func TestImportOfAParentThatWaitsFailsItsChild(t *testing.T) {
 		}
 		w.raise("orphan", "Go", nil)
 		w.completed("orphan")
-		if got := w.status(id).Status; got != history.Running {
+		if got := w.status(id).RuntimeStatus; got != history.Running {
 			w.Errorf("the original's parent is %s, want it to wait still", got)
 		}
 		w.raise(child, "Go", nil)
@@ -270,7 +270,7 @@ func TestImportFollowsTheReusePolicy(t *testing.T) {
 			w.Fatalf("Import over an ended instance = %v", err)
 		}
 		w.settle()
-		if got := w.status(id).Status; got != history.Running {
+		if got := w.status(id).RuntimeStatus; got != history.Running {
 			w.Errorf("after the import: %s, want Running", got)
 		}
 		counts, err := w.engine.Count(ctx, history.Query{})

@@ -46,11 +46,11 @@ func BenchmarkHello(b *testing.B) {
 	defer cancel()
 	c := client.Local(e)
 	hello := func() error {
-		id, err := c.StartNew(b.Context(), "Hello", nil, client.StartOptions{})
+		id, err := c.Start(b.Context(), "Hello", nil, client.StartOptions{})
 		if err != nil {
 			return err
 		}
-		status, err := c.WaitForCompletion(b.Context(), id)
+		status, err := c.Wait(b.Context(), id)
 		if err != nil {
 			return err
 		}

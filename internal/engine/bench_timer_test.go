@@ -69,11 +69,11 @@ func lateness(b *testing.B, n int) time.Duration {
 	go func() { ended <- eng.Run(ctx) }()
 	c := client.Local(eng)
 	due := time.Now().Add(time.Duration(n) * 50 * time.Microsecond)
-	id, err := c.StartNew(ctx, "Timers", due, client.StartOptions{})
+	id, err := c.Start(ctx, "Timers", due, client.StartOptions{})
 	if err != nil {
 		b.Fatal(err)
 	}
-	if st, err := c.WaitForCompletion(ctx, id); err != nil || !st.Status.Terminal() {
+	if st, err := c.Wait(ctx, id); err != nil || !st.RuntimeStatus.Terminal() {
 		b.Fatalf("the instance with timers ended with %+v, %v", st, err)
 	}
 	late := time.Since(due)

@@ -198,14 +198,14 @@ func TestBlockedInstanceTakesWhatOthersTake(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		w.raise(id, "E", "small")
 		w.raise(id, "E", large)
-		if err := w.RaiseEvent(ctx, id, "E", large, client.WithIdempotencyKey("key")); err != nil {
+		if err := w.Raise(ctx, id, "E", large, client.WithIdempotencyKey("key")); err != nil {
 			w.Errorf("an event with a key for a blocked instance = %v; want it taken", err)
 		}
-		if _, err := w.StartNew(ctx, "Stuck", 0, client.StartOptions{ID: id}); !errors.Is(err, client.ErrAlreadyExists) {
-			w.Errorf("StartNew with the id of a blocked instance = %v; want %v", err, client.ErrAlreadyExists)
+		if _, err := w.Start(ctx, "Stuck", 0, client.StartOptions{ID: id}); !errors.Is(err, client.ErrAlreadyExists) {
+			w.Errorf("Start with the id of a blocked instance = %v; want %v", err, client.ErrAlreadyExists)
 		}
-		if _, err := w.StartNew(ctx, "Stuck", 0, client.StartOptions{ID: id, Reuse: client.ReturnExisting}); err != nil {
-			w.Errorf("StartNew(ReturnExisting) with the id of a blocked instance = %v; want it returned", err)
+		if _, err := w.Start(ctx, "Stuck", 0, client.StartOptions{ID: id, Reuse: client.ReturnExisting}); err != nil {
+			w.Errorf("Start(ReturnExisting) with the id of a blocked instance = %v; want it returned", err)
 		}
 		w.store.kill() // what was accepted is stored
 		close(w.release)

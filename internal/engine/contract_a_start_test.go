@@ -43,10 +43,10 @@ func TestA1_StartWithoutIDReturnsFreshHexID(t *testing.T) {
 		for range 3 {
 			id := w.mustStart("Echo", 1, client.StartOptions{})
 			if !regexp.MustCompile(`^[0-9a-f]{32}$`).MatchString(id) {
-				w.Errorf("StartNew without id = %q, want 32 lowercase hex digits", id)
+				w.Errorf("Start without id = %q, want 32 lowercase hex digits", id)
 			}
 			if seen[id] {
-				w.Errorf("StartNew without id = %q twice, want different ids", id)
+				w.Errorf("Start without id = %q twice, want different ids", id)
 			}
 			seen[id] = true
 			w.completed(id)
@@ -60,11 +60,11 @@ func TestA2_StartedInstanceIsThereOnceStartReturned(t *testing.T) {
 			want := fmt.Sprintf("order %d", i)
 			id := w.mustStart("UntilGo", i, client.StartOptions{ID: want})
 			if id != want {
-				w.Errorf("StartNew(id %q) = %q, want the id given", want, id)
+				w.Errorf("Start(id %q) = %q, want the id given", want, id)
 			}
-			s, err := w.GetStatus(context.Background(), id, client.GetOptions{})
-			if err != nil || s.Status != history.Pending && s.Status != history.Running {
-				w.Errorf("GetStatus(%q) after StartNew = %v, %v; want Pending or Running", id, s, err)
+			s, err := w.Status(context.Background(), id, client.StatusOptions{})
+			if err != nil || s.RuntimeStatus != history.Pending && s.RuntimeStatus != history.Running {
+				w.Errorf("Status(%q) after Start = %v, %v; want Pending or Running", id, s, err)
 			}
 		}
 	})
@@ -73,12 +73,12 @@ func TestA2_StartedInstanceIsThereOnceStartReturned(t *testing.T) {
 func TestA3_IllFormedIDIsRejectedBeforeAnythingIsStored(t *testing.T) {
 	contract(t, addBasics, func(w *world) {
 		for _, id := range []string{"a/b", `a\b`, "a#b", "a?b", "a\x00b", "a\nb", "a\u0085b", "@counter@a", "\xff"} {
-			_, err := w.StartNew(context.Background(), "Echo", 1, client.StartOptions{ID: id})
+			_, err := w.Start(context.Background(), "Echo", 1, client.StartOptions{ID: id})
 			if !errors.Is(err, client.ErrInvalidArgument) {
-				w.Errorf("StartNew(id %q) = %v, want %v", id, err, client.ErrInvalidArgument)
+				w.Errorf("Start(id %q) = %v, want %v", id, err, client.ErrInvalidArgument)
 			}
-			if _, err := w.GetStatus(context.Background(), id, client.GetOptions{}); !errors.Is(err, client.ErrNotFound) {
-				w.Errorf("GetStatus(%q) after a refused start = %v, want %v", id, err, client.ErrNotFound)
+			if _, err := w.Status(context.Background(), id, client.StatusOptions{}); !errors.Is(err, client.ErrNotFound) {
+				w.Errorf("Status(%q) after a refused start = %v, want %v", id, err, client.ErrNotFound)
 			}
 		}
 		w.settle()
@@ -99,9 +99,9 @@ func TestA4_LongestIDWorksAndOneLongerIsRejected(t *testing.T) {
 			if got := w.completed(w.mustStart("Echo", 7, client.StartOptions{ID: longest})); got != "7" {
 				w.Errorf("output of an instance whose id is %d times %q = %s, want 7", n, unit, got)
 			}
-			_, err := w.StartNew(context.Background(), "Echo", 7, client.StartOptions{ID: longest + "a"})
+			_, err := w.Start(context.Background(), "Echo", 7, client.StartOptions{ID: longest + "a"})
 			if !errors.Is(err, client.ErrInvalidArgument) {
-				w.Errorf("StartNew(id of %d times %q and an a) = %v, want %v", n, unit, err, client.ErrInvalidArgument)
+				w.Errorf("Start(id of %d times %q and an a) = %v, want %v", n, unit, err, client.ErrInvalidArgument)
 			}
 		}
 	})
@@ -118,12 +118,12 @@ func TestA5_SecondStartOfALiveIDIsRefused(t *testing.T) {
 		w.settle()
 		for _, id := range []string{"Pending", "Running", "Suspended"} {
 			before := w.status(id)
-			if before.Status.String() != id {
-				w.Fatalf("status of %s = %s", id, before.Status)
+			if before.RuntimeStatus.String() != id {
+				w.Fatalf("status of %s = %s", id, before.RuntimeStatus)
 			}
-			_, err := w.StartNew(context.Background(), "Echo", "second", client.StartOptions{ID: id})
+			_, err := w.Start(context.Background(), "Echo", "second", client.StartOptions{ID: id})
 			if !errors.Is(err, client.ErrAlreadyExists) {
-				w.Errorf("second StartNew(%s) = %v, want %v", id, err, client.ErrAlreadyExists)
+				w.Errorf("second Start(%s) = %v, want %v", id, err, client.ErrAlreadyExists)
 			}
 			w.settle()
 			if diff := cmp.Diff(before, w.status(id)); diff != "" {
@@ -179,7 +179,7 @@ func TestA6_StartReplacesAnEndedInstance(t *testing.T) {
 			w.mustStart("Act", "again", client.StartOptions{ID: id})
 			w.settle()
 			s := w.status(id)
-			if s.Status != history.Running || s.Output != nil || s.CustomStatus != nil || s.Failure != nil || !s.CompletedAt.IsZero() {
+			if s.RuntimeStatus != history.Running || s.Output != nil || s.CustomStatus != nil || s.Failure != nil || !s.CompletedAt.IsZero() {
 				w.Errorf("status of %s after its reuse = %+v; want Running, with nothing of the old instance", id, s)
 			}
 			if s.ExecutionID == old.ExecutionID || string(s.Input) != `"again"` {
@@ -218,7 +218,7 @@ func TestA7_OneOfManyConcurrentStartsWins(t *testing.T) {
 		var starts sync.WaitGroup
 		for i := range errs {
 			starts.Go(func() {
-				_, errs[i] = w.StartNew(context.Background(), "Contested", i, client.StartOptions{ID: "one"})
+				_, errs[i] = w.Start(context.Background(), "Contested", i, client.StartOptions{ID: "one"})
 			})
 		}
 		starts.Wait()
@@ -274,8 +274,8 @@ func TestA8_ReplacedInstanceNeverReachesTheNewOne(t *testing.T) {
 		began := time.Now()
 		w.mustStart("Parent", "new", client.StartOptions{ID: "p", Reuse: client.ReplaceAny})
 		w.settle()
-		if s := w.status("p"); s.Status != history.Running || s.ExecutionID == old.ExecutionID {
-			w.Errorf("after a start with ReplaceAny, p is %s, execution %s; want Running and another than %s", s.Status, s.ExecutionID, old.ExecutionID)
+		if s := w.status("p"); s.RuntimeStatus != history.Running || s.ExecutionID == old.ExecutionID {
+			w.Errorf("after a start with ReplaceAny, p is %s, execution %s; want Running and another than %s", s.RuntimeStatus, s.ExecutionID, old.ExecutionID)
 		}
 		if got := w.completed("p"); got != `["new","new"]` {
 			w.Errorf("output = %s, want the new execution's own results", got)
@@ -307,8 +307,8 @@ func TestA9_ScheduledStartStaysPendingUntilItsTime(t *testing.T) {
 					w.crash()
 				}
 				w.settle()
-				if s := w.status(id); s.Status != history.Pending || !s.ScheduledAt.Equal(due) {
-					w.Errorf("status just before its time = %s, scheduled at %s; want Pending, %s", s.Status, s.ScheduledAt, due)
+				if s := w.status(id); s.RuntimeStatus != history.Pending || !s.ScheduledAt.Equal(due) {
+					w.Errorf("status just before its time = %s, scheduled at %s; want Pending, %s", s.RuntimeStatus, s.ScheduledAt, due)
 				}
 				var began time.Time
 				if err := json.Unmarshal([]byte(w.completed(id)), &began); err != nil || began.Before(due) || began.After(due.Add(time.Second)) {
@@ -342,7 +342,7 @@ func TestA10_TerminatedBeforeItsScheduledStartNeverRuns(t *testing.T) {
 		if n := w.marked("ran"); n != 0 {
 			w.Errorf("its code ran %d times, want 0", n)
 		}
-		if got := w.status(id).Status; got != history.Terminated {
+		if got := w.status(id).RuntimeStatus; got != history.Terminated {
 			w.Errorf("status after its scheduled start = %s, want Terminated", got)
 		}
 	})
@@ -361,8 +361,8 @@ func TestA11_StartOfAnUnknownOrchestratorWaitsUntilItIsRegistered(t *testing.T) 
 		id := w.mustStart("Later", "in", client.StartOptions{})
 		time.Sleep(10 * time.Minute)
 		w.settle()
-		if s := w.status(id); s.Status.Terminal() {
-			w.Fatalf("status while nobody knows the orchestrator = %s, want not ended", s.Status)
+		if s := w.status(id); s.RuntimeStatus.Terminal() {
+			w.Fatalf("status while nobody knows the orchestrator = %s, want not ended", s.RuntimeStatus)
 		}
 		held := w.engine.Held()
 		if len(held) != 1 || string(held[0].Instance) != id || held[0].Task != history.NoID || !strings.Contains(held[0].Reason, `"Later"`) || held[0].Attempts < 5 {
@@ -380,12 +380,12 @@ func TestA11_StartOfAnUnknownOrchestratorWaitsUntilItIsRegistered(t *testing.T) 
 
 func TestA11_StartOfAnOrchestratorThatTheWorkerDoesNotDeclareIsRefused(t *testing.T) {
 	contract(t, addBasics, func(w *world) {
-		_, err := w.StartNew(context.Background(), "Later", nil, client.StartOptions{ID: "x"})
+		_, err := w.Start(context.Background(), "Later", nil, client.StartOptions{ID: "x"})
 		if !errors.Is(err, client.ErrUnknownOrchestrator) || !errors.Is(err, client.ErrInvalidArgument) {
-			w.Errorf("StartNew(Later) = %v, want %v", err, client.ErrUnknownOrchestrator)
+			w.Errorf("Start(Later) = %v, want %v", err, client.ErrUnknownOrchestrator)
 		}
-		if _, err := w.GetStatus(context.Background(), "x", client.GetOptions{}); !errors.Is(err, client.ErrNotFound) {
-			w.Errorf("GetStatus after the refusal = %v, want %v", err, client.ErrNotFound)
+		if _, err := w.Status(context.Background(), "x", client.StatusOptions{}); !errors.Is(err, client.ErrNotFound) {
+			w.Errorf("Status after the refusal = %v, want %v", err, client.ErrNotFound)
 		}
 	})
 }
@@ -478,7 +478,7 @@ func TestA14_TerminatedAtOnceEndsTerminated(t *testing.T) {
 		for range 20 {
 			id := w.mustStart("UntilGo", nil, client.StartOptions{})
 			if err := w.Terminate(context.Background(), id, client.TerminateOptions{}); err != nil {
-				w.Fatalf("Terminate right after StartNew = %v", err)
+				w.Fatalf("Terminate right after Start = %v", err)
 			}
 			w.ended(id, history.Terminated)
 		}
@@ -512,7 +512,7 @@ func TestA15_StartSurvivesACrashBeforeAnybodyRunsIt(t *testing.T) {
 		id := w.mustStart("Echo", "in", client.StartOptions{})
 		w.raise(id, "Ignored", nil)
 		w.settle()
-		if got := w.status(id).Status; got != history.Pending {
+		if got := w.status(id).RuntimeStatus; got != history.Pending {
 			w.Errorf("status where nothing runs = %s, want Pending", got)
 		}
 		w.crash()
@@ -600,8 +600,8 @@ func TestA16_RestartInPlaceLeavesNoGap(t *testing.T) {
 					return
 				default:
 				}
-				if _, err := w.GetStatus(ctx, "id", client.GetOptions{}); err != nil {
-					w.Errorf("GetStatus during restarts = %v", err)
+				if _, err := w.Status(ctx, "id", client.StatusOptions{}); err != nil {
+					w.Errorf("Status during restarts = %v", err)
 				}
 				n++
 			}
@@ -653,7 +653,7 @@ func TestWaitStarted_ReturnsOnceTheFirstTurnIsDurable(t *testing.T) {
 		w.crash()
 		time.Sleep(2 * time.Second)
 		w.settle()
-		if got := w.status(id).Status; got != history.Running {
+		if got := w.status(id).RuntimeStatus; got != history.Running {
 			w.Errorf("status = %s, want Running", got)
 		}
 		if err := w.engine.WaitStarted(ctx, history.InstanceID(id)); err != nil {
@@ -675,7 +675,7 @@ func TestWaitStarted_IsToldByTheFirstTurn(t *testing.T) {
 		if waited := time.Since(began); waited < time.Minute || waited > time.Minute+time.Millisecond {
 			w.Errorf("it returned after %s, want a minute: as soon as the first turn is durable", waited)
 		}
-		if got := w.status(id).Status; got != history.Running {
+		if got := w.status(id).RuntimeStatus; got != history.Running {
 			w.Errorf("status = %s, want Running", got)
 		}
 	})

@@ -480,7 +480,7 @@ func TestB28_UnregisteredActivityIsHeldVisiblyUntilItIsRegistered(t *testing.T) 
 		id := w.mustStart("Calls", "Ada", client.StartOptions{})
 		time.Sleep(10 * time.Minute)
 		w.settle()
-		if got := w.status(id).Status; got != history.Running {
+		if got := w.status(id).RuntimeStatus; got != history.Running {
 			w.Errorf("status while nobody knows the activity = %s, want Running", got)
 		}
 		held := w.engine.Held()

@@ -83,8 +83,8 @@ func TestD44_ChildsResultReturnsAndItKnowsItsParent(t *testing.T) {
 			w.Errorf("output = %s, want %s", got, want)
 		}
 		kid := w.status("kid")
-		if kid.ParentID != "boss" || kid.Name != "Child" || kid.Status != history.Completed {
-			w.Errorf("child is %s with parent %q, %s; want Child with parent boss, Completed", kid.Name, kid.ParentID, kid.Status)
+		if kid.ParentID != "boss" || kid.Name != "Child" || kid.RuntimeStatus != history.Completed {
+			w.Errorf("child is %s with parent %q, %s; want Child with parent boss, Completed", kid.Name, kid.ParentID, kid.RuntimeStatus)
 		}
 		if parent := w.status(id); parent.ParentID != "" {
 			w.Errorf("parent's ParentID = %q, want none", parent.ParentID)
@@ -297,8 +297,8 @@ func TestD51_FireAndForgetChildOutlivesItsParent(t *testing.T) {
 			w.Fatal(err)
 		}
 		w.settle()
-		if s := w.status(kid); s.Status != history.Running || s.ParentID != "" {
-			w.Errorf("the child is %s with parent %q, want Running without one", s.Status, s.ParentID)
+		if s := w.status(kid); s.RuntimeStatus != history.Running || s.ParentID != "" {
+			w.Errorf("the child is %s with parent %q, want Running without one", s.RuntimeStatus, s.ParentID)
 		}
 		w.raise(kid, "Go", "done")
 		if got := w.completed(kid); got != `"done"` {

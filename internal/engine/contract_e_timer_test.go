@@ -26,8 +26,8 @@ func addSleeper(_ *world, app *perdure.App) { perdure.AddOrchestrator(app, "Slee
 func (w *world) slept(id string) time.Duration {
 	w.Helper()
 	w.settle()
-	if s := w.status(id); s.Status != history.Completed {
-		w.Fatalf("%s is %s at %s, want Completed", id, s.Status, time.Now())
+	if s := w.status(id); s.RuntimeStatus != history.Completed {
+		w.Fatalf("%s is %s at %s, want Completed", id, s.RuntimeStatus, time.Now())
 	}
 	d, err := client.Result[time.Duration](w.status(id))
 	if err != nil {
@@ -58,8 +58,8 @@ func TestE55_TimerFiresNotBeforeItIsDueAndSoonAfter(t *testing.T) {
 		id := w.mustStart("Sleeper", 2*time.Second, client.StartOptions{})
 		time.Sleep(2*time.Second - timerTolerance)
 		w.settle()
-		if s := w.status(id); s.Status != history.Running {
-			w.Errorf("the sleeper is %s before its time, want Running", s.Status)
+		if s := w.status(id); s.RuntimeStatus != history.Running {
+			w.Errorf("the sleeper is %s before its time, want Running", s.RuntimeStatus)
 		}
 		time.Sleep(2 * timerTolerance)
 		if d := w.slept(id); d < 2*time.Second || d > 2*time.Second+timerTolerance {
@@ -147,8 +147,8 @@ func TestE57_TimerThatJoinsACrowdFires(t *testing.T) {
 		w.raise(old, "At", at)
 		time.Sleep(10 * time.Second)
 		w.settle()
-		if s := w.status(old); s.Status != history.Completed {
-			w.Errorf("the timer that joined the crowd has not fired: the instance is %s, want Completed", s.Status)
+		if s := w.status(old); s.RuntimeStatus != history.Completed {
+			w.Errorf("the timer that joined the crowd has not fired: the instance is %s, want Completed", s.RuntimeStatus)
 		}
 	})
 }
@@ -176,8 +176,8 @@ func TestE58_TimerOf400DaysIsOneTimer(t *testing.T) {
 		w.skew.Add(int64(d - time.Hour))
 		w.crash()
 		w.settle()
-		if s := w.status(id); s.Status != history.Running {
-			w.Errorf("the sleeper is %s after %s, want Running", s.Status, d-time.Hour)
+		if s := w.status(id); s.RuntimeStatus != history.Running {
+			w.Errorf("the sleeper is %s after %s, want Running", s.RuntimeStatus, d-time.Hour)
 		}
 		time.Sleep(time.Hour + timerTolerance)
 		if got := w.slept(id); got < d || got > d+timerTolerance {
@@ -218,8 +218,8 @@ func TestE59_CancelledTimerIsSeenAndNotWaitedFor(t *testing.T) {
 		id := w.mustStart("Canceler", "", client.StartOptions{})
 		time.Sleep(time.Second + timerTolerance)
 		w.settle()
-		if s := w.status(id); s.Status != history.Completed || string(s.Output) != `"cancelled"` {
-			w.Errorf("the instance is %s with %s, want Completed with \"cancelled\"", s.Status, s.Output)
+		if s := w.status(id); s.RuntimeStatus != history.Completed || string(s.Output) != `"cancelled"` {
+			w.Errorf("the instance is %s with %s, want Completed with \"cancelled\"", s.RuntimeStatus, s.Output)
 		}
 	})
 }
@@ -261,8 +261,8 @@ func TestE61_TimersSurviveACrash(t *testing.T) {
 		}
 		time.Sleep(3*time.Hour - timerTolerance - time.Since(begun))
 		w.settle()
-		if s := w.status(late); s.Status != history.Running {
-			w.Errorf("the timer of 3h has fired after %s: the sleeper is %s, want Running", time.Since(begun), s.Status)
+		if s := w.status(late); s.RuntimeStatus != history.Running {
+			w.Errorf("the timer of 3h has fired after %s: the sleeper is %s, want Running", time.Since(begun), s.RuntimeStatus)
 		}
 		time.Sleep(2 * timerTolerance)
 		if d := w.slept(late); d < 3*time.Hour || d > 3*time.Hour+timerTolerance {
@@ -343,8 +343,8 @@ func (w *world) checkLeaving(message string, status history.RuntimeStatus, outpu
 	atOnce := w.mustStart("AtOnce", message, client.StartOptions{})
 	patient := w.mustStart("Patient", message, client.StartOptions{})
 	w.settle()
-	if s := w.status(atOnce); s.Status != status || string(s.Output) != output {
-		w.Errorf("by default the instance is %s with %s, want %s with %s at once", s.Status, s.Output, status, output)
+	if s := w.status(atOnce); s.RuntimeStatus != status || string(s.Output) != output {
+		w.Errorf("by default the instance is %s with %s, want %s with %s at once", s.RuntimeStatus, s.Output, status, output)
 	}
 	if n := w.storedTimers(); n != 1 {
 		w.Errorf("the store holds %d timers, want 1: of the instance that awaits its own", n)
@@ -352,12 +352,12 @@ func (w *world) checkLeaving(message string, status history.RuntimeStatus, outpu
 	time.Sleep(time.Hour - timerTolerance)
 	w.crash()
 	w.settle()
-	if s := w.status(patient); s.Status != history.Running {
-		w.Errorf("with AwaitOutstanding the instance is %s, want Running", s.Status)
+	if s := w.status(patient); s.RuntimeStatus != history.Running {
+		w.Errorf("with AwaitOutstanding the instance is %s, want Running", s.RuntimeStatus)
 	}
 	time.Sleep(2 * timerTolerance)
 	w.settle()
-	if s := w.status(patient); s.Status != status || string(s.Output) != output {
-		w.Errorf("with AwaitOutstanding the instance is %s with %s after its timer, want %s with %s", s.Status, s.Output, status, output)
+	if s := w.status(patient); s.RuntimeStatus != status || string(s.Output) != output {
+		w.Errorf("with AwaitOutstanding the instance is %s with %s after its timer, want %s with %s", s.RuntimeStatus, s.Output, status, output)
 	}
 }

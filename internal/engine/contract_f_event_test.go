@@ -170,8 +170,8 @@ func TestF70_WaitWithATimeout(t *testing.T) {
 				time.Sleep(timeout + timerTolerance)
 			}
 			w.settle()
-			if s := w.status(id); s.Status != c.status || string(s.Output) != c.output {
-				w.Errorf("%s, raised %t: %s with %s, want %s with %s", c.name, c.raised, s.Status, s.Output, c.status, c.output)
+			if s := w.status(id); s.RuntimeStatus != c.status || string(s.Output) != c.output {
+				w.Errorf("%s, raised %t: %s with %s, want %s with %s", c.name, c.raised, s.RuntimeStatus, s.Output, c.status, c.output)
 			}
 			if n := w.storedTimers(); n != 0 {
 				w.Errorf("%s, raised %t: the store holds %d timers, want none", c.name, c.raised, n)
@@ -191,7 +191,7 @@ func TestF71_EventWithoutPayloadIsNull(t *testing.T) {
 			id := w.mustStart("Waiter", "", client.StartOptions{})
 			w.raise(id, "Item", data)
 			if got := w.completed(id); got != "true" {
-				w.Errorf("RaiseEvent(%#v): the event is nil: %s, want true", data, got)
+				w.Errorf("Raise(%#v): the event is nil: %s, want true", data, got)
 			}
 		}
 	})
@@ -219,9 +219,9 @@ func TestF72_PayloadOfWrongShapeFailsOnlyThatWait(t *testing.T) {
 
 func TestF73_RaiseToAMissingInstanceIsAnError(t *testing.T) {
 	contract(t, addCollector, func(w *world) {
-		err := w.RaiseEvent(context.Background(), "nobody", "Item", "x")
+		err := w.Raise(context.Background(), "nobody", "Item", "x")
 		if !errors.Is(err, client.ErrNotFound) {
-			w.Errorf("RaiseEvent(nobody) = %v, want %v", err, client.ErrNotFound)
+			w.Errorf("Raise(nobody) = %v, want %v", err, client.ErrNotFound)
 		}
 		if n := w.unconsumed(); n != 0 {
 			w.Errorf("%d messages are left, want none", n)
@@ -249,9 +249,9 @@ func TestF74_RaiseToAnEndedInstanceIsAnError(t *testing.T) {
 		w.ended(terminated, history.Terminated)
 		for _, id := range []string{completed, terminated} {
 			before := w.json(id)
-			err := w.RaiseEvent(context.Background(), id, "Item", "x")
+			err := w.Raise(context.Background(), id, "Item", "x")
 			if !errors.Is(err, client.ErrTerminal) || !errors.Is(err, client.ErrInvalidState) {
-				w.Errorf("RaiseEvent to %s = %v, want %v", before, err, client.ErrTerminal)
+				w.Errorf("Raise to %s = %v, want %v", before, err, client.ErrTerminal)
 			}
 			w.settle()
 			if after := w.json(id); after != before {
@@ -280,8 +280,8 @@ func TestF75_EventsRaisedWhileSuspendedComeInOrderAtResume(t *testing.T) {
 		w.raise(id, "Item", "three")
 		time.Sleep(time.Minute)
 		w.settle()
-		if s := w.status(id); s.Status != history.Suspended {
-			w.Errorf("the instance is %s, want Suspended", s.Status)
+		if s := w.status(id); s.RuntimeStatus != history.Suspended {
+			w.Errorf("the instance is %s, want Suspended", s.RuntimeStatus)
 		}
 		if err := w.Resume(context.Background(), id, "go on"); err != nil {
 			w.Fatalf("Resume = %v", err)
@@ -305,8 +305,8 @@ func TestF76_EventOfOneIdempotencyKeyIsDeliveredOnce(t *testing.T) {
 		id := w.mustStart("Forever", []string{}, client.StartOptions{})
 		raise := func(item, key string) {
 			w.Helper()
-			if err := w.RaiseEvent(context.Background(), id, "Item", item, client.WithIdempotencyKey(key)); err != nil {
-				w.Fatalf("RaiseEvent(%s, key %s) = %v", item, key, err)
+			if err := w.Raise(context.Background(), id, "Item", item, client.WithIdempotencyKey(key)); err != nil {
+				w.Fatalf("Raise(%s, key %s) = %v", item, key, err)
 			}
 		}
 		raise("a", "1")
@@ -383,8 +383,8 @@ func TestF77_FloodFromManyClientsIsDeliveredOnceInOrderInFewTurns(t *testing.T) 
 		for s := range senders {
 			wg.Go(func() {
 				for i := range floodEvents / senders {
-					if err := w.RaiseEvent(context.Background(), id, "Item", fmt.Sprintf("s%d %d", s, i)); err != nil {
-						w.Errorf("RaiseEvent = %v", err)
+					if err := w.Raise(context.Background(), id, "Item", fmt.Sprintf("s%d %d", s, i)); err != nil {
+						w.Errorf("Raise = %v", err)
 					}
 				}
 			})
@@ -446,7 +446,7 @@ func TestF79_EventRaisedDuringTheTurnThatContinuesIsForTheNextExecution(t *testi
 				return "", err
 			}
 			// A client's call while the turn runs.
-			return "", w.RaiseEvent(context.Background(), string(ctx.InstanceID()), "Item", "meanwhile")
+			return "", w.Raise(context.Background(), string(ctx.InstanceID()), "Item", "meanwhile")
 		})
 	}, func(w *world) {
 		for _, discard := range []bool{false, true} {

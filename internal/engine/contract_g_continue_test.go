@@ -62,7 +62,7 @@ func TestG80_NextExecutionHasTheSameIDAndAHistoryOfItsOwn(t *testing.T) {
 		if after.ExecutionID == before.ExecutionID || len(after.ExecutionID) != 32 {
 			w.Errorf("execution id went from %q to %q, want another one", before.ExecutionID, after.ExecutionID)
 		}
-		if after.ID != id || after.Name != "Stepper" || after.Version != "7" || after.Tags["k"] != "v" || after.Status != history.Running {
+		if after.ID != id || after.Name != "Stepper" || after.Version != "7" || after.Tags["k"] != "v" || after.RuntimeStatus != history.Running {
 			w.Errorf("next execution: %+v, want what it was in all else, Running", after)
 		}
 		if string(before.Input) != "0" || string(after.Input) != "1" {
@@ -103,8 +103,8 @@ func TestG80_ResultMeantForTheLastExecutionIsNotTheNextOnes(t *testing.T) {
 		w.raise("first", "Go", "old")
 		w.completed("first")
 		w.settle()
-		if s := w.status(id); s.Status != history.Running {
-			w.Errorf("the parent is %s with %s, want Running", s.Status, s.Output)
+		if s := w.status(id); s.RuntimeStatus != history.Running {
+			w.Errorf("the parent is %s with %s, want Running", s.RuntimeStatus, s.Output)
 		}
 		w.raise("second", "Go", "new")
 		if got := w.completed(id); got != `"new"` {

@@ -189,8 +189,8 @@ func misfit(parts ...string) func(w *world, id string) {
 	return func(w *world, id string) {
 		w.Helper()
 		s := w.status(id)
-		if s.Status != history.Failed || s.Failure == nil || s.Failure.Type != history.FailureNonDeterministic {
-			w.Fatalf("the instance is %s with %+v, want Failed with %s", s.Status, s.Failure, history.FailureNonDeterministic)
+		if s.RuntimeStatus != history.Failed || s.Failure == nil || s.Failure.Type != history.FailureNonDeterministic {
+			w.Fatalf("the instance is %s with %+v, want Failed with %s", s.RuntimeStatus, s.Failure, history.FailureNonDeterministic)
 		}
 		for _, part := range parts {
 			if !strings.Contains(s.Failure.Message, part) {
@@ -202,8 +202,8 @@ func misfit(parts ...string) func(w *world, id string) {
 		}
 		w.crash()
 		w.settle()
-		if again := w.status(id); again.Status != history.Failed {
-			w.Errorf("after a restart the instance is %s, want Failed", again.Status)
+		if again := w.status(id); again.RuntimeStatus != history.Failed {
+			w.Errorf("after a restart the instance is %s, want Failed", again.RuntimeStatus)
 		}
 	}
 }
@@ -227,8 +227,8 @@ func TestH95_ActivityInsteadOfATimerFails(t *testing.T) {
 func proceeds(want string) func(w *world, id string) {
 	return func(w *world, id string) {
 		w.Helper()
-		if s := w.status(id); s.Status != history.Completed || string(s.Output) != want {
-			w.Errorf("the instance is %s with %s, want Completed with %s", s.Status, s.Output, want)
+		if s := w.status(id); s.RuntimeStatus != history.Completed || string(s.Output) != want {
+			w.Errorf("the instance is %s with %s, want Completed with %s", s.RuntimeStatus, s.Output, want)
 		}
 	}
 }
@@ -275,8 +275,8 @@ func TestH98_ParkedInstanceWaitsForTheCodeThatFits(t *testing.T) {
 	register, test := changed(perdure.ParkInstance, before, first(callOf("B")), func(w *world, id string) {
 		time.Sleep(10 * time.Minute) // it is tried now and then
 		w.settle()
-		if s := w.status(id); s.Status != history.Running {
-			w.Errorf("the instance is %s, want Running", s.Status)
+		if s := w.status(id); s.RuntimeStatus != history.Running {
+			w.Errorf("the instance is %s, want Running", s.RuntimeStatus)
 		}
 		held := w.engine.Held()
 		if len(held) != 1 || string(held[0].Instance) != id || held[0].Task != history.NoID || held[0].Attempts < 2 ||
@@ -347,11 +347,11 @@ func TestH101_ContextInAForeignGoroutineIsAnError(t *testing.T) {
 		w.settle()
 		// An orchestrator that was not in memory had nothing that could be misused.
 		if s := w.status(lingering); w.options.CacheBytes < 0 {
-			if s.Status != history.Completed || string(s.Output) != `"go"` {
-				w.Errorf("the instance is %s with %s, want Completed with \"go\"", s.Status, s.Output)
+			if s.RuntimeStatus != history.Completed || string(s.Output) != `"go"` {
+				w.Errorf("the instance is %s with %s, want Completed with \"go\"", s.RuntimeStatus, s.Output)
 			}
-		} else if s.Status != history.Failed || s.Failure == nil || s.Failure.Type != history.FailureMisuse {
-			w.Errorf("the instance is %s with %+v, want Failed with %s", s.Status, s.Failure, history.FailureMisuse)
+		} else if s.RuntimeStatus != history.Failed || s.Failure == nil || s.Failure.Type != history.FailureMisuse {
+			w.Errorf("the instance is %s with %+v, want Failed with %s", s.RuntimeStatus, s.Failure, history.FailureMisuse)
 		}
 		if s := w.status(lingering); len(s.CustomStatus) != 0 {
 			w.Errorf("custom status = %s, want none", s.CustomStatus)

@@ -273,7 +273,7 @@ func (w *world) interfere(id string, p *program) {
 				err = w.Resume(ctx, id, "")
 			}
 		default:
-			err = w.RaiseEvent(ctx, id, p.event(), p.rand.IntN(100))
+			err = w.Raise(ctx, id, p.event(), p.rand.IntN(100))
 		}
 		if err != nil && !errors.Is(err, client.ErrTerminal) {
 			w.Errorf("client of %s: %v", id, err)

@@ -40,7 +40,7 @@ func (w *world) terminate(id string, o client.TerminateOptions) {
 func (w *world) is(id string, want history.RuntimeStatus) {
 	w.Helper()
 	w.settle()
-	if got := w.status(id).Status; got != want {
+	if got := w.status(id).RuntimeStatus; got != want {
 		w.Errorf("status of %s = %s, want %s", id, got, want)
 	}
 }
@@ -218,8 +218,8 @@ func TestL139_TerminatedInstanceNeverGoesOn(t *testing.T) {
 		if s := w.ended(id, history.Terminated); string(s.Output) != `"not needed any more"` {
 			w.Errorf("output = %s, want the reason", s.Output)
 		}
-		if err := w.RaiseEvent(context.Background(), id, "Step0", 1); !errors.Is(err, client.ErrTerminal) {
-			w.Errorf("RaiseEvent to the terminated instance = %v, want %v", err, client.ErrTerminal)
+		if err := w.Raise(context.Background(), id, "Step0", 1); !errors.Is(err, client.ErrTerminal) {
+			w.Errorf("Raise to the terminated instance = %v, want %v", err, client.ErrTerminal)
 		}
 		w.crash()
 		time.Sleep(time.Hour)

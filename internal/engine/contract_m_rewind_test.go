@@ -384,8 +384,8 @@ func TestM155_EventsForAFailedInstanceAreDeliveredAfterARewind(t *testing.T) {
 		w.ended("main", history.Failed)
 		w.run("Sender", "after")
 		w.run("Sender", "later")
-		if err := w.RaiseEvent(context.Background(), "main", "Word", "refused"); !errors.Is(err, client.ErrTerminal) {
-			w.Errorf("RaiseEvent(Failed instance) = %v, want ErrTerminal", err)
+		if err := w.Raise(context.Background(), "main", "Word", "refused"); !errors.Is(err, client.ErrTerminal) {
+			w.Errorf("Raise(Failed instance) = %v, want ErrTerminal", err)
 		}
 		w.settle()
 		if s := w.ended("main", history.Failed); !strings.Contains(string(s.Output), "B failed") || w.unconsumed() > 0 {
@@ -505,7 +505,7 @@ func TestM158_PendingRewindShowsInTheHistory(t *testing.T) {
 // playCascade lets the tree fail and rewinds it.
 func playCascade(w *world) {
 	w.insist("start", func(ctx context.Context) error {
-		_, err := w.StartNew(ctx, "Root", "mended", client.StartOptions{ID: "root", Reuse: client.RefuseIfExists})
+		_, err := w.Start(ctx, "Root", "mended", client.StartOptions{ID: "root", Reuse: client.RefuseIfExists})
 		return err
 	}, client.ErrAlreadyExists)
 	w.ended("root", history.Failed)
@@ -588,7 +588,7 @@ func TestRewind_LiveChildrenAreRelinked(t *testing.T) {
 			w.Fatal(err)
 		}
 		w.ended("dead", history.Terminated)
-		if _, err := w.StartNew(ctx, "Child", "another", client.StartOptions{ID: "gone", Reuse: client.ReplaceAny}); err != nil {
+		if _, err := w.Start(ctx, "Child", "another", client.StartOptions{ID: "gone", Reuse: client.ReplaceAny}); err != nil {
 			w.Fatal(err)
 		}
 		w.settle()
@@ -637,11 +637,11 @@ func TestRewind_ChildrenOfTheDroppedPartEnd(t *testing.T) {
 		w.rewound(id)
 		w.settle()
 		w.ended("only", history.Terminated)
-		if s := w.status("busy"); s.Status != history.Running {
-			w.Errorf("the unrelated instance is %s, want Running", s.Status)
+		if s := w.status("busy"); s.RuntimeStatus != history.Running {
+			w.Errorf("the unrelated instance is %s, want Running", s.RuntimeStatus)
 		}
-		if s := w.status("fixed"); s.Status != history.Running || s.ExecutionID == before.ExecutionID {
-			w.Errorf("the child with a fixed id is %s in execution %s, want Running in another than %s", s.Status, s.ExecutionID, before.ExecutionID)
+		if s := w.status("fixed"); s.RuntimeStatus != history.Running || s.ExecutionID == before.ExecutionID {
+			w.Errorf("the child with a fixed id is %s in execution %s, want Running in another than %s", s.RuntimeStatus, s.ExecutionID, before.ExecutionID)
 		}
 		w.raise("fixed", "Go", "on")
 		w.output(id, `"on"`)
@@ -888,13 +888,13 @@ func TestRewind_RandomProgramsEndAsIfNothingHadFailed(t *testing.T) {
 				w.mustStart("Plan", p, client.StartOptions{ID: id})
 				for k := range 4 {
 					word := fmt.Sprint("word", k)
-					err := w.RaiseEvent(context.Background(), id, "Word", word)
-					for errors.Is(err, client.ErrTerminal) && w.status(id).Status == history.Failed { // it was quicker
+					err := w.Raise(context.Background(), id, "Word", word)
+					for errors.Is(err, client.ErrTerminal) && w.status(id).RuntimeStatus == history.Failed { // it was quicker
 						w.rewound(id)
-						err = w.RaiseEvent(context.Background(), id, "Word", word)
+						err = w.Raise(context.Background(), id, "Word", word)
 					}
-					if err != nil && w.status(id).Status != history.Completed { // then it wants no more words
-						w.Fatalf("RaiseEvent(%s) = %v", id, err)
+					if err != nil && w.status(id).RuntimeStatus != history.Completed { // then it wants no more words
+						w.Fatalf("Raise(%s) = %v", id, err)
 					}
 				}
 			}
@@ -903,11 +903,11 @@ func TestRewind_RandomProgramsEndAsIfNothingHadFailed(t *testing.T) {
 			want := w.completed(smooth)
 			p.Fails = true
 			start(rough)
-			for w.status(rough).Status != history.Completed {
+			for w.status(rough).RuntimeStatus != history.Completed {
 				if _, err := w.engine.Wait(context.Background(), history.InstanceID(rough)); err != nil {
 					w.Fatalf("Wait(%s) = %v", rough, err)
 				}
-				if w.status(rough).Status != history.Failed {
+				if w.status(rough).RuntimeStatus != history.Failed {
 					continue
 				}
 				if rewinds++; rewinds > 100*n {

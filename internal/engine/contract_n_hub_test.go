@@ -196,14 +196,14 @@ func TestN169_SameIDInTwoHubsIsIndependent(t *testing.T) {
 			{"a purge", func() error { return ignored(first.Purge(ctx, "id", client.PurgeOptions{MustExist: true})) }},
 			{"a purge of all", func() error { return ignored(first.PurgeBy(ctx, client.PurgeFilter{All: true})) }},
 			{"a new start", func() error {
-				return ignored(first.StartNew(ctx, "Echo", 1, client.StartOptions{ID: "id", Reuse: client.RefuseIfExists}))
+				return ignored(first.Start(ctx, "Echo", 1, client.StartOptions{ID: "id", Reuse: client.RefuseIfExists}))
 			}},
 		} {
 			if err := change.do(); err != nil {
 				t.Fatalf("%s in the first hub: %v", change.what, err)
 			}
 			first.settle()
-			if st := other.status("id"); st.Status != history.Running || st.ExecutionID != executions[1] || string(st.Input) != "1" {
+			if st := other.status("id"); st.RuntimeStatus != history.Running || st.ExecutionID != executions[1] || string(st.Input) != "1" {
 				t.Errorf("after %s in the first hub the other's is %+v", change.what, st)
 			}
 		}

@@ -44,8 +44,8 @@ func (w *world) purgeBy(f hub.PurgeFilter) hub.PurgeResult {
 // gone checks that nothing is left of an instance that had the number.
 func (w *world) gone(id string, number history.Number) {
 	w.Helper()
-	if s, err := w.GetStatus(context.Background(), id, client.GetOptions{}); !errors.Is(err, client.ErrNotFound) {
-		w.Errorf("GetStatus(%s) after the purge = %+v, %v; want %v", id, s, err, client.ErrNotFound)
+	if s, err := w.Status(context.Background(), id, client.StatusOptions{}); !errors.Is(err, client.ErrNotFound) {
+		w.Errorf("Status(%s) after the purge = %+v, %v; want %v", id, s, err, client.ErrNotFound)
 	}
 	for rec, err := range w.inner.Records(context.Background(), number) {
 		w.Errorf("record %d of %s (%v) is left after the purge", rec.Seq, id, err)
@@ -95,8 +95,8 @@ func TestN160_PurgedInstanceIsGone(t *testing.T) {
 				if n := w.purge(id, client.PurgeOptions{}); n != 0 {
 					w.Errorf("a second Purge deletes %d, want 0", n)
 				}
-				if err := w.RaiseEvent(context.Background(), id, "Go", 1); !errors.Is(err, client.ErrNotFound) {
-					w.Errorf("RaiseEvent after the purge = %v, want %v", err, client.ErrNotFound)
+				if err := w.Raise(context.Background(), id, "Go", 1); !errors.Is(err, client.ErrNotFound) {
+					w.Errorf("Raise after the purge = %v, want %v", err, client.ErrNotFound)
 				}
 				w.idle()
 			})
@@ -319,7 +319,7 @@ func TestN162_PurgeStopsAtItsLimitsAndGoesOn(t *testing.T) {
 		if result := w.purgeBy(hub.PurgeFilter{Max: 7}); result.Deleted != 7 || result.Complete {
 			w.Errorf("PurgeBy(Max: 7) = %+v, want 7 deleted, not complete", result)
 		}
-		if _, err := w.GetStatus(context.Background(), string(newest), client.GetOptions{}); !errors.Is(err, client.ErrNotFound) {
+		if _, err := w.Status(context.Background(), string(newest), client.StatusOptions{}); !errors.Is(err, client.ErrNotFound) {
 			w.Errorf("the newest instance is there (%v) after the first part, want it gone", err)
 		}
 		if result := w.purgeBy(hub.PurgeFilter{Until: time.Now()}); result.Deleted != 0 || result.Complete {
@@ -522,15 +522,15 @@ func TestN167_PurgeRacesWithReuse(t *testing.T) {
 			wg.Go(func() {
 				for round := range rounds {
 					input := fmt.Sprintf("%d", round)
-					if _, err := w.StartNew(ctx, "UntilGo", nil, client.StartOptions{ID: id, Reuse: client.RefuseIfActive}); err != nil {
+					if _, err := w.Start(ctx, "UntilGo", nil, client.StartOptions{ID: id, Reuse: client.RefuseIfActive}); err != nil {
 						w.Errorf("round %d: start %s = %v, want it to be free", round, id, err)
 						return
 					}
-					if err := w.RaiseEvent(ctx, id, "Go", round); err != nil {
+					if err := w.Raise(ctx, id, "Go", round); err != nil {
 						w.Errorf("round %d: raise = %v: a live instance is missing", round, err)
 						return
 					}
-					s, err := w.WaitForCompletion(ctx, id)
+					s, err := w.Wait(ctx, id)
 					switch {
 					case errors.Is(err, client.ErrNotFound): // purged as soon as it ended
 					case err != nil || string(s.Output) != input:

@@ -50,22 +50,22 @@ func TestOverloadedHubRefusesStartsAndLosesNoneOfTheOthers(t *testing.T) {
 		var accepted, refused []string
 		for i := range 100 {
 			id := fmt.Sprint("s", i)
-			_, err := w.StartNew(context.Background(), "Block", strings.Repeat("x", 100), client.StartOptions{ID: id})
+			_, err := w.Start(context.Background(), "Block", strings.Repeat("x", 100), client.StartOptions{ID: id})
 			switch {
 			case err == nil && len(refused) == 0:
 				accepted = append(accepted, id)
 			case errors.Is(err, client.ErrResourceExhausted):
 				refused = append(refused, id)
 			default:
-				w.Fatalf("StartNew(%s) after %d refused = %v, want ErrResourceExhausted", id, len(refused), err)
+				w.Fatalf("Start(%s) after %d refused = %v, want ErrResourceExhausted", id, len(refused), err)
 			}
 		}
 		if n := len(accepted); n < 8 || n > 16 { // each has an activity without result at hand, of 1 KiB
 			w.Errorf("%d starts are accepted at a limit of 16 KiB, want 8 to 16", n)
 		}
 		for _, id := range refused {
-			if _, err := w.GetStatus(context.Background(), id, client.GetOptions{}); !errors.Is(err, client.ErrNotFound) {
-				w.Fatalf("GetStatus of %s, which was refused: error = %v, want ErrNotFound", id, err)
+			if _, err := w.Status(context.Background(), id, client.StatusOptions{}); !errors.Is(err, client.ErrNotFound) {
+				w.Fatalf("Status of %s, which was refused: error = %v, want ErrNotFound", id, err)
 			}
 		}
 		for _, id := range accepted {
@@ -88,7 +88,7 @@ func TestOverloadedHubKeepsWhatItAcceptedThroughACrash(t *testing.T) {
 		w.limit(16 << 10)
 		var accepted []string
 		for i := 0; ; i++ {
-			id, err := w.StartNew(context.Background(), "Block", nil, client.StartOptions{ID: fmt.Sprint("s", i)})
+			id, err := w.Start(context.Background(), "Block", nil, client.StartOptions{ID: fmt.Sprint("s", i)})
 			if errors.Is(err, client.ErrResourceExhausted) {
 				break
 			}
@@ -96,8 +96,8 @@ func TestOverloadedHubKeepsWhatItAcceptedThroughACrash(t *testing.T) {
 		}
 		w.crash()
 		w.settle()
-		if _, err := w.StartNew(context.Background(), "Echo", "x", client.StartOptions{}); !errors.Is(err, client.ErrResourceExhausted) {
-			w.Errorf("StartNew after the crash = %v, want ErrResourceExhausted: the work is at hand again", err)
+		if _, err := w.Start(context.Background(), "Echo", "x", client.StartOptions{}); !errors.Is(err, client.ErrResourceExhausted) {
+			w.Errorf("Start after the crash = %v, want ErrResourceExhausted: the work is at hand again", err)
 		}
 		for _, id := range accepted {
 			w.completed(id)
@@ -134,8 +134,8 @@ func TestOverloadedHubLetsOperatorsAndItsOwnMessagesThrough(t *testing.T) {
 		stuck := w.mustStart("Block", nil, client.StartOptions{})
 		w.settle()
 		for what, err := range map[string]error{
-			"start":   second(w.StartNew(ctx, "Echo", "x", client.StartOptions{})),
-			"raise":   w.RaiseEvent(ctx, stuck, "go", nil),
+			"start":   second(w.Start(ctx, "Echo", "x", client.StartOptions{})),
+			"raise":   w.Raise(ctx, stuck, "go", nil),
 			"restart": second(w.Restart(ctx, "ended", client.RestartOptions{SameID: true})),
 		} {
 			if !errors.Is(err, client.ErrResourceExhausted) {
@@ -182,7 +182,7 @@ func TestOverloadedInboxRefusesEventsOfItsInstanceOnly(t *testing.T) {
 		later := w.mustStart("Sum", nil, client.StartOptions{StartAt: time.Now().Add(24 * time.Hour)})
 		sum := 0
 		for {
-			err := w.RaiseEvent(context.Background(), later, "n", sum+1)
+			err := w.Raise(context.Background(), later, "n", sum+1)
 			if errors.Is(err, client.ErrResourceExhausted) && strings.Contains(err.Error(), later) {
 				break
 			}
@@ -211,13 +211,13 @@ func TestOverloadSlowsAThousandCallersAndRefusesNone(t *testing.T) {
 		for i := range 1000 {
 			callers.Go(func() {
 				for range 3 {
-					id, err := w.StartNew(context.Background(), "Echo", fmt.Sprint(i), client.StartOptions{})
+					id, err := w.Start(context.Background(), "Echo", fmt.Sprint(i), client.StartOptions{})
 					if err != nil {
-						w.Errorf("StartNew = %v", err)
+						w.Errorf("Start = %v", err)
 						return
 					}
-					if _, err := w.WaitForCompletion(context.Background(), id); err != nil {
-						w.Errorf("WaitForCompletion = %v", err)
+					if _, err := w.Wait(context.Background(), id); err != nil {
+						w.Errorf("Wait = %v", err)
 					}
 				}
 			})
@@ -379,7 +379,7 @@ func TestOverloadCountsNamesAndKeys(t *testing.T) {
 		accepted := 0
 		for ; accepted < 100; accepted++ {
 			key := fmt.Sprintf("%0*d", history.MaxKeyLength, accepted)
-			err := w.RaiseEvent(context.Background(), later, name, 1, client.WithIdempotencyKey(key))
+			err := w.Raise(context.Background(), later, name, 1, client.WithIdempotencyKey(key))
 			if errors.Is(err, client.ErrResourceExhausted) {
 				break
 			}
@@ -428,8 +428,8 @@ func TestWhatIsTooLongToBeStoredIsRefused(t *testing.T) {
 			"resume":    w.Resume(ctx, id, reason),
 			"terminate": w.Terminate(ctx, id, client.TerminateOptions{Reason: reason}),
 			"rewind":    w.Rewind(ctx, id, client.RewindOptions{Reason: reason}),
-			"version":   second(w.StartNew(ctx, "Echo", "x", client.StartOptions{Version: reason})),
-			"tags":      second(w.StartNew(ctx, "Echo", "x", client.StartOptions{Tags: tags})),
+			"version":   second(w.Start(ctx, "Echo", "x", client.StartOptions{Version: reason})),
+			"tags":      second(w.Start(ctx, "Echo", "x", client.StartOptions{Tags: tags})),
 		} {
 			if !errors.Is(err, client.ErrInvalidArgument) || !strings.Contains(err.Error(), "at most") {
 				w.Errorf("%s = %v, want ErrInvalidArgument that tells the limit", what, err)

@@ -57,11 +57,11 @@ func TestP183_FiltersReturnExactlyTheMatchingSetOverAllPages(t *testing.T) {
 				return !s.CreatedAt.Before(first) && !s.CreatedAt.After(last)
 			}},
 			{"statuses", client.Query{Statuses: []client.RuntimeStatus{history.Failed, history.Running}}, func(s *client.Status) bool {
-				return s.Status == history.Failed || s.Status == history.Running
+				return s.RuntimeStatus == history.Failed || s.RuntimeStatus == history.Running
 			}},
 			{"prefix", client.Query{IDPrefix: "b"}, func(s *client.Status) bool { return strings.HasPrefix(s.ID, "b") }},
 			{"all of these", client.Query{CreatedFrom: new(first), Statuses: []client.RuntimeStatus{history.Completed}, IDPrefix: "a"}, func(s *client.Status) bool {
-				return !s.CreatedAt.Before(first) && s.Status == history.Completed && strings.HasPrefix(s.ID, "a")
+				return !s.CreatedAt.Before(first) && s.RuntimeStatus == history.Completed && strings.HasPrefix(s.ID, "a")
 			}},
 			{"no status", client.Query{Statuses: []client.RuntimeStatus{history.Suspended}}, func(*client.Status) bool { return false }},
 		} {
@@ -109,8 +109,8 @@ func TestP185_StatusAfterTheWaitIsTerminalWithTheOutput(t *testing.T) {
 			if _, err := w.engine.Wait(context.Background(), history.InstanceID(id)); err != nil {
 				w.Fatalf("Wait = %v", err)
 			}
-			if s := w.status(id); s.Status != history.Completed || string(s.Output) != fmt.Sprint(i) || s.CompletedAt.IsZero() {
-				w.Errorf("status after the wait = %s with %s, ended at %s; want Completed with %d", s.Status, s.Output, s.CompletedAt, i)
+			if s := w.status(id); s.RuntimeStatus != history.Completed || string(s.Output) != fmt.Sprint(i) || s.CompletedAt.IsZero() {
+				w.Errorf("status after the wait = %s with %s, ended at %s; want Completed with %d", s.RuntimeStatus, s.Output, s.CompletedAt, i)
 			}
 		}
 	})
@@ -195,9 +195,9 @@ func TestP189_InputIsShownUnlessLeftOut(t *testing.T) {
 		id := w.mustStart("Echo", "in", client.StartOptions{})
 		w.completed(id)
 		for omit, want := range map[bool]string{false: `"in"`, true: ""} {
-			s, err := w.GetStatus(context.Background(), id, client.GetOptions{OmitInput: omit})
+			s, err := w.Status(context.Background(), id, client.StatusOptions{OmitInput: omit})
 			if err != nil || string(s.Input) != want || string(s.Output) != `"in"` {
-				w.Errorf("GetStatus(OmitInput: %t) = input %s, output %s, %v; want input %s", omit, s.Input, s.Output, err, want)
+				w.Errorf("Status(OmitInput: %t) = input %s, output %s, %v; want input %s", omit, s.Input, s.Output, err, want)
 			}
 			page, err := w.List(context.Background(), client.Query{OmitInput: omit})
 			if err != nil || len(page.Items) != 1 || string(page.Items[0].Input) != want {

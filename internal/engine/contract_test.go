@@ -258,9 +258,9 @@ func (p *process) Acquire(ctx context.Context, partition int) (store.Epoch, erro
 // mustStart starts an instance and returns its id.
 func (w *world) mustStart(name string, input any, o client.StartOptions) string {
 	w.Helper()
-	id, err := w.StartNew(context.Background(), name, input, o)
+	id, err := w.Start(context.Background(), name, input, o)
 	if err != nil {
-		w.Fatalf("StartNew(%s, %v) = %v", name, input, err)
+		w.Fatalf("Start(%s, %v) = %v", name, input, err)
 	}
 	return id
 }
@@ -278,14 +278,14 @@ func (w *world) ended(id string, want history.RuntimeStatus) *client.Status {
 	w.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 10_000*time.Hour)
 	defer cancel()
-	s, err := w.WaitForCompletion(ctx, id)
+	s, err := w.Wait(ctx, id)
 	if err != nil {
-		w.Fatalf("WaitForCompletion(%s) = %v; held: %v; status %s", id, err, w.engine.Held(), w.json(id))
+		w.Fatalf("Wait(%s) = %v; held: %v; status %s", id, err, w.engine.Held(), w.json(id))
 	}
-	if s.Status != want {
-		w.Fatalf("%s ended %s with %s, want %s", id, s.Status, s.Output, want)
+	if s.RuntimeStatus != want {
+		w.Fatalf("%s ended %s with %s, want %s", id, s.RuntimeStatus, s.Output, want)
 	}
-	stored, err := w.GetStatus(context.Background(), id, client.GetOptions{})
+	stored, err := w.Status(context.Background(), id, client.StatusOptions{})
 	if err == nil && stored.ExecutionID == s.ExecutionID {
 		if diff := cmp.Diff(stored, s, wholePayloads); diff != "" {
 			w.Fatalf("the wait for %s told another status than the store has (-store +wait):\n%s", id, diff)
@@ -306,9 +306,9 @@ func (w *world) run(name string, input any) string {
 // status returns the status of an instance that exists.
 func (w *world) status(id string) *client.Status {
 	w.Helper()
-	s, err := w.GetStatus(context.Background(), id, client.GetOptions{})
+	s, err := w.Status(context.Background(), id, client.StatusOptions{})
 	if err != nil {
-		w.Fatalf("GetStatus(%s) = %v", id, err)
+		w.Fatalf("Status(%s) = %v", id, err)
 	}
 	return s
 }
@@ -325,8 +325,8 @@ func (w *world) json(id string) string {
 // raise raises an event that must be accepted.
 func (w *world) raise(id, name string, data any) {
 	w.Helper()
-	if err := w.RaiseEvent(context.Background(), id, name, data); err != nil {
-		w.Fatalf("RaiseEvent(%s, %s) = %v", id, name, err)
+	if err := w.Raise(context.Background(), id, name, data); err != nil {
+		w.Fatalf("Raise(%s, %s) = %v", id, name, err)
 	}
 }
 

@@ -283,13 +283,13 @@ func TestExportHasWhatWasAcknowledged(t *testing.T) {
 			w.raise(id, "Go", nil)
 			w.settle()
 			w.raise(id, "Item", "two")
-			if err := w.RaiseEvent(ctx, id, "Item", "three", client.WithIdempotencyKey("3")); err != nil {
-				w.Fatalf("RaiseEvent = %v", err)
+			if err := w.Raise(ctx, id, "Item", "three", client.WithIdempotencyKey("3")); err != nil {
+				w.Fatalf("Raise = %v", err)
 			}
 			moved := "moved-" + id
 			w.mustImport(w.export(id), moved)
-			if err := w.RaiseEvent(ctx, moved, "Item", "three", client.WithIdempotencyKey("3")); err != nil {
-				w.Fatalf("RaiseEvent again = %v", err)
+			if err := w.Raise(ctx, moved, "Item", "three", client.WithIdempotencyKey("3")); err != nil {
+				w.Fatalf("Raise again = %v", err)
 			}
 			if id == suspended {
 				w.settle()

@@ -51,7 +51,7 @@ func playOverload(w *world) {
 	var calls sync.WaitGroup
 	for i := range callers {
 		calls.Go(func() {
-			_, errs[i] = w.StartNew(context.Background(), "Block", nil, client.StartOptions{ID: fmt.Sprint("s", i)})
+			_, errs[i] = w.Start(context.Background(), "Block", nil, client.StartOptions{ID: fmt.Sprint("s", i)})
 		})
 	}
 	calls.Wait()
@@ -61,20 +61,20 @@ func playOverload(w *world) {
 		case err == nil:
 			w.completed(id)
 		case errors.Is(err, client.ErrResourceExhausted):
-			if _, err := w.GetStatus(context.Background(), id, client.GetOptions{}); !errors.Is(err, client.ErrNotFound) {
-				w.Errorf("GetStatus of %s, which was refused: error = %v, want ErrNotFound", id, err)
+			if _, err := w.Status(context.Background(), id, client.StatusOptions{}); !errors.Is(err, client.ErrNotFound) {
+				w.Errorf("Status of %s, which was refused: error = %v, want ErrNotFound", id, err)
 			}
 		case !errors.Is(err, client.ErrUnavailable):
-			w.Errorf("StartNew(%s) = %v", id, err)
+			w.Errorf("Start(%s) = %v", id, err)
 		}
 	}
 	err := hub.ErrUnavailable // when the last commit is the one that fails
 	for errors.Is(err, hub.ErrUnavailable) {
 		time.Sleep(time.Second)
-		_, err = w.StartNew(context.Background(), "Echo", "x", client.StartOptions{})
+		_, err = w.Start(context.Background(), "Echo", "x", client.StartOptions{})
 	}
 	if err != nil {
-		w.Errorf("StartNew when nothing is at hand = %v", err)
+		w.Errorf("Start when nothing is at hand = %v", err)
 	}
 }
 
@@ -235,7 +235,7 @@ func addScript(_ *world, app *perdure.App) {
 func (w *world) begin(id, name string, input any) {
 	w.Helper()
 	w.insist("start "+id, func(ctx context.Context) error {
-		_, err := w.StartNew(ctx, name, input, client.StartOptions{ID: id, Reuse: client.RefuseIfExists})
+		_, err := w.Start(ctx, name, input, client.StartOptions{ID: id, Reuse: client.RefuseIfExists})
 		return err
 	}, client.ErrAlreadyExists) // an earlier try was stored
 }
@@ -255,7 +255,7 @@ func playPurges(w *world) {
 		return w.Terminate(ctx, "family", client.TerminateOptions{Recursive: true})
 	}, client.ErrTerminal)
 	for _, id := range []string{"again", "filtered 0", "filtered 1", "filtered 2", "filtered 3"} {
-		w.insist("raise", func(ctx context.Context) error { return w.RaiseEvent(ctx, id, "Go", 0) }, client.ErrTerminal)
+		w.insist("raise", func(ctx context.Context) error { return w.Raise(ctx, id, "Go", 0) }, client.ErrTerminal)
 	}
 	time.Sleep(time.Second)
 	w.insist("restart", func(ctx context.Context) error {
@@ -295,7 +295,7 @@ func checkPurges(w *world) {
 		w.Errorf("instances left (-want +got):\n%s", diff)
 	}
 	for id := range want {
-		w.insist("raise", func(ctx context.Context) error { return w.RaiseEvent(ctx, id, "Go", 0) }, client.ErrTerminal)
+		w.insist("raise", func(ctx context.Context) error { return w.Raise(ctx, id, "Go", 0) }, client.ErrTerminal)
 		w.ended(id, history.Completed)
 		w.replays(id)
 	}
@@ -308,14 +308,14 @@ func playScript(w *world) {
 	w.begin("victim", "UntilGo", nil)
 	w.begin("journey", "Journey", nil)
 	w.insist("raise", func(ctx context.Context) error {
-		return w.RaiseEvent(ctx, "journey", "go", "on", client.WithIdempotencyKey("1"))
+		return w.Raise(ctx, "journey", "go", "on", client.WithIdempotencyKey("1"))
 	})
 	time.Sleep(30 * time.Second)
 	w.insist("terminate", func(ctx context.Context) error {
 		return w.Terminate(ctx, "victim", client.TerminateOptions{Reason: "enough"})
 	}, client.ErrTerminal)
 	w.insist("raise again", func(ctx context.Context) error {
-		return w.RaiseEvent(ctx, "journey", "go", "on", client.WithIdempotencyKey("1"))
+		return w.Raise(ctx, "journey", "go", "on", client.WithIdempotencyKey("1"))
 	}, client.ErrTerminal)
 }
 
@@ -352,19 +352,19 @@ func checkScript(w *world) {
 		{"victim", history.Terminated, `"enough"`, 0},
 	} {
 		// An instance that nobody waits for may begin after the one that started it ended.
-		w.insist("GetStatus("+want.id+")", func(ctx context.Context) error {
-			_, err := w.GetStatus(ctx, want.id, client.GetOptions{})
+		w.insist("Status("+want.id+")", func(ctx context.Context) error {
+			_, err := w.Status(ctx, want.id, client.StatusOptions{})
 			return err
 		})
 		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
-		s, err := w.WaitForCompletion(ctx, want.id)
+		s, err := w.Wait(ctx, want.id)
 		cancel()
 		if err != nil {
-			w.Errorf("WaitForCompletion(%s) = %v; held: %v; status %s", want.id, err, w.engine.Held(), w.json(want.id))
+			w.Errorf("Wait(%s) = %v; held: %v; status %s", want.id, err, w.engine.Held(), w.json(want.id))
 			continue
 		}
-		if s.Status != want.status || string(s.Output) != want.output {
-			w.Errorf("%s ended %s with %s, want %s with %s", want.id, s.Status, s.Output, want.status, want.output)
+		if s.RuntimeStatus != want.status || string(s.Output) != want.output {
+			w.Errorf("%s ended %s with %s, want %s with %s", want.id, s.RuntimeStatus, s.Output, want.status, want.output)
 		}
 		answers := make(map[int32]int)
 		for _, ev := range w.history(want.id) {

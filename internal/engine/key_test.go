@@ -29,7 +29,7 @@ func addCounter(_ *world, app *perdure.App) {
 }
 
 func (w *world) keyed(id, word, key string) error {
-	return w.RaiseEvent(context.Background(), id, "e", word, client.WithIdempotencyKey(key))
+	return w.Raise(context.Background(), id, "e", word, client.WithIdempotencyKey(key))
 }
 
 // A key is remembered for a day, however many newer ones there are, across
@@ -47,7 +47,7 @@ func TestIdempotencyKeys_AreRememberedForADay(t *testing.T) {
 		time.Sleep(23 * time.Hour)
 		again := func(key string) {
 			if err := w.keyed(id, "x", key); err != nil {
-				w.Errorf("RaiseEvent(%s) = %v", key, err)
+				w.Errorf("Raise(%s) = %v", key, err)
 			}
 		}
 		again("0") // known

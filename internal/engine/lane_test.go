@@ -137,7 +137,7 @@ func TestLargePayloadsThroughAnEndInGoodOrder(t *testing.T) {
 		errs := make([]error, 8)
 		for i := range errs {
 			calls.Go(func() {
-				_, errs[i] = w.StartNew(context.Background(), "Small", big(200), client.StartOptions{ID: fmt.Sprint("c", i)})
+				_, errs[i] = w.Start(context.Background(), "Small", big(200), client.StartOptions{ID: fmt.Sprint("c", i)})
 			})
 		}
 		time.Sleep(time.Millisecond)
@@ -147,11 +147,11 @@ func TestLargePayloadsThroughAnEndInGoodOrder(t *testing.T) {
 		w.start()
 		for i, err := range errs {
 			id := fmt.Sprint("c", i)
-			switch _, found := w.GetStatus(context.Background(), id, client.GetOptions{}); {
+			switch _, found := w.Status(context.Background(), id, client.StatusOptions{}); {
 			case err == nil:
 				ids = append(ids, id)
 			case !errors.Is(err, client.ErrUnavailable):
-				w.Errorf("StartNew(%s) while the process ends = %v, want nil or ErrUnavailable", id, err)
+				w.Errorf("Start(%s) while the process ends = %v, want nil or ErrUnavailable", id, err)
 			case found == nil:
 				ids = append(ids, id)
 			}
@@ -179,8 +179,8 @@ func TestLargePayloadsForOneInstanceFromAllSides(t *testing.T) {
 		calls.Wait()
 		w.raise(id, "go", big(200))
 		w.completed(id)
-		if _, err := w.StartNew(ctx, "Big", big(200), client.StartOptions{ID: id}); err != nil {
-			w.Fatalf("StartNew in place of what has ended = %v", err)
+		if _, err := w.Start(ctx, "Big", big(200), client.StartOptions{ID: id}); err != nil {
+			w.Fatalf("Start in place of what has ended = %v", err)
 		}
 		if err := w.Terminate(ctx, id, client.TerminateOptions{Reason: "enough", Wait: true}); err != nil {
 			w.Errorf("Terminate = %v", err)
@@ -198,19 +198,19 @@ func playBig(w *world) {
 	var calls sync.WaitGroup
 	for i := range errs {
 		calls.Go(func() {
-			_, errs[i] = w.StartNew(context.Background(), "Big", big(70), client.StartOptions{ID: fmt.Sprint("b", i)})
+			_, errs[i] = w.Start(context.Background(), "Big", big(70), client.StartOptions{ID: fmt.Sprint("b", i)})
 		})
 	}
 	calls.Wait()
 	for i, err := range errs {
 		id := fmt.Sprint("b", i)
 		if err != nil {
-			if _, found := w.GetStatus(context.Background(), id, client.GetOptions{}); found != nil {
+			if _, found := w.Status(context.Background(), id, client.StatusOptions{}); found != nil {
 				continue // nothing of it was stored
 			}
 		}
 		for { // an event whose commit failed may be there twice, which does no harm
-			if err := w.RaiseEvent(context.Background(), id, "go", big(70)); err == nil || errors.Is(err, client.ErrInvalidState) {
+			if err := w.Raise(context.Background(), id, "go", big(70)); err == nil || errors.Is(err, client.ErrInvalidState) {
 				break
 			}
 			time.Sleep(time.Second)

@@ -89,7 +89,7 @@ func TestSuspectThatGoesHoldsNobodyBack(t *testing.T) {
 			return err
 		},
 		"replaced": func(ctx context.Context, c *client.Client) error {
-			_, err := c.StartNew(ctx, "Quick", 0, client.StartOptions{ID: "first", Reuse: client.ReplaceAny})
+			_, err := c.Start(ctx, "Quick", 0, client.StartOptions{ID: "first", Reuse: client.ReplaceAny})
 			return err
 		},
 		"terminated": func(ctx context.Context, c *client.Client) error {
@@ -101,8 +101,8 @@ func TestSuspectThatGoesHoldsNobodyBack(t *testing.T) {
 				ctx, store := t.Context(), &crashNotes{Store: memory.New(4)}
 				store.live(t, app, func(c *client.Client) {
 					for _, id := range []string{"first", "second"} {
-						if _, err := c.StartNew(ctx, "Call", 0, client.StartOptions{ID: id}); err != nil {
-							t.Errorf("StartNew(%s) = %v", id, err)
+						if _, err := c.Start(ctx, "Call", 0, client.StartOptions{ID: id}); err != nil {
+							t.Errorf("Start(%s) = %v", id, err)
 						}
 					}
 				})
@@ -116,7 +116,7 @@ func TestSuspectThatGoesHoldsNobodyBack(t *testing.T) {
 						t.Errorf("first cannot be %s: %v", name, err)
 					}
 					time.Sleep(time.Hour)
-					if s, err := c.GetStatus(ctx, "second", client.GetOptions{}); err != nil || s.Status != history.Completed {
+					if s, err := c.Status(ctx, "second", client.StatusOptions{}); err != nil || s.RuntimeStatus != history.Completed {
 						t.Errorf("second is %+v, %v; want it to complete", s, err)
 					}
 				})

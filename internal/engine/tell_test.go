@@ -212,7 +212,7 @@ func TestEachFailureIsToldOnce(t *testing.T) {
 				w.crash() // what was told is not told again
 				w.settle()
 				if s := w.status("i"); !s.Terminal() {
-					w.Fatalf("the instance is %s, want it ended", s.Status)
+					w.Fatalf("the instance is %s, want it ended", s.RuntimeStatus)
 				}
 				for _, parts := range way.lines {
 					if parts[2] != "instance=kid" {
@@ -248,7 +248,7 @@ func TestFailuresAreToldOnceWhateverCommitFails(t *testing.T) {
 					w.start()
 					defer w.stop()
 					for {
-						_, err := w.StartNew(context.Background(), "Main", nil, client.StartOptions{ID: "i", Reuse: client.ReturnExisting})
+						_, err := w.Start(context.Background(), "Main", nil, client.StartOptions{ID: "i", Reuse: client.ReturnExisting})
 						if err == nil {
 							break
 						}
@@ -298,8 +298,8 @@ func TestParkingIsTheDefault(t *testing.T) {
 		w.deploy(version(first(nothing)))
 		w.raise(id, "Go", "go")
 		w.settle()
-		if s := w.status(id); s.Status != history.Running {
-			w.Errorf("the instance is %s with %v, want Running: it is parked", s.Status, s.Failure)
+		if s := w.status(id); s.RuntimeStatus != history.Running {
+			w.Errorf("the instance is %s with %v, want Running: it is parked", s.RuntimeStatus, s.Failure)
 		}
 	})
 }

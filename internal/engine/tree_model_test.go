@@ -531,11 +531,11 @@ func (r *trial) apply(i int, op operation) {
 		}
 		if old := model.find(id); old != nil && old.live() && !op.Deep {
 			want = client.ErrAlreadyExists
-			do = func() error { return ignored(r.StartNew(ctx, "Node", 0, o)) }
+			do = func() error { return ignored(r.Start(ctx, "Node", 0, o)) }
 			break
 		}
 		begun := model.begin(name, id)
-		do = func() (err error) { begun.id, err = r.StartNew(ctx, "Node", 0, o); return err }
+		do = func() (err error) { begun.id, err = r.Start(ctx, "Node", 0, o); return err }
 	case "restart":
 		o := client.RestartOptions{SameID: op.Force}
 		if op.Force && n.live() {
@@ -590,7 +590,7 @@ func (r *trial) apply(i int, op operation) {
 		} else {
 			want = client.ErrTerminal
 		}
-		do = func() error { return r.RaiseEvent(ctx, id, "Do", e) }
+		do = func() error { return r.Raise(ctx, id, "Do", e) }
 	}
 	model.settle()
 	if model.luck {

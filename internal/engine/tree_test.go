@@ -124,7 +124,7 @@ func TestTree_RecursiveTerminationIsNotLostWithItsInstance(t *testing.T) {
 			case "purge":
 				_, err = w.Purge(ctx, id, client.PurgeOptions{})
 			case "reuse":
-				_, err = w.StartNew(ctx, "Kid", 0, client.StartOptions{ID: id})
+				_, err = w.Start(ctx, "Kid", 0, client.StartOptions{ID: id})
 			case "import":
 				_, err = w.engine.Import(ctx, hub.ImportRequest{Archive: archive, Reuse: hub.ReplaceAny})
 			}
@@ -133,12 +133,12 @@ func TestTree_RecursiveTerminationIsNotLostWithItsInstance(t *testing.T) {
 			}
 			w.settle()
 			for _, kid := range w.instances(then + ":") {
-				if s := w.status(kid); s.Status != history.Terminated {
-					w.Errorf("after termination and %s %s is %s", then, kid, s.Status)
+				if s := w.status(kid); s.RuntimeStatus != history.Terminated {
+					w.Errorf("after termination and %s %s is %s", then, kid, s.RuntimeStatus)
 				}
 			}
-			if then == "reuse" && w.status(id).Status.Terminal() {
-				w.Errorf("the next instance with the id %s is %s", id, w.status(id).Status)
+			if then == "reuse" && w.status(id).RuntimeStatus.Terminal() {
+				w.Errorf("the next instance with the id %s is %s", id, w.status(id).RuntimeStatus)
 			}
 		}
 	})
@@ -287,8 +287,8 @@ func TestFaultsOfTrees(t *testing.T) {
 				time.Sleep(time.Second)
 			}
 		}
-		tell("StartNew", func() error {
-			_, err := w.StartNew(ctx, "Root", 0, client.StartOptions{ID: "root"})
+		tell("Start", func() error {
+			_, err := w.Start(ctx, "Root", 0, client.StartOptions{ID: "root"})
 			return err
 		})
 		time.Sleep(time.Minute)

@@ -113,11 +113,11 @@ func buildHost(t *testing.T) *hostSubject {
 	}
 	c := client.Remote(h.URL, client.RemoteOptions{Key: s.key})
 	for _, id := range []string{"done", "other"} {
-		if _, err := c.StartNew(t.Context(), "Chain", "hello", client.StartOptions{ID: id}); err != nil {
+		if _, err := c.Start(t.Context(), "Chain", "hello", client.StartOptions{ID: id}); err != nil {
 			t.Fatal(err)
 		}
-		if st, err := c.WaitForCompletion(t.Context(), id); err != nil || string(st.Output) != s.output {
-			t.Fatalf("WaitForCompletion(%s) = %+v, %v", id, st, err)
+		if st, err := c.Wait(t.Context(), id); err != nil || string(st.Output) != s.output {
+			t.Fatalf("Wait(%s) = %+v, %v", id, st, err)
 		}
 	}
 	if _, err := c.Purge(t.Context(), "other", client.PurgeOptions{}); err != nil {
@@ -198,7 +198,7 @@ func (s *hostSubject) try(ctx context.Context, dir string, d damage) (outcome, s
 // askHost asks a running host with the endpoint's own client what it must know, and
 // returns what is wrong.
 func (s *hostSubject) askHost(ctx context.Context, h *ownHost) string {
-	st, err := h.Client.GetStatus(ctx, "done", client.GetOptions{})
+	st, err := h.Client.Status(ctx, "done", client.StatusOptions{})
 	if err != nil || string(st.Output) != s.output {
 		return fmt.Sprintf("instance done: %+v, %v", st, err)
 	}
@@ -214,7 +214,7 @@ func (s *hostSubject) askHost(ctx context.Context, h *ownHost) string {
 }
 
 func (s *hostSubject) opens(ctx context.Context, h *ownHost, key string) bool {
-	st, err := client.Remote(h.URL, client.RemoteOptions{Key: key}).GetStatus(ctx, "done", client.GetOptions{})
+	st, err := client.Remote(h.URL, client.RemoteOptions{Key: key}).Status(ctx, "done", client.StatusOptions{})
 	return err == nil && string(st.Output) == s.output
 }
 
@@ -346,7 +346,7 @@ func reach(ctx context.Context, cfg *config.Config) (string, error) {
 		return "", err
 	}
 	defer c.Close()
-	st, err := c.GetStatus(ctx, "done", client.GetOptions{})
+	st, err := c.Status(ctx, "done", client.StatusOptions{})
 	if err != nil {
 		return "", err
 	}

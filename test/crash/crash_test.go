@@ -49,12 +49,12 @@ func TestKilledFiftyTimes(t *testing.T) {
 // checkEnded waits for instance i, and checks its output.
 func checkEnded(t *testing.T, p *process.Process, work *work, i int) {
 	t.Helper()
-	status, err := p.WaitForCompletion(t.Context(), work.id(i))
+	status, err := p.Wait(t.Context(), work.id(i))
 	if err != nil {
-		t.Fatalf("WaitForCompletion(%s) = %v", work.id(i), err)
+		t.Fatalf("Wait(%s) = %v", work.id(i), err)
 	}
-	if want := Kinds[i%len(Kinds)].Output(i); status.Status != history.Completed || string(status.Output) != want {
-		t.Errorf("%s ended %s with %s, want Completed with %s", work.id(i), status.Status, status.Output, want)
+	if want := Kinds[i%len(Kinds)].Output(i); status.RuntimeStatus != history.Completed || string(status.Output) != want {
+		t.Errorf("%s ended %s with %s, want Completed with %s", work.id(i), status.RuntimeStatus, status.Output, want)
 	}
 }
 
@@ -96,14 +96,14 @@ func (w *work) drive(ctx context.Context, c *client.Client, until int) {
 // it does no harm.
 func (w *work) start(ctx context.Context, c *client.Client, i int) error {
 	kind := Kinds[i%len(Kinds)]
-	_, err := c.StartNew(ctx, kind.Name, Input(kind.Name, i), client.StartOptions{ID: w.id(i), Reuse: client.RefuseIfExists})
+	_, err := c.Start(ctx, kind.Name, Input(kind.Name, i), client.StartOptions{ID: w.id(i), Reuse: client.RefuseIfExists})
 	if err != nil && !errors.Is(err, client.ErrAlreadyExists) {
 		return err
 	}
 	if kind.Name != "Event" {
 		return nil
 	}
-	err = c.RaiseEvent(ctx, w.id(i), "go", i)
+	err = c.Raise(ctx, w.id(i), "go", i)
 	if err != nil && !errors.Is(err, client.ErrTerminal) { // ended: an earlier raise that got no answer arrived
 		return err
 	}

@@ -32,12 +32,12 @@ func TestPowerCutAtEverySync(t *testing.T) {
 		for i := range powerInstances {
 			kind := Kinds[i%len(Kinds)]
 			id := fmt.Sprintf("%s-%d", kind.Name, i)
-			if _, err := c.StartNew(t.Context(), kind.Name, Input(kind.Name, i), client.StartOptions{ID: id}); err != nil {
-				t.Fatalf("StartNew(%s) = %v", id, err)
+			if _, err := c.Start(t.Context(), kind.Name, Input(kind.Name, i), client.StartOptions{ID: id}); err != nil {
+				t.Fatalf("Start(%s) = %v", id, err)
 			}
 			if kind.Name == "Event" {
-				if err := c.RaiseEvent(t.Context(), id, "go", i); err != nil {
-					t.Fatalf("RaiseEvent(%s) = %v", id, err)
+				if err := c.Raise(t.Context(), id, "go", i); err != nil {
+					t.Fatalf("Raise(%s) = %v", id, err)
 				}
 			}
 			disk.acknowledge(i)
@@ -118,13 +118,13 @@ func finishAll(t *testing.T, e *engine.Engine, store store.Store) {
 func waitFor(t *testing.T, c *client.Client, i int) {
 	kind := Kinds[i%len(Kinds)]
 	id := fmt.Sprintf("%s-%d", kind.Name, i)
-	status, err := c.WaitForCompletion(t.Context(), id)
+	status, err := c.Wait(t.Context(), id)
 	if err != nil {
-		t.Errorf("WaitForCompletion(%s) = %v", id, err)
+		t.Errorf("Wait(%s) = %v", id, err)
 		return
 	}
-	if want := kind.Output(i); status.Status != history.Completed || string(status.Output) != want {
-		t.Errorf("%s ended %s with %s, want Completed with %s", id, status.Status, status.Output, want)
+	if want := kind.Output(i); status.RuntimeStatus != history.Completed || string(status.Output) != want {
+		t.Errorf("%s ended %s with %s, want Completed with %s", id, status.RuntimeStatus, status.Output, want)
 	}
 }
 

@@ -92,11 +92,11 @@ func inUse() int {
 func TestMemoryIsFlatOver100000Instances(t *testing.T) {
 	c := run(t, &forgetful{Store: memory.New(64)}, app())
 	hello := func(int) error {
-		id, err := c.StartNew(t.Context(), "Hello", "you", client.StartOptions{})
+		id, err := c.Start(t.Context(), "Hello", "you", client.StartOptions{})
 		if err != nil {
 			return err
 		}
-		_, err = c.WaitForCompletion(t.Context(), id)
+		_, err = c.Wait(t.Context(), id)
 		return err
 	}
 	each(t, instances/10, hello)
@@ -122,14 +122,14 @@ func TestWaitingInstanceCostsUnder2KB(t *testing.T) {
 	before := inUse()
 	c := run(t, hub, app())
 	each(t, instances, func(i int) error {
-		_, err := c.StartNew(t.Context(), "Waiting", nil, client.StartOptions{ID: fmt.Sprintf("waiting-%d", i)})
+		_, err := c.Start(t.Context(), "Waiting", nil, client.StartOptions{ID: fmt.Sprintf("waiting-%d", i)})
 		return err
 	})
 	// All are idle once the last of them are seen to run.
 	each(t, instances, func(i int) error {
 		for {
-			s, err := c.GetStatus(t.Context(), fmt.Sprintf("waiting-%d", i), client.GetOptions{OmitInput: true, OmitOutput: true})
-			if err != nil || s.Status == history.Running {
+			s, err := c.Status(t.Context(), fmt.Sprintf("waiting-%d", i), client.StatusOptions{OmitInput: true, OmitOutput: true})
+			if err != nil || s.RuntimeStatus == history.Running {
 				return err
 			}
 			runtime.Gosched()

@@ -78,11 +78,11 @@ func runLarge(t *testing.T, c *client.Client, waits <-chan string, name, mode st
 	t.Helper()
 	for i := range crowd {
 		id := fmt.Sprintf("%s-%s-%d-%d", name, mode, round, i)
-		if _, err := c.StartNew(t.Context(), name, mode+inputs[name], client.StartOptions{ID: id}); err != nil {
+		if _, err := c.Start(t.Context(), name, mode+inputs[name], client.StartOptions{ID: id}); err != nil {
 			t.Fatalf("start %s: %v", id, err)
 		}
 		if name == "Event" {
-			if err := c.RaiseEvent(t.Context(), id, "go", strings.Repeat("x", large)); err != nil {
+			if err := c.Raise(t.Context(), id, "go", strings.Repeat("x", large)); err != nil {
 				t.Fatalf("raise an event to %s: %v", id, err)
 			}
 		}
@@ -90,7 +90,7 @@ func runLarge(t *testing.T, c *client.Client, waits <-chan string, name, mode st
 	}
 	for _, id := range ids {
 		if mode == "end" {
-			if _, err := c.WaitForCompletion(t.Context(), id); err != nil {
+			if _, err := c.Wait(t.Context(), id); err != nil {
 				t.Fatalf("wait for %s: %v", id, err)
 			}
 			continue
@@ -99,7 +99,7 @@ func runLarge(t *testing.T, c *client.Client, waits <-chan string, name, mode st
 	}
 	if mode == "idle" {
 		for _, id := range ids { // such a start is answered when the turn is over and stored
-			if _, err := c.StartNew(t.Context(), name, nil, client.StartOptions{ID: id, Reuse: client.ReturnExisting}); err != nil {
+			if _, err := c.Start(t.Context(), name, nil, client.StartOptions{ID: id, Reuse: client.ReturnExisting}); err != nil {
 				t.Fatalf("look at %s: %v", id, err)
 			}
 		}

@@ -59,7 +59,7 @@ func TestResultsTakenOneByOneLeaveNothingBehind(t *testing.T) {
 	}
 	ended := func(t *testing.T, c *client.Client, id string) {
 		t.Helper()
-		status, err := c.WaitForCompletion(t.Context(), id)
+		status, err := c.Wait(t.Context(), id)
 		if err != nil {
 			t.Fatalf("wait for %s: %v", id, err)
 		}
@@ -71,7 +71,7 @@ func TestResultsTakenOneByOneLeaveNothingBehind(t *testing.T) {
 	t.Run("live", func(t *testing.T) {
 		c := run(t, store, app)
 		start := func(name, id string) {
-			if _, err := c.StartNew(t.Context(), name, nil, client.StartOptions{ID: id}); err != nil {
+			if _, err := c.Start(t.Context(), name, nil, client.StartOptions{ID: id}); err != nil {
 				t.Fatalf("start %s: %v", id, err)
 			}
 		}
@@ -86,7 +86,7 @@ func TestResultsTakenOneByOneLeaveNothingBehind(t *testing.T) {
 	t.Run("replay", func(t *testing.T) {
 		oneByOne.Store(0)
 		c := run(t, store, app)
-		if err := c.RaiseEvent(t.Context(), id, "end", nil); err != nil {
+		if err := c.Raise(t.Context(), id, "end", nil); err != nil {
 			t.Fatalf("raise end: %v", err)
 		}
 		ended(t, c, id)

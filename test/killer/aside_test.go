@@ -30,11 +30,11 @@ func putAside(folder string, kills, resumes bool) error {
 		return "alive", nil
 	})
 	return serve(folder, app, func(ctx context.Context, c *client.Client) error {
-		if _, err := c.StartNew(ctx, "Turn", "", client.StartOptions{ID: "x", Reuse: client.ReturnExisting}); err != nil {
+		if _, err := c.Start(ctx, "Turn", "", client.StartOptions{ID: "x", Reuse: client.ReturnExisting}); err != nil {
 			return err
 		}
 		for asked := false; ; {
-			s, err := c.GetStatus(ctx, "x", client.GetOptions{})
+			s, err := c.Status(ctx, "x", client.StatusOptions{})
 			if err != nil {
 				return err
 			}
@@ -43,8 +43,8 @@ func putAside(folder string, kills, resumes bool) error {
 				return err
 			}
 			aside := x.Action == "resume"
-			if s.Status.Terminal() || aside && !resumes {
-				fmt.Printf("x is %s %s: %s\n", s.Status, s.Output, x.Summary)
+			if s.RuntimeStatus.Terminal() || aside && !resumes {
+				fmt.Printf("x is %s %s: %s\n", s.RuntimeStatus, s.Output, x.Summary)
 				return nil
 			}
 			if aside && !asked {

@@ -68,7 +68,7 @@ func blocked(folder string) error {
 	perdure.AddActivity(app, "Good", func(_ context.Context, n int) (int, error) { return n + 1, nil })
 	return serveUntilSignal(folder, app, func(ctx context.Context, c *client.Client) error {
 		for _, id := range []string{"Loop", "Lock", "Lock2", "Defer", "Spin"} {
-			if _, err := c.StartNew(ctx, strings.TrimSuffix(id, "2"), 0, client.StartOptions{ID: id}); err != nil {
+			if _, err := c.Start(ctx, strings.TrimSuffix(id, "2"), 0, client.StartOptions{ID: id}); err != nil {
 				return err
 			}
 		}
@@ -115,13 +115,13 @@ func blocked(folder string) error {
 }
 
 func completes(ctx context.Context, c *client.Client, name string, input int) error {
-	id, err := c.StartNew(ctx, name, input, client.StartOptions{})
+	id, err := c.Start(ctx, name, input, client.StartOptions{})
 	if err != nil {
 		return err
 	}
-	s, err := c.WaitForCompletion(ctx, id)
-	if err == nil && s.Status != history.Completed {
-		err = fmt.Errorf("%s ended as %s", name, s.Status)
+	s, err := c.Wait(ctx, id)
+	if err == nil && s.RuntimeStatus != history.Completed {
+		err = fmt.Errorf("%s ended as %s", name, s.RuntimeStatus)
 	}
 	return err
 }
@@ -146,7 +146,7 @@ func replaying(folder string, blocks bool) error {
 	})
 	if !blocks {
 		return serve(folder, app, func(ctx context.Context, c *client.Client) error {
-			_, err := c.StartNew(ctx, "Wait", 0, client.StartOptions{ID: "x", Reuse: client.ReturnExisting})
+			_, err := c.Start(ctx, "Wait", 0, client.StartOptions{ID: "x", Reuse: client.ReturnExisting})
 			if err != nil {
 				return err
 			}
@@ -156,15 +156,15 @@ func replaying(folder string, blocks bool) error {
 			if _, err := os.Stat(filepath.Join(folder, "started")); err != nil { // the first time
 				return os.WriteFile(filepath.Join(folder, "started"), nil, 0o600)
 			}
-			s, err := c.WaitForCompletion(ctx, "x")
+			s, err := c.Wait(ctx, "x")
 			if err == nil {
-				fmt.Printf("x is %s %s\n", s.Status, s.Output)
+				fmt.Printf("x is %s %s\n", s.RuntimeStatus, s.Output)
 			}
 			return err
 		})
 	}
 	return serveUntilSignal(folder, app, func(ctx context.Context, c *client.Client) error {
-		return c.RaiseEvent(ctx, "x", "Go", "kept")
+		return c.Raise(ctx, "x", "Go", "kept")
 	})
 }
 

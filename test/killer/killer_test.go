@@ -82,16 +82,16 @@ func killers(folder string) error {
 	return host.Run(ctx, app, host.Options{Dir: folder, Logger: slog.New(slog.NewTextHandler(os.Stdout, nil)), OnReady: func(ctx context.Context, info host.Info) error {
 		defer cancel()
 		for _, name := range []string{"Good", "Boom", "BoomTurn"} {
-			if _, err := info.Client.StartNew(ctx, name, "x", client.StartOptions{ID: name, Reuse: client.ReturnExisting}); err != nil {
+			if _, err := info.Client.Start(ctx, name, "x", client.StartOptions{ID: name, Reuse: client.ReturnExisting}); err != nil {
 				return err
 			}
 		}
 		for _, id := range []string{"Good", "Boom"} {
-			s, err := info.Client.WaitForCompletion(ctx, id)
+			s, err := info.Client.Wait(ctx, id)
 			if err != nil {
 				return err
 			}
-			fmt.Printf("end of %s: %s %s\n", id, s.Status, s.Output)
+			fmt.Printf("end of %s: %s %s\n", id, s.RuntimeStatus, s.Output)
 		}
 		for {
 			x, err := info.Client.Explain(ctx, "BoomTurn")

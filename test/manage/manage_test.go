@@ -162,11 +162,11 @@ func do(ctx context.Context, c *client.Client, id string, op operation) string {
 	var err error
 	switch op.kind {
 	case start:
-		_, err = c.StartNew(ctx, "Gate", nil, client.StartOptions{ID: id})
+		_, err = c.Start(ctx, "Gate", nil, client.StartOptions{ID: id})
 	case done:
-		err = c.RaiseEvent(ctx, id, "go", "done")
+		err = c.Raise(ctx, id, "go", "done")
 	case fail:
-		err = c.RaiseEvent(ctx, id, "go", "fail")
+		err = c.Raise(ctx, id, "go", "fail")
 	case terminate:
 		err = c.Terminate(ctx, id, client.TerminateOptions{Reason: op.reason})
 	case suspend:
@@ -205,20 +205,20 @@ func word(err error) string {
 }
 
 func look(ctx context.Context, c *client.Client, id string) string {
-	status, err := c.GetStatus(ctx, id, client.GetOptions{})
+	status, err := c.Status(ctx, id, client.StatusOptions{})
 	switch {
 	case err != nil:
 		return word(err)
 	case !status.Terminal():
 		return live
-	case status.Status == history.Terminated:
+	case status.RuntimeStatus == history.Terminated:
 		var reason string
 		if err := json.Unmarshal(status.Output, &reason); err != nil {
 			return "Terminated without a reason"
 		}
 		return stopped + " " + reason
 	}
-	return status.Status.String()
+	return status.RuntimeStatus.String()
 }
 
 // settle notes the status of an instance once it waits for nothing but clients.

@@ -25,13 +25,13 @@ func TestRewindKilledInTheMiddle(t *testing.T) {
 
 	p := process.Begin(t, program, folder)
 	for i := range trees {
-		if _, err := p.StartNew(t.Context(), "Root", Order{root(i), flag}, client.StartOptions{ID: root(i)}); err != nil {
+		if _, err := p.Start(t.Context(), "Root", Order{root(i), flag}, client.StartOptions{ID: root(i)}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for i := range trees {
 		for {
-			err := p.RaiseEvent(t.Context(), root(i)+"-leaf", "approval", "boss "+root(i))
+			err := p.Raise(t.Context(), root(i)+"-leaf", "approval", "boss "+root(i))
 			if err == nil {
 				break
 			}
@@ -41,7 +41,7 @@ func TestRewindKilledInTheMiddle(t *testing.T) {
 		}
 	}
 	for i := range trees {
-		if status, err := p.WaitForCompletion(t.Context(), root(i)); err != nil || status.Status != history.Failed {
+		if status, err := p.Wait(t.Context(), root(i)); err != nil || status.RuntimeStatus != history.Failed {
 			t.Fatalf("%s: %+v, %v; want Failed: the flag is not there", root(i), status, err)
 		}
 	}
@@ -73,12 +73,12 @@ func TestRewindKilledInTheMiddle(t *testing.T) {
 		}
 	}
 	for i := range trees {
-		status, err := p.WaitForCompletion(t.Context(), root(i))
+		status, err := p.Wait(t.Context(), root(i))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := fmt.Sprintf("%q", "boss "+root(i)); status.Status != history.Completed || string(status.Output) != want {
-			t.Errorf("%s is %s with %s, want Completed with %s", root(i), status.Status, status.Output, want)
+		if want := fmt.Sprintf("%q", "boss "+root(i)); status.RuntimeStatus != history.Completed || string(status.Output) != want {
+			t.Errorf("%s is %s with %s, want Completed with %s", root(i), status.RuntimeStatus, status.Output, want)
 		}
 	}
 	p.Stop(t)
