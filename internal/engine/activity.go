@@ -24,7 +24,7 @@ type activity struct {
 	held     *Hold       // after a run that ended in "not now"
 	slow     *slow       // once it has run for long
 	running  atomic.Bool // its code runs right now
-	wanted   wanted      // ends when the result is no longer wanted
+	ctx      lazyContext // ends when the result is no longer wanted
 }
 
 // bytes is what an activity costs until its result is there.
@@ -135,7 +135,7 @@ func (as *activities) next(s *slot) *activity {
 		if as.queue = as.queue[1:]; len(as.queue) == 0 {
 			as.queue = nil
 		}
-		if a.wanted.Err() == nil { // else it is not wanted any more: it never starts
+		if a.ctx.Err() == nil { // else it is not wanted any more: it never starts
 			return a
 		}
 	}
@@ -225,7 +225,7 @@ func (t *tenure) schedule(inst *instance, events []*history.Event) {
 		if a.task.Version == "" {
 			a.task.Version = inst.row.Version
 		}
-		a.wanted.parent = t.ctx
+		a.ctx.parent = t.ctx
 		if inst.tasks == nil {
 			inst.tasks = make(map[int32]*activity)
 		}
@@ -246,7 +246,7 @@ func (t *tenure) dispatch(a *activity) {
 	case aside(err):
 		t.log.Error("an activity is put aside: the program died each time it ran", "instance", a.task.Instance, "function", a.task.Name, "task", a.task.ID)
 		failure := &history.Failure{Type: history.FailurePoison, Message: fmt.Sprintf("activity %s: %v", a.task.Name, err), NonRetriable: true}
-		t.alarms.after(0, func() { t.performed(a, nil, failure) })
+		t.timers.after(0, func() { t.performed(a, nil, failure) })
 	default:
 		a.held = t.hold(nil, a.instance.id, a.task.ID, a.task.Name, err)
 	}
@@ -264,7 +264,7 @@ func (a *activity) runAgain() {
 // abandon gives up all activities of inst. mu of the partition is held.
 func (inst *instance) abandon() {
 	for _, a := range inst.tasks {
-		a.wanted.cancel()
+		a.ctx.cancel()
 	}
 	inst.tasks, inst.taskBytes = nil, 0
 }
@@ -276,7 +276,7 @@ func (t *tenure) perform(a *activity) {
 	if t.logs(slog.LevelDebug) {
 		t.log.Debug("activity started", "instance", a.task.Instance, "execution", a.task.ExecutionID, "task", a.task.ID, "function", a.task.Name, "attempt", a.task.Attempt)
 	}
-	t.exec.RunActivity(&a.wanted, a.task, func(result json.RawMessage, failure *history.Failure, err error) {
+	t.exec.RunActivity(&a.ctx, a.task, func(result json.RawMessage, failure *history.Failure, err error) {
 		a.running.Store(false)
 		t.deaths.clear(a.run)
 		if err != nil {
@@ -310,7 +310,7 @@ func (a *activity) settle() bool {
 	if inst.partition.dead || inst.tasks[a.task.ID] != a {
 		return false
 	}
-	a.wanted.cancel()
+	a.ctx.cancel()
 	delete(inst.tasks, a.task.ID)
 	inst.taskBytes -= a.bytes()
 	return true
@@ -318,7 +318,7 @@ func (a *activity) settle() bool {
 
 // performLater holds an activity that could not run here and now.
 func (t *tenure) performLater(a *activity, err error) {
-	if a.wanted.Err() != nil || errors.Is(err, history.ErrStopping) { // the next owner finds it
+	if a.ctx.Err() != nil || errors.Is(err, history.ErrStopping) { // the next owner finds it
 		return
 	}
 	p := a.instance.partition
@@ -326,5 +326,5 @@ func (t *tenure) performLater(a *activity, err error) {
 	a.held = t.hold(a.held, a.instance.id, a.task.ID, a.task.Name, err)
 	delay := a.held.delay
 	p.mu.Unlock()
-	t.alarms.after(delay, func() { t.activities.dispatch(a) })
+	t.timers.after(delay, func() { t.activities.dispatch(a) })
 }

@@ -21,7 +21,7 @@ import (
 //
 // Clients that bring work (start, restart, import, raise) come in while less than
 // limit is at hand. Else they wait, in the order they came, and only so many and so
-// long; then they are refused with [ErrResourceExhausted], and nothing of them
+// long; then they are refused with [hub.ErrResourceExhausted], and nothing of them
 // stays. There is no second mark below the limit that must be reached first:
 // work that cannot move for long would shut the hub until then. What instances send
 // each other, results, timers, and what operators do to instances that exist
@@ -34,13 +34,13 @@ type admission struct {
 	used    atomic.Int64 // bytes at hand
 	crowded atomic.Bool  // somebody waits: whoever comes waits behind
 
-	mu      sync.Mutex   // guards the rest; taken last
-	waiting []*applicant // first come, first served
-	bytes   int64        // of those in waiting
+	mu      sync.Mutex         // guards the rest; taken last
+	waiting []*admissionWaiter // first come, first served
+	bytes   int64              // of those in waiting
 }
 
-// applicant is a client's operation that waits to be admitted.
-type applicant struct {
+// admissionWaiter is a client's operation that waits to be admitted.
+type admissionWaiter struct {
 	bytes    int64
 	admitted chan struct{} // closed when it is; its bytes are in use then
 }
@@ -54,11 +54,11 @@ const (
 )
 
 // Limits of those who wait to be admitted. Their bytes may be as many as those
-// at hand. A closed loop of a thousand callers gets in, one after the other, while
-// the hub does 500 of what they ask for in a second.
+// at hand. At 500 starts a second, 1,000 callers that each wait for
+// their answer are all admitted within 2 s.
 const (
-	maxApplicants = 4096
-	patience      = 2 * time.Second
+	maxAdmissionWaiters = 4096
+	patience            = 2 * time.Second
 )
 
 // inboxShare is the part of the limit, as a divisor, that the inbox of one
@@ -91,7 +91,7 @@ const (
 
 // admit lets an operation in that brings so many bytes. What it takes is in use until
 // release, when what it brought is counted or came to nothing.
-// Errors: [ErrResourceExhausted], with that of ctx if it ended.
+// Errors: [hub.ErrResourceExhausted], with that of ctx if it ended.
 func (a *admission) admit(ctx context.Context, brought int) error {
 	bytes := messageBytes + int64(brought)
 	if !a.crowded.Load() {
@@ -104,19 +104,19 @@ func (a *admission) admit(ctx context.Context, brought int) error {
 	if me == nil {
 		return a.refusal()
 	}
-	patient, cancel := context.WithTimeoutCause(ctx, patience, errImpatient)
+	patient, cancel := context.WithTimeoutCause(ctx, patience, errAdmissionWait)
 	defer cancel()
 	err := wait(patient, me.admitted)
 	switch {
 	case err == nil || !a.leave(me): // it was admitted meanwhile
 		return nil
-	case err == errImpatient:
+	case err == errAdmissionWait:
 		return a.refusal()
 	}
 	return fmt.Errorf("%w: %w", a.refusal(), err)
 }
 
-var errImpatient = errors.New("nobody waits for longer")
+var errAdmissionWait = errors.New("admission wait timed out")
 
 // release ends what admit began.
 func (a *admission) release(brought int) { a.add(-messageBytes - int64(brought)) }
@@ -133,14 +133,14 @@ func (a *admission) room(ctx context.Context) error {
 	return nil
 }
 
-// enter queues an applicant; nil if there is no room to wait.
-func (a *admission) enter(bytes int64) *applicant {
+// enter queues an operation; nil if there is no room to wait.
+func (a *admission) enter(bytes int64) *admissionWaiter {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.waiting) == maxApplicants || len(a.waiting) > 0 && a.bytes+bytes > a.limit {
+	if len(a.waiting) == maxAdmissionWaiters || len(a.waiting) > 0 && a.bytes+bytes > a.limit {
 		return nil
 	}
-	me := &applicant{bytes: bytes, admitted: make(chan struct{})}
+	me := &admissionWaiter{bytes: bytes, admitted: make(chan struct{})}
 	a.waiting = append(a.waiting, me)
 	a.bytes += bytes
 	a.crowded.Store(true) // before next looks: what is given back from now on calls next
@@ -149,7 +149,7 @@ func (a *admission) enter(bytes int64) *applicant {
 }
 
 // leave takes me out of those who wait; false if it is admitted.
-func (a *admission) leave(me *applicant) bool {
+func (a *admission) leave(me *admissionWaiter) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	at := slices.Index(a.waiting, me)

@@ -12,15 +12,15 @@ import (
 	"github.com/perdure/perdure/internal/hub"
 )
 
-// applicants calls admit for each payload, in this order, and returns the results
+// waitingCalls calls admit for each payload, in this order, and returns the results
 // by their place, in the order they came.
-type applicants struct {
+type waitingCalls struct {
 	mu      sync.Mutex // guards the rest
 	order   []int
 	results map[int]error
 }
 
-func (as *applicants) apply(ctx context.Context, a *admission, payloads ...int) {
+func (as *waitingCalls) apply(ctx context.Context, a *admission, payloads ...int) {
 	for i, payload := range payloads {
 		go func() { // ends with the bubble of the test
 			err := a.admit(ctx, payload)
@@ -36,7 +36,7 @@ func (as *applicants) apply(ctx context.Context, a *admission, payloads ...int) 
 	}
 }
 
-func (as *applicants) admitted() (places []int) {
+func (as *waitingCalls) admitted() (places []int) {
 	as.mu.Lock()
 	defer as.mu.Unlock()
 	for _, i := range as.order {
@@ -50,7 +50,7 @@ func (as *applicants) admitted() (places []int) {
 func TestAdmissionHasRoomUpToTheLimitAndThenInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAdmission("Orders", 4*messageBytes, false)
-		var as applicants
+		var as waitingCalls
 		as.apply(t.Context(), a, 0, 0, 0, 0, messageBytes, 0)
 		if got, want := as.admitted(), []int{0, 1, 2, 3}; !slices.Equal(got, want) {
 			t.Fatalf("admitted at once: %v, want %v", got, want)
@@ -119,7 +119,7 @@ func TestAdmissionBoundsThoseWhoWait(t *testing.T) {
 		limit    int
 		waiting  int
 	}{
-		{"by number", slices.Repeat([]int{0}, maxApplicants+10), 1 << 30, maxApplicants},
+		{"by number", slices.Repeat([]int{0}, maxAdmissionWaiters+10), 1 << 30, maxAdmissionWaiters},
 		{"by bytes", slices.Repeat([]int{1 << 10}, 10), 4 * (1<<10 + messageBytes), 4},
 		{"but for one", []int{1 << 20, 0}, 1, 1},
 	} {
@@ -127,7 +127,7 @@ func TestAdmissionBoundsThoseWhoWait(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := newAdmission("Orders", tt.limit, false)
 				a.add(int64(tt.limit))
-				var as applicants
+				var as waitingCalls
 				as.apply(t.Context(), a, tt.payloads...)
 				if refused := len(as.results); refused != len(tt.payloads)-tt.waiting || len(a.waiting) != tt.waiting {
 					t.Errorf("%d are refused at once and %d wait, want %d to wait", refused, len(a.waiting), tt.waiting)

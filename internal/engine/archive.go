@@ -218,7 +218,7 @@ func (t *tenure) receive(ctx context.Context, a *arrival, reuse hub.Reuse) error
 	if refused == nil && !kept && inst.exists() && !inst.row.Status.Terminal() {
 		err = t.load(inst) // its timers and its parent must learn of the end
 	}
-	leave, late := t.lane.enter(ctx, a.bytes())
+	leave, late := t.large.enter(ctx, a.bytes())
 	defer leave()
 	err = cmp.Or(err, late)
 	p.mu.Lock()

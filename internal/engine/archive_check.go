@@ -44,7 +44,7 @@ func checkImport(req *hub.ImportRequest) (*arrival, error) {
 	if live {
 		a.row.ExecutionID, a.row.Parent = history.NewExecutionID(), nil
 		for i := range turns {
-			turns[i] = emancipate(turns[i], a.row.ExecutionID)
+			turns[i] = withoutParent(turns[i], a.row.ExecutionID)
 		}
 	} else if a.row.ExecutionID == "" {
 		a.row.ExecutionID = history.NewExecutionID()
@@ -68,8 +68,8 @@ func checkImport(req *hub.ImportRequest) (*arrival, error) {
 	return a, nil
 }
 
-// emancipate makes a turn part of the given execution, which has no parent.
-func emancipate(turn history.Turn, execution history.ExecutionID) history.Turn {
+// withoutParent makes a turn part of the given execution, which has no parent.
+func withoutParent(turn history.Turn, execution history.ExecutionID) history.Turn {
 	for i := range turn.Events {
 		if ev := &turn.Events[i]; ev.Kind.Class() == history.Beginning && ev.Started != nil {
 			started := *ev.Started

@@ -24,7 +24,7 @@ const (
 type commits struct {
 	store     store.Committer
 	admission *admission
-	turns     *runs
+	turns     *readyQueue
 
 	mu     sync.Mutex // guards the rest
 	more   sync.Cond  // signalled when queue or closed changes
@@ -43,7 +43,7 @@ type commit struct {
 	done  func(err error)
 }
 
-func newCommits(store store.Committer, admission *admission, turns *runs) *commits {
+func newCommits(store store.Committer, admission *admission, turns *readyQueue) *commits {
 	c := &commits{store: store, admission: admission, turns: turns}
 	c.more.L = &c.mu
 	return c
@@ -95,7 +95,7 @@ func (c *commits) enqueue(done func(error), batch ...commit) {
 	c.more.Signal()
 }
 
-// small returns how many deltas were queued so far that do not go through the lane.
+// small returns how many deltas were queued so far that were not large, see [largeQueue].
 func (c *commits) small() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -102,7 +102,7 @@ func (n note) end() {
 // deaths are the counts of a process, and who of the suspects may run.
 type deaths struct {
 	log     *slog.Logger
-	after   func(d time.Duration, ring func()) // of the alarms of the tenure
+	after   func(d time.Duration, ring func()) // of the timers of the tenure
 	notes   store.CrashNotes                   // nil: nothing is remembered
 	build   string
 	max     int
@@ -334,7 +334,7 @@ func (e *deathError) Error() string {
 	return fmt.Sprintf("it was running each of the last %d times that the program died; it is held back for a while, and then runs when no other suspect does", e.deaths)
 }
 
-// restart is for a new tenure, with alarms of its own, which asks anew for all that
+// restart is for a new tenure, with timers of its own, which asks anew for all that
 // is to run.
 func (d *deaths) restart(after func(time.Duration, func())) {
 	d.mu.Lock()

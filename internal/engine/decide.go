@@ -45,7 +45,7 @@ func (t *tenure) turn(s *slot, inst *instance) bool {
 		return true
 	}
 	ended := make(chan struct{})
-	t.lane.add(&large{bytes, func() {
+	t.large.add(&largeDecision{bytes, func() {
 		t.conclude(inst, d, consumed, left, func(error) { close(ended) })
 	}, ended})
 	return true
@@ -61,7 +61,7 @@ func (t *tenure) setAside(inst *instance, left []message, last *Hold, cause erro
 		inst.unread = true
 		h := t.hold(last, inst.id, history.NoID, inst.row.Name, cause)
 		inst.held = h
-		t.alarms.after(h.delay, func() {
+		t.timers.after(h.delay, func() {
 			p.mu.Lock()
 			h.over = true
 			p.mu.Unlock()
@@ -117,7 +117,7 @@ func (t *tenure) decide(inst *instance, batch []message) (d *decision, consumed 
 	if err := t.load(inst); err != nil {
 		return nil, nil, batch, err
 	}
-	at := find(batch, history.ExecutionStarted)
+	at := findKind(batch, history.ExecutionStarted)
 	if tree, ev := findTree(&inst.row, batch, at); tree >= 0 {
 		d, err := t.endTree(inst, ev)
 		if err != nil {
@@ -125,11 +125,11 @@ func (t *tenure) decide(inst *instance, batch []message) (d *decision, consumed 
 		}
 		return d, keys(batch[tree : tree+1]), without(batch, tree), nil
 	}
-	if astray := findAstray(&inst.row, batch, at); astray >= 0 {
-		return nil, keys(batch[astray : astray+1]), without(batch, astray), nil
+	if stray := findStrayTermination(&inst.row, batch, at); stray >= 0 {
+		return nil, keys(batch[stray : stray+1]), without(batch, stray), nil
 	}
 	if at >= 0 {
-		if before := batch[:at]; find(before, history.ExecutionRewound) < 0 && (inst.state == nil || find(before, history.ExecutionTerminated) < 0) {
+		if before := batch[:at]; findKind(before, history.ExecutionRewound) < 0 && (inst.state == nil || findKind(before, history.ExecutionTerminated) < 0) {
 			d, left = t.startChild(inst, batch, at)
 			return d, keys(batch[at : at+1]), left, nil
 		}
@@ -137,7 +137,7 @@ func (t *tenure) decide(inst *instance, batch []message) (d *decision, consumed 
 		d, consumed, left, err = t.decide(inst, batch[:at:at])
 		return d, consumed, append(left, batch[at:]...), err
 	}
-	if at := find(batch, history.ExecutionRewound); at >= 0 {
+	if at := findKind(batch, history.ExecutionRewound); at >= 0 {
 		d, err := t.parentRewound(inst, &batch[at].event)
 		if err != nil {
 			return nil, nil, batch, err
@@ -160,7 +160,7 @@ func (t *tenure) decide(inst *instance, batch []message) (d *decision, consumed 
 	in := take(&inst.row, inst.state, batch, t.now())
 	used, left := batch[:in.accepted], batch[in.accepted:]
 	endings := t.endings(&inst.row, inst.state, in.turn.Events)
-	if t.deaths.some.Load() && find(used, history.ExecutionResumed) >= 0 {
+	if t.deaths.some.Load() && findKind(used, history.ExecutionResumed) >= 0 {
 		t.deaths.clearInstance(inst.row.Number) // whoever resumes it wants it to run
 	}
 	switch {
@@ -310,7 +310,7 @@ func partTerminations(batch []message) (terminations, rest []message) {
 }
 
 // find returns the place of the first event of that kind, -1 if there is none.
-func find(batch []message, kind history.Kind) int {
+func findKind(batch []message, kind history.Kind) int {
 	return slices.IndexFunc(batch, func(m message) bool { return m.event.Kind == kind })
 }
 

@@ -131,21 +131,21 @@ func sleep(ctx context.Context, d time.Duration) {
 
 // own runs one tenure.
 func (e *Engine) own(ctx context.Context) error {
-	turns, admission := newRuns(), newAdmission(e.options.Hub, e.options.MaxBacklogBytes, e.exec == nil)
+	turns, admission := newReadyQueue(), newAdmission(e.options.Hub, e.options.MaxBacklogBytes, e.exec == nil)
 	t := &tenure{
 		store: e.store, exec: e.exec, options: e.options, log: e.options.Logger,
-		admission: admission, commits: newCommits(e.store, admission, turns), runs: turns, alarms: newAlarms(e.options.Now),
+		admission: admission, commits: newCommits(e.store, admission, turns), ready: turns, timers: newTimerQueue(e.options.Now),
 		cache: newCache(e.exec, e.options.CacheBytes), waiters: &e.waiters,
-		left: &e.left, felling: make(chan struct{}, 1),
+		left: &e.left, treePurges: make(chan struct{}, 1),
 	}
 	t.watch = newWatch(t)
 	t.ctx, t.end = context.WithCancelCause(history.WithStopping(context.WithoutCancel(ctx), ctx.Done()))
 	if e.deaths == nil {
 		e.deaths = newDeaths(ctx, e.store, e.exec != nil, &e.options)
 	}
-	e.deaths.restart(t.alarms.after)
+	e.deaths.restart(t.timers.after)
 	t.deaths = e.deaths
-	t.lane = newLane(t.ctx, t.commits)
+	t.large = newLargeQueue(t.ctx, t.commits)
 	t.activities = newActivities(e.options.MaxActivities, t.perform)
 	t.activities.deaths = t.deaths
 	t.activities.wake, t.activities.returned = t.watch.wake, func() { e.left.Add(-1) }

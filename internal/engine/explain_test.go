@@ -386,7 +386,7 @@ func TestExplainShowsTheStackOfAPanic(t *testing.T) {
 			id := w.mustStart(tt.name, tt.input, client.StartOptions{})
 			w.ended(id, history.Failed)
 			x, err := w.Explain(context.Background(), id)
-			if err != nil || strings.HasPrefix(x.Stack, "github.com/perdure/perdure/engine_test.") != tt.want || tt.want == (x.Stack == "") {
+			if err != nil || strings.HasPrefix(x.Stack, "github.com/perdure/perdure/internal/engine_test.") != tt.want || tt.want == (x.Stack == "") {
 				w.Errorf("Explain(%s of %q) has the stack %q, %v; want one that begins with user code: %t", tt.name, tt.input, x.Stack, err, tt.want)
 			}
 		}

@@ -67,7 +67,7 @@ func (t *tenure) expect(ctx context.Context, id history.InstanceID) error {
 		if refused == nil {
 			return nil
 		}
-		return cmp.Or(t.settle(ctx), refused) // what is known of the instance may not be durable yet
+		return cmp.Or(t.barrier(ctx), refused) // what is known of the instance may not be durable yet
 	}
 	row, ok, err := t.store.FindInstance(ctx, id)
 	switch {

@@ -13,6 +13,18 @@ import (
 // commit under way, or a fold kept to save reading it again. Everything in it can
 // be read back from the store once deltas is 0.
 //
+// What it is doing, by queued, running and inFlight; deltas counts its commits under way:
+//
+//	          wake, when ready            pop             decided
+//	at rest ------------------> queued -------> running ----------> deltas > 0; inFlight after a turn
+//	   ^  \                                     ^   |                      |
+//	   |   +--- an operation claims it ---------+   | nothing to store     | durable
+//	   +--------------------------------------------+----------------------+ then wake again
+//
+// A turn that is in flight keeps the next one from being queued, but not operations. An
+// instance that is held is not ready until its hold is over, or a termination comes. One
+// that is at rest and droppable leaves memory.
+//
 // Its fields are guarded by the partition's mutex, except that row and state belong to
 // whoever has set running, until running is cleared.
 type instance struct {
@@ -97,9 +109,9 @@ func (i *instance) waiting(now func() time.Time) bool {
 	return i.state != nil && len(i.state.Waiting) > 0 && (i.row.ScheduledAt.IsZero() || !now().Before(i.row.ScheduledAt))
 }
 
-// needless reports whether nothing is lost when the instance is dropped from
+// droppable reports whether nothing is lost when the instance is dropped from
 // memory.
-func (i *instance) needless() bool {
+func (i *instance) droppable() bool {
 	return !i.queued && !i.running && i.deltas == 0 && i.held == nil && len(i.inbox) == 0 && len(i.tasks) == 0 && !i.unread
 }
 

@@ -25,14 +25,14 @@ func TestTerminationBehindAFullTurnEndsBlockedCode(t *testing.T) {
 
 // A slot that is not replaced runs other turns after one that was left behind.
 func TestSlotThatCameBackIsLikeAnyOther(t *testing.T) {
-	own := &tenure{left: new(atomic.Int64), log: slog.New(slog.DiscardHandler), runs: newRuns()}
+	own := &tenure{left: new(atomic.Int64), log: slog.New(slog.DiscardHandler), ready: newReadyQueue()}
 	own.left.Add(1)
 	inst, s := &instance{partition: &partition{tenure: own}}, &slot{left: true}
 	if !own.cameBack(inst, s) || own.left.Load() != 0 {
 		t.Errorf("a turn that was left behind is not known as such when it comes back, %d are left", own.left.Load())
 	}
 	inst.stuck = &stuck{slot: s}
-	own.runs.markStuck()
+	own.ready.markStuck()
 	if own.cameBack(inst, s) || inst.stuck != nil || own.left.Load() != 0 {
 		t.Errorf("the next turn of its slot, which nobody left behind, counts as left behind: stuck %v, left %d", inst.stuck, own.left.Load())
 	}

@@ -95,7 +95,7 @@ func (t *tenure) start(ctx context.Context, req *hub.StartRequest, fresh bool) e
 	p := t.partition(req.ID)
 	stored := newAnswer()
 	if fresh { // nobody else can know the id
-		leave, err := t.lane.enter(ctx, len(req.Input))
+		leave, err := t.large.enter(ctx, len(req.Input))
 		defer leave()
 		if err != nil {
 			return err
@@ -123,7 +123,7 @@ func (t *tenure) start(ctx context.Context, req *hub.StartRequest, fresh bool) e
 	if refused == nil && inst.exists() && !inst.row.Status.Terminal() && req.Reuse == hub.ReplaceAny {
 		err = t.load(inst) // its timers and its parent must learn of the end
 	}
-	leave, late := t.lane.enter(ctx, len(req.Input))
+	leave, late := t.large.enter(ctx, len(req.Input))
 	defer leave()
 	err = cmp.Or(err, late)
 	p.mu.Lock()
@@ -167,7 +167,7 @@ func (t *tenure) found(ctx context.Context, row *history.Instance, reuse hub.Reu
 	if found != nil {
 		*found = refused == nil
 	}
-	return cmp.Or(t.settle(ctx), refused)
+	return cmp.Or(t.barrier(ctx), refused)
 }
 
 // create commits a new instance in place of what inst was. mu is held.

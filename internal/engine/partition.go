@@ -41,7 +41,7 @@ func (p *partition) instance(id history.InstanceID) *instance {
 // release drops what need not be held of inst. mu is held.
 func (p *partition) release(inst *instance) {
 	p.weigh(inst)
-	if inst.needless() && inst.state == nil && p.instances[inst.id] == inst {
+	if inst.droppable() && inst.state == nil && p.instances[inst.id] == inst {
 		delete(p.instances, inst.id)
 	}
 }
@@ -55,7 +55,7 @@ func (p *partition) resolve(ctx context.Context, id history.InstanceID, bytes in
 	}
 	inst, err := p.take(ctx, id, ends)
 	if blocked := new(blockedError); errors.As(err, &blocked) { // it takes what comes for it all the same
-		leave, err = p.tenure.lane.enter(ctx, bytes)
+		leave, err = p.tenure.large.enter(ctx, bytes)
 		if err != nil || p.beside(id, f) {
 			return leave, err
 		}
@@ -65,7 +65,7 @@ func (p *partition) resolve(ctx context.Context, id history.InstanceID, bytes in
 	if err != nil {
 		return func() {}, err
 	}
-	leave, err = p.tenure.lane.enter(ctx, bytes)
+	leave, err = p.tenure.large.enter(ctx, bytes)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
@@ -244,7 +244,7 @@ func (p *partition) wake(inst *instance) {
 	}
 	if p.tenure.exec != nil && inst.ready(p.tenure.options.Now) {
 		inst.queued = true
-		p.tenure.runs.push(inst)
+		p.tenure.ready.push(inst)
 	}
 	p.weigh(inst)
 }

@@ -30,25 +30,25 @@ func (e *Engine) Purge(ctx context.Context, id history.InstanceID, req hub.Purge
 		// One at a time: two that claim the same instances in different order
 		// would wait for each other.
 		select {
-		case t.felling <- struct{}{}:
-			defer func() { <-t.felling }()
+		case t.treePurges <- struct{}{}:
+			defer func() { <-t.treePurges }()
 		case <-ctx.Done():
 			return hub.PurgeResult{}, context.Cause(ctx)
 		}
 	}
-	f := &felling{tenure: t, force: req.Force, members: make(map[history.InstanceID]bool)}
+	f := &treePurge{tenure: t, force: req.Force, members: make(map[history.InstanceID]bool)}
 	defer f.release()
 	if err := f.claim(ctx, id, req.Recursive); err != nil {
 		return hub.PurgeResult{}, err
 	}
-	return f.fell(ctx)
+	return f.erase(ctx)
 }
 
-// felling is the purge of a tree of instances, which may be a single one. It
+// treePurge is the purge of a tree of instances, which may be a single one. It
 // claims all of them first, parents before children: while it looks none of them
 // moves. Then it erases children before parents, so that after a crash in the
 // middle what is left is still found.
-type felling struct {
+type treePurge struct {
 	tenure  *tenure
 	force   bool                        // live instances go too
 	claimed []*instance                 // parents first
@@ -56,7 +56,7 @@ type felling struct {
 }
 
 // claim claims id and, if deep, its tree.
-func (f *felling) claim(ctx context.Context, id history.InstanceID, deep bool) error {
+func (f *treePurge) claim(ctx context.Context, id history.InstanceID, deep bool) error {
 	root, err := f.tenure.partition(id).take(ctx, id, f.force)
 	if err != nil {
 		return err
@@ -72,12 +72,12 @@ func (f *felling) claim(ctx context.Context, id history.InstanceID, deep bool) e
 	return nil
 }
 
-func (f *felling) add(inst *instance) {
+func (f *treePurge) add(inst *instance) {
 	f.claimed = append(f.claimed, inst)
 	f.members[inst.id] = true
 }
 
-func (f *felling) release() {
+func (f *treePurge) release() {
 	for _, inst := range f.claimed {
 		inst.partition.mu.Lock()
 		inst.partition.yield(inst)
@@ -87,7 +87,7 @@ func (f *felling) release() {
 
 // claimChildren claims the children of claimed instances. Of those that start right
 // now it learns first: what is not under way any more is stored once all is settled.
-func (f *felling) claimChildren(ctx context.Context, parents []*instance) error {
+func (f *treePurge) claimChildren(ctx context.Context, parents []*instance) error {
 	byNumber := make(map[history.Number]*instance, len(parents))
 	for _, parent := range parents {
 		if parent.exists() {
@@ -99,7 +99,7 @@ func (f *felling) claimChildren(ctx context.Context, parents []*instance) error 
 			return err
 		}
 	}
-	if err := f.tenure.settle(ctx); err != nil {
+	if err := f.tenure.barrier(ctx); err != nil {
 		return err
 	}
 	for _, parent := range byNumber {
@@ -114,7 +114,7 @@ func (f *felling) claimChildren(ctx context.Context, parents []*instance) error 
 }
 
 // claimChild claims id if it is, or is about to be, a child of parent.
-func (f *felling) claimChild(ctx context.Context, id history.InstanceID, parent *instance) error {
+func (f *treePurge) claimChild(ctx context.Context, id history.InstanceID, parent *instance) error {
 	if f.members[id] {
 		return nil
 	}
@@ -136,28 +136,28 @@ func (f *felling) claimChild(ctx context.Context, id history.InstanceID, parent 
 // startedBy reports whether a start by parent waits in the inbox. mu of the
 // partition is held.
 func (i *instance) startedBy(parent *history.Instance) bool {
-	at := find(i.inbox, history.ExecutionStarted)
+	at := findKind(i.inbox, history.ExecutionStarted)
 	return at >= 0 && calledBy(i.inbox[at].event.Started.Parent, parent)
 }
 
 // live tells why the instance cannot be purged without force, nil if it can.
 // The caller has claimed it.
-func (f *felling) live(inst *instance) error {
+func (f *treePurge) live(inst *instance) error {
 	p := inst.partition
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case inst.exists() && !inst.row.Status.Terminal():
 		return fmt.Errorf("%w: %q is %s; terminate it first, or force the purge", hub.ErrInvalidState, inst.id, inst.row.Status)
-	case inst != f.claimed[0] && find(inst.inbox, history.ExecutionStarted) >= 0:
+	case inst != f.claimed[0] && findKind(inst.inbox, history.ExecutionStarted) >= 0:
 		return fmt.Errorf("%w: %q is starting; terminate it first, or force the purge", hub.ErrInvalidState, inst.id)
 	}
 	return nil
 }
 
-// fell erases what is claimed, all of it or none, and waits until that is
+// erase erases what is claimed, all of it or none, and waits until that is
 // durable.
-func (f *felling) fell(ctx context.Context) (hub.PurgeResult, error) {
+func (f *treePurge) erase(ctx context.Context) (hub.PurgeResult, error) {
 	var refused error
 	for _, inst := range f.claimed {
 		if refused == nil && !f.force {
@@ -165,7 +165,7 @@ func (f *felling) fell(ctx context.Context) (hub.PurgeResult, error) {
 		}
 	}
 	if refused != nil { // what is known of it may not be durable yet, so the answer waits its turn
-		return hub.PurgeResult{}, cmp.Or(f.tenure.settle(ctx), refused)
+		return hub.PurgeResult{}, cmp.Or(f.tenure.barrier(ctx), refused)
 	}
 	for _, inst := range f.claimed {
 		if !inst.exists() || inst.row.Status.Terminal() {
@@ -186,7 +186,7 @@ func (f *felling) fell(ctx context.Context) (hub.PurgeResult, error) {
 			return hub.PurgeResult{}, err
 		}
 	}
-	if err := f.tenure.settle(ctx); err != nil {
+	if err := f.tenure.barrier(ctx); err != nil {
 		return hub.PurgeResult{}, err
 	}
 	return result, nil

@@ -95,7 +95,7 @@ func refuseRestart(inst *instance) error {
 
 // likeOf asks for an instance like the one that the caller has claimed.
 func (t *tenure) likeOf(ctx context.Context, inst *instance) (hub.StartRequest, error) {
-	if err := t.settle(ctx); err != nil {
+	if err := t.barrier(ctx); err != nil {
 		return hub.StartRequest{}, err
 	}
 	for turn, err := range readRecords(ctx, t.store, inst.row.Number) {
@@ -107,8 +107,8 @@ func (t *tenure) likeOf(ctx context.Context, inst *instance) (hub.StartRequest, 
 	return hub.StartRequest{}, fmt.Errorf("history of instance %s is missing from the store", inst.id)
 }
 
-// settle returns once all that has been decided so far is durable.
-func (t *tenure) settle(ctx context.Context) error {
+// barrier returns once all that has been decided so far is durable.
+func (t *tenure) barrier(ctx context.Context) error {
 	stored := newAnswer()
 	t.commits.add(nil, stored.give)
 	return stored.wait(ctx)

@@ -452,7 +452,7 @@ func retain(row history.Instance, records []history.Turn, inbox []message) *deci
 // afterEnd decides about messages for an instance that is absent or has ended:
 // they are of no use, save events for a Failed one.
 func (t *tenure) afterEnd(inst *instance, batch []message) (d *decision, consumed []store.MessageKey, left []message, err error) {
-	if inst.row.Status == history.Failed && find(batch, history.EventRaised) >= 0 {
+	if inst.row.Status == history.Failed && findKind(batch, history.EventRaised) >= 0 {
 		records, err := t.records(t.ctx, inst)
 		if err != nil {
 			return nil, nil, batch, err
@@ -484,7 +484,7 @@ func (t *tenure) parentRewound(inst *instance, ev *history.Event) (*decision, er
 		if ev.Payload != nil {
 			reason.Reason = reasonText(ev.Payload)
 		}
-		if err := t.settle(t.ctx); err != nil {
+		if err := t.barrier(t.ctx); err != nil {
 			return nil, err
 		}
 		children, err := childRowsOf(t.ctx, t.store, records)
@@ -521,10 +521,10 @@ func (t *tenure) lastEvent(inst *instance) (*history.Event, error) {
 	return ended, nil
 }
 
-// findAstray returns the place of the first message before start (-1: there is
+// findStrayTermination returns the place of the first message before start (-1: there is
 // none) that a parent sent to end a child, and that row is not, or not any more; -1 if
 // there is none. It must not reach the one that starts next.
-func findAstray(row *history.Instance, batch []message, start int) int {
+func findStrayTermination(row *history.Instance, batch []message, start int) int {
 	if start < 0 {
 		start = len(batch)
 	}

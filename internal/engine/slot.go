@@ -142,7 +142,7 @@ func (t *tenure) cameBack(inst *instance, s *slot) (left bool) {
 		return true
 	case inst.stuck != nil: // else it came back while it was being marked
 		inst.stuck = nil
-		t.runs.back()
+		t.ready.back()
 	}
 	return false
 }
@@ -163,7 +163,7 @@ func (t *tenure) markStuck(s *slot, serial uint64, since time.Time) *instance {
 		return nil
 	}
 	inst.stuck = &stuck{slot: s, function: inst.row.Name, since: since}
-	t.runs.markStuck()
+	t.ready.markStuck()
 	if s.replaced = t.turnSlots.replace(); s.replaced {
 		t.hire()
 	}
@@ -187,7 +187,7 @@ func (t *tenure) leave(inst *instance) {
 	p, s := inst.partition, inst.stuck
 	inst.stuck, s.slot.left = nil, true
 	inst.inbox = slices.Concat(inst.taken, inst.inbox)
-	t.runs.leave()
+	t.ready.leave()
 	t.left.Add(1)
 	if observer, ok := t.exec.(Observer); ok {
 		observer.Leave(inst.row.Number)

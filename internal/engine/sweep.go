@@ -66,47 +66,47 @@ type sweep struct {
 
 // sweeps counts those of an engine. The zero value counts none.
 type sweeps struct {
-	running  atomic.Int64
-	turnover atomic.Int64 // how often one began or ended
+	running atomic.Int64
+	changes atomic.Int64 // how often one began or ended
 }
 
 func (s *sweeps) begin() {
 	s.running.Add(1)
-	s.turnover.Add(1)
+	s.changes.Add(1)
 }
 
 func (s *sweeps) end() {
-	s.turnover.Add(1) // first: who finds itself alone sees that there was another
+	s.changes.Add(1) // first: who finds itself alone sees that there was another
 	s.running.Add(-1)
 }
 
-// glance is a moment at which a sweep looks at instances that have ended.
-type glance struct {
-	tenure            *tenure // nil: none
-	revised, turnover int64
+// snapshot is the version of the ended instances at which a sweep reads them.
+type snapshot struct {
+	tenure           *tenure // nil: none
+	revised, changes int64
 }
 
-func (e *Engine) glance() glance {
-	g := glance{tenure: e.current(), turnover: e.sweeps.turnover.Load()}
+func (e *Engine) snapshot() snapshot {
+	g := snapshot{tenure: e.current(), changes: e.sweeps.changes.Load()}
 	if g.tenure != nil {
 		g.revised = g.tenure.revised.Load()
 	}
 	return g
 }
 
-// holds reports whether what was seen at g still is so for the instances that
+// holds reports whether what was read at g still is so for the instances that
 // were claimed since, by the only sweep there is.
-func (g glance) holds(e *Engine, t *tenure) bool {
-	return g.tenure == t && e.sweeps.running.Load() == 1 && e.sweeps.turnover.Load() == g.turnover && t.revised.Load() == g.revised
+func (g snapshot) holds(e *Engine, t *tenure) bool {
+	return g.tenure == t && e.sweeps.running.Load() == 1 && e.sweeps.changes.Load() == g.changes && t.revised.Load() == g.revised
 }
 
-// swath is what became of one page.
-type swath struct {
+// pageResult is what became of one page.
+type pageResult struct {
 	deleted, events, skipped int
 	stored                   answer // given when all of it is durable
 }
 
-func (w *swath) take(row *history.Instance) {
+func (w *pageResult) take(row *history.Instance) {
 	w.deleted++
 	w.events += int(row.Events)
 }
@@ -115,31 +115,31 @@ func (w *swath) take(row *history.Instance) {
 // the next one is read.
 func (s *sweep) run(ctx context.Context) error {
 	q := s.filter.Query
-	var storing *swath // of the page before
+	var storing *pageResult // of the page before
 	for !s.over() {
 		q.Limit = sweepPage
 		if s.filter.Max > 0 {
 			q.Limit = min(q.Limit, s.filter.Max-s.taken)
 		}
-		seen := s.engine.glance()
+		seen := s.engine.snapshot()
 		page, err := s.engine.store.ListInstances(ctx, q)
 		if err != nil {
-			return cmp.Or(s.reap(storing), err)
+			return cmp.Or(s.await(storing), err)
 		}
-		cut, err := s.cut(ctx, q, page.Rows, seen)
-		err = cmp.Or(s.reap(storing), err)
+		cut, err := s.erasePage(ctx, q, page.Rows, seen)
+		err = cmp.Or(s.await(storing), err)
 		storing = cut
 		if err != nil {
-			return cmp.Or(err, s.reap(storing))
+			return cmp.Or(err, s.await(storing))
 		}
 		if page.Next == 0 {
-			err := s.reap(storing)
+			err := s.await(storing)
 			s.result.Complete = err == nil
 			return err
 		}
 		q.Before = page.Next
 	}
-	return s.reap(storing)
+	return s.await(storing)
 }
 
 // over reports whether the filter's limits are reached.
@@ -148,9 +148,9 @@ func (s *sweep) over() bool {
 		!s.filter.Until.IsZero() && !time.Now().Before(s.filter.Until)
 }
 
-// reap waits until a page, if any, is durable, whatever becomes of the caller: what is
+// await waits until a page, if any, is durable, whatever becomes of the caller: what is
 // reported as deleted is, and what is deleted is reported.
-func (s *sweep) reap(w *swath) error {
+func (s *sweep) await(w *pageResult) error {
 	if w == nil {
 		return nil
 	}
@@ -166,9 +166,9 @@ func (s *sweep) reap(w *swath) error {
 	return nil
 }
 
-// cut erases the instances of a page, as they were seen.
-func (s *sweep) cut(ctx context.Context, q history.Query, rows []history.Instance, seen glance) (*swath, error) {
-	w := &swath{stored: newAnswer()}
+// erasePage erases the instances of a page, as they were seen.
+func (s *sweep) erasePage(ctx context.Context, q history.Query, rows []history.Instance, seen snapshot) (*pageResult, error) {
+	w := &pageResult{stored: newAnswer()}
 	if s.filter.DryRun {
 		for i := range rows {
 			w.take(&rows[i])
@@ -239,7 +239,7 @@ func (t *tenure) claimFree(rows []history.Instance) (free map[history.Number]*in
 
 // eraseFree commits the end of those of rows that are free, as one, and ends all
 // claims. What stays in free was not among rows.
-func (t *tenure) eraseFree(rows []history.Instance, free map[history.Number]*instance, w *swath) {
+func (t *tenure) eraseFree(rows []history.Instance, free map[history.Number]*instance, w *pageResult) {
 	deltas := make([]*store.Delta, 0, len(free))
 	erased := make([]*instance, 0, len(free))
 	for i := range rows {
@@ -277,7 +277,7 @@ func (t *tenure) eraseFree(rows []history.Instance, free map[history.Number]*ins
 
 // eraseBusy erases an instance that something is known of in memory, if it is
 // as it was listed.
-func (s *sweep) eraseBusy(ctx context.Context, t *tenure, row *history.Instance, w *swath) error {
+func (s *sweep) eraseBusy(ctx context.Context, t *tenure, row *history.Instance, w *pageResult) error {
 	same := func(inst *instance) bool {
 		return inst.row.Number == row.Number && s.filter.Matches(&inst.row)
 	}

@@ -81,7 +81,7 @@ func waysToFail() map[string]failing {
 		},
 		"an activity panics": {
 			main: callAct, act: func(context.Context) error { panic("boom") },
-			lines: [][]string{attempt("ERROR", "1", `error="panic: boom"`, `stack="github.com/perdure/perdure/engine_test.waysToFail.`), instance("WARN", `error="panic: boom"`)},
+			lines: [][]string{attempt("ERROR", "1", `error="panic: boom"`, `stack="github.com/perdure/perdure/internal/engine_test.waysToFail.`), instance("WARN", `error="panic: boom"`)},
 		},
 		"an activity exits its goroutine": {
 			main: callAct, act: func(context.Context) error { runtime.Goexit(); return nil },
@@ -100,7 +100,7 @@ func waysToFail() map[string]failing {
 		},
 		"an orchestrator panics": {
 			main:  func(*perdure.OrchestrationContext) error { panic(errors.New("boom")) },
-			lines: [][]string{instance("ERROR", `error="panic: boom"`, `stack="github.com/perdure/perdure/engine_test.waysToFail.`)},
+			lines: [][]string{instance("ERROR", `error="panic: boom"`, `stack="github.com/perdure/perdure/internal/engine_test.waysToFail.`)},
 		},
 		"an orchestrator exits its goroutine": {
 			main:  func(*perdure.OrchestrationContext) error { runtime.Goexit(); return nil },

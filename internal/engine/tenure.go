@@ -36,9 +36,9 @@ type tenure struct {
 	admission  *admission
 	partitions []*partition
 	commits    *commits
-	lane       *lane
-	runs       *runs
-	alarms     *alarms
+	large      *largeQueue
+	ready      *readyQueue
+	timers     *timerQueue
 	activities *activities
 	cache      *cache
 	waiters    *waiters
@@ -47,7 +47,7 @@ type tenure struct {
 	deaths     *deaths
 	left       *atomic.Int64  // goroutines of the process that are left behind
 	loops      sync.WaitGroup // goroutines that run turns
-	felling    chan struct{}  // holds a token while a tree of instances is being purged
+	treePurges chan struct{}  // holds a token while a tree of instances is being purged
 	revised    atomic.Int64   // durable decisions about instances that had ended
 }
 
@@ -113,8 +113,8 @@ func (p *partition) acquire(ctx context.Context) error {
 // draining, and drains first. It returns why it ended: nil after a drain.
 func (t *tenure) run(ctx context.Context, draining func()) error {
 	var wg sync.WaitGroup
-	wg.Go(func() { t.alarms.run(t.ctx) })
-	wg.Go(t.lane.run)
+	wg.Go(func() { t.timers.run(t.ctx) })
+	wg.Go(t.large.run)
 	var committing sync.WaitGroup
 	committing.Go(func() {
 		t.commits.run(context.WithoutCancel(t.ctx), t.fail)
@@ -139,7 +139,7 @@ func (t *tenure) run(ctx context.Context, draining func()) error {
 	t.commits.close()
 	committing.Wait()
 	t.end(history.ErrStopping)
-	t.runs.close()
+	t.ready.close()
 	t.forget() // so that deferred functions run while the rest is waited for
 	stopped, names := t.stopped(&wg), t.stillRunning()
 	t.forget() // what was at work before
@@ -216,13 +216,13 @@ func (t *tenure) drain() {
 	}
 	// A turn may be waiting for a commit, and a commit may lead to a turn.
 	for ctx.Err() == nil {
-		t.runs.quiet(ctx)
-		if leave, err := t.lane.pass(ctx, 0); err == nil {
+		t.ready.quiet(ctx)
+		if leave, err := t.large.pass(ctx, 0); err == nil {
 			leave()
 		}
 		stored := make(chan struct{})
 		t.commits.add(nil, func(error) { close(stored) })
-		if wait(ctx, stored) != nil || t.runs.isEmpty() && t.lane.isEmpty() {
+		if wait(ctx, stored) != nil || t.ready.isEmpty() && t.large.isEmpty() {
 			return
 		}
 	}
@@ -257,12 +257,12 @@ func (t *tenure) forget() {
 // work decides turns until the tenure ends.
 func (t *tenure) work(s *slot) {
 	for {
-		inst, ok := t.runs.pop()
+		inst, ok := t.ready.pop()
 		if !ok {
 			return
 		}
 		if t.turn(s, inst) {
-			t.runs.done()
+			t.ready.done()
 		}
 		if s.replaced {
 			t.turnSlots.remove(s)

@@ -24,38 +24,38 @@ const (
 // set meanwhile.
 const lookAgain = 2 * time.Second
 
-// alarms calls functions at given times: the near window of the durable timers, by the
+// timerQueue calls functions at given times: the near window of the durable timers, by the
 // clock; and after some time: the engine's own retries, whatever the clock does.
-type alarms struct {
+type timerQueue struct {
 	now func() time.Time
 
 	mu      sync.Mutex // guards the rest, save sooner
-	clock   alarmHeap
-	elapsed alarmHeap // by [time.Now], whose differences no clock changes
+	clock   timerHeap
+	elapsed timerHeap // by [time.Now], whose differences no clock changes
 	seq     uint64
-	sooner  chan struct{} // holds a token when a first alarm has changed
+	sooner  chan struct{} // holds a token when the first timer has changed
 }
 
-type alarm struct {
+type queuedTimer struct {
 	at   time.Time
-	seq  uint64 // alarms of one instant go off in the order they were set
+	seq  uint64 // timers of one instant go off in the order they were set
 	ring func()
 }
 
-func newAlarms(now func() time.Time) *alarms {
-	return &alarms{now: now, sooner: make(chan struct{}, 1)}
+func newTimerQueue(now func() time.Time) *timerQueue {
+	return &timerQueue{now: now, sooner: make(chan struct{}, 1)}
 }
 
 // set has ring called, from run, once the clock is not before at.
-func (a *alarms) set(at time.Time, ring func()) { a.push(&a.clock, at.Round(0), ring) }
+func (a *timerQueue) set(at time.Time, ring func()) { a.push(&a.clock, at.Round(0), ring) }
 
 // after has ring called, from run, once d has passed.
-func (a *alarms) after(d time.Duration, ring func()) { a.push(&a.elapsed, time.Now().Add(d), ring) }
+func (a *timerQueue) after(d time.Duration, ring func()) { a.push(&a.elapsed, time.Now().Add(d), ring) }
 
-func (a *alarms) push(h *alarmHeap, at time.Time, ring func()) {
+func (a *timerQueue) push(h *timerHeap, at time.Time, ring func()) {
 	a.mu.Lock()
 	a.seq++
-	heap.Push(h, alarm{at, a.seq, ring})
+	heap.Push(h, queuedTimer{at, a.seq, ring})
 	first := (*h)[0].seq == a.seq
 	a.mu.Unlock()
 	if first {
@@ -66,8 +66,8 @@ func (a *alarms) push(h *alarmHeap, at time.Time, ring func()) {
 	}
 }
 
-// run rings alarms until ctx ends.
-func (a *alarms) run(ctx context.Context) {
+// run rings timers until ctx ends.
+func (a *timerQueue) run(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -76,7 +76,7 @@ func (a *alarms) run(ctx context.Context) {
 			ring()
 			continue
 		}
-		var wake <-chan time.Time // none while no alarm is set: an idle engine does nothing
+		var wake <-chan time.Time // none while no timer is set: an idle engine does nothing
 		if next > 0 {
 			timer.Reset(next)
 			wake = timer.C
@@ -90,20 +90,20 @@ func (a *alarms) run(ctx context.Context) {
 	}
 }
 
-// due takes the first alarm if its time has come, else says how long to sleep; 0 when
+// due takes the first timer if its time has come, else says how long to sleep; 0 when
 // there is none.
-func (a *alarms) due() (ring func(), next time.Duration) {
+func (a *timerQueue) due() (ring func(), next time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.elapsed) > 0 {
 		if next = time.Until(a.elapsed[0].at); next <= 0 {
-			return heap.Pop(&a.elapsed).(alarm).ring, 0
+			return heap.Pop(&a.elapsed).(queuedTimer).ring, 0
 		}
 	}
 	if len(a.clock) > 0 {
 		left := a.clock[0].at.Sub(a.now())
 		if left <= 0 {
-			return heap.Pop(&a.clock).(alarm).ring, 0
+			return heap.Pop(&a.clock).(queuedTimer).ring, 0
 		}
 		if left = min(left, lookAgain); next == 0 || left < next {
 			next = left
@@ -112,21 +112,21 @@ func (a *alarms) due() (ring func(), next time.Duration) {
 	return nil, next
 }
 
-type alarmHeap []alarm
+type timerHeap []queuedTimer
 
-func (h alarmHeap) Len() int      { return len(h) }
-func (h alarmHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h alarmHeap) Less(i, j int) bool {
+func (h timerHeap) Len() int      { return len(h) }
+func (h timerHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h timerHeap) Less(i, j int) bool {
 	if !h[i].at.Equal(h[j].at) {
 		return h[i].at.Before(h[j].at)
 	}
 	return h[i].seq < h[j].seq
 }
-func (h *alarmHeap) Push(x any) { *h = append(*h, x.(alarm)) }
-func (h *alarmHeap) Pop() any {
+func (h *timerHeap) Push(x any) { *h = append(*h, x.(queuedTimer)) }
+func (h *timerHeap) Pop() any {
 	old := *h
 	last := old[len(old)-1]
-	old[len(old)-1] = alarm{}
+	old[len(old)-1] = queuedTimer{}
 	*h = old[:len(old)-1]
 	return last
 }
@@ -148,7 +148,7 @@ func (p *partition) arm(t store.Timer) {
 		return
 	}
 	p.armed[keyOf(&t)] = true
-	p.tenure.alarms.set(t.Due, func() { p.fire(t) })
+	p.tenure.timers.set(t.Due, func() { p.fire(t) })
 }
 
 // disarm keeps timers that a decision clears from firing: a cancelled timer must
@@ -220,7 +220,7 @@ func (p *partition) advance(ctx context.Context, after store.Timer) error {
 	} else {
 		after = store.Timer{Due: until}
 	}
-	p.tenure.alarms.set(next, func() {
+	p.tenure.timers.set(next, func() {
 		if err := p.advance(ctx, after); err != nil && ctx.Err() == nil {
 			p.tenure.fail(err)
 		}

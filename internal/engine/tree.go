@@ -74,7 +74,7 @@ func (t *tenure) endTree(inst *instance, ev history.Event) (*decision, error) {
 			}
 		}
 	}
-	if err := t.settle(t.ctx); err != nil {
+	if err := t.barrier(t.ctx); err != nil {
 		return nil, err
 	}
 	q := history.Query{Labels: []string{history.ParentLabel(parent.Number)}, Parent: parent.InstanceID, Before: ev.Started.Before, Limit: treePage}

@@ -189,7 +189,7 @@ func take(row *history.Instance, st *history.State, inbox []message, now time.Ti
 }
 
 // answers reports whether done ends what scheduled began. A timer is known by
-// its time too: the alarm of a timer that an earlier execution gave up may still ring.
+// its time too: a timer that an earlier execution gave up may still ring.
 func answers(done, scheduled *history.Event) bool {
 	return scheduled.Kind == done.Kind.Answers() &&
 		(done.Kind != history.TimerFired || ceilMicro(scheduled.FireAt).Equal(done.FireAt))

@@ -193,7 +193,7 @@ func (w *watch) lookAtActivities(now time.Time) (slow, lost []*slot, running boo
 			slow = append(slow, s)
 		}
 		switch {
-		case a.wanted.Err() == nil:
+		case a.ctx.Err() == nil:
 		case s.seen.unwanted.IsZero():
 			s.seen.unwanted = now
 		case now.Sub(s.seen.unwanted) >= slowUnwind && w.tenure.activities.lose(s, serial):

@@ -6,7 +6,7 @@ import (
 )
 
 // runs is the queue of instances that have something to decide, oldest first.
-type runs struct {
+type readyQueue struct {
 	mu     sync.Mutex // guards the rest
 	more   sync.Cond  // signalled when pop may go on
 	idle   sync.Cond  // broadcast when quiet may go on
@@ -16,13 +16,13 @@ type runs struct {
 	closed bool // pop returns nothing more
 }
 
-func newRuns() *runs {
-	r := &runs{}
+func newReadyQueue() *readyQueue {
+	r := &readyQueue{}
 	r.more.L, r.idle.L = &r.mu, &r.mu
 	return r
 }
 
-func (r *runs) push(inst *instance) {
+func (r *readyQueue) push(inst *instance) {
 	r.mu.Lock()
 	r.queue = append(r.queue, inst)
 	r.mu.Unlock()
@@ -31,7 +31,7 @@ func (r *runs) push(inst *instance) {
 
 // pop waits for an instance; the caller says done when it has decided. ok is
 // false after close.
-func (r *runs) pop() (inst *instance, ok bool) {
+func (r *readyQueue) pop() (inst *instance, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for len(r.queue) == 0 && !r.closed {
@@ -50,7 +50,7 @@ func (r *runs) pop() (inst *instance, ok bool) {
 
 // markStuck notes that a turn does not come back: nothing is to wait for it but quiet.
 // Either back or leave follows.
-func (r *runs) markStuck() {
+func (r *readyQueue) markStuck() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.active--
@@ -58,7 +58,7 @@ func (r *runs) markStuck() {
 }
 
 // back notes that a turn that was stuck has come back; done follows.
-func (r *runs) back() {
+func (r *readyQueue) back() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.active++
@@ -66,14 +66,14 @@ func (r *runs) back() {
 }
 
 // leave notes that a turn that was stuck is left behind; done does not follow.
-func (r *runs) leave() {
+func (r *readyQueue) leave() {
 	r.mu.Lock()
 	r.stuck--
 	r.mu.Unlock()
 	r.idle.Broadcast()
 }
 
-func (r *runs) done() {
+func (r *readyQueue) done() {
 	r.mu.Lock()
 	r.active--
 	idle := r.empty()
@@ -84,10 +84,10 @@ func (r *runs) done() {
 }
 
 // empty reports whether nothing is queued or being decided. mu is held.
-func (r *runs) empty() bool { return r.active == 0 && len(r.queue) == 0 }
+func (r *readyQueue) empty() bool { return r.active == 0 && len(r.queue) == 0 }
 
 // quiet waits until nothing is queued or being decided, or ctx ends.
-func (r *runs) quiet(ctx context.Context) {
+func (r *readyQueue) quiet(ctx context.Context) {
 	defer context.AfterFunc(ctx, func() {
 		r.mu.Lock() // so that the waiter is in Wait, not on its way
 		defer r.mu.Unlock()
@@ -100,7 +100,7 @@ func (r *runs) quiet(ctx context.Context) {
 	}
 }
 
-func (r *runs) close() {
+func (r *readyQueue) close() {
 	r.mu.Lock()
 	r.closed = true
 	r.mu.Unlock()
@@ -108,7 +108,7 @@ func (r *runs) close() {
 	r.idle.Broadcast()
 }
 
-func (r *runs) isEmpty() bool {
+func (r *readyQueue) isEmpty() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.empty()
