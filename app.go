@@ -35,5 +35,7 @@ func (a *App) OnNonDeterminism(policy NonDeterminismPolicy) {
 	a.functions.FailMisfits = policy == FailInstance
 }
 
-// Functions returns the table that workers run.
-func (a *App) Functions() *registry.Table { return &a.functions }
+// Workers get at the functions of an App, and nobody else does.
+func init() {
+	registry.Of = func(app any) *registry.Table { return &app.(*App).functions }
+}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/internal/registry"
 )
 
 func TestValidateReportsAllMistakes(t *testing.T) {
@@ -70,7 +71,7 @@ type hidden struct{ id string }
 func TestNamesIgnoreCase(t *testing.T) {
 	app := perdure.New()
 	perdure.AddActivity(app, "Work", Work)
-	if f, ok := app.Functions().Activities.Find("wORK"); !ok || f.Name != "Work" {
+	if f, ok := registry.Of(app).Activities.Find("wORK"); !ok || f.Name != "Work" {
 		t.Errorf("Find(wORK) = %v, %v; want Work", f, ok)
 	}
 }

@@ -7,17 +7,19 @@ import (
 )
 
 // ContinueOption changes how an execution continues as a new one.
-type ContinueOption func(*replay.Next)
+type ContinueOption func(*continueOptions)
+
+type continueOptions struct{ next replay.Next }
 
 // DiscardEvents drops the external events that nobody waited for. By default
 // the new execution finds them.
 func DiscardEvents() ContinueOption {
-	return func(n *replay.Next) { n.DiscardEvents = true }
+	return func(o *continueOptions) { o.next.DiscardEvents = true }
 }
 
 // NewVersion gives the new execution another version.
 func NewVersion(version string) ContinueOption {
-	return func(n *replay.Next) { n.Version = version }
+	return func(o *continueOptions) { o.next.Version = version }
 }
 
 // ContinueAsNew makes the instance start over with input and an empty history
@@ -33,9 +35,9 @@ func (c *OrchestrationContext) ContinueAsNew(input any, opts ...ContinueOption) 
 	if err != nil {
 		return fmt.Errorf("continue as new: %w", err)
 	}
-	next := replay.Next{Input: payload, Version: c.Version()}
+	o := continueOptions{replay.Next{Input: payload, Version: c.Version()}}
 	for _, opt := range opts {
-		opt(&next)
+		opt(&o)
 	}
-	return c.core.ContinueAsNew(next)
+	return c.core.ContinueAsNew(o.next)
 }

@@ -18,14 +18,16 @@ import (
 type None = struct{}
 
 // OrchestratorOption changes how an orchestrator runs.
-type OrchestratorOption func(*registry.Orchestrator)
+type OrchestratorOption func(*orchestratorOptions)
+
+type orchestratorOptions struct{ function registry.Orchestrator }
 
 // AwaitOutstanding keeps an instance running after its orchestrator returned
 // until all activities, sub-orchestrations and timers that it started and did
 // not cancel have ended. By default an instance ends at once and what they lead
 // to is discarded.
 func AwaitOutstanding() OrchestratorOption {
-	return func(o *registry.Orchestrator) { o.AwaitOutstanding = true }
+	return func(o *orchestratorOptions) { o.function.AwaitOutstanding = true }
 }
 
 // AddOrchestrator registers fn under a durable name: a string constant, or an
@@ -33,15 +35,15 @@ func AwaitOutstanding() OrchestratorOption {
 // case. In and Out travel as JSON. Mistakes are reported by [App.Validate].
 func AddOrchestrator[In, Out any](app *App, name OrchestratorRef[In, Out], fn func(*OrchestrationContext, In) (Out, error), opts ...OrchestratorOption) {
 	run := encoded(fn, origin{"input of orchestrator", string(name)})
-	o := registry.Orchestrator{Run: func(c *replay.Context, input json.RawMessage) (json.RawMessage, *history.Failure) {
+	o := orchestratorOptions{registry.Orchestrator{Run: func(c *replay.Context, input json.RawMessage) (json.RawMessage, *history.Failure) {
 		payload, err := run(&OrchestrationContext{core: c, app: app}, input)
 		c.Blame(causes(err))
 		return payload, failureOf(err)
-	}}
+	}}}
 	for _, opt := range opts {
 		opt(&o)
 	}
-	add(&app.functions.Orchestrators, "Orchestrator", string(name), fn, o)
+	add(&app.functions.Orchestrators, "Orchestrator", string(name), fn, o.function)
 }
 
 // AddActivity registers fn under a durable name: a string constant, or an [ActivityRef]

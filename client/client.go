@@ -97,13 +97,15 @@ func (c *Client) WaitStarted(ctx context.Context, id string) (*Status, error) {
 }
 
 // RaiseOption varies one Raise.
-type RaiseOption func(*hub.RaiseRequest)
+type RaiseOption func(*raiseOptions)
+
+type raiseOptions struct{ request hub.RaiseRequest }
 
 // WithIdempotencyKey makes the instance take an event of this key, of at most 300
 // bytes, once, however often it is raised within 24 hours. An instance remembers 1 MiB of
 // keys; an event with another one is [ErrResourceExhausted] then.
 func WithIdempotencyKey(key string) RaiseOption {
-	return func(r *hub.RaiseRequest) { r.Key = key }
+	return func(o *raiseOptions) { o.request.Key = key }
 }
 
 // Raise hands an external event to an instance; it is kept until the
@@ -119,11 +121,11 @@ func (c *Client) Raise(ctx context.Context, id, name string, data any, options .
 	if err != nil {
 		return c.fail(ctx, "raise event", id, err)
 	}
-	r := hub.RaiseRequest{Name: name, Payload: payload}
+	o := raiseOptions{hub.RaiseRequest{Name: name, Payload: payload}}
 	for _, option := range options {
-		option(&r)
+		option(&o)
 	}
-	return c.fail(ctx, "raise event", id, c.hub.Raise(ctx, history.InstanceID(id), r))
+	return c.fail(ctx, "raise event", id, c.hub.Raise(ctx, history.InstanceID(id), o.request))
 }
 
 // encode turns a payload into JSON. nil stays nil, which is null.

@@ -7,6 +7,7 @@ import (
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/internal/config"
 	"github.com/perdure/perdure/internal/httpapi"
+	"github.com/perdure/perdure/internal/registry"
 )
 
 // announce lists functions and addresses the way func start does, and where the
@@ -17,10 +18,10 @@ func announce(o Options, app *perdure.App, cfg *config.Config, at address, info 
 		return
 	}
 	fmt.Fprintf(w, "Functions:\n\n")
-	for _, name := range app.Functions().Orchestrators.Names() {
+	for _, name := range registry.Of(app).Orchestrators.Names() {
 		fmt.Fprintf(w, "\t%s: orchestrationTrigger\n", name)
 	}
-	for _, name := range app.Functions().Activities.Names() {
+	for _, name := range registry.Of(app).Activities.Names() {
 		fmt.Fprintf(w, "\t%s: activityTrigger\n", name)
 	}
 	for _, f := range o.Timers {

@@ -33,6 +33,10 @@ type Activity struct {
 	Run func(ctx context.Context, t history.Task) (json.RawMessage, *history.Failure, error)
 }
 
+// Of returns the functions of an App of the root package, which sets it: a method would
+// show the table to users.
+var Of func(app any) *Table
+
 // Problems returns what is wrong with the registrations, nil if nothing is.
 func (t *Table) Problems() error {
 	return errors.Join(errors.Join(t.Orchestrators.problems...), errors.Join(t.Activities.problems...))

@@ -50,8 +50,7 @@ func userStack() string {
 // ours reports whether function is part of what calls the user's functions.
 func ours(function string) bool {
 	for _, room := range []string{
-		"runtime.", "reflect.", "iter.",
-		"github.com/perdure/perdure.", "github.com/perdure/perdure/internal/", "github.com/perdure/perdure/internal/engine.",
+		"runtime.", "iter.", "github.com/perdure/perdure.", "github.com/perdure/perdure/internal/",
 	} {
 		if strings.HasPrefix(function, room) {
 			return true

@@ -84,7 +84,7 @@ func place(trace string) string {
 }
 
 // ours are the packages of this module that user code is called through.
-var ours = []string{"", "/engine", "/internal/replay", "/internal/worker", "/internal/registry", "/internal/stacktrace"}
+var ours = []string{"", "/internal/engine", "/internal/replay", "/internal/worker", "/internal/registry", "/internal/stacktrace"}
 
 const module = "github.com/perdure/perdure"
 

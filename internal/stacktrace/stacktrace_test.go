@@ -59,7 +59,7 @@ func TestFramesOfTheUser(t *testing.T) {
 		{"main.Charge", "/app/charge.go:3", true},
 		{"github.com/perdure/perdure.(*Task[...]).Await", "/x/task.go:3", false},
 		{"github.com/perdure/perdure/examples/first.Trip", "/x/trip.go:3", true},
-		{"github.com/perdure/perdure/engine_test.Stuck", "/x/a_test.go:3", true},
+		{"github.com/perdure/perdure/internal/engine_test.Stuck", "/x/a_test.go:3", true},
 		{"net/http.(*Client).Do", library + "net/http/client.go:3", false},
 		{"runtime.gopark", library + "runtime/proc.go:3", false},
 	} {

@@ -75,7 +75,7 @@ func New(app *perdure.App, options Options) (*Worker, error) {
 	if err := errors.Join(app.Validate(), replay.CheckRuntime()); err != nil {
 		return nil, err
 	}
-	functions := app.Functions()
+	functions := registry.Of(app)
 	return &Worker{functions: functions, names: functions.Orchestrators.Names(), options: options, places: make(map[history.Number]*place), unwinding: make(map[*unwinding]bool)}, nil
 }
 
