@@ -253,12 +253,12 @@ func (s *situation) explain() hub.Explanation {
 	case s.held != nil && errors.Is(s.held.cause, history.ErrParked):
 		return say("deploy", "It is parked because its code no longer fits its history: "+sentence(s.held.Reason), "Deploy the code that the instance began with.")
 	case s.held != nil && aside(s.held.cause):
-		return say("resume", "Its turn is put aside: "+sentence(s.held.Reason), "Deploy a build that does not take the program down, or let it run once more: perdure resume --id "+id)
+		return say("resume", "Its turn is put aside: "+sentence(s.held.Reason), "Deploy a build that does not take the program down, or let it run once more: perdure resume "+id)
 	case s.held != nil:
 		return say("wait", "Its turn could not run: "+sentence(s.held.Reason), fmt.Sprintf("Wait: it is tried again at %s; look into the host's log if that does not help.", stamp(s.held.RetryAt)))
 	case s.stuck != nil:
 		return say("terminate", fmt.Sprintf("Its code does not come back: %s.", s.stuck),
-			"perdure terminate --id "+id+" ends it and leaves its code behind. An orchestrator must not block, sleep or loop: let it wait with timers and Await, do the rest in activities, and deploy that.")
+			"perdure terminate "+id+" ends it and leaves its code behind. An orchestrator must not block, sleep or loop: let it wait with timers and Await, do the rest in activities, and deploy that.")
 	case s.suspended():
 		return say("resume", "It is suspended"+because(s.row.Reason), "perdure resume "+id)
 	case s.state.Turns == 0 && s.now.Before(s.row.ScheduledAt):

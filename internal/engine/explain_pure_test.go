@@ -52,6 +52,8 @@ func TestExplanations(t *testing.T) {
 		{"parked", func(s *situation) { s.held = held(history.ErrParked) }, "deploy", "i 1", "no longer fits its history", "Deploy"},
 		{"held", func(s *situation) { s.held = held(errors.New("disk on fire")) }, "wait", "i 1", "disk on fire", "2026-01-01T01:00:00Z"},
 		{"suspended", func(s *situation) { s.row.Status, s.row.Reason = history.Suspended, json.RawMessage(`"audit"`) }, "resume", "i 1", "suspended: audit", "perdure resume --id 'i 1'"},
+		{"put aside", func(s *situation) { s.held = held(&deathError{deaths: 5, aside: true}) }, "resume", "i 1", "put aside", "perdure resume --id 'i 1'"},
+		{"stuck", func(s *situation) { s.stuck = &stuck{function: "Order", since: at} }, "terminate", "i 1", "does not come back", "perdure terminate --id 'i 1' ends"},
 		{"resumed", func(s *situation) { s.row.Status, s.inbox, s.resumed = history.Suspended, 1, true }, "wait", "i 1", "next turn", "Wait"},
 		{"scheduled", func(s *situation) { s.state.Turns, s.row.ScheduledAt = 0, at }, "wait", "i 1", "scheduled to start at 2026-01-01T01:00:00Z", "Wait"},
 		{"inbox", func(s *situation) { s.inbox = 1 }, "wait", "i 1", "next turn", "Wait"},
