@@ -309,13 +309,3 @@ func (a *arrival) decide(number history.Number, prev history.Instance) *decision
 	}
 	return d
 }
-
-// inOrder returns scheduling events by their sequence id.
-func inOrder(open map[int32]*history.Event) []*history.Event {
-	events := make([]*history.Event, 0, len(open))
-	for _, ev := range open {
-		events = append(events, ev)
-	}
-	slices.SortFunc(events, func(a, b *history.Event) int { return cmp.Compare(a.ID, b.ID) })
-	return events
-}

@@ -288,7 +288,7 @@ func (t *tenure) read(inst *instance) error {
 	inst.flagged = state.Tasks > 0 || len(state.Waiting) > 0 && row.ScheduledAt.IsZero()
 	var open []*history.Event
 	answered := inst.answered()
-	for _, ev := range state.Open {
+	for _, ev := range inOrder(state.Open) {
 		if ev.Kind == history.TaskScheduled && !answered[ev.ID] {
 			open = append(open, ev)
 		}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -438,10 +439,20 @@ func reasonText(reason json.RawMessage) string {
 	return string(reason)
 }
 
+// inOrder returns scheduling events by their sequence id.
+func inOrder(open map[int32]*history.Event) []*history.Event {
+	events := make([]*history.Event, 0, len(open))
+	for _, ev := range open {
+		events = append(events, ev)
+	}
+	slices.SortFunc(events, func(a, b *history.Event) int { return cmp.Compare(a.ID, b.ID) })
+	return events
+}
+
 // abandonOpen gives up what the execution has scheduled: timers are cleared,
 // activities that have not started will not.
 func (d *decision) abandonOpen() {
-	for _, ev := range d.state.Open {
+	for _, ev := range inOrder(d.state.Open) {
 		if ev.Kind == history.TimerCreated {
 			d.clear = append(d.clear, timerOf(&d.row, ev))
 		}
