@@ -15,7 +15,7 @@ import (
 )
 
 func TestCallActivity(t *testing.T) {
-	bothWays(t, func(t *testing.T, open func(*perdure.App) *hub) {
+	bothWays(t, func(t *testing.T, open func(*perdure.App) *testHub) {
 		h := open(appOf(func(ctx *perdure.OrchestrationContext, n int) (int, error) {
 			for range 3 {
 				result, err := perdure.CallActivity(ctx, Work, n).Await()
@@ -242,7 +242,7 @@ func TestCallMistakesFailTheTask(t *testing.T) {
 func Child(ctx *perdure.OrchestrationContext, n int) (int, error) { return n, nil }
 
 func TestSubOrchestrations(t *testing.T) {
-	bothWays(t, func(t *testing.T, open func(*perdure.App) *hub) {
+	bothWays(t, func(t *testing.T, open func(*perdure.App) *testHub) {
 		var detached perdure.InstanceID
 		app := appOf(func(ctx *perdure.OrchestrationContext, n int) ([]int, error) {
 			var err error

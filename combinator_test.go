@@ -21,7 +21,7 @@ func fanOut(ctx *perdure.OrchestrationContext, n int) []*perdure.Task[int] {
 }
 
 func TestWhenAllKeepsCallOrder(t *testing.T) {
-	bothWays(t, func(t *testing.T, open func(*perdure.App) *hub) {
+	bothWays(t, func(t *testing.T, open func(*perdure.App) *testHub) {
 		h := open(appOf(func(ctx *perdure.OrchestrationContext, n int) ([]int, error) {
 			return perdure.WhenAll(ctx, fanOut(ctx, n)...).Await()
 		}))
@@ -88,7 +88,7 @@ func TestCombinatorsOfNothing(t *testing.T) {
 }
 
 func TestTimerCancel(t *testing.T) {
-	bothWays(t, func(t *testing.T, open func(*perdure.App) *hub) {
+	bothWays(t, func(t *testing.T, open func(*perdure.App) *testHub) {
 		h := open(appOf(func(ctx *perdure.OrchestrationContext, n int) (bool, error) {
 			timer := ctx.CreateTimer(time.Hour)
 			winner, err := perdure.WhenAny(ctx, timer, perdure.CallActivity(ctx, Work, n)).Await()
@@ -108,7 +108,7 @@ func TestTimerCancel(t *testing.T) {
 }
 
 func TestExternalEvents(t *testing.T) {
-	bothWays(t, func(t *testing.T, open func(*perdure.App) *hub) {
+	bothWays(t, func(t *testing.T, open func(*perdure.App) *testHub) {
 		h := open(appOf(func(ctx *perdure.OrchestrationContext, n int) (string, error) {
 			approve := func(opts ...perdure.EventOption) string {
 				v, err := perdure.WaitForExternalEvent[int](ctx, "Approve", opts...).Await()

@@ -644,7 +644,7 @@ func describe(actions []history.Action) (texts []string) {
 }
 
 // looked returns what the worker says of the instance's waits.
-func (h *hub) looked() (awaited []string, kept map[string]int) {
+func (h *testHub) looked() (awaited []string, kept map[string]int) {
 	h.t.Helper()
 	awaits, keeps, err := h.worker.Awaits(context.Background(), history.Work{
 		Instance: h.instance, PastTurns: len(h.past),
@@ -680,7 +680,7 @@ func TestEventsAreTakenAsPlainQueuesSay(t *testing.T) {
 		for generation := range program {
 			m := newModel(program, generation)
 			var runs [2]*interpreter
-			var hubs [2]*hub
+			var hubs [2]*testHub
 			for i := range hubs {
 				runs[i] = &interpreter{program: program}
 				hubs[i] = openHub(t, appOf(runs[i].run), false)

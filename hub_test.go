@@ -14,9 +14,9 @@ import (
 
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// hub stands in for an engine: it keeps the history of one instance and moves
+// testHub stands in for an engine: it keeps the history of one instance and moves
 // its clock by hand. With evict, every turn is run by a session built anew.
-type hub struct {
+type testHub struct {
 	t        *testing.T
 	worker   *worker.Worker
 	evict    bool
@@ -27,36 +27,36 @@ type hub struct {
 }
 
 // bothWays runs a test with sessions kept and with sessions rebuilt.
-func bothWays(t *testing.T, test func(t *testing.T, open func(app *perdure.App) *hub)) {
+func bothWays(t *testing.T, test func(t *testing.T, open func(app *perdure.App) *testHub)) {
 	for name, evict := range map[string]bool{"kept": false, "rebuilt": true} {
 		t.Run(name, func(t *testing.T) {
-			test(t, func(app *perdure.App) *hub { return openHub(t, app, evict) })
+			test(t, func(app *perdure.App) *testHub { return openHub(t, app, evict) })
 		})
 	}
 }
 
 // openHub runs the orchestrator "Main" of app.
-func openHub(t *testing.T, app *perdure.App, evict bool) *hub {
+func openHub(t *testing.T, app *perdure.App, evict bool) *testHub {
 	t.Helper()
 	w, err := worker.New(app, worker.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.Close() })
-	return &hub{t: t, worker: w, evict: evict, now: epoch, instance: history.Instance{
+	return &testHub{t: t, worker: w, evict: evict, now: epoch, instance: history.Instance{
 		Number: 1, ID: "abc", ExecutionID: "e0", Name: "Main", Version: "v1",
 		Parent: &history.Parent{InstanceID: "mother"}, Tags: map[string]string{"team": "blue"},
 	}}
 }
 
 // start runs the first turn.
-func (h *hub) start(input string) []history.Action {
+func (h *testHub) start(input string) []history.Action {
 	h.t.Helper()
 	return h.turn(history.Event{Kind: history.ExecutionStarted, Name: "Main", Payload: raw(input), Started: &history.Started{ExecutionID: "e0"}})
 }
 
 // turn runs a turn and returns what the code asked for.
-func (h *hub) turn(events ...history.Event) []history.Action {
+func (h *testHub) turn(events ...history.Event) []history.Action {
 	h.t.Helper()
 	if h.evict {
 		h.worker.Forget(h.instance.Number)
@@ -90,7 +90,7 @@ func (h *hub) turn(events ...history.Event) []history.Action {
 }
 
 // end returns how the execution ended, which it must have.
-func (h *hub) end(actions []history.Action) history.Action {
+func (h *testHub) end(actions []history.Action) history.Action {
 	h.t.Helper()
 	if len(actions) == 0 || actions[len(actions)-1].Kind != history.CompleteExecution {
 		h.t.Fatalf("actions = %+v; want CompleteExecution last", actions)
@@ -99,7 +99,7 @@ func (h *hub) end(actions []history.Action) history.Action {
 }
 
 // result returns the result of the execution, which must have one.
-func (h *hub) result(actions []history.Action) string {
+func (h *testHub) result(actions []history.Action) string {
 	h.t.Helper()
 	a := h.end(actions)
 	if a.Status != history.Completed {
@@ -109,7 +109,7 @@ func (h *hub) result(actions []history.Action) string {
 }
 
 // only returns the one action that is there.
-func (h *hub) only(actions []history.Action, kind history.ActionKind) history.Action {
+func (h *testHub) only(actions []history.Action, kind history.ActionKind) history.Action {
 	h.t.Helper()
 	if len(actions) != 1 || actions[0].Kind != kind {
 		h.t.Fatalf("actions = %+v; want one %s", actions, kind)

@@ -23,7 +23,7 @@ func outcomeOf[T any](t *perdure.Task[T]) string {
 // The timer of a limit is set at the call, whatever is queued, and cancelled when the
 // wait takes.
 func TestLimitIsSetThoughTheEventIsThere(t *testing.T) {
-	bothWays(t, func(t *testing.T, open func(*perdure.App) *hub) {
+	bothWays(t, func(t *testing.T, open func(*perdure.App) *testHub) {
 		h := open(appOf(func(ctx *perdure.OrchestrationContext, n int) (string, error) {
 			perdure.CallActivity(ctx, Work, n).Await()
 			limited := wait(ctx, perdure.WithTimeout(time.Hour))
@@ -52,7 +52,7 @@ func TestLimitIsMeasuredByWhenTheEventCame(t *testing.T) {
 		"the event": {[]history.Event{raised("Item", "7"), fired(0)}, "7 <nil>"},
 		"the timer": {[]history.Event{fired(0), raised("Item", "7")}, "5 <nil>"},
 	} {
-		bothWays(t, func(t *testing.T, open func(*perdure.App) *hub) {
+		bothWays(t, func(t *testing.T, open func(*perdure.App) *testHub) {
 			var got, left string
 			h := open(appOf(func(ctx *perdure.OrchestrationContext, n int) (int, error) {
 				limited := wait(ctx, perdure.WithTimeout(time.Hour), perdure.WithDefault(5))
@@ -91,7 +91,7 @@ func TestTakenIsTaken(t *testing.T) {
 
 // WhenAll takes all at once or nothing.
 func TestWhenAllTakesNothingBeforeItCanEnd(t *testing.T) {
-	bothWays(t, func(t *testing.T, open func(*perdure.App) *hub) {
+	bothWays(t, func(t *testing.T, open func(*perdure.App) *testHub) {
 		var got []string
 		h := open(appOf(func(ctx *perdure.OrchestrationContext, n int) (int, error) {
 			got = nil

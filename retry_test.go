@@ -111,7 +111,7 @@ func TestRetryPolicyIsChecked(t *testing.T) {
 }
 
 func TestRetriesRunInParallel(t *testing.T) {
-	bothWays(t, func(t *testing.T, open func(*perdure.App) *hub) {
+	bothWays(t, func(t *testing.T, open func(*perdure.App) *testHub) {
 		policy := perdure.WithRetry(perdure.RetryPolicy{FirstInterval: time.Second, MaxAttempts: 2})
 		h := open(appOf(func(ctx *perdure.OrchestrationContext, n int) ([]int, error) {
 			return perdure.WhenAll(ctx, perdure.CallActivity(ctx, Work, 1, policy), perdure.CallActivity(ctx, Work, 2, policy)).Await()

@@ -63,7 +63,7 @@ var tests = map[string][]string{
 	"internal/engine":         {".", "client", "internal/worker", "internal/store/memory", "internal/store/embedded", "internal/storetest"},
 	"internal/store/memory":   {"internal/storetest"},
 	"internal/store/embedded": {"internal/engine", "internal/hub", "internal/store/memory", "internal/storetest"},
-	".":                       {"internal/engine", "internal/registry", "internal/worker", "internal/store/memory", "internal/store/embedded"},
+	".":                       {"internal/engine", "internal/hub", "internal/registry", "internal/worker", "internal/store/memory", "internal/store/embedded"},
 	"internal/worker":         {"internal/store/memory", "internal/store/embedded"},
 	"client":                  {".", "internal/engine", "internal/httpapi", "internal/store", "internal/worker", "internal/store/memory"},
 	"internal/httpapi":        {".", "internal/engine", "internal/worker", "internal/store/memory", "client"},
