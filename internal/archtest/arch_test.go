@@ -40,7 +40,7 @@ var rooms = map[string][]string{
 	".":                       {"internal/history", "internal/registry", "internal/replay"},
 	"internal/worker":         {".", "internal/engine", "internal/history", "internal/registry", "internal/replay", "internal/stacktrace"},
 	"internal/config":         {"internal/wire"},
-	"client":                  {"internal/history", "internal/hub", "internal/links", "internal/private", "internal/wire"},
+	"client":                  {".", "internal/history", "internal/hub", "internal/links", "internal/private", "internal/wire"},
 	"internal/httpapi":        {"internal/history", "internal/hub", "internal/links", "internal/nearest", "internal/wire"},
 	"host":                    {".", "client", "internal/config", "internal/engine", "internal/history", "internal/httpapi", "internal/audit", "internal/backup", "internal/hub", "internal/private", "internal/registry", "internal/store", "internal/wire", "internal/worker", "internal/store/embedded"},
 	"cmd/perdure":             {"client", "internal/config", "internal/history", "host", "internal/audit", "internal/backup", "internal/nearest", "internal/wire"},
