@@ -28,7 +28,7 @@ func Check(ctx context.Context, cfg *config.Config, o client.CheckOptions) (clie
 	}
 	db, err := openStoreWith(ctx, cfg.DataDir, lockPatience, embedded.Options{Logger: slog.New(slog.DiscardHandler), ReadOnly: true})
 	if locked := new(embedded.LockedError); errors.As(err, &locked) {
-		c, err := Connect(ctx, cfg, false, slog.New(slog.DiscardHandler))
+		c, err := ConnectTo(ctx, cfg, false, slog.New(slog.DiscardHandler))
 		if err != nil {
 			return client.CheckReport{}, err
 		}

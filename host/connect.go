@@ -34,7 +34,39 @@ type Connection struct {
 // Close lets go of the store. It must be called once.
 func (c *Connection) Close() error { return c.close() }
 
-// Connect reaches the configured hub. If another process holds the store, the
+// ConnectOptions say which hub a program connects to. The zero value is the hub that an app
+// in the working directory serves.
+type ConnectOptions struct {
+	Dir     string   // where host.json is looked for, upwards; empty: the working directory
+	Environ []string // as of os.Environ; nil: the process's
+	DataDir string   // folder of the store; empty: .perdure beside host.json
+	TaskHub string   // empty: as configured
+	// Create makes a store and a hub that do not exist, unless a host holds the store. Without
+	// it that is [client.ErrHubNotFound], and [ErrNoStore] as well if there is not even a store,
+	// and nothing is written.
+	Create bool
+	Logger *slog.Logger // nil: silent
+}
+
+// Connect reaches a hub from a program that is not its host. If another process holds the
+// store, the client speaks to that process; otherwise the store is opened here, where no
+// app can use it until the connection is closed. A store that stays locked without a host
+// is [client.ErrUnavailable].
+//
+// What is changed without a host is noted in the same audit as what a host does.
+func Connect(ctx context.Context, o ConnectOptions) (*Connection, error) {
+	environ := o.Environ
+	if environ == nil {
+		environ = os.Environ()
+	}
+	cfg, err := config.Load(config.Source{Dir: o.Dir, Environ: environ, DataDir: o.DataDir, TaskHub: o.TaskHub})
+	if err != nil {
+		return nil, err
+	}
+	return ConnectTo(ctx, cfg, o.Create, o.Logger)
+}
+
+// ConnectTo reaches the configured hub, for the command line. If another process holds the store, the
 // client speaks to that process; otherwise the store is opened here, where no app can
 // use it until the connection is closed. A store that stays locked without a host is
 // [client.ErrUnavailable].
@@ -44,7 +76,7 @@ func (c *Connection) Close() error { return c.close() }
 // With create a store and a hub that do not exist are created, unless a host holds
 // the store; else that is [client.ErrHubNotFound], and [ErrNoStore] as well if there is not
 // even a store, and nothing is written.
-func Connect(ctx context.Context, cfg *config.Config, create bool, log *slog.Logger) (*Connection, error) {
+func ConnectTo(ctx context.Context, cfg *config.Config, create bool, log *slog.Logger) (*Connection, error) {
 	if !create && !StoreExists(cfg) {
 		return nil, fmt.Errorf("%w: %s: %w in %s", client.ErrHubNotFound, cfg.HubName, ErrNoStore, cfg.DataDir)
 	}

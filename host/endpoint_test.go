@@ -123,7 +123,7 @@ func loadConfig(t *testing.T, dir, dataDir string) *config.Config {
 // connectTo is the command line on a data folder.
 func connectTo(t *testing.T, dir, dataDir string) *host.Connection {
 	t.Helper()
-	c, err := host.Connect(t.Context(), loadConfig(t, dir, dataDir), false, nil)
+	c, err := host.ConnectTo(t.Context(), loadConfig(t, dir, dataDir), false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,7 +243,7 @@ func TestEndpointsOfOthersAreRefused(t *testing.T) {
 			if err := tt.put(); err != nil {
 				t.Fatal(err)
 			}
-			c, err := host.Connect(t.Context(), loadConfig(t, dir, dataDir), false, nil)
+			c, err := host.ConnectTo(t.Context(), loadConfig(t, dir, dataDir), false, nil)
 			if err == nil {
 				c.Close()
 			}

@@ -237,7 +237,7 @@ func connect(t *testing.T, dir, hub string, create bool) (*client.Client, func()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := host.Connect(t.Context(), cfg, create, nil)
+	c, err := host.ConnectTo(t.Context(), cfg, create, nil)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -372,7 +372,7 @@ func TestAConnectionTellsWhetherAnAppServesTheHub(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := host.Connect(t.Context(), cfg, true, nil)
+		c, err := host.ConnectTo(t.Context(), cfg, true, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

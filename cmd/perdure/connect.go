@@ -59,7 +59,7 @@ func (t *tool) withClient(ctx context.Context, a access, do func(context.Context
 		return err
 	}
 	t.tell(cfg)
-	c, err := host.Connect(ctx, cfg, a.create, slog.New(slog.DiscardHandler))
+	c, err := host.ConnectTo(ctx, cfg, a.create, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return t.notHere(cfg, err)
 	}

@@ -341,7 +341,7 @@ func TestDamagedEndpoint(t *testing.T) {
 
 // reach connects to whoever has the store and returns the output of instance done.
 func reach(ctx context.Context, cfg *config.Config) (string, error) {
-	c, err := host.Connect(ctx, cfg, false, slog.New(slog.DiscardHandler))
+	c, err := host.ConnectTo(ctx, cfg, false, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return "", err
 	}

@@ -113,7 +113,7 @@ func offline(t *testing.T, folder string, do func(*client.Client)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := host.Connect(t.Context(), cfg, false, slog.New(slog.DiscardHandler))
+	c, err := host.ConnectTo(t.Context(), cfg, false, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
