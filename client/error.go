@@ -35,7 +35,7 @@ type Error struct {
 	ID string // instance; empty when none was named
 	// Status is where the instance stood right after it was in the way of the
 	// call: with ErrInvalidState and ErrAlreadyExists. Else it is
-	// [history.Unknown].
+	// [Unknown].
 	Status RuntimeStatus
 	Err    error
 }

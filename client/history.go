@@ -10,8 +10,12 @@ import (
 	"github.com/perdure/perdure/internal/hub"
 )
 
-// EventType says what an event records, such as [history.TaskCompleted].
+// EventType says what an event records. Its String is the name that the HTTP API has for
+// it, such as TaskCompleted.
 type EventType = history.Kind
+
+// ParseEventType reads the name of an event's type, in any letter case.
+func ParseEventType(name string) (EventType, error) { return history.ParseKind(name) }
 
 // Event is one event of a history.
 type Event struct {

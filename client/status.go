@@ -22,6 +22,7 @@ const (
 	Failed     = history.Failed
 	Canceled   = history.Canceled // by others: nothing here cancels
 	Terminated = history.Terminated
+	Unknown    = history.Unknown // of what cannot be read, or is not asked
 )
 
 // Failure is what user code reported when it did not succeed.

@@ -9,6 +9,15 @@ import (
 	"github.com/perdure/perdure/internal/history"
 )
 
+func TestParseEventType(t *testing.T) {
+	if got, err := client.ParseEventType("taskcompleted"); err != nil || got.String() != "TaskCompleted" {
+		t.Errorf("ParseEventType(taskcompleted) = %v, %v", got, err)
+	}
+	if got, err := client.ParseEventType("TaskDone"); err == nil {
+		t.Errorf("ParseEventType(TaskDone) = %v, want an error", got)
+	}
+}
+
 func TestResult(t *testing.T) {
 	st := &client.Status{ID: "x", RuntimeStatus: history.Completed, Output: json.RawMessage(`[1,2]`)}
 	if got, err := client.Result[[]int](st); err != nil || len(got) != 2 {
