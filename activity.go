@@ -16,7 +16,7 @@ import (
 // fn is a top-level function, an instantiation of a generic one or a method
 // expression. Method values, as of a struct with dependencies, and closures have no
 // identity in Go: register them under a name and call them by an [ActivityRef].
-func CallActivity[In, Out any](ctx *OrchestrationContext, fn func(context.Context, In) (Out, error), in In, opts ...CallOption) *Task[Out] {
+func CallActivity[In, Out any](ctx *OrchestrationContext, fn func(context.Context, In) (Out, error), in In, opts ...ActivityCallOption) *Task[Out] {
 	name, err := nameOf(&ctx.app.functions.Activities, fn, "Activity")
 	if err != nil {
 		return failed[Out](ctx, name, err)
@@ -30,14 +30,11 @@ func CallActivity[In, Out any](ctx *OrchestrationContext, fn func(context.Contex
 type ActivityRef[In, Out any] string
 
 // Call runs the activity of that name, like [CallActivity].
-func (r ActivityRef[In, Out]) Call(ctx *OrchestrationContext, in In, opts ...CallOption) *Task[Out] {
+func (r ActivityRef[In, Out]) Call(ctx *OrchestrationContext, in In, opts ...ActivityCallOption) *Task[Out] {
 	name := string(r)
-	o := newCallOptions(opts)
+	o := optionsOf(opts, ActivityCallOption.activityCall)
 	if name == "" {
 		return failed[Out](ctx, name, fmt.Errorf("call an activity: its name is empty"))
-	}
-	if o.id != "" || o.tags != nil {
-		return failed[Out](ctx, name, fmt.Errorf("call activity %s: WithInstanceID and WithTags apply to sub-orchestrations only", name))
 	}
 	a := history.Action{Kind: history.ScheduleTask, Name: name, Version: ctx.Version()}
 	if o.version != nil {

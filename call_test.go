@@ -194,15 +194,12 @@ func TestCallMistakesFailTheTask(t *testing.T) {
 		await(perdure.CallActivity(ctx, one, 1))
 		await(perdure.CallActivity[int, int](ctx, nil, 1))
 		await(perdure.ActivityRef[int, int]("").Call(ctx, 1))
-		await(perdure.ActivityRef[int, int]("Work").Call(ctx, 1, perdure.WithInstanceID("x")))
 		await(perdure.ActivityRef[func(), int]("Work").Call(ctx, nil))
 		await(perdure.ActivityRef[json.RawMessage, int]("Work").Call(ctx, json.RawMessage("{")))
 		await(ref.Call(ctx, 1, perdure.WithInstanceID("ABC")))
 		await(ref.Call(ctx, 1, perdure.WithInstanceID("Mother")))
 		await(ref.Call(ctx, 1, perdure.WithInstanceID("@x")))
 		_, err := ref.Start(ctx, 1, perdure.WithInstanceID("abc"))
-		errs = append(errs, err)
-		_, err = ref.Start(ctx, 1, perdure.WithRetry(perdure.RetryPolicy{}))
 		errs = append(errs, err)
 		errs = append(errs, perdure.SendEvent(ctx, "a/b", "go", nil), perdure.SendEvent(ctx, "a", "", nil))
 		return 0, nil
@@ -218,14 +215,12 @@ func TestCallMistakesFailTheTask(t *testing.T) {
 		`give it a Ref: perdure.ActivityRef[int, int]("Name")`,
 		"the function is nil",
 		"name is empty",
-		"WithInstanceID and WithTags apply to sub-orchestrations only",
 		"func()",
 		"not valid JSON",
 		"is the id of the instance that starts it",
 		"is the id of the parent",
 		"starts with '@'",
 		"is the id of the instance that starts it",
-		"WithRetry",
 		"not allowed",
 		"name is empty",
 	}

@@ -18,29 +18,7 @@ import (
 // Assertion 1 of go-api: a wrong pair of Ref and function, or another shape, does not
 // compile; an untyped constant, a typed Ref and a converted string do.
 func TestGoAPI1_WrongFunctionsDoNotCompile(t *testing.T) {
-	fset := token.NewFileSet()
-	source := importer.ForCompiler(fset, "source", nil)
-	compile := func(call string) error {
-		text := `package p
-import ("context"; "encoding/json"; p "github.com/perdure/perdure")
-type Service struct{}
-func (Service) Charge(context.Context, int) (string, error) { return "", nil }
-func Work(context.Context, int) (string, error) { return "", nil }
-func Send(context.Context, int) error { return nil }
-func Main(*p.OrchestrationContext, int) (string, error) { return "", nil }
-const Charge = p.ActivityRef[int, string]("Charge")
-const Other = p.ActivityRef[string, string]("Other")
-const MainRef = p.OrchestratorRef[int, string]("Main")
-var app, name, s = p.New(), "name", Service{}
-var _ = json.Valid
-func init() { ` + call + ` }`
-		file, err := parser.ParseFile(fset, "p.go", text, 0)
-		if err != nil {
-			t.Fatalf("%s: %v", call, err)
-		}
-		_, err = (&types.Config{Importer: source}).Check("p", fset, []*ast.File{file}, nil)
-		return err
-	}
+	compile := compiler(t)
 	for _, call := range []string{
 		`p.AddActivity(app, "Work", Work)`,
 		`p.AddActivity(app, Charge, Work)`,
@@ -112,5 +90,52 @@ func TestWaitIsAwaitWithoutTheResult(t *testing.T) {
 	h.turn(done(0, "1"))
 	if end := h.end(h.turn(boom(1))); end.Status != history.Failed || !strings.Contains(end.Failure.Message, "boom") {
 		t.Errorf("it ended %s, %v; want the failure of the second call", end.Status, end.Failure)
+	}
+}
+
+// compiler returns a function that compiles statements beside what they use.
+func compiler(t *testing.T) func(statements string) error {
+	fset := token.NewFileSet()
+	source := importer.ForCompiler(fset, "source", nil)
+	return func(call string) error {
+		text := `package p
+import ("context"; "encoding/json"; p "github.com/perdure/perdure")
+type Service struct{}
+func (Service) Charge(context.Context, int) (string, error) { return "", nil }
+func Work(context.Context, int) (string, error) { return "", nil }
+func Send(context.Context, int) error { return nil }
+func Main(*p.OrchestrationContext, int) (string, error) { return "", nil }
+const Charge = p.ActivityRef[int, string]("Charge")
+const Other = p.ActivityRef[string, string]("Other")
+const MainRef = p.OrchestratorRef[int, string]("Main")
+var app, name, s = p.New(), "name", Service{}
+var _ = json.Valid
+func init() { ` + call + ` }`
+		file, err := parser.ParseFile(fset, "p.go", text, 0)
+		if err != nil {
+			t.Fatalf("%s: %v", call, err)
+		}
+		_, err = (&types.Config{Importer: source}).Check("p", fset, []*ast.File{file}, nil)
+		return err
+	}
+}
+
+// Options are taken where they apply, and nowhere else.
+func TestOptionsOfOtherCallsDoNotCompile(t *testing.T) {
+	compile := compiler(t)
+	const ctx = `var ctx *p.OrchestrationContext; `
+	for call, want := range map[string]bool{
+		`p.CallActivity(ctx, Work, 1, p.WithRetry(p.RetryPolicy{}), p.WithVersion("2"))`:                            true,
+		`p.CallActivity(ctx, Work, 1, p.WithTags(nil))`:                                                             false,
+		`Charge.Call(ctx, 1, p.WithInstanceID("x"))`:                                                                false,
+		`p.CallSubOrchestrator(ctx, Main, 1, p.WithRetry(p.RetryPolicy{}), p.WithInstanceID("x"), p.WithTags(nil))`: true,
+		`MainRef.Call(ctx, 1, p.WithVersion("2"), p.WithInstanceID("x"))`:                                           true,
+		`p.StartOrchestration(ctx, Main, 1, p.WithInstanceID("x"), p.WithTags(nil), p.WithVersion("2"))`:            true,
+		`MainRef.Start(ctx, 1, p.WithRetry(p.RetryPolicy{}))`:                                                       false,
+		`p.CallSubOrchestrator(ctx, Main, 1, p.AwaitOutstanding())`:                                                 false,
+	} {
+		if err := compile(ctx + call); (err == nil) != want {
+			t.Errorf("%s compiles: %v, want %t", call, err, want)
+		}
 	}
 }

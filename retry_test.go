@@ -131,7 +131,7 @@ func TestRetriesRunInParallel(t *testing.T) {
 
 func TestRetriedChildren(t *testing.T) {
 	for _, explicit := range []bool{false, true} {
-		opts := []perdure.CallOption{perdure.WithRetry(perdure.RetryPolicy{FirstInterval: time.Second, MaxAttempts: 2})}
+		opts := []perdure.ChildOption{perdure.WithRetry(perdure.RetryPolicy{FirstInterval: time.Second, MaxAttempts: 2})}
 		want := "abc:5c88e7a226e11ad1:0000 abc:5c88e7a226e11ad1:0002"
 		if explicit {
 			opts = append(opts, perdure.WithInstanceID("kid"))

@@ -10,7 +10,7 @@ import (
 // CallSubOrchestrator starts a registered orchestrator as a child and returns
 // the task of its result. Without [WithInstanceID] the child's id is derived
 // from the parent's.
-func CallSubOrchestrator[In, Out any](ctx *OrchestrationContext, fn func(*OrchestrationContext, In) (Out, error), in In, opts ...CallOption) *Task[Out] {
+func CallSubOrchestrator[In, Out any](ctx *OrchestrationContext, fn func(*OrchestrationContext, In) (Out, error), in In, opts ...ChildOption) *Task[Out] {
 	name, err := nameOf(&ctx.app.functions.Orchestrators, fn, "Orchestrator")
 	if err != nil {
 		return failed[Out](ctx, name, err)
@@ -23,7 +23,7 @@ func CallSubOrchestrator[In, Out any](ctx *OrchestrationContext, fn func(*Orches
 // of the turn. Under an id that an instance has already (see [WithInstanceID]) it
 // replaces one that has ended, whose function then runs again, and is dropped
 // when it has not ended; the log tells of both.
-func StartOrchestration[In, Out any](ctx *OrchestrationContext, fn func(*OrchestrationContext, In) (Out, error), in In, opts ...CallOption) (InstanceID, error) {
+func StartOrchestration[In, Out any](ctx *OrchestrationContext, fn func(*OrchestrationContext, In) (Out, error), in In, opts ...StartOption) (InstanceID, error) {
 	name, err := nameOf(&ctx.app.functions.Orchestrators, fn, "Orchestrator")
 	if err != nil {
 		return "", err
@@ -38,9 +38,9 @@ func StartOrchestration[In, Out any](ctx *OrchestrationContext, fn func(*Orchest
 type OrchestratorRef[In, Out any] string
 
 // Call starts the orchestrator of that name, like [CallSubOrchestrator].
-func (r OrchestratorRef[In, Out]) Call(ctx *OrchestrationContext, in In, opts ...CallOption) *Task[Out] {
+func (r OrchestratorRef[In, Out]) Call(ctx *OrchestrationContext, in In, opts ...ChildOption) *Task[Out] {
 	name := string(r)
-	o := newCallOptions(opts)
+	o := optionsOf(opts, ChildOption.child)
 	if name == "" {
 		return failed[Out](ctx, name, fmt.Errorf("call a sub-orchestrator: its name is empty"))
 	}
@@ -48,14 +48,11 @@ func (r OrchestratorRef[In, Out]) Call(ctx *OrchestrationContext, in In, opts ..
 }
 
 // Start starts the orchestrator of that name, like [StartOrchestration].
-func (r OrchestratorRef[In, Out]) Start(ctx *OrchestrationContext, in In, opts ...CallOption) (InstanceID, error) {
+func (r OrchestratorRef[In, Out]) Start(ctx *OrchestrationContext, in In, opts ...StartOption) (InstanceID, error) {
 	name := string(r)
-	o := newCallOptions(opts)
-	switch {
-	case name == "":
+	o := optionsOf(opts, StartOption.start)
+	if name == "" {
 		return "", fmt.Errorf("start an orchestration: the name is empty")
-	case o.retry != nil:
-		return "", fmt.Errorf("start orchestration %s: WithRetry applies to calls that are waited for", name)
 	}
 	input, err := encode(in)
 	if err != nil {
