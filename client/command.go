@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/perdure/perdure/internal/advice"
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/hub"
 )
@@ -118,5 +119,6 @@ func (c *Client) Explain(ctx context.Context, id string) (*Explanation, error) {
 	if err != nil {
 		return nil, c.fail(ctx, "explain", id, err)
 	}
+	advice.Render(&explanation)
 	return &explanation, nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/client"
+	"github.com/perdure/perdure/internal/advice"
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/store"
@@ -373,6 +374,7 @@ func TestExplainOverEveryTransport(t *testing.T) {
 			got, err := h.Explain(h.Context(), id)
 			h.done("Explain", err)
 			want, err := h.engine.Explain(h.Context(), history.InstanceID(id))
+			advice.Render(&want)
 			h.done("Explain", err)
 			if got.Action != "raise-event" || got.Target != "p:child" || got.Summary != want.Summary || got.Advice != want.Advice || len(got.Waits) != len(want.Waits) {
 				h.Errorf("Explain(%s) = %+v, want %+v", id, got, want)

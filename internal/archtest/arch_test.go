@@ -40,11 +40,12 @@ var rooms = map[string][]string{
 	".":                       {"internal/history", "internal/registry", "internal/replay"},
 	"internal/worker":         {".", "internal/engine", "internal/history", "internal/registry", "internal/replay", "internal/stacktrace"},
 	"internal/config":         {"internal/wire"},
-	"client":                  {".", "internal/history", "internal/hub", "internal/links", "internal/private", "internal/wire"},
-	"internal/httpapi":        {"internal/history", "internal/hub", "internal/links", "internal/nearest", "internal/wire"},
+	"client":                  {".", "internal/advice", "internal/history", "internal/hub", "internal/links", "internal/private", "internal/wire"},
+	"internal/httpapi":        {"internal/advice", "internal/history", "internal/hub", "internal/links", "internal/nearest", "internal/wire"},
 	"host":                    {".", "client", "internal/config", "internal/engine", "internal/history", "internal/httpapi", "internal/audit", "internal/backup", "internal/hub", "internal/private", "internal/registry", "internal/store", "internal/wire", "internal/worker", "internal/store/embedded"},
 	"cmd/perdure":             {"client", "internal/config", "internal/history", "host", "internal/audit", "internal/backup", "internal/nearest", "internal/wire"},
 	"examples/...":            {".", "client", "host"},
+	"internal/advice":         {"internal/history", "internal/hub"}, // how people are told to do something
 	"internal/links":          {},
 	"internal/wire":           {"internal/history", "internal/hub"}, // how the API and its client know each other
 	"internal/ledger":         {},                                   // how sets that come in different orders are compared
@@ -60,7 +61,7 @@ var rooms = map[string][]string{
 // tests says what the tests of a room may import besides.
 var tests = map[string][]string{
 	"internal/history":        {},
-	"internal/engine":         {".", "client", "internal/worker", "internal/store/memory", "internal/store/embedded", "internal/storetest"},
+	"internal/engine":         {".", "client", "internal/advice", "internal/worker", "internal/store/memory", "internal/store/embedded", "internal/storetest"},
 	"internal/store/memory":   {"internal/storetest"},
 	"internal/store/embedded": {"internal/engine", "internal/hub", "internal/store/memory", "internal/storetest"},
 	".":                       {"internal/engine", "internal/hub", "internal/registry", "internal/worker", "internal/store/memory", "internal/store/embedded"},

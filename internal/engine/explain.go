@@ -239,13 +239,12 @@ func (s *situation) explain() hub.Explanation {
 		x.Action, x.Summary, x.Advice = action, summary, advice
 		return x
 	}
-	id := option("--id", string(s.row.ID))
 	switch {
 	case !s.hosted && s.suspended(): // the one can be done without the other
-		return say("resume", "It is suspended"+because(s.row.Reason)+" Nor does a host run this hub's functions.", "perdure resume "+id+", and start the function app of this hub.")
+		return say("resume", "It is suspended"+because(s.row.Reason)+" Nor does a host run this hub's functions.", hub.TheAction+", and start the function app of this hub.")
 	case !s.hosted && s.aside != nil:
 		return say("resume", "Its turn is put aside: "+sentence(s.aside.Error())+" Nor does a host run this hub's functions.",
-			"Start a build of the function app that does not take the program down, or let it run once more: perdure resume "+id+", and start the app.")
+			"Start a build of the function app that does not take the program down, or let it run once more: "+hub.TheAction+", and start the app.")
 	case !s.hosted:
 		return say("start", "No host runs this hub's functions, so nothing moves.", "Start the function app of this hub.")
 	case s.held != nil && errors.Is(s.held.cause, history.ErrUnregistered), errors.Is(s.unknown, history.ErrUnregistered):
@@ -253,14 +252,14 @@ func (s *situation) explain() hub.Explanation {
 	case s.held != nil && errors.Is(s.held.cause, history.ErrParked):
 		return say("deploy", "It is parked because its code no longer fits its history: "+sentence(s.held.Reason), "Deploy the code that the instance began with.")
 	case s.held != nil && aside(s.held.cause):
-		return say("resume", "Its turn is put aside: "+sentence(s.held.Reason), "Deploy a build that does not take the program down, or let it run once more: perdure resume "+id)
+		return say("resume", "Its turn is put aside: "+sentence(s.held.Reason), "Deploy a build that does not take the program down, or let it run once more: "+hub.TheAction)
 	case s.held != nil:
 		return say("wait", "Its turn could not run: "+sentence(s.held.Reason), fmt.Sprintf("Wait: it is tried again at %s; look into the host's log if that does not help.", stamp(s.held.RetryAt)))
 	case s.stuck != nil:
 		return say("terminate", fmt.Sprintf("Its code does not come back: %s.", s.stuck),
-			"perdure terminate "+id+" ends it and leaves its code behind. An orchestrator must not block, sleep or loop: let it wait with timers and Await, do the rest in activities, and deploy that.")
+			hub.TheAction+" ends it and leaves its code behind. An orchestrator must not block, sleep or loop: let it wait with timers and Await, do the rest in activities, and deploy that.")
 	case s.suspended():
-		return say("resume", "It is suspended"+because(s.row.Reason), "perdure resume "+id)
+		return say("resume", "It is suspended"+because(s.row.Reason), hub.TheAction)
 	case s.state.Turns == 0 && s.now.Before(s.row.ScheduledAt):
 		return say("wait", fmt.Sprintf("It is scheduled to start at %s.", stamp(s.row.ScheduledAt)), "Wait until then.")
 	case s.inbox > 0 || s.busy || len(s.state.Waiting) > 0:
@@ -286,10 +285,10 @@ func (s *situation) blocked(x hub.Explanation) hub.Explanation {
 		case ev.Kind != history.SubOrchestrationInstanceCreated || !looked:
 		case !c.found:
 			x.Action, x.Summary = "terminate", fmt.Sprintf("It waits for its child %q, which is not in this hub.", ev.Instance)
-			x.Advice = "perdure terminate " + option("--id", string(s.row.ID))
+			x.Advice = hub.TheAction
 			return x
 		case c.stuck():
-			x.Action, x.Target, x.Advice = c.why.Action, c.why.Target, c.why.Advice
+			x.Action, x.Target, x.Event, x.Advice = c.why.Action, c.why.Target, c.why.Event, c.why.Advice
 			x.Summary = fmt.Sprintf("It waits for its child %q (%s). %s", ev.Instance, c.why.Status, c.why.Summary)
 			return x
 		}
@@ -328,7 +327,7 @@ func (s *situation) blocked(x hub.Explanation) hub.Explanation {
 		return x
 	}
 	x.Action, x.Summary = "terminate", "Its code waits for something that nothing can end."
-	x.Advice = "perdure terminate " + option("--id", string(s.row.ID))
+	x.Advice = hub.TheAction
 	return x
 }
 
@@ -341,7 +340,7 @@ func (s *situation) awaiting(x hub.Explanation) hub.Explanation {
 		}
 	}
 	x.Action, x.Summary = "raise-event", "It waits for the external event "+strings.Join(names, " or ")+"."
-	x.Advice = "perdure raise-event " + option("--id", string(s.row.ID)) + " " + option("--event-name", s.awaits[0].Event)
+	x.Event, x.Advice = s.awaits[0].Event, hub.TheAction
 	return x
 }
 
@@ -441,14 +440,14 @@ func (s *situation) suspendedAt() time.Time {
 // ended tells about an instance that has ended.
 func (s *situation) ended() hub.Explanation {
 	x := hub.Explanation{Instance: s.row.ID, Status: s.row.Status, Target: s.row.ID, Waits: []hub.Wait{}, Kept: []hub.Kept{}}
-	id, at := option("--id", string(s.row.ID)), stamp(s.row.CompletedAt)
+	at := stamp(s.row.CompletedAt)
 	switch end := s.state.Completed; {
 	case s.row.Status == history.Completed:
 		x.Action, x.Summary, x.Advice = "none", "It completed at "+at+".", "There is nothing to do."
 	case s.row.Status == history.Failed:
 		return s.failure(x)
 	default:
-		x.Action, x.Summary, x.Advice = "restart", "It was terminated at "+at+".", "perdure restart "+id
+		x.Action, x.Summary, x.Advice = "restart", "It was terminated at "+at+".", hub.TheAction
 		if end != nil {
 			x.Summary = "It was terminated at " + at + because(end.Payload)
 		}
@@ -472,24 +471,4 @@ func sentence(text string) string {
 		return text
 	}
 	return text + "."
-}
-
-// option is an option of the command line with its value, which is joined to it
-// where it looks like another option.
-func option(name, value string) string {
-	if strings.HasPrefix(value, "-") {
-		return name + "=" + quoteWord(value)
-	}
-	return name + " " + quoteWord(value)
-}
-
-// quoteWord is a word as a shell reads it.
-func quoteWord(word string) string {
-	plain := func(r rune) bool {
-		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("_-.:", r)
-	}
-	if word != "" && strings.TrimFunc(word, plain) == "" {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

@@ -162,7 +162,7 @@ func (s *situation) reached(parent *hub.Archive, children childRows) bool {
 
 // failure tells about a Failed instance.
 func (s *situation) failure(x hub.Explanation) hub.Explanation {
-	x.Action, x.Target, x.Advice = "rewind", s.top.ID, "perdure rewind "+option("--id", string(s.top.ID))
+	x.Action, x.Target, x.Advice = "rewind", s.top.ID, hub.TheAction
 	x.Summary = "It failed at " + stamp(s.row.CompletedAt)
 	switch end := s.state.Completed; {
 	case s.fault != nil:
@@ -176,7 +176,7 @@ func (s *situation) failure(x hub.Explanation) hub.Explanation {
 	}
 	switch above := s.top.ID != s.row.ID; {
 	case s.vain != "":
-		x.Action, x.Advice = "restart", "perdure restart "+option("--id", string(s.top.ID))
+		x.Action, x.Advice = "restart", hub.TheAction
 		x.Summary += " " + s.vain
 	case above && s.deaf != "":
 		x.Summary += fmt.Sprintf(" A rewind of %q rewinds it too; the parent of that, %s, will not learn of the outcome.", s.top.ID, s.deaf)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/perdure/perdure/internal/advice"
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/hub"
 )
@@ -78,6 +79,7 @@ func TestExplanations(t *testing.T) {
 			s.state.Turns = 1
 			tt.make(s)
 			got := s.explain()
+			advice.Render(&got)
 			if got.Action != tt.action || string(got.Target) != tt.target || !strings.Contains(got.Summary, tt.summary) || !strings.Contains(got.Advice, tt.tell) {
 				t.Errorf("explain() = %q of %q, %q, %q; want %q of %q, %q, %q", got.Action, got.Target, got.Summary, got.Advice, tt.action, tt.target, tt.summary, tt.tell)
 			}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
+	"github.com/perdure/perdure/internal/advice"
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/hub"
 )
@@ -21,6 +22,7 @@ import (
 func (w *world) explained(id, action, target, summary string) hub.Explanation {
 	w.Helper()
 	x, err := w.engine.Explain(context.Background(), history.InstanceID(id))
+	advice.Render(&x)
 	if err != nil || x.Action != action || string(x.Target) != target || !strings.Contains(x.Summary, summary) {
 		w.Errorf("Explain(%s) = %+v, %v; want %s of %s, %q", id, x, err, action, target, summary)
 	}

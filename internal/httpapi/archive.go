@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/perdure/perdure/internal/advice"
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/hub"
 )
@@ -20,6 +21,7 @@ func explain(r *request) (response, error) {
 	}); err != nil {
 		return response{}, err
 	}
+	advice.Render(&e)
 	e.Waits = orEmpty(e.Waits)
 	return jsonResponse(e)
 }

@@ -127,17 +127,22 @@ type PurgeResult struct {
 type Explanation struct {
 	Instance history.InstanceID    `json:"instanceId"`
 	Status   history.RuntimeStatus `json:"runtimeStatus"`
-	Summary  string                `json:"summary"` // one sentence
-	Waits    []Wait                `json:"waits"`   // what it waits for, oldest first; none when it has ended
-	Kept     []Kept                `json:"kept"`    // events that have come and that it does not wait for, by name; none when it has ended
-	Action   string                `json:"action"`  // the one action that would move it: an operation such as "raise-event", "resume", "rewind", "restart"; "wait", "start" (the app) or "deploy" when no operation does; "none" when it has ended well
-	Target   history.InstanceID    `json:"target"`  // the instance to act upon: this one, or one that it waits for
-	Advice   string                `json:"advice"`  // what to do, in a sentence
+	Summary  string                `json:"summary"`             // one sentence
+	Waits    []Wait                `json:"waits"`               // what it waits for, oldest first; none when it has ended
+	Kept     []Kept                `json:"kept"`                // events that have come and that it does not wait for, by name; none when it has ended
+	Action   string                `json:"action"`              // the one action that would move it: an operation such as "raise-event", "resume", "rewind", "restart"; "wait", "start" (the app) or "deploy" when no operation does; "none" when it has ended well
+	Target   history.InstanceID    `json:"target"`              // the instance to act upon: this one, or one that it waits for
+	Event    string                `json:"eventName,omitempty"` // of the action "raise-event"
+	Advice   string                `json:"advice"`              // what to do, in a sentence; [TheAction] stands for the action upon the target
 	// LeftBehind is how many goroutines of user code, of all instances, do not come back
 	// and are no longer waited for where the hub runs. Only a restart of the app ends them.
 	LeftBehind int    `json:"leftBehind,omitempty"`
 	Stack      string `json:"stack,omitempty"` // of the panic behind a failure, where it was raised first; empty when there was none
 }
+
+// TheAction stands in [Explanation.Advice] for its action: whoever shows the advice says
+// how that is done.
+const TheAction = "{action}"
 
 // Wait is something that an instance waits for.
 type Wait struct {
