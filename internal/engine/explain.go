@@ -240,13 +240,8 @@ func (s *situation) explain() hub.Explanation {
 		return x
 	}
 	switch {
-	case !s.hosted && s.suspended(): // the one can be done without the other
-		return say("resume", "It is suspended"+because(s.row.Reason)+" Nor does a host run this hub's functions.", hub.TheAction+", and start the function app of this hub.")
-	case !s.hosted && s.aside != nil:
-		return say("resume", "Its turn is put aside: "+sentence(s.aside.Error())+" Nor does a host run this hub's functions.",
-			"Start a build of the function app that does not take the program down, or let it run once more: "+hub.TheAction+", and start the app.")
 	case !s.hosted:
-		return say("start", "No host runs this hub's functions, so nothing moves.", "Start the function app of this hub.")
+		return s.unhosted(x)
 	case s.held != nil && errors.Is(s.held.cause, history.ErrUnregistered), errors.Is(s.unknown, history.ErrUnregistered):
 		return say("deploy", fmt.Sprintf("The host does not know the orchestrator %q.", s.row.Name), fmt.Sprintf("Deploy a host that registers the orchestrator %q.", s.row.Name))
 	case s.held != nil && errors.Is(s.held.cause, history.ErrParked):
@@ -266,6 +261,21 @@ func (s *situation) explain() hub.Explanation {
 		return say("wait", "Its next turn is about to run.", "Wait a moment.")
 	}
 	return s.blocked(x)
+}
+
+// unhosted tells about an instance of a hub whose functions no host runs.
+func (s *situation) unhosted(x hub.Explanation) hub.Explanation {
+	switch nobody := " Nor does a host run this hub's functions."; {
+	case s.suspended(): // the one can be done without the other
+		x.Action, x.Summary = "resume", "It is suspended"+because(s.row.Reason)+nobody
+		x.Advice = hub.TheAction + ", and start the function app of this hub."
+	case s.aside != nil:
+		x.Action, x.Summary = "resume", "Its turn is put aside: "+sentence(s.aside.Error())+nobody
+		x.Advice = "Start a build of the function app that does not take the program down, or let it run once more: " + hub.TheAction + ", and start the app."
+	default:
+		x.Action, x.Summary, x.Advice = "start", "No host runs this hub's functions, so nothing moves.", "Start the function app of this hub."
+	}
+	return x
 }
 
 // blocked tells what the code of a running instance waits for, the least likely
@@ -347,8 +357,9 @@ func (s *situation) awaiting(x hub.Explanation) hub.Explanation {
 // suspended reports whether the instance is suspended and nobody has resumed it.
 func (s *situation) suspended() bool { return s.row.Status == history.Suspended && !s.resumed }
 
-// waits lists what the instance waits for, oldest first.
-func (s *situation) waits() []hub.Wait {
+// ownWaits are for what no call of its code has asked for: a host, its next turn, a resume,
+// the time of its start.
+func (s *situation) ownWaits() []hub.Wait {
 	waits := []hub.Wait{}
 	if !s.hosted {
 		waits = append(waits, hub.Wait{Kind: "worker", Task: history.NoID, Since: s.state.At, Problem: "no host runs"})
@@ -367,6 +378,12 @@ func (s *situation) waits() []hub.Wait {
 	} else if s.stuck == nil && (s.inbox > 0 || len(s.state.Waiting) > 0) {
 		waits = append(waits, hub.Wait{Kind: "turn", Task: history.NoID, Since: s.state.At})
 	}
+	return waits
+}
+
+// waits lists what the instance waits for, oldest first.
+func (s *situation) waits() []hub.Wait {
+	waits := s.ownWaits()
 	deadlines, after := make(map[int32]bool), setbacks(s.turns)
 	for _, await := range s.awaits {
 		waits = append(waits, hub.Wait{Kind: "event", Name: await.Event, Task: history.NoID, Since: await.Since, Due: await.Until})
