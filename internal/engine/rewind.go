@@ -52,14 +52,7 @@ func (e *Engine) Rewind(ctx context.Context, id history.InstanceID, req hub.Rewi
 	refused := refuseRewind(id, &inst.row)
 	var d *decision
 	if refused == nil {
-		var records []history.Turn
-		var children childRows
-		if records, err = t.settled(ctx, inst); err == nil {
-			children, err = childRowsOf(ctx, t.store, records)
-		}
-		if err == nil {
-			d, _, refused = rewind(inst.row, records, req, nil, t.now(), history.NewExecutionID(), children)
-		}
+		d, refused, err = t.rewind(ctx, inst, req)
 	}
 	stored := newAnswer()
 	var sent []routed
@@ -82,6 +75,21 @@ func (e *Engine) Rewind(ctx context.Context, id history.InstanceID, req hub.Rewi
 		return err
 	}
 	return stored.wait(ctx)
+}
+
+// rewind decides a rewind of an instance that the caller has claimed: refused is why it
+// cannot be, err why its past could not be read.
+func (t *tenure) rewind(ctx context.Context, inst *instance, req hub.RewindRequest) (d *decision, refused, err error) {
+	records, err := t.settled(ctx, inst)
+	if err != nil {
+		return nil, nil, err
+	}
+	children, err := childRowsOf(ctx, t.store, records)
+	if err != nil {
+		return nil, nil, err
+	}
+	d, _, refused = rewind(inst.row, records, req, nil, t.now(), history.NewExecutionID(), children)
+	return d, refused, nil
 }
 
 // PlanRewind tells what [Engine.Rewind] would do now, with the same errors. It
@@ -176,7 +184,6 @@ func rewind(row history.Instance, records []history.Turn, req hub.RewindRequest,
 	turn := past.cut(undone)
 	rest := past.divide(turn, undone)
 	last := &records[len(records)-1]
-
 	marker := history.Event{
 		Kind: history.ExecutionRewound, ID: history.NoID, At: turnTime(last.At, now), Payload: reasonPayload(req.Reason),
 		Tasks: slices.Sorted(maps.Keys(undone)), Recursive: req.All,
@@ -186,6 +193,7 @@ func rewind(row history.Instance, records []history.Turn, req hub.RewindRequest,
 	record := history.Turn{Seq: records[first].Seq, Events: slices.Concat(rest.head, []history.Event{marker}, rest.facts)}
 	d := &decision{row: row, oldStatus: row.Status, record: &record}
 	d.drop.first, d.drop.end = record.Seq, last.Seq+1
+
 	fold := func() {
 		d.state = new(history.State)
 		for i := range records[:first] {
@@ -201,7 +209,6 @@ func rewind(row history.Instance, records []history.Turn, req hub.RewindRequest,
 		record.Events = slices.Concat(rest.head, []history.Event{marker}, calls, rest.facts)
 		fold()
 	}
-
 	d.row.Status, d.row.ExecutionID = history.Pending, execution
 	d.row.CompletedAt, d.row.ScheduledAt = time.Time{}, time.Time{}
 	d.row.UpdatedAt, d.row.Events = marker.At, d.state.Events
