@@ -24,14 +24,16 @@ const module = "github.com/perdure/perdure"
 //	httpapi  client                     the edges: they know hub and wire, never the engine
 //	internal/worker   store/...
 //	root, replay |    | engine          two towers that do not import each other
+//	                  | decide
 //	        hub  wire  store            contracts
 //	        history                     one floor
 var rooms = map[string][]string{
 	"internal/history":        {},
 	"internal/history/...":    {"internal/history"},
-	"internal/store":          {"internal/history"}, // the storage contract
-	"internal/hub":            {"internal/history"}, // what one can ask of a hub
-	"internal/engine":         {"internal/history", "internal/hub", "internal/ledger", "internal/stacktrace", "internal/store"},
+	"internal/store":          {"internal/history"},                                   // the storage contract
+	"internal/hub":            {"internal/history"},                                   // what one can ask of a hub
+	"internal/decide":         {"internal/history", "internal/hub", "internal/store"}, // the pure core
+	"internal/engine":         {"internal/decide", "internal/history", "internal/hub", "internal/ledger", "internal/stacktrace", "internal/store"},
 	"internal/store/memory":   {"internal/history", "internal/store"},
 	"internal/store/embedded": {"internal/history", "internal/backup", "internal/ledger", "internal/private", "internal/store"},
 	"internal/storetest":      {"internal/history", "internal/store", "internal/store/memory"},

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/perdure/perdure/internal/decide"
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/store"
 )
@@ -14,7 +15,7 @@ import (
 // account is what the records of an instance, one after the other, say of its row.
 type account struct {
 	row    *history.Instance
-	check  recordCheck
+	check  decide.RecordCheck
 	state  history.State
 	born   *history.Parent // that the execution began with
 	vague  bool            // some record does not tell which timers were canceled
@@ -29,10 +30,10 @@ func (a *account) read(rec *store.Record) error {
 	if err != nil {
 		return fmt.Errorf("record %d: %w", rec.Seq, err)
 	}
-	if err := a.check.turn(&turn); err != nil {
+	if err := a.check.Turn(&turn); err != nil {
 		return err
 	}
-	if a.check.turns == 1 {
+	if a.check.Turns == 1 {
 		a.born = turn.Events[0].Started.Parent
 	}
 	a.state.Apply(&turn)
@@ -63,7 +64,7 @@ func raisedLast(turn *history.Turn) (n int32) {
 func (a *account) misfits() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		row, began := a.row, a.state.Started.Started
-		for misfit := range misfits(row, &a.state) {
+		for misfit := range decide.Misfits(row, &a.state) {
 			if !yield(misfit) {
 				return
 			}
@@ -102,7 +103,7 @@ func (a *account) strayed(partitions int) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		row, parent := a.row, a.row.Parent
 		began := a.state.Started.Started.Parent
-		if (parent == nil) != (began == nil) || parent != nil && !sameCall(parent, began) {
+		if (parent == nil) != (began == nil) || parent != nil && !decide.SameCall(parent, began) {
 			if !yield(fmt.Sprintf("its parent is %s, but ExecutionStarted has %s", callText(parent), callText(began))) {
 				return
 			}
@@ -115,7 +116,7 @@ func (a *account) strayed(partitions int) iter.Seq[string] {
 		// One that did not know the number of its parent when it was born has no label,
 		// though a rewind may have told it.
 		untold := len(row.Labels) == 0 && (a.born == nil || a.born.Number == 0)
-		if want := labelsOf(parent); !untold && !slices.Equal(row.Labels, want) {
+		if want := decide.LabelsOf(parent); !untold && !slices.Equal(row.Labels, want) {
 			yield(fmt.Sprintf("its labels are %q, but its parent asks for %q", row.Labels, want))
 		}
 	}

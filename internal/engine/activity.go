@@ -11,6 +11,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/perdure/perdure/internal/decide"
 	"github.com/perdure/perdure/internal/history"
 )
 
@@ -215,7 +216,7 @@ func (as *activities) stop() <-chan struct{} {
 // is held.
 func (t *tenure) schedule(inst *instance, events []*history.Event) {
 	for _, ev := range events {
-		if t.exec == nil || inst.tasks[ev.ID] != nil {
+		if !t.exec.runs || inst.tasks[ev.ID] != nil {
 			continue
 		}
 		a := &activity{instance: inst, task: history.Task{
@@ -299,7 +300,7 @@ func (t *tenure) performed(a *activity, result json.RawMessage, failure *history
 	if !a.settle() {
 		return
 	}
-	a.instance.receive(message{execution: a.task.ExecutionID, event: ev})
+	a.instance.receive(decide.Message{Execution: a.task.ExecutionID, Event: ev})
 	p.wake(a.instance)
 }
 

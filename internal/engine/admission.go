@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/perdure/perdure/internal/decide"
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/hub"
 )
@@ -227,11 +228,11 @@ type tally struct {
 	keys         int   // bytes of idempotency keys
 }
 
-func (t *tally) add(m *message) {
-	bytes := messageBytes + int64(eventBytes(&m.event))
+func (t *tally) add(m *decide.Message) {
+	bytes := messageBytes + int64(m.Event.Bytes())
 	t.bytes += bytes
-	t.keys += len(m.event.Key)
-	switch m.event.Kind {
+	t.keys += len(m.Event.Key)
+	switch m.Event.Kind {
 	case history.ExecutionStarted:
 		t.starts++
 	case history.ExecutionTerminated:
@@ -242,22 +243,13 @@ func (t *tally) add(m *message) {
 	}
 }
 
-// eventBytes is all of an event that others chose the length of.
-func eventBytes(ev *history.Event) int {
-	bytes := len(ev.Payload) + len(ev.Name) + len(ev.Version) + len(ev.Key) + len(ev.Instance) + ev.Failure.Bytes()
-	if ev.Started != nil {
-		bytes += history.TagsBytes(ev.Started.Tags)
-	}
-	return bytes
-}
-
 // startRequestBytes is all that a start brings.
 func startRequestBytes(r *hub.StartRequest) int {
 	return len(r.Input) + len(r.Name) + len(r.ID) + len(r.Version) + history.TagsBytes(r.Tags)
 }
 
 // receive puts a message into the inbox. mu of the partition is held.
-func (i *instance) receive(m message) {
+func (i *instance) receive(m decide.Message) {
 	i.inbox = append(i.inbox, m)
 	i.tally.add(&m)
 }
@@ -277,7 +269,7 @@ func startBytes(st *history.State) (bytes int64) {
 		return 0
 	}
 	for i := range st.Waiting {
-		bytes += int64(eventBytes(&st.Waiting[i]))
+		bytes += int64(st.Waiting[i].Bytes())
 	}
 	return bytes
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/perdure/perdure/internal/decide"
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/hub"
 )
@@ -36,7 +37,7 @@ func FuzzImport(f *testing.F) {
 		if err := json.Unmarshal([]byte(text), &req.Archive); err != nil {
 			f.Fatal(err)
 		}
-		if _, err := checkImport(&req); err != nil {
+		if _, err := decide.CheckImport(&req, "x"); err != nil {
 			f.Fatalf("a seed is refused: %v", err)
 		}
 		f.Add([]byte(text))
@@ -46,41 +47,41 @@ func FuzzImport(f *testing.F) {
 		if json.Unmarshal(text, &req.Archive) != nil {
 			return
 		}
-		a, err := checkImport(&req)
+		a, err := decide.CheckImport(&req, "x")
 		if err != nil {
 			if !errors.Is(err, hub.ErrInvalidArgument) {
-				t.Errorf("checkImport = %v, want ErrInvalidArgument", err)
+				t.Errorf("CheckImport = %v, want ErrInvalidArgument", err)
 			}
 			return
 		}
-		d := a.decide(history.NewNumber(1, 0), history.Instance{})
-		if _, err := history.DecodeInstance(history.AppendInstance(nil, &d.row)); err != nil {
+		d := a.Decide(history.NewNumber(1, 0), history.Instance{})
+		if _, err := history.DecodeInstance(history.AppendInstance(nil, &d.Row)); err != nil {
 			t.Errorf("the row cannot be read again: %v", err)
 		}
-		if _, err := history.DecodeTurn(1, history.AppendTurn(nil, d.record)); err != nil {
+		if _, err := history.DecodeTurn(1, history.AppendTurn(nil, &d.Record)); err != nil {
 			t.Errorf("the last turn cannot be read again: %v", err)
 		}
-		turns := make([]history.Turn, 0, len(a.earlier)+1)
-		for _, rec := range a.earlier {
+		turns := make([]history.Turn, 0, len(a.Earlier)+1)
+		for _, rec := range a.Earlier {
 			turn, err := history.DecodeTurn(rec.Seq, rec.Bytes)
 			if err != nil {
 				t.Errorf("turn %d cannot be read again: %v", rec.Seq, err)
 			}
 			turns = append(turns, turn)
 		}
-		turns = append(turns, *a.last)
-		s := &situation{row: d.row, turns: turns, state: *a.state, hosted: true, top: d.row}
-		if !d.row.Status.Terminal() {
+		turns = append(turns, d.Record)
+		s := &situation{row: d.Row, turns: turns, state: *d.State, hosted: true, top: d.Row}
+		if !d.Row.Status.Terminal() {
 			s.explain()
 			return
 		}
 		s.ended()
-		if d.row.Status == history.Failed {
-			if !failed(turns) {
+		if d.Row.Status == history.Failed {
+			if !decide.Failed(turns) {
 				t.Errorf("it is Failed, but its history %+v does not say so: it cannot be rewound", turns)
 			}
-			survey(turns).causes()
-			rewind(d.row, turns, hub.RewindRequest{}, nil, d.row.CompletedAt, "x", nil)
+			decide.Survey(turns).Causes()
+			(&decide.FailedInstance{Row: d.Row, Records: turns}).Rewind(hub.RewindRequest{}, nil, d.Row.CompletedAt, "x")
 		}
 	})
 }

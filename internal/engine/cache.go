@@ -27,8 +27,7 @@ const maxTries = 8
 // that were looked at longest ago lose their coroutine and their fold. They are read
 // again when something happens to them.
 type cache struct {
-	exec Executor // nil: nothing runs, only folds are kept
-	max  int      // 0: nothing is kept beyond the commit of a turn
+	max int // 0: nothing is kept beyond the commit of a turn
 
 	mu    sync.Mutex // guards the rest; taken after a partition's mutex or alone
 	order list.List  // of *cached, newest first
@@ -41,8 +40,8 @@ type cached struct {
 	bytes    int
 }
 
-func newCache(exec Executor, max int) *cache {
-	return &cache{exec: exec, max: max, items: make(map[*instance]*list.Element)}
+func newCache(max int) *cache {
+	return &cache{max: max, items: make(map[*instance]*list.Element)}
 }
 
 // touch makes inst the newest and drops the oldest that are too many. No
@@ -122,7 +121,7 @@ func (c *cache) evict(inst *instance) {
 	p.release(inst)
 	p.mu.Unlock()
 	c.remove(inst)
-	if loaded && c.exec != nil {
+	if loaded {
 		p.tenure.forgetCode(number)
 	}
 }

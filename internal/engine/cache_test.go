@@ -10,8 +10,8 @@ import (
 // more the more of them there are, and what is too much goes once they rest.
 func TestCacheWithMoreAtWorkThanItHolds(t *testing.T) {
 	const n, held = 200, 20
-	c := newCache(nil, held*loadedBytes)
-	p := &partition{tenure: &tenure{admission: newAdmission("", 0, false)}, instances: make(map[history.InstanceID]*instance)}
+	c := newCache(held * loadedBytes)
+	p := emptyPartition()
 	instances := make([]*instance, n)
 	for i := range instances {
 		instances[i] = &instance{partition: p, state: &history.State{Started: &history.Event{}}, queued: true}
@@ -36,8 +36,8 @@ func TestCacheWithMoreAtWorkThanItHolds(t *testing.T) {
 }
 
 func TestCacheCountsPayloadsThatCodeWasGiven(t *testing.T) {
-	c := newCache(nil, 10*loadedBytes)
-	p := &partition{tenure: &tenure{admission: newAdmission("", 0, false)}, instances: make(map[history.InstanceID]*instance)}
+	c := newCache(10 * loadedBytes)
+	p := emptyPartition()
 	for range 5 {
 		st := &history.State{}
 		st.Apply(&history.Turn{Seq: 1, Events: []history.Event{{Kind: history.ExecutionStarted, Started: &history.Started{}, Payload: make([]byte, 2*loadedBytes)}}})
@@ -46,4 +46,11 @@ func TestCacheCountsPayloadsThatCodeWasGiven(t *testing.T) {
 	if got := c.order.Len(); got != 3 {
 		t.Errorf("the cache holds %d instances that cost 3 times the usual, want 3 in the place of 10", got)
 	}
+}
+
+// emptyPartition is one of a tenure that runs nothing.
+func emptyPartition() *partition {
+	t := &tenure{admission: newAdmission("", 0, false), exec: newCode(nil)}
+	t.watch = newWatch(t)
+	return &partition{tenure: t, instances: make(map[history.InstanceID]*instance)}
 }

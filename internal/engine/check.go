@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/perdure/perdure/internal/decide"
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/store"
@@ -168,7 +169,7 @@ func (c *checker) message(m *store.Message) error {
 	if ev.Kind.Answers() == history.SubOrchestrationInstanceCreated {
 		delete(c.calls, call{decoded.To, decoded.ExecutionID, ev.TaskID})
 	}
-	if ev.Kind == history.ExecutionStarted || endsTree(ev) {
+	if ev.Kind == history.ExecutionStarted || decide.EndsTree(ev) {
 		return nil
 	}
 	_, there, err := c.view.FindInstance(c.ctx, decoded.To)
@@ -235,7 +236,7 @@ func (c *checker) waiting(parent *history.Instance, created *history.Event) erro
 	found := fmt.Sprintf("instance %s is not there", created.Instance)
 	switch p := child.Parent; {
 	case !there:
-	case !sameCall(p, parentOf(parent, created.ID)) || p.ExecutionID != parent.ExecutionID:
+	case !decide.SameCall(p, decide.ParentOf(parent, created.ID)) || p.ExecutionID != parent.ExecutionID:
 		found = fmt.Sprintf("instance %s was started by another call", created.Instance)
 	case child.Status.Terminal():
 		found = fmt.Sprintf("instance %s is %s", created.Instance, child.Status)

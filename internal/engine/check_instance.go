@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/perdure/perdure/internal/decide"
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/ledger"
 	"github.com/perdure/perdure/internal/store"
@@ -145,7 +146,7 @@ const (
 // instance looks at one instance and returns what should be stored so that it goes
 // on. Only the first look tells what it finds.
 func (c *checker) instance(stored *store.Stored, first bool) ([]duty, error) {
-	a := account{row: &stored.Row, check: newRecordCheck()}
+	a := account{row: &stored.Row, check: decide.NewRecordCheck()}
 	tell := func(rule, rows, do, format string, args ...any) {
 		c.unknown[stored.Number] = c.unknown[stored.Number] || rule == "record"
 		if first {
@@ -200,10 +201,10 @@ func (c *checker) instance(stored *store.Stored, first bool) ([]duty, error) {
 func (c *checker) open(a *account, first bool) (duties []duty, err error) {
 	row, st := a.row, &a.state
 	home := history.PartitionOf(row.ID, c.view.Partitions())
-	for _, ev := range inOrder(st.Open) {
+	for _, ev := range decide.InOrder(st.Open) {
 		switch ev.Kind {
 		case history.TimerCreated:
-			t := timerOf(row, ev)
+			t := decide.TimerOf(row, ev)
 			there, err := !a.vague, error(nil)
 			if a.vague { // canceled, perhaps
 				there, err = c.stored(home, &t)
@@ -224,9 +225,9 @@ func (c *checker) open(a *account, first bool) (duties []duty, err error) {
 		}
 	}
 	if st.Turns == 0 && !row.ScheduledAt.IsZero() {
-		duties = append(duties, timerDuty(home, new(wakeTimer(row))))
+		duties = append(duties, timerDuty(home, new(decide.WakeTimer(row))))
 	}
-	if (&decision{row: *row, state: st}).work() {
+	if (&decide.Decision{Row: *row, State: st}).Work() {
 		duties = append(duties, duty{number: row.Number, instance: row.ID, partition: home, work: true})
 	}
 	return duties, nil
@@ -251,7 +252,7 @@ func (c *checker) place(stored *store.Stored) func(yield func(string) bool) {
 		if got := stored.Number.Partition(); got != home && !yield(fmt.Sprintf("its number is of partition %d, but %q belongs to %d", got, row.ID, home)) {
 			return
 		}
-		if err := checkRow(row); err != nil && !yield(err.Error()) {
+		if err := decide.CheckRow(row); err != nil && !yield(err.Error()) {
 			return
 		}
 		if row.Events < 0 {

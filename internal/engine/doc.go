@@ -8,10 +8,10 @@
 //	activity result ---+      ^        |                   +--> timers armed
 //	                          +--------+ messages to instances of this process
 //
-// Deciding is pure (turn.go): state, events and now in, a decision out. The
-// shell around it (decide.go) loads, calls the [Executor], and hands decisions
-// to the committer (commit.go), which stores whatever is ready as one commit while
-// the next batch gathers. Commits are in order, so a turn may run on a message
+// Deciding is pure and a room of its own ([decide]): state, messages and now in, a decision
+// out. The shell around it (turn.go; change.go for operations) loads, calls the
+// [Executor], and hands decisions to the committer (commit.go), which stores whatever is
+// ready as one commit while the next batch gathers. Commits are in order, so a turn may run on a message
 // that is not durable yet: what it leads to is stored after it. An instance has at
 // most one turn that is not durable; what arrives meanwhile becomes one turn.
 //

@@ -67,7 +67,7 @@ func (o *Options) setDefaults() {
 // use; operations wait until [Engine.Run] has acquired the hub.
 type Engine struct {
 	store   store.Store
-	exec    Executor
+	exec    code
 	options Options
 	waiters waiters
 	sweeps  sweeps
@@ -85,7 +85,7 @@ type Engine struct {
 // operations, and what they ask for happens when an engine with one runs on the store.
 func New(store store.Store, exec Executor, options Options) *Engine {
 	options.setDefaults()
-	return &Engine{store: store, exec: exec, options: options, change: make(chan struct{})}
+	return &Engine{store: store, exec: newCode(exec), options: options, change: make(chan struct{})}
 }
 
 // Run owns the hub until ctx ends; then it starts nothing new, waits at most
@@ -131,17 +131,17 @@ func sleep(ctx context.Context, d time.Duration) {
 
 // own runs one tenure.
 func (e *Engine) own(ctx context.Context) error {
-	turns, admission := newReadyQueue(), newAdmission(e.options.Hub, e.options.MaxBacklogBytes, e.exec == nil)
+	turns, admission := newReadyQueue(), newAdmission(e.options.Hub, e.options.MaxBacklogBytes, !e.exec.runs)
 	t := &tenure{
 		store: e.store, exec: e.exec, options: e.options, log: e.options.Logger,
 		admission: admission, commits: newCommits(e.store, admission, turns), ready: turns, timers: newTimerQueue(e.options.Now),
-		cache: newCache(e.exec, e.options.CacheBytes), waiters: &e.waiters,
+		cache: newCache(e.options.CacheBytes), waiters: &e.waiters,
 		left: &e.left, treePurges: make(chan struct{}, 1),
 	}
 	t.watch = newWatch(t)
 	t.ctx, t.end = context.WithCancelCause(history.WithStopping(context.WithoutCancel(ctx), ctx.Done()))
 	if e.deaths == nil {
-		e.deaths = newDeaths(ctx, e.store, e.exec != nil, &e.options)
+		e.deaths = newDeaths(ctx, e.store, e.exec.runs, &e.options)
 	}
 	e.deaths.restart(t.timers.after)
 	t.deaths = e.deaths

@@ -70,3 +70,45 @@ type Unwinding struct {
 	Since    time.Time
 	Place    func(*stacktrace.Trace) string // where in the code they are; empty when that is not known
 }
+
+// code is an executor with all that one may be; what it is not, and all of it where there
+// is no executor, is done by [nobody].
+type code struct {
+	Executor
+	Inspector
+	Observer
+	runs bool // false: there is no executor, so nothing may run
+}
+
+func newCode(exec Executor) code {
+	c := code{nobody{}, nobody{}, nobody{}, exec != nil}
+	if exec != nil {
+		c.Executor = exec
+	}
+	if inspector, ok := exec.(Inspector); ok {
+		c.Inspector = inspector
+	}
+	if observer, ok := exec.(Observer); ok {
+		c.Observer = observer
+	}
+	return c
+}
+
+// nobody runs no code and knows of none.
+type nobody struct{}
+
+func (nobody) Orchestrators() []string { return nil }
+func (nobody) Orchestrate(context.Context, history.Work) (history.Outcome, error) {
+	return history.Outcome{}, history.ErrUnregistered
+}
+func (nobody) Forget(history.Number) {}
+func (nobody) RunActivity(_ context.Context, _ history.Task, done func(json.RawMessage, *history.Failure, error)) {
+	done(nil, nil, history.ErrUnregistered)
+}
+func (nobody) Awaits(context.Context, history.Work) ([]history.Await, []history.Kept, error) {
+	return nil, nil, nil
+}
+func (nobody) Place(history.Number, *stacktrace.Trace) string { return "" }
+func (nobody) Leave(history.Number)                           {}
+func (nobody) Unwinding() []Unwinding                         { return nil }
+func (nobody) Unwound(context.Context)                        {}

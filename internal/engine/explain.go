@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/perdure/perdure/internal/decide"
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/store"
@@ -38,7 +39,7 @@ func (e *Engine) explain(ctx context.Context, id history.InstanceID, budget *int
 	if err != nil {
 		return hub.Explanation{}, err
 	}
-	s := situation{row: a.Instance, turns: a.Turns, now: e.options.Now(), hosted: e.exec != nil && e.current() != nil, children: make(map[history.InstanceID]child)}
+	s := situation{row: a.Instance, turns: a.Turns, now: e.options.Now(), hosted: e.exec.runs && e.current() != nil, children: make(map[history.InstanceID]child)}
 	for i := range a.Turns {
 		s.state.Apply(&a.Turns[i])
 	}
@@ -54,7 +55,7 @@ func (e *Engine) explain(ctx context.Context, id history.InstanceID, budget *int
 		return hub.Explanation{}, err
 	}
 	e.look(&s)
-	for _, ev := range inOrder(s.state.Open) {
+	for _, ev := range decide.InOrder(s.state.Open) {
 		if ev.Kind == history.SubOrchestrationInstanceCreated && *budget > 0 {
 			why, err := e.explain(ctx, ev.Instance, budget)
 			if err != nil && !errors.Is(err, hub.ErrNotFound) {
@@ -63,9 +64,9 @@ func (e *Engine) explain(ctx context.Context, id history.InstanceID, budget *int
 			s.children[ev.Instance] = child{found: err == nil || e.starting(ev.Instance), why: why}
 		}
 	}
-	if inspector, ok := e.exec.(Inspector); ok && s.hosted && s.state.Turns > 0 && len(s.state.Waiting) == 0 {
+	if s.hosted && s.state.Turns > 0 && len(s.state.Waiting) == 0 {
 		turns := a.Turns
-		s.awaits, s.kept, s.unknown = inspector.Awaits(ctx, history.Work{
+		s.awaits, s.kept, s.unknown = e.exec.Awaits(ctx, history.Work{
 			Instance: s.row, PastTurns: s.state.Turns,
 			Past: func(context.Context) iter.Seq2[history.Turn, error] {
 				return history.Turns(func(yield func(history.Turn, error) bool) {
@@ -121,7 +122,7 @@ func (e *Engine) dropCancelled(ctx context.Context, s *situation) error {
 		if ev.Kind != history.TimerCreated {
 			continue
 		}
-		timer := timerOf(&s.row, ev)
+		timer := decide.TimerOf(&s.row, ev)
 		before := store.Timer{Due: timer.Due, Number: timer.Number, ID: timer.ID - 1}
 		found, err := e.store.Timers(ctx, partition, before, timer.Due.Add(time.Microsecond), 1)
 		if err != nil {
@@ -169,7 +170,7 @@ func (e *Engine) look(s *situation) {
 		s.stuck = new(*inst.stuck)
 	}
 	for i := range inst.inbox {
-		switch inst.inbox[i].event.Kind {
+		switch inst.inbox[i].Event.Kind {
 		case history.ExecutionResumed:
 			s.resumed = true
 		case history.ExecutionSuspended:
@@ -281,7 +282,7 @@ func (s *situation) unhosted(x hub.Explanation) hub.Explanation {
 // blocked tells what the code of a running instance waits for, the least likely
 // to move by itself first.
 func (s *situation) blocked(x hub.Explanation) hub.Explanation {
-	open := inOrder(s.state.Open)
+	open := decide.InOrder(s.state.Open)
 	for _, ev := range open {
 		if h := s.tasks[ev.ID].held; h != nil && errors.Is(h.cause, history.ErrUnregistered) {
 			x.Action, x.Summary = "deploy", fmt.Sprintf("It waits for the activity %q, which the host does not know.", ev.Name)
@@ -326,8 +327,8 @@ func (s *situation) blocked(x hub.Explanation) hub.Explanation {
 			continue
 		}
 		x.Summary, x.Advice = fmt.Sprintf("It waits for a timer that is due at %s.", stamp(ev.FireAt)), "Wait until then."
-		if after, ok := setbacks(s.turns)[ev.ID]; ok {
-			x.Summary = fmt.Sprintf("It waits for the timer, due at %s, that was set when %s", stamp(ev.FireAt), sentence(after.String()))
+		if after, ok := decide.Setbacks(s.turns)[ev.ID]; ok {
+			x.Summary = fmt.Sprintf("It waits for the timer, due at %s, that was set when %s", stamp(ev.FireAt), sentence(tellSetback(&after)))
 		}
 		return x
 	}
@@ -371,7 +372,7 @@ func (s *situation) ownWaits() []hub.Wait {
 		waits = append(waits, hub.Wait{Kind: "turn", Name: s.row.Name, Task: history.NoID, Since: s.stuck.since, Running: true, Problem: "its code does not come back" + at(s.stuck.place)})
 	}
 	if s.suspended() {
-		waits = append(waits, hub.Wait{Kind: "resume", Task: history.NoID, Since: s.suspendedAt(), Problem: reasonText(s.row.Reason)})
+		waits = append(waits, hub.Wait{Kind: "resume", Task: history.NoID, Since: s.suspendedAt(), Problem: decide.ReasonText(s.row.Reason)})
 	}
 	if s.state.Turns == 0 && s.now.Before(s.row.ScheduledAt) {
 		waits = append(waits, hub.Wait{Kind: "start", Task: history.NoID, Since: s.row.CreatedAt, Due: s.row.ScheduledAt})
@@ -384,12 +385,12 @@ func (s *situation) ownWaits() []hub.Wait {
 // waits lists what the instance waits for, oldest first.
 func (s *situation) waits() []hub.Wait {
 	waits := s.ownWaits()
-	deadlines, after := make(map[int32]bool), setbacks(s.turns)
+	deadlines, after := make(map[int32]bool), decide.Setbacks(s.turns)
 	for _, await := range s.awaits {
 		waits = append(waits, hub.Wait{Kind: "event", Name: await.Event, Task: history.NoID, Since: await.Since, Due: await.Until})
 		deadlines[await.Timer] = true
 	}
-	for _, ev := range inOrder(s.state.Open) {
+	for _, ev := range decide.InOrder(s.state.Open) {
 		w := hub.Wait{Name: ev.Name, Task: ev.ID, Since: ev.At, Due: ev.FireAt}
 		switch ev.Kind {
 		case history.TaskScheduled:
@@ -400,7 +401,7 @@ func (s *situation) waits() []hub.Wait {
 				continue // the event's own
 			}
 			if before, ok := after[ev.ID]; ok {
-				w.Name, w.Attempts, w.Problem = before.call.Name, int(before.attempt), before.String()
+				w.Name, w.Attempts, w.Problem = before.Call.Name, int(before.Attempt), tellSetback(&before)
 			}
 		case history.SubOrchestrationInstanceCreated:
 			w.Kind, w.Instance = "child", ev.Instance
@@ -479,7 +480,7 @@ func because(reason []byte) string {
 	if len(reason) == 0 {
 		return "."
 	}
-	return ": " + sentence(reasonText(reason))
+	return ": " + sentence(decide.ReasonText(reason))
 }
 
 // sentence ends a text that may end like one already.

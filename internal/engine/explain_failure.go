@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 
+	"github.com/perdure/perdure/internal/decide"
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/hub"
 )
@@ -28,14 +27,14 @@ func (e *Engine) explainFailure(ctx context.Context, s *situation, budget *int) 
 		return err
 	}
 	top, err := e.ascend(ctx, s, budget)
-	if err != nil || s.vain != "" || !failed(top) {
+	if err != nil || s.vain != "" || !decide.Failed(top) {
 		return err
 	}
 	children, err := childRowsOf(ctx, e.store, top)
 	if err != nil {
 		return err
 	}
-	if _, _, refused := rewind(s.top, top, hub.RewindRequest{}, nil, s.now, "", children); refused != nil {
+	if _, _, refused := (&decide.FailedInstance{Row: s.top, Records: top, Children: children}).Rewind(hub.RewindRequest{}, nil, s.now, ""); refused != nil {
 		s.vain = "A rewind is " + sentence(refused.Error())
 	}
 	return nil
@@ -46,13 +45,13 @@ func (e *Engine) explainFailure(ctx context.Context, s *situation, budget *int) 
 func (e *Engine) descend(ctx context.Context, s *situation, budget *int) error {
 	row, turns := s.row, s.turns
 	for {
-		past := survey(turns)
-		causes := past.causes()
+		past := decide.Survey(turns)
+		causes := past.Causes()
 		if len(causes) == 0 { // its own code failed
-			if timedOut(turns) {
+			if decide.TimedOut(turns) {
 				s.vain = fmt.Sprintf("A rewind would not help: %q waited for an event for as long as it may, and would not wait again.", row.ID)
 			}
-			if past.failsAgain() {
+			if past.FailsAgain() {
 				s.broken = row.Name
 			}
 			return nil
@@ -74,42 +73,11 @@ func (e *Engine) descend(ctx context.Context, s *situation, budget *int) error {
 			return err
 		}
 		parent := child.Instance.Parent
-		if !failed(child.Turns) || parent == nil || parent.InstanceID != row.ID || parent.TaskID != s.fault.Task {
+		if !decide.Failed(child.Turns) || parent == nil || parent.InstanceID != row.ID || parent.TaskID != s.fault.Task {
 			return nil // it was rewound or replaced since
 		}
 		row, turns = child.Instance, child.Turns
 	}
-}
-
-// failsAgain reports whether the code of a Failed instance that no failed call ended
-// would fail again as it is: it panicked, or a rewind lets nothing happen anew.
-func (p *past) failsAgain() bool {
-	return p.ended != nil && p.ended.Failure != nil && p.ended.Failure.Type == history.FailurePanic || len(p.undo(false)) == 0
-}
-
-// timedOut reports whether an execution failed since an event did not come in time:
-// the timer has fired, and stays so.
-func timedOut(turns []history.Turn) bool {
-	ended := lastEvent(turns)
-	if ended == nil {
-		return false
-	}
-	for failure := ended.Failure; failure != nil; failure = failure.Inner {
-		if failure.Type == "*perdure.TimeoutError" {
-			return true
-		}
-	}
-	return false
-}
-
-// causes returns the failed calls that the end of a Failed instance names.
-func (p *past) causes() []hub.Undone {
-	if p.ended == nil {
-		return nil
-	}
-	undone := p.undo(false)
-	maps.DeleteFunc(undone, func(task int32, _ moment) bool { return !slices.Contains(p.ended.Tasks, task) })
-	return p.describe(undone)
 }
 
 // ascend looks for the topmost ancestor whose rewind rewinds the instance too. It
@@ -151,12 +119,12 @@ func (e *Engine) ascend(ctx context.Context, s *situation, budget *int) (turns [
 }
 
 // reached reports whether a rewind of parent rewinds the topmost instance known.
-func (s *situation) reached(parent *hub.Archive, children childRows) bool {
-	if !failed(parent.Turns) {
+func (s *situation) reached(parent *hub.Archive, children decide.ChildRows) bool {
+	if !decide.Failed(parent.Turns) {
 		return false
 	}
-	d, _, err := rewind(parent.Instance, parent.Turns, hub.RewindRequest{}, nil, s.now, "", children)
-	call := d.state.Open[s.top.Parent.TaskID]
+	d, _, err := (&decide.FailedInstance{Row: parent.Instance, Records: parent.Turns, Children: children}).Rewind(hub.RewindRequest{}, nil, s.now, "")
+	call := d.State.Open[s.top.Parent.TaskID]
 	return err == nil && call != nil && call.Kind == history.SubOrchestrationInstanceCreated && call.Instance == s.top.ID
 }
 
@@ -216,52 +184,14 @@ func (f *fault) tell(id history.InstanceID) string {
 	return what + ": " + sentence(f.Failure.String())
 }
 
-// setback is a failed call, and which attempt at it failed.
-type setback struct {
-	call    *history.Event
-	attempt int32
-	failure *history.Failure
-}
-
-// setbacks returns, by timer, the failures in answer to which timers were set, as
-// retry policies do. History does not tie the two: in a turn that brought as many
-// failures as it set timers, they belong together in their order.
-func setbacks(turns []history.Turn) map[int32]setback {
-	p := survey(turns)
-	attempts := make(map[int32]int32)
-	failures, timers := make([][]setback, len(p.turns)), make([][]int32, len(p.turns))
-	for _, m := range p.events {
-		switch ev := m.event; ev.Kind {
-		case history.TaskScheduled:
-			attempts[ev.ID] = max(ev.Attempt, 1)
-		case history.ExecutionRewound: // each call that it undid is one attempt more
-			for _, id := range ev.Tasks {
-				attempts[id]++
-			}
-		case history.TaskFailed, history.SubOrchestrationInstanceFailed:
-			failures[m.turn] = append(failures[m.turn], setback{p.calls[ev.TaskID].event, attempts[ev.TaskID], ev.Failure})
-		case history.TimerCreated:
-			timers[m.turn] = append(timers[m.turn], ev.ID)
-		}
+// tellSetback tells of the failure that a timer follows.
+func tellSetback(b *decide.Setback) string {
+	text := fmt.Sprintf("attempt %d of the activity %q failed", b.Attempt, b.Call.Name)
+	if b.Call.Kind == history.SubOrchestrationInstanceCreated {
+		text = fmt.Sprintf("the child %q failed", b.Call.Instance)
 	}
-	found := make(map[int32]setback)
-	for turn, ids := range timers {
-		for i, id := range ids {
-			if len(ids) == len(failures[turn]) && failures[turn][i].call != nil {
-				found[id] = failures[turn][i]
-			}
-		}
-	}
-	return found
-}
-
-func (b *setback) String() string {
-	text := fmt.Sprintf("attempt %d of the activity %q failed", b.attempt, b.call.Name)
-	if b.call.Kind == history.SubOrchestrationInstanceCreated {
-		text = fmt.Sprintf("the child %q failed", b.call.Instance)
-	}
-	if b.failure != nil {
-		text += ": " + b.failure.String()
+	if b.Failure != nil {
+		text += ": " + b.Failure.String()
 	}
 	return text
 }

@@ -9,9 +9,12 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/advice"
+	"github.com/perdure/perdure/internal/decide"
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/hub"
 )
+
+var dawn = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // TestExplanations: every state an instance can be in, and what is said of it.
 func TestExplanations(t *testing.T) {
@@ -116,8 +119,8 @@ func TestSetbacks(t *testing.T) {
 			turns = append(turns, history.Turn{Seq: uint32(i + 1), At: dawn.Add(time.Duration(i+1) * time.Second), Events: events})
 		}
 		got := make(map[int32]string)
-		for id, b := range setbacks(turns) {
-			got[id] = b.String()
+		for id, b := range decide.Setbacks(turns) {
+			got[id] = tellSetback(&b)
 		}
 		if !maps.Equal(got, tt.want) {
 			t.Errorf("%s: setbacks = %q, want %q", tt.name, got, tt.want)

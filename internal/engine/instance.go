@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/perdure/perdure/internal/decide"
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/store"
 )
@@ -35,8 +36,8 @@ type instance struct {
 	row   history.Instance // Number 0: there is no such instance
 	state *history.State   // nil: not loaded
 
-	inbox   []message
-	taken   []message           // what the running turn works on
+	inbox   []decide.Message
+	taken   []decide.Message    // what the running turn works on
 	tasks   map[int32]*activity // scheduled, no result yet
 	flagged bool                // the work flag as stored or under way
 	unread  bool                // the store knows of something to do that is not loaded
@@ -57,14 +58,6 @@ type instance struct {
 	weight     int64 // all of it, as counted by weigh
 
 	idle chan struct{} // closed when running is cleared; nil unless someone waits for that
-}
-
-// message is an event in an inbox.
-type message struct {
-	execution history.ExecutionID // of the addressee; empty: any
-	event     history.Event
-	stored    bool             // it has a row, to be deleted when consumed
-	key       store.MessageKey // of the row
 }
 
 // exists reports whether there is such an instance.
@@ -98,8 +91,8 @@ func (i *instance) terminating() bool { return i.tally.terminations > 0 }
 // its code does. It may be a part of what the running turn has taken: a turn
 // accepts so many messages only, and the others stay. mu of the partition is held.
 func (i *instance) ends() bool {
-	ends := func(m message) bool {
-		return m.event.Kind == history.ExecutionTerminated && (m.execution == "" || m.execution == i.row.ExecutionID) && terminates(&m.event, &i.row)
+	ends := func(m decide.Message) bool {
+		return m.Event.Kind == history.ExecutionTerminated && (m.Execution == "" || m.Execution == i.row.ExecutionID) && decide.Terminates(&m.Event, &i.row)
 	}
 	return i.terminating() && (slices.ContainsFunc(i.taken, ends) || slices.ContainsFunc(i.inbox, ends))
 }
@@ -123,21 +116,21 @@ func (i *instance) runAgain() { i.partition.tryAgain(i) }
 // the instances gone go too; what is to end a tree stays, since that is about a
 // number. It returns the rows to delete.
 func (i *instance) clearInbox(gone map[history.InstanceID]bool) []store.MessageKey {
-	at := slices.IndexFunc(i.inbox, func(m message) bool {
-		return m.event.Kind == history.ExecutionStarted && (m.event.Started.Parent == nil || !gone[m.event.Started.Parent.InstanceID])
+	at := slices.IndexFunc(i.inbox, func(m decide.Message) bool {
+		return m.Event.Kind == history.ExecutionStarted && (m.Event.Started.Parent == nil || !gone[m.Event.Started.Parent.InstanceID])
 	})
 	if at < 0 {
 		at = len(i.inbox)
 	}
-	var kept []message
+	var kept []decide.Message
 	var consumed []store.MessageKey
 	for k := range i.inbox {
 		m := &i.inbox[k]
 		switch {
-		case k >= at || endsTree(&m.event):
+		case k >= at || decide.EndsTree(&m.Event):
 			kept = append(kept, *m)
-		case m.stored:
-			consumed = append(consumed, m.key)
+		case m.Stored:
+			consumed = append(consumed, m.Key)
 		}
 	}
 	i.inbox = kept
@@ -148,16 +141,16 @@ func (i *instance) clearInbox(gone map[history.InstanceID]bool) []store.MessageK
 // open in the history, and have run.
 func (i *instance) answered() map[int32]bool {
 	var ids map[int32]bool
-	for _, inbox := range [][]message{i.taken, i.inbox} {
+	for _, inbox := range [][]decide.Message{i.taken, i.inbox} {
 		for k := range inbox {
 			m := &inbox[k]
-			if kind := m.event.Kind; kind != history.TaskCompleted && kind != history.TaskFailed || m.execution != i.row.ExecutionID {
+			if kind := m.Event.Kind; kind != history.TaskCompleted && kind != history.TaskFailed || m.Execution != i.row.ExecutionID {
 				continue
 			}
 			if ids == nil {
 				ids = make(map[int32]bool)
 			}
-			ids[m.event.TaskID] = true
+			ids[m.Event.TaskID] = true
 		}
 	}
 	return ids
@@ -167,9 +160,9 @@ func (i *instance) answered() map[int32]bool {
 // inbox has been applied.
 func (i *instance) suspension() bool {
 	suspended := i.row.Status == history.Suspended
-	for _, inbox := range [][]message{i.taken, i.inbox} {
+	for _, inbox := range [][]decide.Message{i.taken, i.inbox} {
 		for k := range inbox {
-			switch inbox[k].event.Kind {
+			switch inbox[k].Event.Kind {
 			case history.ExecutionSuspended:
 				suspended = true
 			case history.ExecutionResumed:

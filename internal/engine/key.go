@@ -20,7 +20,7 @@ func (t *tenure) refuseKey(ctx context.Context, id history.InstanceID, key strin
 	if room {
 		return nil
 	}
-	inst, err := p.claim(ctx, id)
+	inst, err := p.take(ctx, claim{id: id})
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (i *instance) refuseKey(key string, at time.Time) error {
 	bytes := keys.Bytes(at)
 	coming := make(map[string]bool)
 	for k := range i.inbox {
-		if ev := &i.inbox[k].event; ev.Key != "" && !coming[ev.Key] && !keys.Taken(ev.Key, ev.At) {
+		if ev := &i.inbox[k].Event; ev.Key != "" && !coming[ev.Key] && !keys.Taken(ev.Key, ev.At) {
 			coming[ev.Key] = true
 			bytes += len(ev.Key)
 		}

@@ -43,7 +43,7 @@ func unused(ctx context.Context, store store.Reader, now time.Time, last history
 	if last.Micros() <= now.UnixMicro()+followBack {
 		return gap{}, nil
 	}
-	q := history.Query{CreatedFrom: &now, Limit: treePage}
+	q := history.Query{CreatedFrom: &now, Limit: treePageSize}
 	for {
 		page, err := store.ListInstances(ctx, q)
 		if err != nil {

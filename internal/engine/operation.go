@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/perdure/perdure/internal/decide"
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/store"
@@ -58,9 +59,6 @@ func (e *Engine) checkStart(req *hub.StartRequest) error {
 	); err != nil {
 		return err
 	}
-	if e.exec == nil {
-		return nil
-	}
 	names := e.exec.Orchestrators()
 	if names == nil {
 		return nil
@@ -91,64 +89,33 @@ func refuse(what string, problem error) error {
 	return fmt.Errorf("%w: %s: %w", hub.ErrInvalidArgument, what, problem)
 }
 
+// start creates an instance; fresh says that nobody else can know its id.
 func (t *tenure) start(ctx context.Context, req *hub.StartRequest, fresh bool) error {
-	p := t.partition(req.ID)
-	stored := newAnswer()
-	if fresh { // nobody else can know the id
-		leave, err := t.large.enter(ctx, len(req.Input))
-		defer leave()
-		if err != nil {
-			return err
-		}
-		p.mu.Lock()
-		if p.dead {
-			p.mu.Unlock()
-			return hub.ErrUnavailable
-		}
-		inst := p.instance(req.ID)
-		t.create(inst, req, stored.give)
-		p.wake(inst)
-		p.mu.Unlock()
-		return stored.wait(ctx)
-	}
-
-	inst, err := p.take(ctx, req.ID, req.Reuse == hub.ReplaceAny)
-	if blocked := new(blockedError); errors.As(err, &blocked) { // it lives, as others do
-		return t.found(ctx, &blocked.row, req.Reuse, req.Found)
-	}
-	if err != nil {
-		return err
-	}
-	refused := refusal(&inst.row, req.Reuse)
-	if refused == nil && inst.exists() && !inst.row.Status.Terminal() && req.Reuse == hub.ReplaceAny {
-		err = t.load(inst) // its timers and its parent must learn of the end
-	}
-	leave, late := t.large.enter(ctx, len(req.Input))
-	defer leave()
-	err = cmp.Or(err, late)
-	p.mu.Lock()
-	var sent []routed
-	switch {
-	case p.dead:
-		err = hub.ErrUnavailable
-	case err != nil:
-	case refused != nil || inst.exists() && req.Reuse == hub.ReturnExisting:
+	err := t.change(ctx, claim{id: req.ID, fresh: fresh, ends: req.Reuse == hub.ReplaceAny, bytes: len(req.Input)}, func(inst *instance) (committing, error) {
+		kept, err := t.vacate(inst, req.Reuse)
 		if req.Found != nil {
-			*req.Found = refused == nil
+			*req.Found = kept
 		}
-		// What is known of the instance may not be durable yet, so the answer
-		// waits its turn.
-		t.commits.add(nil, func(err error) { stored.give(errors.Join(err, refused)) })
-	default:
-		sent = t.create(inst, req, stored.give)
+		if kept || err != nil {
+			return nil, err
+		}
+		return func(done func(error)) []routed { return t.create(inst, req, done) }, nil
+	})
+	return t.found(ctx, err, req.Reuse, req.Found)
+}
+
+// vacate makes sure that a claimed id can be used. It reports whether what has it is kept, and
+// loads what lives and will be replaced: its timers and its parent must learn of the end.
+func (t *tenure) vacate(inst *instance, reuse hub.Reuse) (kept bool, err error) {
+	switch err := refusal(&inst.row, reuse); {
+	case err != nil, !inst.exists():
+		return false, err
+	case reuse == hub.ReturnExisting:
+		return true, nil
+	case inst.row.Status.Terminal():
+		return false, nil
 	}
-	p.yield(inst)
-	p.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	t.route(sent)
-	return stored.wait(ctx)
+	return false, t.load(inst)
 }
 
 // refusal tells why row is in the way of a start with its id; nil if it is not.
@@ -160,10 +127,17 @@ func refusal(row *history.Instance, reuse hub.Reuse) error {
 	return nil
 }
 
-// found answers those whose instance id is that of row, which lives. What is known of
-// it may not be durable yet, so the answer waits its turn.
-func (t *tenure) found(ctx context.Context, row *history.Instance, reuse hub.Reuse, found *bool) error {
-	refused := refusal(row, reuse)
+// found answers those whose instance id is that of one in a turn that does not come back:
+// it lives, as others do. What is known of it may not be durable yet, so the answer waits its turn.
+func (t *tenure) found(ctx context.Context, err error, reuse hub.Reuse, found *bool) error {
+	if err == nil {
+		return nil
+	}
+	blocked := new(blockedError)
+	if !errors.As(err, &blocked) {
+		return err
+	}
+	refused := refusal(&blocked.row, reuse)
 	if found != nil {
 		*found = refused == nil
 	}
@@ -179,16 +153,20 @@ func (t *tenure) create(inst *instance, req *hub.StartRequest, done func(error))
 		started.ScheduledAt = history.Truncate(req.ScheduledAt)
 	}
 	ev := history.Event{Kind: history.ExecutionStarted, Name: req.Name, Version: req.Version, Payload: req.Input, Started: started}
-	d := begin(ev, req.ID, p.newNumber(now), history.NewExecutionID(), inst.row)
-	var consumed []store.MessageKey
-	if inst.exists() { // what its inbox holds was for the one that is replaced
+	d := &decision{Decision: decide.Begin(ev, req.ID, p.newNumber(now), history.NewExecutionID(), inst.row)}
+	return t.commit(inst, d, t.replace(inst, d), done)
+}
+
+// replace makes d end what inst was. It returns the messages that were for that. mu is held.
+func (t *tenure) replace(inst *instance, d *decision) (consumed []store.MessageKey) {
+	if inst.exists() {
 		consumed = inst.clearInbox(nil)
 	}
 	if inst.state != nil {
-		d.replace(&inst.row, inst.state)
+		d.Replace(&inst.row, inst.state)
 		t.forgetCode(inst.row.Number)
 	}
-	return t.commit(inst, d, consumed, done)
+	return consumed
 }
 
 // Raise hands an event to an instance. When it returns nil the event is durable
@@ -211,7 +189,7 @@ func (e *Engine) Raise(ctx context.Context, id history.InstanceID, req hub.Raise
 		}
 	}
 	ev := history.Event{Kind: history.EventRaised, Name: req.Name, Payload: req.Payload, Key: req.Key}
-	bytes := eventBytes(&ev)
+	bytes := ev.Bytes()
 	if err := t.admission.admit(ctx, bytes); err != nil {
 		return err
 	}
@@ -233,7 +211,7 @@ func (e *Engine) Terminate(ctx context.Context, id history.InstanceID, req hub.T
 // Errors as with [Engine.Raise], and ErrInvalidState if it is suspended
 // already (spec/runtime.md 5.5).
 func (e *Engine) Suspend(ctx context.Context, id history.InstanceID, reason string) error {
-	return e.command(ctx, id, history.Event{Kind: history.ExecutionSuspended, Payload: reasonPayload(reason)}, func(inst *instance) error {
+	return e.command(ctx, id, history.Event{Kind: history.ExecutionSuspended, Payload: decide.ReasonPayload(reason)}, func(inst *instance) error {
 		if inst.suspension() {
 			return fmt.Errorf("%w: %q is suspended already", hub.ErrInvalidState, id)
 		}
@@ -245,7 +223,7 @@ func (e *Engine) Suspend(ctx context.Context, id history.InstanceID, reason stri
 // the program died each time it ran. Errors as with [Engine.Raise], and ErrInvalidState
 // if it is neither.
 func (e *Engine) Resume(ctx context.Context, id history.InstanceID, reason string) error {
-	return e.command(ctx, id, history.Event{Kind: history.ExecutionResumed, Payload: reasonPayload(reason)}, func(inst *instance) error {
+	return e.command(ctx, id, history.Event{Kind: history.ExecutionResumed, Payload: decide.ReasonPayload(reason)}, func(inst *instance) error {
 		switch {
 		case inst.suspension():
 			return nil
@@ -257,14 +235,6 @@ func (e *Engine) Resume(ctx context.Context, id history.InstanceID, reason strin
 		}
 		return fmt.Errorf("%w: %q is not suspended but %s", hub.ErrInvalidState, id, inst.row.Status)
 	})
-}
-
-func reasonPayload(reason string) json.RawMessage {
-	if reason == "" {
-		return nil
-	}
-	payload, _ := json.Marshal(reason) // a string always has a JSON form
-	return payload
 }
 
 // command tells an instance what an operator wants of it, and why.
@@ -293,32 +263,32 @@ func (e *Engine) tell(ctx context.Context, id history.InstanceID, ev history.Eve
 		return err
 	}
 	ev.ID, ev.At = history.NoID, history.Truncate(t.now())
-	stored := newAnswer()
-	p := t.partition(id)
-	leave, err := p.resolve(ctx, id, eventBytes(&ev), ev.Kind == history.ExecutionTerminated, func(inst *instance) {
+	c := claim{id: id, ends: ev.Kind == history.ExecutionTerminated, bytes: ev.Bytes()}
+	return t.beside(ctx, c, func(inst *instance, done func(error)) {
 		refused := refuseMessage(inst)
 		if refused == nil && allowed != nil {
 			refused = allowed(inst)
 		}
 		if refused != nil {
-			t.commits.add(nil, func(err error) { stored.give(errors.Join(err, refused)) })
+			t.commits.add(nil, func(err error) { done(errors.Join(err, refused)) })
 			return
 		}
-		m := message{event: ev, stored: true, key: p.newKey(p.index)}
-		encoded := history.AppendMessage(nil, &history.Message{To: id, Event: ev})
-		inst.deltas++
-		t.commits.add(&store.Delta{Partition: p.index, Epoch: p.epoch, Sent: []store.Message{{MessageKey: m.key, Bytes: encoded}}}, func(err error) {
-			p.stored(inst)
-			stored.give(err)
-		})
-		inst.receive(m)
-		p.wake(inst)
+		t.put(inst, ev, done)
 	})
-	defer leave()
-	if err != nil {
-		return err
-	}
-	return stored.wait(ctx)
+}
+
+// put stores a message for inst. mu is held.
+func (t *tenure) put(inst *instance, ev history.Event, done func(error)) {
+	p := inst.partition
+	m := decide.Message{Event: ev, Stored: true, Key: p.newKey(p.index)}
+	encoded := history.AppendMessage(nil, &history.Message{To: inst.id, Event: ev})
+	inst.deltas++
+	t.commits.add(&store.Delta{Partition: p.index, Epoch: p.epoch, Sent: []store.Message{{MessageKey: m.Key, Bytes: encoded}}}, func(err error) {
+		p.stored(inst)
+		done(err)
+	})
+	inst.receive(m)
+	p.wake(inst)
 }
 
 // stored notes that a commit about inst that was no turn has ended.
@@ -337,22 +307,4 @@ func refuseMessage(inst *instance) error {
 		return fmt.Errorf("%w: %w: %q is %s", hub.ErrInvalidState, hub.ErrTerminal, inst.id, inst.row.Status)
 	}
 	return nil
-}
-
-// answer is what a caller waits for while its decision is being stored.
-type answer chan error
-
-func newAnswer() answer { return make(answer, 1) }
-
-// give answers, once; an error of the store tells the caller that what became of
-// its request is not known.
-func (a answer) give(err error) { a <- err }
-
-func (a answer) wait(ctx context.Context) error {
-	select {
-	case err := <-a:
-		return err
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

@@ -2,13 +2,11 @@ package engine
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"sync"
 	"time"
 
+	"github.com/perdure/perdure/internal/decide"
 	"github.com/perdure/perdure/internal/history"
-	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/store"
 )
 
@@ -44,144 +42,6 @@ func (p *partition) release(inst *instance) {
 	if inst.droppable() && inst.state == nil && p.instances[inst.id] == inst {
 		delete(p.instances, inst.id)
 	}
-}
-
-// resolve calls f with the entry for id, its row known, under the mutex. f may
-// commit so many bytes; leave must follow when that is durable, or came to nothing.
-// ends says that f ends the instance, whatever its code does.
-func (p *partition) resolve(ctx context.Context, id history.InstanceID, bytes int, ends bool, f func(*instance)) (leave func(), err error) {
-	if bytes < largeBytes && p.beside(id, f) {
-		return func() {}, nil
-	}
-	inst, err := p.take(ctx, id, ends)
-	if blocked := new(blockedError); errors.As(err, &blocked) { // it takes what comes for it all the same
-		leave, err = p.tenure.large.enter(ctx, bytes)
-		if err != nil || p.beside(id, f) {
-			return leave, err
-		}
-		leave()
-		return p.resolve(ctx, id, bytes, ends, f) // it has come back meanwhile, and gone from memory
-	}
-	if err != nil {
-		return func() {}, err
-	}
-	leave, err = p.tenure.large.enter(ctx, bytes)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch {
-	case err != nil:
-	case p.dead:
-		err = hub.ErrUnavailable
-	default:
-		f(inst)
-	}
-	p.yield(inst)
-	return leave, err
-}
-
-// beside calls f with the entry for id, under the mutex, if its row is known: nobody
-// need wait for whoever decides about it now. It reports whether it did.
-func (p *partition) beside(id history.InstanceID, f func(*instance)) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	inst, ok := p.instances[id]
-	if !ok || !inst.known || p.dead {
-		return false
-	}
-	f(inst)
-	p.release(inst)
-	return true
-}
-
-// blockedError is an ErrInvalidState: the turn of an instance does not come back.
-type blockedError struct {
-	row   history.Instance
-	stuck stuck
-}
-
-func (e *blockedError) Error() string {
-	return fmt.Sprintf("%v: %q is in a turn that does not come back (%s); terminate it, or force the purge", hub.ErrInvalidState, e.row.ID, &e.stuck)
-}
-
-func (e *blockedError) Is(target error) bool { return target == hub.ErrInvalidState }
-
-// claim makes the caller the one who decides about id, and its row known. It
-// waits for whoever does so now, but not for a turn that does not come back
-// ([blockedError]). The caller ends it with yield.
-func (p *partition) claim(ctx context.Context, id history.InstanceID) (*instance, error) {
-	return p.take(ctx, id, false)
-}
-
-// take is claim. With ends, it is for those who end the instance: a turn that does
-// not come back is left behind.
-func (p *partition) take(ctx context.Context, id history.InstanceID, ends bool) (*instance, error) {
-	for {
-		p.mu.Lock()
-		if p.dead {
-			p.mu.Unlock()
-			return nil, hub.ErrUnavailable
-		}
-		inst := p.instance(id)
-		if s := inst.stuck; s != nil {
-			if !ends {
-				defer p.mu.Unlock()
-				return nil, &blockedError{inst.row, *s}
-			}
-			p.tenure.leave(inst) // and claimed below, before another turn runs its code
-		}
-		if !inst.running {
-			inst.running = true
-			known := inst.known
-			p.mu.Unlock()
-			if known {
-				return inst, nil
-			}
-			return inst, p.know(ctx, inst)
-		}
-		idle := inst.whenIdle()
-		p.mu.Unlock()
-		if err := wait(ctx, idle); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// know reads the row of a claimed instance, and yields it if that is not
-// possible.
-func (p *partition) know(ctx context.Context, inst *instance) error {
-	row, _, err := p.tenure.store.FindInstance(ctx, inst.id)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err != nil {
-		p.yield(inst)
-		return fmt.Errorf("find instance %s: %w", inst.id, err)
-	}
-	inst.known, inst.row = true, row
-	return nil
-}
-
-// yield ends a claim. mu is held.
-func (p *partition) yield(inst *instance) {
-	inst.running = false
-	inst.taken = nil
-	inst.recount()
-	if inst.idle != nil {
-		close(inst.idle)
-		inst.idle = nil
-	}
-	if !p.dead {
-		p.wake(inst)
-		p.release(inst)
-	}
-}
-
-// whenIdle returns a channel that is closed when running is cleared, or the turn
-// that runs is found not to come back. mu is held.
-func (i *instance) whenIdle() <-chan struct{} {
-	if i.idle == nil {
-		i.idle = make(chan struct{})
-	}
-	return i.idle
 }
 
 func wait(ctx context.Context, done <-chan struct{}) error {
@@ -224,7 +84,7 @@ func (p *partition) tryAgain(inst *instance) {
 }
 
 // deliver puts a message into the inbox of id and sees that it is looked at.
-func (p *partition) deliver(id history.InstanceID, m message) {
+func (p *partition) deliver(id history.InstanceID, m decide.Message) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.dead {
@@ -242,7 +102,7 @@ func (p *partition) wake(inst *instance) {
 		p.tenure.leave(inst) // which wakes it
 		return
 	}
-	if p.tenure.exec != nil && inst.ready(p.tenure.options.Now) {
+	if p.tenure.exec.runs && inst.ready(p.tenure.options.Now) {
 		inst.queued = true
 		p.tenure.ready.push(inst)
 	}

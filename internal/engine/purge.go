@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/perdure/perdure/internal/decide"
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/hub"
 )
@@ -57,7 +58,7 @@ type treePurge struct {
 
 // claim claims id and, if deep, its tree.
 func (f *treePurge) claim(ctx context.Context, id history.InstanceID, deep bool) error {
-	root, err := f.tenure.partition(id).take(ctx, id, f.force)
+	root, err := f.tenure.partition(id).take(ctx, claim{id: id, ends: f.force})
 	if err != nil {
 		return err
 	}
@@ -95,7 +96,7 @@ func (f *treePurge) claimChildren(ctx context.Context, parents []*instance) erro
 		}
 	}
 	for _, start := range f.tenure.starting(func(n history.Number) bool { return byNumber[n] != nil }) {
-		if err := f.claimChild(ctx, start.id, byNumber[start.parent.Number]); err != nil {
+		if err := f.claimChild(ctx, start.ID, byNumber[start.Parent.Number]); err != nil {
 			return err
 		}
 	}
@@ -118,7 +119,7 @@ func (f *treePurge) claimChild(ctx context.Context, id history.InstanceID, paren
 	if f.members[id] {
 		return nil
 	}
-	child, err := f.tenure.partition(id).take(ctx, id, f.force)
+	child, err := f.tenure.partition(id).take(ctx, claim{id: id, ends: f.force})
 	if err != nil {
 		return err
 	}
@@ -136,8 +137,8 @@ func (f *treePurge) claimChild(ctx context.Context, id history.InstanceID, paren
 // startedBy reports whether a start by parent waits in the inbox. mu of the
 // partition is held.
 func (i *instance) startedBy(parent *history.Instance) bool {
-	at := findKind(i.inbox, history.ExecutionStarted)
-	return at >= 0 && calledBy(i.inbox[at].event.Started.Parent, parent)
+	at := decide.Find(i.inbox, history.ExecutionStarted)
+	return at >= 0 && decide.CalledBy(i.inbox[at].Event.Started.Parent, parent)
 }
 
 // live tells why the instance cannot be purged without force, nil if it can.
@@ -149,7 +150,7 @@ func (f *treePurge) live(inst *instance) error {
 	switch {
 	case inst.exists() && !inst.row.Status.Terminal():
 		return fmt.Errorf("%w: %q is %s; terminate it first, or force the purge", hub.ErrInvalidState, inst.id, inst.row.Status)
-	case inst != f.claimed[0] && findKind(inst.inbox, history.ExecutionStarted) >= 0:
+	case inst != f.claimed[0] && decide.Find(inst.inbox, history.ExecutionStarted) >= 0:
 		return fmt.Errorf("%w: %q is starting; terminate it first, or force the purge", hub.ErrInvalidState, inst.id)
 	}
 	return nil
@@ -209,9 +210,9 @@ func (t *tenure) erase(inst *instance, gone map[history.InstanceID]bool, tell bo
 	consumed := inst.clearInbox(gone)
 	var d *decision
 	if inst.exists() {
-		d = erase(inst.row, inst.state)
+		d = &decision{Decision: decide.Erase(inst.row, inst.state)}
 		if live && tell {
-			d.tellParent(&inst.row, "purged", history.Truncate(t.now()))
+			d.TellParent(&inst.row, "purged", history.Truncate(t.now()))
 		}
 	}
 	inst.held, inst.unread = nil, false

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -54,36 +53,19 @@ func startAgain(row *history.Instance, input json.RawMessage) hub.StartRequest {
 // restartInPlace replaces an instance that has ended by its like. Nobody else
 // decides about the id between reading the input and the commit.
 func (e *Engine) restartInPlace(ctx context.Context, t *tenure, id history.InstanceID) error {
-	p := t.partition(id)
-	inst, err := p.claim(ctx, id)
-	if err != nil {
-		return err
-	}
-	stored := newAnswer()
-	refused := refuseRestart(inst)
-	var start hub.StartRequest
-	if refused == nil {
-		start, err = t.likeOf(ctx, inst)
-	}
-	if refused == nil && err == nil {
-		err = e.checkStart(&start)
-	}
-	p.mu.Lock()
-	switch {
-	case err != nil:
-	case p.dead:
-		err = hub.ErrUnavailable
-	case refused != nil:
-		t.commits.add(nil, func(err error) { stored.give(errors.Join(err, refused)) })
-	default:
-		t.create(inst, &start, stored.give) // what it replaces has ended: there is nothing to send
-	}
-	p.yield(inst)
-	p.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	return stored.wait(ctx)
+	return t.change(ctx, claim{id: id}, func(inst *instance) (committing, error) {
+		if err := refuseRestart(inst); err != nil {
+			return nil, err
+		}
+		start, err := t.likeOf(ctx, inst)
+		if err != nil {
+			return nil, err
+		}
+		if err := e.checkStart(&start); err != nil {
+			return nil, err
+		}
+		return func(done func(error)) []routed { return t.create(inst, &start, done) }, nil
+	})
 }
 
 func refuseRestart(inst *instance) error {
@@ -105,11 +87,4 @@ func (t *tenure) likeOf(ctx context.Context, inst *instance) (hub.StartRequest, 
 		return startAgain(&inst.row, turn.Events[0].Payload), nil
 	}
 	return hub.StartRequest{}, fmt.Errorf("history of instance %s is missing from the store", inst.id)
-}
-
-// barrier returns once all that has been decided so far is durable.
-func (t *tenure) barrier(ctx context.Context) error {
-	stored := newAnswer()
-	t.commits.add(nil, stored.give)
-	return stored.wait(ctx)
 }

@@ -189,17 +189,13 @@ func (t *tenure) leave(inst *instance) {
 	inst.inbox = slices.Concat(inst.taken, inst.inbox)
 	t.ready.leave()
 	t.left.Add(1)
-	if observer, ok := t.exec.(Observer); ok {
-		observer.Leave(inst.row.Number)
-	}
+	t.exec.Leave(inst.row.Number)
 	t.log.Warn("user code is left behind", "instance", inst.id, "function", s.function, "since", s.since, "place", s.place, "leftBehind", t.left.Load())
 	p.yield(inst)
 }
 
 // forgetCode drops what the executor has of an instance.
 func (t *tenure) forgetCode(number history.Number) {
-	if t.exec != nil {
-		t.exec.Forget(number)
-		t.watch.wake()
-	}
+	t.exec.Forget(number)
+	t.watch.wake()
 }

@@ -290,7 +290,7 @@ func (s *sweep) eraseBusy(ctx context.Context, t *tenure, row *history.Instance,
 		w.skipped++
 		return nil
 	}
-	inst, err := p.claim(ctx, row.ID)
+	inst, err := p.take(ctx, claim{id: row.ID})
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/perdure/perdure/internal/decide"
 	"github.com/perdure/perdure/internal/history"
 )
 
@@ -23,6 +24,23 @@ type told struct {
 type ending struct {
 	execution history.ExecutionID
 	call, end *history.Event
+}
+
+// toldOf finds what the log is to tell of a step besides its decision.
+func (t *tenure) toldOf(inst *instance, step *decide.Step) *told {
+	switch step.Kind {
+	case decide.Run, decide.Terminate:
+		return t.endings(&inst.row, inst.state, step.Incoming())
+	case decide.RefuseStart:
+		if step.Asked().Started.Parent == nil {
+			return &told{start: "start dropped: its id belongs to an instance that has not ended", met: inst.row.Status}
+		}
+	case decide.Start:
+		if inst.exists() && step.Asked().Started.Parent == nil {
+			return &told{start: "start replaced an instance that had ended", met: inst.row.Status}
+		}
+	}
+	return nil
 }
 
 // endings finds what the log is to tell of the completions among events, which
@@ -71,7 +89,7 @@ func (t *tenure) logs(level slog.Level) bool { return t.log.Enabled(context.Back
 
 // tell writes the lines about a decision that is durable.
 func (t *tenure) tell(d *decision) {
-	row := &d.row
+	row := &d.Row
 	if d.told != nil {
 		for i := range d.told.endings {
 			t.tellEnding(d, &d.told.endings[i])
@@ -81,16 +99,16 @@ func (t *tenure) tell(d *decision) {
 		}
 	}
 	switch {
-	case d.record == nil:
-	case d.ended && d.state != nil && d.state.Completed != nil && row.Status == history.Failed:
-		t.tellFailure(d, d.state.Completed)
+	case !d.Records():
+	case d.Ended && d.State != nil && d.State.Completed != nil && row.Status == history.Failed:
+		t.tellFailure(d, d.State.Completed)
 	case !t.logs(slog.LevelDebug):
-	case d.ended && d.state != nil && d.state.Completed != nil:
-		t.log.Debug("instance ended", "instance", row.ID, "execution", row.ExecutionID, "turn", d.turn.Seq, "function", row.Name, "status", row.Status)
-	case d.ended:
-	case d.drop.end > 0:
-		t.log.Debug("instance continued as new", "instance", row.ID, "execution", row.ExecutionID, "turn", d.turn.Seq, "function", row.Name)
-	case d.record.Start():
+	case d.Ended && d.State != nil && d.State.Completed != nil:
+		t.log.Debug("instance ended", "instance", row.ID, "execution", row.ExecutionID, "turn", d.Record.Seq, "function", row.Name, "status", row.Status)
+	case d.Ended:
+	case d.Drop.End > 0:
+		t.log.Debug("instance continued as new", "instance", row.ID, "execution", row.ExecutionID, "turn", d.Record.Seq, "function", row.Name)
+	case d.Record.Start():
 		t.log.Debug("instance started", "instance", row.ID, "execution", row.ExecutionID, "function", row.Name)
 	}
 }
@@ -98,7 +116,7 @@ func (t *tenure) tell(d *decision) {
 // tellEnding tells of one attempt at a call.
 func (t *tenure) tellEnding(d *decision, e *ending) {
 	attrs := []slog.Attr{
-		slog.String("instance", string(d.row.ID)), slog.String("execution", string(e.execution)), slog.Uint64("turn", uint64(d.turn.Seq)),
+		slog.String("instance", string(d.Row.ID)), slog.String("execution", string(e.execution)), slog.Uint64("turn", uint64(d.Record.Seq)),
 		slog.Int("task", int(e.call.ID)), slog.String("function", e.call.Name), slog.Int("attempt", int(max(e.call.Attempt, 1))),
 	}
 	failure := e.end.Failure
@@ -123,10 +141,10 @@ func (t *tenure) tellFailure(d *decision, end *history.Event) {
 			level = slog.LevelError
 		}
 	}
-	row := &d.row
+	row := &d.Row
 	attrs := []slog.Attr{
 		slog.String("instance", string(row.ID)), slog.String("execution", string(row.ExecutionID)),
-		slog.Uint64("turn", uint64(d.turn.Seq)), slog.String("function", row.Name),
+		slog.Uint64("turn", uint64(d.Record.Seq)), slog.String("function", row.Name),
 	}
 	if row.Parent != nil {
 		attrs = append(attrs, slog.String("parent", string(row.Parent.InstanceID)))

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/perdure/perdure/internal/decide"
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/store"
 )
@@ -26,7 +27,7 @@ import (
 //	                   +---- messages to instances here ----+
 type tenure struct {
 	store   store.Store
-	exec    Executor // nil: nothing runs
+	exec    code
 	options Options
 	log     *slog.Logger
 
@@ -104,7 +105,7 @@ func (p *partition) acquire(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("message %d from %d in partition %d: %w", m.Seq, m.From, p.index, err)
 		}
-		p.deliver(decoded.To, message{execution: decoded.ExecutionID, event: decoded.Event, stored: true, key: m.MessageKey})
+		p.deliver(decoded.To, decide.Message{Execution: decoded.ExecutionID, Event: decoded.Event, Stored: true, Key: m.MessageKey})
 	}
 	return p.advance(t.ctx, store.Timer{})
 }
@@ -119,7 +120,7 @@ func (t *tenure) run(ctx context.Context, draining func()) error {
 	committing.Go(func() {
 		t.commits.run(context.WithoutCancel(t.ctx), t.fail)
 	})
-	if t.exec != nil {
+	if t.exec.runs {
 		wg.Go(func() { t.watch.run(t.ctx) })
 		for range t.options.MaxOrchestrators {
 			t.hire()
@@ -170,9 +171,7 @@ func (t *tenure) stopped(loops *sync.WaitGroup) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
 	defer cancel()
 	err := wait(ctx, all)
-	if observer, ok := t.exec.(Observer); ok {
-		observer.Unwound(ctx)
-	}
+	t.exec.Unwound(ctx)
 	return err == nil
 }
 
@@ -192,10 +191,8 @@ func (t *tenure) stillRunning() string {
 			names = append(names, fmt.Sprintf("activity %s of instance %s", a.task.Name, a.task.Instance))
 		}
 	}
-	if observer, ok := t.exec.(Observer); ok {
-		for _, u := range observer.Unwinding() {
-			names = append(names, fmt.Sprintf("deferred functions of orchestrator %s of instance %s", u.Function, u.Instance))
-		}
+	for _, u := range t.exec.Unwinding() {
+		names = append(names, fmt.Sprintf("deferred functions of orchestrator %s of instance %s", u.Function, u.Instance))
 	}
 	if more := len(names) - maxNamed; more > 0 {
 		names = append(names[:maxNamed], fmt.Sprintf("and %d more", more))

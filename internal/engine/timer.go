@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/perdure/perdure/internal/decide"
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/store"
 )
@@ -164,12 +165,12 @@ func (p *partition) disarm(inst *instance, timers []store.Timer) {
 		p.armed[keyOf(t)] = false // until the clearing is durable: the index may still be read with it
 		cleared[t.ID] = t.Due
 	}
-	inst.inbox = slices.DeleteFunc(inst.inbox, func(m message) bool {
-		if m.event.Kind != history.TimerFired {
+	inst.inbox = slices.DeleteFunc(inst.inbox, func(m decide.Message) bool {
+		if m.Event.Kind != history.TimerFired {
 			return false
 		}
-		due, ok := cleared[m.event.TaskID]
-		return ok && m.event.FireAt.Equal(due)
+		due, ok := cleared[m.Event.TaskID]
+		return ok && m.Event.FireAt.Equal(due)
 	})
 }
 
@@ -185,7 +186,7 @@ func (p *partition) fire(t store.Timer) {
 	if t.ID == history.NoID {
 		inst.unread = true // its start record waits to be looked at
 	} else {
-		inst.receive(message{event: history.Event{
+		inst.receive(decide.Message{Event: history.Event{
 			Kind: history.TimerFired, ID: history.NoID, At: history.Truncate(p.tenure.now()), TaskID: t.ID, FireAt: t.Due,
 		}})
 	}

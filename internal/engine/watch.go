@@ -99,8 +99,7 @@ func (t *tenure) busy() bool {
 			return true
 		}
 	}
-	observer, ok := t.exec.(Observer)
-	return ok && len(observer.Unwinding()) > 0
+	return len(t.exec.Unwinding()) > 0
 }
 
 // look looks once. It reports whether user code runs.
@@ -142,7 +141,6 @@ func (w *watch) look() (busy bool) {
 // tellTurns tells of turns that have been stuck.
 func (w *watch) tellTurns(turns []*instance, trace *stacktrace.Trace, now time.Time) {
 	t := w.tenure
-	observer, _ := t.exec.(Observer)
 	for _, inst := range turns {
 		p := inst.partition
 		p.mu.Lock()
@@ -151,9 +149,7 @@ func (w *watch) tellTurns(turns []*instance, trace *stacktrace.Trace, now time.T
 			p.mu.Unlock()
 			continue
 		}
-		if observer != nil {
-			s.place = observer.Place(inst.row.Number, trace)
-		}
+		s.place = t.exec.Place(inst.row.Number, trace)
 		told, replaced := *s, s.slot.replaced
 		if inst.ends() {
 			t.leave(inst)
@@ -241,11 +237,7 @@ func (w *watch) tellLost(slots []*slot, trace *stacktrace.Trace) {
 
 // lookAtUnwinding returns deferred functions that newly do not come back.
 func (w *watch) lookAtUnwinding() (slow []Unwinding, running bool) {
-	observer, ok := w.tenure.exec.(Observer)
-	if !ok {
-		return nil, false
-	}
-	all := observer.Unwinding()
+	all := w.tenure.exec.Unwinding()
 	still := make(map[unwindKey]bool, len(all))
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -75,3 +75,12 @@ type Parent struct {
 	TaskID      int32  // ID of the SubOrchestrationInstanceCreated event
 	Number      Number // of the parent's instance; 0 when it is not known: a child started by a build before codec version 2
 }
+
+// Bytes returns how long all of an event is that others chose the length of.
+func (e *Event) Bytes() int {
+	bytes := len(e.Payload) + len(e.Name) + len(e.Version) + len(e.Key) + len(e.Instance) + e.Failure.Bytes()
+	if e.Started != nil {
+		bytes += TagsBytes(e.Started.Tags)
+	}
+	return bytes
+}

@@ -1,4 +1,4 @@
-package engine
+package decide
 
 import (
 	"bytes"
@@ -25,7 +25,7 @@ var rewrite = flag.Bool("rewrite", false, "write the golden files anew from what
 // TestTurns plays testdata/turn/*.txt: what the pure core is given and what it
 // decides. A script is a list of blocks; blank lines are between them.
 //
-//	begin NAME INPUT [OPTION ...]   a start, a second after what was before: begin, and replace if the instance lives
+//	begin NAME INPUT [OPTION ...]   a start, a second after what was before: Begin, and Replace if the instance lives
 //	turn AFTER                      so much time later the inbox is looked at: take, then finish or terminate; retain, if it failed
 //	rewind REASON [OPTION ...]      a second after what was before
 //	< EVENT                         ... what is in the inbox
@@ -84,7 +84,7 @@ type core struct {
 
 func (c *core) play(script string) string {
 	var header string
-	var inbox []message
+	var inbox []Message
 	var outcome history.Outcome
 	finish := func() {
 		word, rest, _ := strings.Cut(header, " ")
@@ -150,11 +150,11 @@ func (c *core) begin(args string) {
 		}
 	}
 	ev := history.Event{Kind: history.ExecutionStarted, Name: fields[0], Payload: json.RawMessage(fields[1]), Started: started}
-	d := begin(ev, "i", history.NewNumber(c.now.UnixMicro(), 0), c.execution(), c.row)
+	d := Begin(ev, "i", history.NewNumber(c.now.UnixMicro(), 0), c.execution(), c.row)
 	if c.state != nil {
-		d.replace(&c.row, c.state)
+		d.Replace(&c.row, c.state)
 	}
-	c.decided(d)
+	c.decided(&d)
 }
 
 func (c *core) rewind(args string) {
@@ -168,30 +168,31 @@ func (c *core) rewind(args string) {
 		}
 		req.All = req.All || option == "all"
 	}
-	d, plan, _ := rewind(c.row, c.records, req, parent, c.now, c.execution(), c.childRows())
+	failed := FailedInstance{c.row, c.records, c.childRows()}
+	d, plan, _ := failed.Rewind(req, parent, c.now, c.execution())
 	for _, u := range plan.Undone {
 		c.line("undo %s", c.event(&history.Event{Kind: u.Kind, ID: u.Task, Name: u.Name, Instance: u.Instance, Failure: u.Failure}))
 	}
 	c.line("plan: from turn %d on, drop %d, deliver %d, run %d, set %d, rewind %v, terminate %v",
 		plan.Turn, plan.Dropped, plan.Delivered, plan.Activities, plan.Timers, plan.Rewound, plan.Terminated)
-	c.decided(d)
+	c.decided(&d)
 }
 
 // childRows are Failed children of all calls.
-func (c *core) childRows() childRows {
-	k := make(childRows)
-	for id, call := range survey(c.records).calls {
+func (c *core) childRows() ChildRows {
+	k := make(ChildRows)
+	for id, call := range Survey(c.records).calls {
 		if call.event.Kind == history.SubOrchestrationInstanceCreated {
-			k[id] = history.Instance{Number: 1, Status: history.Failed, Parent: parentOf(&c.row, id)}
+			k[id] = history.Instance{Number: 1, Status: history.Failed, Parent: ParentOf(&c.row, id)}
 		}
 	}
 	return k
 }
 
-func (c *core) turn(inbox []message, outcome history.Outcome) {
+func (c *core) turn(inbox []Message, outcome history.Outcome) {
 	if c.row.Status == history.Failed {
-		if d := retain(c.row, c.records, inbox); d != nil {
-			c.decided(d)
+		if d, ok := retain(c.row, c.records, inbox); ok {
+			c.decided(&d)
 		} else {
 			c.line("nothing to keep")
 		}
@@ -209,11 +210,13 @@ func (c *core) turn(inbox []message, outcome history.Outcome) {
 	}
 	switch {
 	case in.terminated != nil:
-		c.decided(terminate(c.row, c.state, in))
+		d := terminate(c.row, c.state, in)
+		c.decided(&d)
 	case len(in.turn.Events) == 0 && len(c.state.Waiting) == 0:
 		c.line("no turn")
 	default:
-		c.decided(finish(c.row, c.state, in, outcome, "9", c.execution()))
+		d := finish(c.row, c.state, in, outcome, "9", c.execution())
+		c.decided(&d)
 	}
 }
 
@@ -223,77 +226,77 @@ func (c *core) execution() history.ExecutionID {
 }
 
 // store encodes all of a decision that a store gets, in its order.
-func (c *core) store(d *decision) {
-	c.stored = history.AppendInstance(c.stored, &d.row)
-	if d.record != nil {
-		c.stored = history.AppendTurn(c.stored, d.record)
+func (c *core) store(d *Decision) {
+	c.stored = history.AppendInstance(c.stored, &d.Row)
+	if d.Records() {
+		c.stored = history.AppendTurn(c.stored, &d.Record)
 	}
-	for i := range d.sent {
-		c.stored = history.AppendMessage(c.stored, &d.sent[i])
+	for i := range d.Sent {
+		c.stored = history.AppendMessage(c.stored, &d.Sent[i])
 	}
-	c.stored = fmt.Append(c.stored, d.set, d.clear, d.drop, d.abandon)
-	for _, ev := range d.schedule {
+	c.stored = fmt.Append(c.stored, d.SetTimers, d.ClearTimers, d.Drop, d.Abandon)
+	for _, ev := range d.Schedule {
 		c.stored = fmt.Append(c.stored, ev.ID)
 	}
 }
 
 // decided prints a decision and makes it the present.
-func (c *core) decided(d *decision) {
+func (c *core) decided(d *Decision) {
 	c.store(d)
 	old := c.row
-	if d.erase != nil {
-		c.line("erase %s, which is %s", d.erase.ID, d.erase.Status)
+	if d.Erase != nil {
+		c.line("erase %s, which is %s", d.Erase.ID, d.Erase.Status)
 	}
-	if d.drop.end > 0 {
-		c.line("drop records %d to before %d", d.drop.first, d.drop.end)
+	if d.Drop.End > 0 {
+		c.line("drop records %d to before %d", d.Drop.First, d.Drop.End)
 	}
-	if d.record != nil {
-		kind := "turn at " + c.time(d.record.At)
-		if d.record.Start() {
+	if d.Records() {
+		kind := "turn at " + c.time(d.Record.At)
+		if d.Record.Start() {
 			kind = "start"
 		}
-		c.line("record %d: %s", d.record.Seq, kind)
-		for i := range d.record.Events {
-			c.line("  %s", c.event(&d.record.Events[i]))
+		c.line("record %d: %s", d.Record.Seq, kind)
+		for i := range d.Record.Events {
+			c.line("  %s", c.event(&d.Record.Events[i]))
 		}
 	}
-	if !d.rowKept {
-		c.line("row %s", c.describeRow(&d.row))
+	if !d.RowKept {
+		c.line("row %s", c.describeRow(&d.Row))
 	}
-	for i := range d.sent {
-		m := &d.sent[i]
+	for i := range d.Sent {
+		m := &d.Sent[i]
 		c.line("send to %s%s: %s", m.To, prefixed("/", string(m.ExecutionID)), c.event(&m.Event))
 	}
-	for _, timer := range d.set {
+	for _, timer := range d.SetTimers {
 		c.line("set timer %d at %s", timer.ID, c.time(timer.Due))
 	}
-	for _, timer := range d.clear {
+	for _, timer := range d.ClearTimers {
 		c.line("clear timer %d at %s", timer.ID, c.time(timer.Due))
 	}
-	for _, ev := range d.schedule {
+	for _, ev := range d.Schedule {
 		again := ""
 		if ev.Attempt > 1 {
 			again = fmt.Sprint(", attempt ", ev.Attempt)
 		}
 		c.line("run activity %d%s", ev.ID, again)
 	}
-	if d.abandon {
+	if d.Abandon {
 		c.line("abandon activities")
 	}
-	c.line("work flag: %t, ended: %t", d.work(), d.ended)
-	if d.row.ExecutionID != old.ExecutionID {
+	c.line("work flag: %t, ended: %t", d.Work(), d.Ended)
+	if d.Row.ExecutionID != old.ExecutionID {
 		c.executions++
 	}
-	c.row, c.state = d.row, d.state
-	if d.ended {
+	c.row, c.state = d.Row, d.State
+	if d.Ended {
 		c.state = nil
 	}
-	if d.erase != nil {
+	if d.Erase != nil {
 		c.records = nil
 	}
-	c.records = slices.DeleteFunc(c.records, func(r history.Turn) bool { return d.drop.first <= r.Seq && r.Seq < d.drop.end })
-	if d.record != nil {
-		c.records = append(c.records, *d.record)
+	c.records = slices.DeleteFunc(c.records, func(r history.Turn) bool { return d.Drop.First <= r.Seq && r.Seq < d.Drop.End })
+	if d.Records() {
+		c.records = append(c.records, d.Record)
 	}
 }
 
@@ -381,15 +384,15 @@ func (c *core) line(format string, args ...any) {
 //	suspend|terminate REASON, resume, start
 //
 // Completions address the present execution, or another one with "old " before them. A timer fires when it is due unless an offset is given.
-func (c *core) parseEvent(text string) message {
+func (c *core) parseEvent(text string) Message {
 	rest, old := strings.CutPrefix(text, "old ")
 	word, args, _ := strings.Cut(rest, " ")
 	first, second, _ := strings.Cut(args, " ")
 	ev := history.Event{At: c.now}
-	m := message{}
+	m := Message{}
 	completion := func(kind history.Kind) {
 		ev.Kind, ev.TaskID = kind, c.number(first)
-		m.execution = c.row.ExecutionID
+		m.Execution = c.row.ExecutionID
 	}
 	switch word {
 	case "done":
@@ -409,7 +412,7 @@ func (c *core) parseEvent(text string) message {
 		if second != "" {
 			ev.FireAt = dawn.Add(c.offset(second))
 		} else if created, ok := c.state.Open[ev.TaskID]; ok {
-			ev.FireAt = timerOf(&c.row, created).Due
+			ev.FireAt = TimerOf(&c.row, created).Due
 		}
 	case "raise":
 		ev.Kind, ev.Name = history.EventRaised, first
@@ -427,9 +430,9 @@ func (c *core) parseEvent(text string) message {
 		c.t.Fatalf("script has unknown event %q", text)
 	}
 	if old {
-		m.execution = "old"
+		m.Execution = "old"
 	}
-	m.event = ev
+	m.Event = ev
 	return m
 }
 
@@ -520,31 +523,9 @@ func TestTerminationOfSomebodyElsesChild(t *testing.T) {
 		{"nobody's child", nil, false},
 	} {
 		row := history.Instance{Number: 1, ID: "kid", Parent: test.parent}
-		in := take(&row, &history.State{}, []message{{event: event}}, time.Unix(1, 0))
+		in := take(&row, &history.State{}, []Message{{Event: event}}, time.Unix(1, 0))
 		if got := in.terminated != nil; got != test.want || in.recursive != test.want || in.accepted != 1 {
 			t.Errorf("%s: taken as a termination %t, recursive %t, looked at %d; want %t, %t, 1", test.name, got, in.recursive, in.accepted, test.want, test.want)
 		}
-	}
-}
-
-// An event that is kept for an instance that has failed changes its last record,
-// and tells those who wait nothing: the store does.
-func TestFinalIsOfTheTurnThatEndedTheInstance(t *testing.T) {
-	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	row := history.Instance{Number: history.NewNumber(at.UnixMicro(), 0), ID: "a", ExecutionID: "e", Name: "Fails", Status: history.Failed}
-	started := history.Event{Kind: history.ExecutionStarted, ID: history.NoID, At: at, Name: "Fails", Started: &history.Started{ExecutionID: "e"}}
-	ended := history.Event{Kind: history.ExecutionCompleted, ID: history.NoID, At: at, Status: history.Failed, Failure: &history.Failure{Message: "boom"}}
-	records := []history.Turn{{Seq: 1, Events: []history.Event{started}}, {Seq: 2, At: at, Events: []history.Event{ended}}}
-	late := []message{{event: history.Event{Kind: history.EventRaised, ID: history.NoID, At: at, Name: "Go"}}}
-
-	kept := retain(row, records, late)
-	if kept == nil {
-		t.Fatal("retain() kept nothing")
-	}
-	if got := kept.final(); got != nil {
-		t.Errorf("final() of an event that is kept = %+v, want nil", got)
-	}
-	if got := erase(row, nil).final(); got != nil {
-		t.Errorf("final() of an erasure = %+v, want nil", got)
 	}
 }

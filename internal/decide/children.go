@@ -1,53 +1,28 @@
-package engine
+package decide
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/hub"
-	"github.com/perdure/perdure/internal/store"
 )
 
 // This file tells what a rewind does about the children that its calls wait for. It
 // depends on what has become of them; plan, rewind and explanation ask here.
 
-// childRows are the rows of the instances that have the ids of children, by call: Number
+// ChildRows are the rows of the instances that have the ids of children, by call: Number
 // is 0 where there is none.
-type childRows map[int32]history.Instance
-
-// childRowsOf reads what has become of the children that the execution may have to wait for.
-func childRowsOf(ctx context.Context, store store.Reader, records []history.Turn) (childRows, error) {
-	past, k := survey(records), make(childRows)
-	completed := make(map[int32]bool)
-	for _, m := range past.events {
-		if m.event.Kind == history.SubOrchestrationInstanceCompleted {
-			completed[m.event.TaskID] = true
-		}
-	}
-	for id, call := range past.calls {
-		ev := call.event
-		if ev.Kind != history.SubOrchestrationInstanceCreated || ev.FireAndForget || completed[id] {
-			continue
-		}
-		row, _, err := store.FindInstance(ctx, ev.Instance)
-		if err != nil {
-			return nil, fmt.Errorf("find instance %s: %w", ev.Instance, err)
-		}
-		k[id] = row
-	}
-	return k, nil
-}
+type ChildRows map[int32]history.Instance
 
 // afterEnding returns k as it is once the rewind of row has ended the children of the
 // calls that it drops, which is before it starts any: their ids are free then.
-func (k childRows) afterEnding(row *history.Instance, dropped []*history.Event) childRows {
+func (k ChildRows) afterEnding(row *history.Instance, dropped []*history.Event) ChildRows {
 	k = maps.Clone(k)
 	for id, child := range k {
 		for _, call := range dropped {
-			if child.ID == call.Instance && !child.Status.Terminal() && sameCall(child.Parent, parentOf(row, call.ID)) && child.Parent.ExecutionID == row.ExecutionID {
+			if child.ID == call.Instance && !child.Status.Terminal() && SameCall(child.Parent, ParentOf(row, call.ID)) && child.Parent.ExecutionID == row.ExecutionID {
 				child.Status = history.Terminated
 				k[id] = child
 			}
@@ -70,7 +45,7 @@ const (
 // terminated ended so, unless its termination is what is to be undone. Several calls may
 // have named one id: it belongs to the child that lives or will, else to the first of
 // them that is made again.
-func (k childRows) fates(row *history.Instance, st *history.State, past *past, undone map[int32]moment) map[int32]fate {
+func (k ChildRows) fates(row *history.Instance, st *history.State, past *Past, undone map[int32]moment) map[int32]fate {
 	fates := make(map[int32]fate)
 	held := make(map[history.InstanceID]bool)
 	for id, call := range st.Open {
@@ -104,19 +79,13 @@ func (k childRows) fates(row *history.Instance, st *history.State, past *past, u
 
 // called reports whether the call task of row, in the execution whose history p is,
 // started child. What came without numbers was imported, and knows no executions.
-func (p *past) called(child, row *history.Instance, task int32) bool {
-	if child.Number == 0 || !sameCall(child.Parent, parentOf(row, task)) {
+func (p *Past) called(child, row *history.Instance, task int32) bool {
+	if child.Number == 0 || !SameCall(child.Parent, ParentOf(row, task)) {
 		return false
 	}
 	return child.Parent.Number == 0 || slices.ContainsFunc(p.events, func(m moment) bool {
 		return m.event.Started != nil && m.event.Started.ExecutionID == child.Parent.ExecutionID
 	})
-}
-
-// sameCall reports whether child was started by the call that parent tells of.
-func sameCall(child, parent *history.Parent) bool {
-	return child != nil && child.InstanceID == parent.InstanceID && child.TaskID == parent.TaskID &&
-		(child.Number == parent.Number || child.Number == 0 || parent.Number == 0)
 }
 
 // callsAgain returns the calls that are made again, as events behind the marker of
@@ -138,7 +107,7 @@ func callsAgain(row *history.Instance, st *history.State, fates map[int32]fate, 
 
 // tellChildren adds the children to the plan. It returns an error if one of the calls that are
 // to be made again cannot be.
-func tellChildren(p *hub.RewindPlan, past *past, fates map[int32]fate, undone map[int32]moment, k childRows) (err error) {
+func tellChildren(p *hub.RewindPlan, past *Past, fates map[int32]fate, undone map[int32]moment, k ChildRows) (err error) {
 	for _, id := range slices.Sorted(maps.Keys(fates)) {
 		child := past.calls[id].event.Instance
 		switch fates[id] {

@@ -1,87 +1,18 @@
-package engine
+package decide
 
 import (
-	"cmp"
 	"fmt"
 	"iter"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/perdure/perdure/internal/history"
-	"github.com/perdure/perdure/internal/hub"
-	"github.com/perdure/perdure/internal/store"
 )
 
-// maxArchiveBytes bounds the encoded history of an instance that is imported:
-// it is stored by one commit.
-const maxArchiveBytes = 1 << 30
+// This file knows what no engine can have stored.
 
-// checkImport turns a request into what to store, or says which part of it no
-// engine can have written.
-func checkImport(req *hub.ImportRequest) (*arrival, error) {
-	a := &arrival{row: req.Archive.Instance}
-	if req.ID != "" {
-		a.row.ID = req.ID
-	}
-	if err := cmp.Or(a.row.ID.Validate(), checkRow(&a.row)); err != nil {
-		return nil, fmt.Errorf("%w: archive: instance: %w", hub.ErrInvalidArgument, err)
-	}
-	turns := slices.Clone(req.Archive.Turns)
-	if len(turns) == 0 {
-		return nil, fmt.Errorf("%w: archive: it has no turns; the first holds ExecutionStarted", hub.ErrInvalidArgument)
-	}
-	if err := checkTurns(turns); err != nil {
-		return nil, fmt.Errorf("%w: archive: %w", hub.ErrInvalidArgument, err)
-	}
-	a.row.Labels = nil // it is in no tree of this hub
-	if a.row.Parent != nil {
-		parent := *a.row.Parent
-		parent.Number = 0
-		a.row.Parent = &parent
-	}
-	live := !a.row.Status.Terminal()
-	if live {
-		a.row.ExecutionID, a.row.Parent = history.NewExecutionID(), nil
-		for i := range turns {
-			turns[i] = withoutParent(turns[i], a.row.ExecutionID)
-		}
-	} else if a.row.ExecutionID == "" {
-		a.row.ExecutionID = history.NewExecutionID()
-	}
-	a.state = &history.State{}
-	for i := range turns {
-		a.state.Apply(&turns[i])
-	}
-	if err := checkFit(&a.row, a.state); err != nil {
-		return nil, fmt.Errorf("%w: archive: %w", hub.ErrInvalidArgument, err)
-	}
-	size := 0
-	for i := range turns[:len(turns)-1] {
-		rec := store.Record{Seq: turns[i].Seq, Bytes: history.AppendTurn(nil, &turns[i])}
-		if size += len(rec.Bytes); size > maxArchiveBytes {
-			return nil, fmt.Errorf("%w: archive: its history has more than %d bytes", hub.ErrInvalidArgument, maxArchiveBytes)
-		}
-		a.earlier = append(a.earlier, rec)
-	}
-	a.last = &turns[len(turns)-1]
-	return a, nil
-}
-
-// withoutParent makes a turn part of the given execution, which has no parent.
-func withoutParent(turn history.Turn, execution history.ExecutionID) history.Turn {
-	for i := range turn.Events {
-		if ev := &turn.Events[i]; ev.Kind.Class() == history.Beginning && ev.Started != nil {
-			started := *ev.Started
-			started.ExecutionID, started.Parent = execution, nil
-			turn.Events = slices.Clone(turn.Events)
-			turn.Events[i].Started = &started
-		}
-	}
-	return turn
-}
-
-func checkRow(row *history.Instance) error {
+// CheckRow says what no row can hold.
+func CheckRow(row *history.Instance) error {
 	if err := history.CheckName(row.Name); err != nil {
 		return fmt.Errorf("its orchestrator's name: %w", err)
 	}
@@ -124,14 +55,14 @@ func checkRow(row *history.Instance) error {
 
 // checkFit compares the row with what the history leads to.
 func checkFit(row *history.Instance, st *history.State) error {
-	for misfit := range misfits(row, st) {
+	for misfit := range Misfits(row, st) {
 		return fmt.Errorf("instance: %s", misfit)
 	}
 	return nil
 }
 
-// misfits yields where a row contradicts what the history leads to.
-func misfits(row *history.Instance, st *history.State) iter.Seq[string] {
+// Misfits yields where a row contradicts what the history leads to.
+func Misfits(row *history.Instance, st *history.State) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		ended := row.Status.Terminal()
 		switch {
@@ -153,18 +84,18 @@ func misfits(row *history.Instance, st *history.State) iter.Seq[string] {
 
 // checkTurns says which event of a history no engine can have recorded.
 func checkTurns(turns []history.Turn) error {
-	c := newRecordCheck()
+	c := NewRecordCheck()
 	for i := range turns {
-		if err := c.turn(&turns[i]); err != nil {
+		if err := c.Turn(&turns[i]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// recordCheck is what the events so far allow those that follow to be.
-type recordCheck struct {
-	turns  int                      // so far
+// RecordCheck is what the events so far allow those that follow to be.
+type RecordCheck struct {
+	Turns  int                      // so far
 	seq    uint32                   // of the newest
 	at     time.Time                // of the newest turn
 	open   map[int32]*history.Event // that nothing has answered
@@ -173,46 +104,46 @@ type recordCheck struct {
 	ended  bool
 }
 
-func newRecordCheck() recordCheck {
-	return recordCheck{open: make(map[int32]*history.Event), lastID: history.NoID}
+func NewRecordCheck() RecordCheck {
+	return RecordCheck{open: make(map[int32]*history.Event), lastID: history.NoID}
 }
 
-// turn looks at the turn that follows.
-func (c *recordCheck) turn(turn *history.Turn) error {
-	c.turns++
-	first := c.turns == 1
+// Turn looks at the turn that follows.
+func (c *RecordCheck) Turn(turn *history.Turn) error {
+	c.Turns++
+	first := c.Turns == 1
 	if !first && turn.Seq != c.seq+1 {
-		return fmt.Errorf("turn %d: its seq is %d after %d; a turn is missing, or they are out of order", c.turns, turn.Seq, c.seq)
+		return fmt.Errorf("turn %d: its seq is %d after %d; a turn is missing, or they are out of order", c.Turns, turn.Seq, c.seq)
 	}
 	if c.seq = turn.Seq; c.seq == 0 {
-		return fmt.Errorf("turn %d: its seq is 0; they begin with 1", c.turns)
+		return fmt.Errorf("turn %d: its seq is 0; they begin with 1", c.Turns)
 	}
 	if err := c.time(turn); err != nil {
-		return fmt.Errorf("turn %d: %w", c.turns, err)
+		return fmt.Errorf("turn %d: %w", c.Turns, err)
 	}
 	switch empty := len(turn.Events) == 0; {
 	case empty && first:
 		return fmt.Errorf("turn 1: it has no events; the first is ExecutionStarted")
 	case empty && c.ended:
-		return fmt.Errorf("turn %d: it comes after ExecutionCompleted", c.turns)
+		return fmt.Errorf("turn %d: it comes after ExecutionCompleted", c.Turns)
 	}
 	c.again = false
 	for k := range turn.Events {
 		ev := &turn.Events[k]
 		if err := c.event(ev, first && k == 0); err != nil {
-			return fmt.Errorf("turn %d, event %d (%s): %w", c.turns, k+1, ev.Kind, err)
+			return fmt.Errorf("turn %d, event %d (%s): %w", c.Turns, k+1, ev.Kind, err)
 		}
 	}
 	for _, id := range turn.Canceled {
 		if open := c.open[id]; open != nil && open.Kind != history.TimerCreated {
-			return fmt.Errorf("turn %d: it cancels %d, which is no timer but %s", c.turns, id, open.Kind)
+			return fmt.Errorf("turn %d: it cancels %d, which is no timer but %s", c.Turns, id, open.Kind)
 		}
 		delete(c.open, id)
 	}
 	return nil
 }
 
-func (c *recordCheck) time(turn *history.Turn) error {
+func (c *RecordCheck) time(turn *history.Turn) error {
 	switch {
 	case turn.Start():
 		return nil
@@ -225,7 +156,7 @@ func (c *recordCheck) time(turn *history.Turn) error {
 	return nil
 }
 
-func (c *recordCheck) event(ev *history.Event, first bool) error {
+func (c *RecordCheck) event(ev *history.Event, first bool) error {
 	switch {
 	case first != (ev.Kind == history.ExecutionStarted):
 		return fmt.Errorf("ExecutionStarted is the first event, and only that")
@@ -267,7 +198,7 @@ func (c *recordCheck) event(ev *history.Event, first bool) error {
 	return nil
 }
 
-func (c *recordCheck) started(ev *history.Event) error {
+func (c *RecordCheck) started(ev *history.Event) error {
 	switch {
 	case ev.Started == nil:
 		return fmt.Errorf("it has no started")
@@ -295,7 +226,7 @@ func (c *recordCheck) started(ev *history.Event) error {
 	return nil
 }
 
-func (c *recordCheck) scheduled(ev *history.Event) error {
+func (c *RecordCheck) scheduled(ev *history.Event) error {
 	timer := ev.Kind == history.TimerCreated
 	child := ev.Kind == history.SubOrchestrationInstanceCreated
 	switch {
@@ -316,7 +247,7 @@ func (c *recordCheck) scheduled(ev *history.Event) error {
 	return nil
 }
 
-func (c *recordCheck) answered(ev *history.Event) error {
+func (c *RecordCheck) answered(ev *history.Event) error {
 	if open, ok := c.open[ev.TaskID]; !ok || !answers(ev, open) {
 		return fmt.Errorf("its taskId is %d, but nothing of that id waits for it", ev.TaskID)
 	}
