@@ -37,7 +37,7 @@ func (f *folder) open(partitions int) (err error) {
 	if f.db, err = embedded.Open(f.dir, embedded.Options{}); err != nil {
 		return err
 	}
-	f.hub, err = f.db.Hub("Bench", embedded.HubOptions{Partitions: partitions, Create: true})
+	f.hub, err = f.db.Hub("Bench", store.HubOptions{Partitions: partitions, Create: true})
 	if err != nil {
 		return errors.Join(err, f.db.Close())
 	}

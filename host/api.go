@@ -79,7 +79,7 @@ func deleteHub(own *running) http.HandlerFunc {
 			httpapi.WriteError(w, fmt.Errorf("%w: %w", hub.ErrInvalidArgument, err))
 			return
 		}
-		hub, err := own.hubs.lookUp(name)
+		hub, err := own.hubs.lookUp(r.Context(), name)
 		if err == nil {
 			err = hub.forCallers().DeleteHub(r.Context(), force)
 		}

@@ -342,7 +342,7 @@ func (a audited) Export(ctx context.Context, id history.InstanceID) (hub.Archive
 func (a audited) DeleteHub(ctx context.Context, force bool) error {
 	c, err := a.ask(ctx, "delete-hub", "", "", slog.Bool("force", force))
 	if err == nil {
-		err = a.hubs.delete(a.name, force)
+		err = a.hubs.delete(ctx, a.name, force)
 	}
 	c.done(ctx, err)
 	return err

@@ -12,7 +12,7 @@ import (
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/internal/backup"
 	"github.com/perdure/perdure/internal/config"
-	"github.com/perdure/perdure/internal/store/embedded"
+	"github.com/perdure/perdure/internal/store"
 )
 
 const backupWord = "backup"
@@ -21,12 +21,8 @@ const backupWord = "backup"
 // before the call. If a host holds the store, that host does it, on its machine and as its
 // user. dir is absolute. Errors: [ErrNoStore], and what is wrong with dir.
 func Backup(ctx context.Context, cfg *config.Config, dir string) (*backup.Result, error) {
-	if !StoreExists(cfg) {
-		return nil, fmt.Errorf("%w: %s: %w in %s", client.ErrHubNotFound, cfg.HubName, ErrNoStore, cfg.DataDir)
-	}
-	db, err := openStore(ctx, cfg.DataDir, lockPatience, slog.New(slog.DiscardHandler))
-	var locked *embedded.LockedError
-	if errors.As(err, &locked) {
+	db, err := openExisting(ctx, cfg, opening{})
+	if isLocked(err) {
 		ep, err := hostOf(cfg, err)
 		if err != nil {
 			return nil, err
@@ -63,12 +59,18 @@ func (r *running) backUpHere(ctx context.Context, query url.Values) (any, error)
 	return result, nil
 }
 
-func backUp(ctx context.Context, db *embedded.DB, cfg *config.Config, dir string) (*backup.Result, error) {
+func backUp(ctx context.Context, db store.Provider, cfg *config.Config, dir string) (*backup.Result, error) {
+	folder, ok := db.(interface {
+		Backup(ctx context.Context, dir string, others []string) (*backup.Result, error)
+	})
+	if !ok {
+		return nil, fmt.Errorf("%w: the store is no folder: back it up as its database is", client.ErrUnsupported)
+	}
 	others, err := ownFiles(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return db.Backup(ctx, dir, others)
+	return folder.Backup(ctx, dir, others)
 }
 
 // ownFiles are the files of the host that are in a backup: the keys, what signs links, so

@@ -15,7 +15,7 @@ import (
 	"github.com/perdure/perdure/internal/engine"
 	"github.com/perdure/perdure/internal/httpapi"
 	"github.com/perdure/perdure/internal/hub"
-	"github.com/perdure/perdure/internal/store/embedded"
+	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/wire"
 )
 
@@ -23,11 +23,8 @@ import (
 // only, or the process that has it open checks it. A store that is refused is
 // a disagreement. Errors are those of [Connect].
 func Check(ctx context.Context, cfg *config.Config, o client.CheckOptions) (client.CheckReport, error) {
-	if !StoreExists(cfg) {
-		return client.CheckReport{}, fmt.Errorf("%w: %s: %w in %s", client.ErrHubNotFound, cfg.HubName, ErrNoStore, cfg.DataDir)
-	}
-	db, err := openStoreWith(ctx, cfg.DataDir, lockPatience, embedded.Options{Logger: slog.New(slog.DiscardHandler), ReadOnly: true})
-	if locked := new(embedded.LockedError); errors.As(err, &locked) {
+	db, err := openExisting(ctx, cfg, opening{readOnly: true})
+	if isLocked(err) {
 		c, err := ConnectTo(ctx, cfg, false, slog.New(slog.DiscardHandler))
 		if err != nil {
 			return client.CheckReport{}, err
@@ -35,9 +32,9 @@ func Check(ctx context.Context, cfg *config.Config, o client.CheckOptions) (clie
 		report, err := c.Check(ctx, o)
 		return report, errors.Join(err, c.Close())
 	}
-	if refused := new(embedded.RefusedError); errors.As(err, &refused) {
+	if refused := new(store.RefusedError); errors.As(err, &refused) {
 		if o.Tell != nil {
-			o.Tell(client.Disagreement{Rule: "store", Rows: "the files of " + cfg.DataDir, Says: refused.Cause.Error(), Do: refused.Advice()})
+			o.Tell(client.Disagreement{Rule: "store", Rows: "the files of " + cfg.DataDir, Says: refused.Cause.Error(), Do: refused.Advice})
 		}
 		return client.CheckReport{Disagreements: 1}, nil
 	}
@@ -49,12 +46,12 @@ func Check(ctx context.Context, cfg *config.Config, o client.CheckOptions) (clie
 }
 
 // checkHub checks a hub of an open store.
-func checkHub(ctx context.Context, db *embedded.DB, name string, o client.CheckOptions) (client.CheckReport, error) {
-	hub, err := db.Hub(name, embedded.HubOptions{})
+func checkHub(ctx context.Context, db store.Provider, name string, o client.CheckOptions) (client.CheckReport, error) {
+	kept, err := db.Hub(ctx, name, store.HubOptions{})
 	if err != nil {
 		return client.CheckReport{}, hubNotFound(err, name)
 	}
-	view, err := hub.View(ctx)
+	view, err := kept.View(ctx)
 	if err != nil {
 		return client.CheckReport{}, err
 	}
@@ -75,7 +72,7 @@ func serveCheck(own *running) http.HandlerFunc {
 		}
 		name, err := whatToCheck(r.URL.RawQuery, own.name)
 		if err == nil {
-			_, err = own.hubs.db.Hub(name, embedded.HubOptions{})
+			_, err = own.hubs.db.Hub(r.Context(), name, store.HubOptions{})
 			err = hubNotFound(err, name)
 		}
 		if err != nil {

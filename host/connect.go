@@ -7,14 +7,13 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/internal/config"
 	"github.com/perdure/perdure/internal/engine"
 	"github.com/perdure/perdure/internal/httpapi"
-	"github.com/perdure/perdure/internal/store/embedded"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // ErrNoStore says that no store was ever made in the configured folder, and so no hub.
@@ -77,11 +76,12 @@ func Connect(ctx context.Context, o ConnectOptions) (*Connection, error) {
 // the store; else that is [client.ErrHubNotFound], and [ErrNoStore] as well if there is not
 // even a store, and nothing is written.
 func ConnectTo(ctx context.Context, cfg *config.Config, create bool, log *slog.Logger) (*Connection, error) {
-	if !create && !StoreExists(cfg) {
-		return nil, fmt.Errorf("%w: %s: %w in %s", client.ErrHubNotFound, cfg.HubName, ErrNoStore, cfg.DataDir)
+	open := openExisting
+	if create {
+		open = openStore
 	}
-	db, err := openStore(ctx, cfg.DataDir, lockPatience, log)
-	if _, locked := errors.AsType[*embedded.LockedError](err); locked {
+	db, err := open(ctx, cfg, opening{log: log})
+	if isLocked(err) {
 		ep, err := hostOf(cfg, err)
 		if err != nil {
 			return nil, err
@@ -96,29 +96,37 @@ func ConnectTo(ctx context.Context, cfg *config.Config, create bool, log *slog.L
 	if err != nil {
 		return nil, err
 	}
-	store, err := db.Hub(cfg.HubName, embedded.HubOptions{Partitions: cfg.Partitions, Create: create})
+	kept, err := db.Hub(ctx, cfg.HubName, store.HubOptions{Partitions: cfg.Partitions, Create: create})
 	if err != nil {
-		if errors.Is(err, embedded.ErrHubNotFound) {
+		if errors.Is(err, store.ErrHubNotFound) {
 			err = fmt.Errorf("%w: %s is not in the store in %s", client.ErrHubNotFound, cfg.HubName, cfg.DataDir)
 		}
 		return nil, errors.Join(err, db.Close())
 	}
 	journal := openJournal(cfg, cmp.Or(log, slog.New(slog.DiscardHandler)))
 	hubs := newHubs(db, cfg, engine.Options{Logger: log, MaxBacklogBytes: cfg.MaxBacklogBytes, MaxDeaths: cfg.MaxDeaths, DefaultVersion: cfg.DefaultVersion}, journal)
-	r, err := hubs.run(store, nil)
+	r, err := hubs.run(kept, nil)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return &Connection{Client: client.Local(r.forProgram(byCommandLine)), close: func() error {
 		// What a purge left is given back now: this process does not stay to do it.
-		return errors.Join(hubs.stop(), db.Reclaim(context.WithoutCancel(ctx)), journal.Close(), db.Close())
+		return errors.Join(hubs.stop(), reclaim(context.WithoutCancel(ctx), db), journal.Close(), db.Close())
 	}}, nil
+}
+
+// reclaim gives back the space of what was deleted, if the store does not do that by itself.
+func reclaim(ctx context.Context, kept store.Provider) error {
+	if r, ok := kept.(interface{ Reclaim(context.Context) error }); ok {
+		return r.Reclaim(ctx)
+	}
+	return nil
 }
 
 // hostOf returns where the host is that keeps us from the store, err being why we could
 // not open it.
 func hostOf(cfg *config.Config, err error) (endpoint, error) {
-	var locked *embedded.LockedError
+	var locked *store.LockedError
 	if errors.As(err, &locked) {
 		ep, found, broken := findEndpoint(cfg.DataDir, locked.PID)
 		if found {
@@ -129,11 +137,4 @@ func hostOf(cfg *config.Config, err error) (endpoint, error) {
 		}
 	}
 	return endpoint{}, fmt.Errorf("%w: %w", client.ErrUnavailable, err)
-}
-
-// StoreExists reports whether a store was ever opened in the configured folder:
-// opening would create one.
-func StoreExists(cfg *config.Config) bool {
-	_, err := os.Stat(filepath.Join(cfg.DataDir, "FORMAT"))
-	return !errors.Is(err, os.ErrNotExist)
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/perdure/perdure/internal/engine"
 	"github.com/perdure/perdure/internal/store"
-	"github.com/perdure/perdure/internal/store/embedded"
 )
 
 // Where probes ask. They need no key, may use any host name and see no data.
@@ -19,7 +18,7 @@ const (
 
 // health tells probes how a host is.
 type health struct {
-	db       *embedded.DB
+	db       store.Provider
 	engine   func() *engine.Engine
 	draining atomic.Bool
 }
@@ -32,7 +31,8 @@ type readiness struct {
 }
 
 func (h *health) readiness() (r readiness) {
-	switch err := h.db.Health(); {
+	notes, err := h.db.Health()
+	switch {
 	case errors.Is(err, store.ErrNoSpace):
 		r.Reasons = append(r.Reasons, "no space")
 	case err != nil:
@@ -43,9 +43,7 @@ func (h *health) readiness() (r readiness) {
 	} else if !h.engine().Owned() {
 		r.Reasons = append(r.Reasons, "hub not owned")
 	}
-	if _, cut := h.db.Cut(); cut {
-		r.Notes = append(r.Notes, "log cut")
-	}
+	r.Notes = notes
 	r.Ready = len(r.Reasons) == 0
 	return r
 }
@@ -76,7 +74,7 @@ func (h *health) wrap(next http.Handler, has func(*http.Request) bool) http.Hand
 // live answers healthPath: 503 says that a restart helps.
 func (h *health) live(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	if errors.Is(h.db.Health(), store.ErrBroken) {
+	if _, err := h.db.Health(); errors.Is(err, store.ErrBroken) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		w.Write([]byte("the store is broken; a restart helps once the cause is removed\n"))
 		return

@@ -9,6 +9,7 @@ import (
 
 	"github.com/perdure/perdure/internal/engine"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/store/embedded"
 )
 
@@ -19,12 +20,12 @@ func TestHealth(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	store, err := db.Hub("Orders", embedded.HubOptions{Create: true})
+	store, err := db.Hub("Orders", store.HubOptions{Create: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	e := engine.New(store, nil, engine.Options{})
-	h := &health{db: db, engine: func() *engine.Engine { return e }}
+	h := &health{db: embedded.Provider{DB: db}, engine: func() *engine.Engine { return e }}
 	unasked := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusTeapot) })
 	handler := h.wrap(unasked, httpPaths(nil))
 	want := func(method, path string, code int, body string) {

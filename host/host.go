@@ -27,7 +27,7 @@ import (
 	"github.com/perdure/perdure/internal/config"
 	"github.com/perdure/perdure/internal/engine"
 	"github.com/perdure/perdure/internal/httpapi"
-	"github.com/perdure/perdure/internal/store/embedded"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // Ports that [Options] can ask for besides a number.
@@ -98,7 +98,7 @@ func Run(ctx context.Context, app *perdure.App, o Options) error {
 	if err != nil {
 		return err
 	}
-	db, err := openStore(ctx, cfg.DataDir, dyingPatience, log)
+	db, err := openStore(ctx, cfg, opening{dying: dyingPatience, log: log})
 	if err != nil {
 		return err
 	}
@@ -118,12 +118,12 @@ func logConfig(log *slog.Logger, cfg *config.Config) {
 }
 
 // serve runs app on an open store.
-func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config, db *embedded.DB, at address, log *slog.Logger) error {
-	store, err := db.Hub(cfg.HubName, embedded.HubOptions{Partitions: cfg.Partitions, Create: true})
+func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config, db store.Provider, at address, log *slog.Logger) error {
+	kept, err := db.Hub(ctx, cfg.HubName, store.HubOptions{Partitions: cfg.Partitions, Create: true})
 	if err != nil {
 		return err
 	}
-	if err := tellRestored(ctx, cfg.DataDir, store, log); err != nil {
+	if err := tellRestored(ctx, cfg.DataDir, kept, log); err != nil {
 		return err
 	}
 	journal := openJournal(cfg, log)
@@ -146,11 +146,11 @@ func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config,
 		return err
 	}
 	hubs := newHubs(db, cfg, engineOptions(cfg, o, log), journal)
-	own, err := hubs.run(store, app)
+	own, err := hubs.run(kept, app)
 	if err != nil {
 		return errors.Join(err, in.close())
 	}
-	info := Info{URL: at.url(in.api.Addr()), TaskHub: store.Name()}
+	info := Info{URL: at.url(in.api.Addr()), TaskHub: kept.Name()}
 	options := apiOptions(own, at, keys)
 	if in.rpc != nil {
 		info.RPCBaseURL = rpcBaseURL(in.rpc)

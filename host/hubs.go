@@ -18,14 +18,14 @@ import (
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/httpapi"
 	"github.com/perdure/perdure/internal/hub"
-	"github.com/perdure/perdure/internal/store/embedded"
+	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/worker"
 )
 
 // hubs runs an engine for each hub of a store that is in use: the app's own
 // with its worker, others, which only clients name, without one.
 type hubs struct {
-	db      *embedded.DB
+	db      store.Provider
 	cfg     *config.Config
 	options engine.Options
 	journal *journal
@@ -51,7 +51,7 @@ type running struct {
 	stop   func() error                  // ends the engine and returns once everything is stored; guarded by hubs.mu
 }
 
-func newHubs(db *embedded.DB, cfg *config.Config, options engine.Options, journal *journal) *hubs {
+func newHubs(db store.Provider, cfg *config.Config, options engine.Options, journal *journal) *hubs {
 	h := &hubs{db: db, cfg: cfg, options: options, journal: journal, log: cmp.Or(options.Logger, slog.New(slog.DiscardHandler)), running: map[string]*running{}}
 	h.open, h.close = context.WithCancelCause(context.Background())
 	return h
@@ -65,23 +65,23 @@ func (h *hubs) whileOpen(ctx context.Context) (_ context.Context, done func()) {
 }
 
 // run starts the engine of a hub, with app's functions if there is one.
-func (h *hubs) run(store *embedded.Hub, app *perdure.App) (*running, error) {
+func (h *hubs) run(kept store.Hub, app *perdure.App) (*running, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.runLocked(store, app)
+	return h.runLocked(kept, app)
 }
 
-func (h *hubs) runLocked(store *embedded.Hub, app *perdure.App) (*running, error) {
-	r := &running{hubs: h, log: h.log, name: store.Name(), app: app, ended: make(chan error, 1)}
-	if err := r.start(store); err != nil {
+func (h *hubs) runLocked(kept store.Hub, app *perdure.App) (*running, error) {
+	r := &running{hubs: h, log: h.log, name: kept.Name(), app: app, ended: make(chan error, 1)}
+	if err := r.start(kept); err != nil {
 		return nil, err
 	}
 	h.running[strings.ToLower(r.name)] = r
 	return r, nil
 }
 
-// start runs an engine on store until r.stop is called.
-func (r *running) start(store *embedded.Hub) error {
+// start runs an engine on a hub until r.stop is called.
+func (r *running) start(kept store.Hub) error {
 	exec, closeExec := engine.Executor(nil), func() {}
 	if r.app != nil {
 		w, err := worker.New(r.app, worker.Options{Logger: r.log, MaxActions: r.hubs.cfg.MaxActions})
@@ -92,7 +92,7 @@ func (r *running) start(store *embedded.Hub) error {
 	}
 	options := r.hubs.options
 	options.Hub = r.name
-	e := engine.New(store, exec, options)
+	e := engine.New(kept, exec, options)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { // stop ends it and waits for it
@@ -128,8 +128,8 @@ func (r *running) current() hub.Hub {
 
 // find returns the hub of that name for callers of the HTTP API, if the store
 // has it.
-func (h *hubs) find(_ context.Context, name string) (httpapi.Hub, error) {
-	r, err := h.lookUp(name)
+func (h *hubs) find(ctx context.Context, name string) (httpapi.Hub, error) {
+	r, err := h.lookUp(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +137,7 @@ func (h *hubs) find(_ context.Context, name string) (httpapi.Hub, error) {
 }
 
 // lookUp returns the hub of that name, running, or [client.ErrHubNotFound].
-func (h *hubs) lookUp(name string) (*running, error) {
+func (h *hubs) lookUp(ctx context.Context, name string) (*running, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if r, ok := h.running[strings.ToLower(name)]; ok {
@@ -146,17 +146,18 @@ func (h *hubs) lookUp(name string) (*running, error) {
 	if h.stopped {
 		return nil, fmt.Errorf("%w: it is shutting down", hub.ErrUnavailable)
 	}
-	store, err := h.db.Hub(name, embedded.HubOptions{})
+	kept, err := h.db.Hub(ctx, name, store.HubOptions{})
 	if err != nil {
 		return nil, hubNotFound(err, name)
 	}
-	return h.runLocked(store, nil)
+	return h.runLocked(kept, nil)
 }
 
 // delete removes a hub and everything in it, for good. One that runs an app's
 // functions must be forced; it begins anew, empty, and runs on. Errors:
 // [client.ErrInvalidState], [client.ErrHubNotFound], [client.ErrUnavailable].
-func (h *hubs) delete(name string, force bool) error {
+func (h *hubs) delete(ctx context.Context, name string, force bool) error {
+	ctx = context.WithoutCancel(ctx) // the engine that has been stopped must not be missed
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	r, ok := h.running[strings.ToLower(name)]
@@ -164,20 +165,20 @@ func (h *hubs) delete(name string, force bool) error {
 	case h.stopped:
 		return fmt.Errorf("%w: it is shutting down", hub.ErrUnavailable)
 	case !ok:
-		return hubNotFound(h.db.DeleteHub(name), name)
+		return hubNotFound(h.db.DeleteHub(ctx, name), name)
 	case r.app != nil && !force:
 		return fmt.Errorf("%w: a host serves task hub %s (process %d): stop it, or force the deletion", client.ErrInvalidState, r.name, os.Getpid())
 	}
 	if err := r.stop(); err != nil {
 		return err
 	}
-	err := h.db.DeleteHub(name)
+	err := h.db.DeleteHub(ctx, name)
 	if r.app == nil {
 		delete(h.running, strings.ToLower(name))
 		return hubNotFound(err, name)
 	}
 	// The host cannot do without its hub, whatever became of the old one.
-	if again := r.restart(); again != nil {
+	if again := r.restart(ctx); again != nil {
 		r.ended <- again
 		err = errors.Join(err, again)
 	}
@@ -185,16 +186,16 @@ func (h *hubs) delete(name string, force bool) error {
 }
 
 // restart makes the hub if it is not there and runs it.
-func (r *running) restart() error {
-	store, err := r.hubs.db.Hub(r.name, embedded.HubOptions{Partitions: r.hubs.cfg.Partitions, Create: true})
+func (r *running) restart(ctx context.Context) error {
+	kept, err := r.hubs.db.Hub(ctx, r.name, store.HubOptions{Partitions: r.hubs.cfg.Partitions, Create: true})
 	if err != nil {
 		return err
 	}
-	return r.start(store)
+	return r.start(kept)
 }
 
 func hubNotFound(err error, name string) error {
-	if errors.Is(err, embedded.ErrHubNotFound) {
+	if errors.Is(err, store.ErrHubNotFound) {
 		return fmt.Errorf("%w: %s", client.ErrHubNotFound, name)
 	}
 	return err

@@ -17,6 +17,7 @@ import (
 	"github.com/perdure/perdure/internal/engine"
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/store/embedded"
 )
 
@@ -89,13 +90,13 @@ func TestRetentionIsAuditedWhenItPurges(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	store, err := db.Hub("H", embedded.HubOptions{Create: true})
+	store, err := db.Hub("H", store.HubOptions{Create: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	app := perdure.New()
 	perdure.AddOrchestrator(app, "Echo", func(_ *perdure.OrchestrationContext, in json.RawMessage) (json.RawMessage, error) { return in, nil })
-	hubs := newHubs(db, cfg, engine.Options{}, openJournal(cfg, slog.New(slog.DiscardHandler)))
+	hubs := newHubs(embedded.Provider{DB: db}, cfg, engine.Options{}, openJournal(cfg, slog.New(slog.DiscardHandler)))
 	r, err := hubs.run(store, app)
 	if err != nil {
 		t.Fatal(err)

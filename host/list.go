@@ -3,27 +3,22 @@ package host
 import (
 	"context"
 	"errors"
-	"log/slog"
-	"slices"
 
 	"github.com/perdure/perdure/internal/config"
-	"github.com/perdure/perdure/internal/store/embedded"
 )
 
 // Hubs returns the names of the hubs in the configured store, sorted. While another
 // process has the store open, that is the configured one only.
 func Hubs(ctx context.Context, cfg *config.Config) ([]string, error) {
-	if !StoreExists(cfg) {
+	db, err := openExisting(ctx, cfg, opening{})
+	switch {
+	case errors.Is(err, ErrNoStore):
 		return nil, nil
-	}
-	db, err := openStore(ctx, cfg.DataDir, lockPatience, slog.New(slog.DiscardHandler))
-	if _, locked := errors.AsType[*embedded.LockedError](err); locked {
+	case isLocked(err):
 		return []string{cfg.HubName}, nil
-	}
-	if err != nil {
+	case err != nil:
 		return nil, err
 	}
-	hubs := db.Hubs()
-	slices.Sort(hubs)
-	return hubs, db.Close()
+	hubs, err := db.Hubs(ctx)
+	return hubs, errors.Join(err, db.Close())
 }

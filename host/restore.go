@@ -17,7 +17,7 @@ import (
 	"github.com/perdure/perdure/internal/backup"
 	"github.com/perdure/perdure/internal/engine"
 	"github.com/perdure/perdure/internal/private"
-	"github.com/perdure/perdure/internal/store/embedded"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // RestoredHub is what a hub of a restored store has left to do.
@@ -30,9 +30,13 @@ type RestoredHub struct {
 // dir holds. It tells what each hub will do again once its app runs.
 func Restore(ctx context.Context, dir, dataDir string) (*backup.Backup, []RestoredHub, error) {
 	var hubs []RestoredHub
-	b, err := embedded.Restore(ctx, dir, dataDir, embedded.Options{}, func(folder string, db *embedded.DB, b *backup.Backup) error {
-		for _, name := range db.Hubs() {
-			hub, err := db.Hub(name, embedded.HubOptions{})
+	b, err := restoreStore(ctx, dir, dataDir, func(folder string, from store.Provider, b *backup.Backup) error {
+		names, err := from.Hubs(ctx)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			hub, err := from.Hub(ctx, name, store.HubOptions{})
 			if err != nil {
 				return err
 			}
@@ -45,11 +49,6 @@ func Restore(ctx context.Context, dir, dataDir string) (*backup.Backup, []Restor
 		return writeRestored(folder, &Restored{Made: b.Made, At: time.Now().UTC()})
 	})
 	return b, hubs, err
-}
-
-// VerifyBackup reads all of the backup in dir and compares it with its checksums.
-func VerifyBackup(ctx context.Context, dir string) (*backup.Backup, error) {
-	return embedded.VerifyBackup(ctx, dir)
 }
 
 // Restored is the note, in the file restored of the data folder, that the store comes from
@@ -87,7 +86,7 @@ func FindRestored(dataDir string) (*Restored, error) {
 }
 
 // tellRestored tells at the first start of a restored store what its hub does again.
-func tellRestored(ctx context.Context, dataDir string, hub *embedded.Hub, log *slog.Logger) error {
+func tellRestored(ctx context.Context, dataDir string, hub store.Hub, log *slog.Logger) error {
 	r, err := FindRestored(dataDir)
 	if err != nil || r == nil || r.Told {
 		return err

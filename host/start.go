@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 
 	"github.com/perdure/perdure"
 )
@@ -47,7 +48,7 @@ func Start(ctx context.Context, app *perdure.App, o Options) (*Running, error) {
 		stop()
 		return nil, r.err
 	case <-ctx.Done():
-		if err := r.Close(); err != nil {
+		if err := r.Close(); err != nil && !errors.Is(err, context.Canceled) {
 			return nil, err
 		}
 		return nil, context.Cause(ctx)

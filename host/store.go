@@ -4,11 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"time"
 
+	"github.com/perdure/perdure/client"
+	"github.com/perdure/perdure/internal/backup"
+	"github.com/perdure/perdure/internal/config"
+	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/store/embedded"
 )
+
+// This file is the only one that knows which store there is.
 
 // How long others are waited for that have the store open.
 const (
@@ -17,30 +26,38 @@ const (
 	lockPause     = 50 * time.Millisecond
 )
 
-// openStore opens the store in dir. A process without an endpoint is a command,
-// or a host that comes or goes, and soon done with the store: it is waited for. So is one
-// that does not answer at its endpoint, for dying: after a kill -9 the lock is held until the
-// system has taken back the memory.
-func openStore(ctx context.Context, dir string, dying time.Duration, log *slog.Logger) (*embedded.DB, error) {
-	return openStoreWith(ctx, dir, dying, embedded.Options{Logger: log})
+// opening says how a store is opened.
+type opening struct {
+	dying    time.Duration // how long a process is waited for that does not answer at its endpoint
+	readOnly bool
+	log      *slog.Logger // nil: discarded
 }
 
-func openStoreWith(ctx context.Context, dir string, dying time.Duration, o embedded.Options) (*embedded.DB, error) {
-	o.OpenFiles = tableLimit()
+// openStore opens the configured store, and makes it if it is not there. A process without
+// an endpoint is a command, or a host that comes or goes, and soon done with the store: it is
+// waited for. So is one that does not answer at its endpoint: after a kill -9 the lock is
+// held until the system has taken back the memory. One that answers is a [*store.LockedError].
+func openStore(ctx context.Context, cfg *config.Config, o opening) (store.Provider, error) {
+	if o.log == nil {
+		o.log = slog.New(slog.DiscardHandler)
+	}
 	began := time.Now()
 	for {
-		db, err := embedded.Open(dir, o)
-		var locked *embedded.LockedError
+		db, err := embedded.Open(cfg.DataDir, embedded.Options{Logger: o.log, ReadOnly: o.readOnly, OpenFiles: tableLimit()})
+		var locked *store.LockedError
 		if !errors.As(err, &locked) {
-			return db, err
+			if err != nil {
+				return nil, err
+			}
+			return embedded.Provider{DB: db}, nil
 		}
 		patience := lockPatience
-		ep, found, broken := findEndpoint(dir, locked.PID)
+		ep, found, broken := findEndpoint(cfg.DataDir, locked.PID)
 		if found {
 			if ep.answers(ctx) {
 				return nil, err
 			}
-			patience = dying
+			patience = max(o.dying, lockPatience)
 			err = fmt.Errorf("%w; it does not answer", err)
 		}
 		if broken != nil || time.Since(began) > patience {
@@ -48,8 +65,39 @@ func openStoreWith(ctx context.Context, dir string, dying time.Duration, o embed
 		}
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, context.Cause(ctx)
 		case <-time.After(lockPause):
 		}
 	}
+}
+
+// openExisting is [openStore] for those who must not make a store.
+func openExisting(ctx context.Context, cfg *config.Config, o opening) (store.Provider, error) {
+	if !StoreExists(cfg) {
+		return nil, fmt.Errorf("%w: %s: %w in %s", client.ErrHubNotFound, cfg.HubName, ErrNoStore, cfg.DataDir)
+	}
+	return openStore(ctx, cfg, o)
+}
+
+// isLocked reports whether a store was not opened since another process has it.
+func isLocked(err error) bool { return errors.As(err, new(*store.LockedError)) }
+
+// StoreExists reports whether a store was ever opened in the configured folder:
+// opening would create one.
+func StoreExists(cfg *config.Config) bool {
+	_, err := os.Stat(filepath.Join(cfg.DataDir, "FORMAT"))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// restoreStore makes dataDir the store that the backup in dir holds; finish is called with it and
+// the folder that it is in until that is done.
+func restoreStore(ctx context.Context, dir, dataDir string, finish func(folder string, from store.Provider, b *backup.Backup) error) (*backup.Backup, error) {
+	return embedded.Restore(ctx, dir, dataDir, embedded.Options{}, func(folder string, db *embedded.DB, b *backup.Backup) error {
+		return finish(folder, embedded.Provider{DB: db}, b)
+	})
+}
+
+// VerifyBackup reads all of the backup in dir and compares it with its checksums.
+func VerifyBackup(ctx context.Context, dir string) (*backup.Backup, error) {
+	return embedded.VerifyBackup(ctx, dir)
 }

@@ -2,9 +2,8 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"reflect"
-	"slices"
 
 	"github.com/perdure/perdure/internal/decide"
 	"github.com/perdure/perdure/internal/history"
@@ -31,92 +30,40 @@ func (e *Engine) Export(ctx context.Context, id history.InstanceID) (hub.Archive
 }
 
 // archive is Export before anybody has looked whether all of it can be written.
-func (e *Engine) archive(ctx context.Context, id history.InstanceID) (hub.Archive, error) {
-	for {
-		row, ok, err := e.store.FindInstance(ctx, id)
-		if err != nil {
-			return hub.Archive{}, fmt.Errorf("find instance %s: %w", id, err)
-		}
-		if !ok || row.Status.Terminal() {
-			return e.picture(ctx, id)
-		}
-		last, waiting, err := e.raised(ctx, &row)
-		if err != nil {
-			return hub.Archive{}, err
-		}
-		a, err := e.picture(ctx, id)
-		if err != nil {
-			return hub.Archive{}, err
-		}
-		a.Turns = slices.DeleteFunc(a.Turns, func(t history.Turn) bool { return t.Seq > last })
-		if reflect.DeepEqual(row, a.Instance) && len(a.Turns) > 0 {
-			decide.TakeIn(&a, waiting)
-			return a, nil
-		}
-		if last == 0 {
-			return a, nil // a row without a history
-		}
-		// It went on between the reads.
+func (e *Engine) archive(ctx context.Context, id history.InstanceID) (a hub.Archive, err error) {
+	view, err := e.store.View(ctx)
+	if err != nil {
+		return a, err
 	}
-}
-
-// raised returns the events that wait for an instance in its inbox, and the newest of
-// its records, in which they are not.
-func (e *Engine) raised(ctx context.Context, row *history.Instance) (last uint32, waiting []decide.Message, err error) {
-	for {
-		before, _, err := e.store.LastRecord(ctx, row.Number)
+	defer func() { err = errors.Join(err, view.Close()) }()
+	if a, err = picture(ctx, view, id); err != nil || a.Instance.Status.Terminal() || len(a.Turns) == 0 {
+		return a, err
+	}
+	var waiting []decide.Message
+	for m, err := range view.Inbox(ctx, history.PartitionOf(id, e.store.Partitions())) {
 		if err != nil {
-			return 0, nil, fmt.Errorf("read the last record of instance %s: %w", row.ID, err)
+			return a, fmt.Errorf("read the inbox of instance %s: %w", id, err)
 		}
-		waiting = nil
-		for m, err := range e.store.Inbox(ctx, history.PartitionOf(row.ID, e.store.Partitions())) {
-			if err != nil {
-				return 0, nil, fmt.Errorf("read the inbox of instance %s: %w", row.ID, err)
-			}
-			decoded, err := history.DecodeMessage(m.Bytes)
-			if err != nil {
-				return 0, nil, fmt.Errorf("read the inbox of instance %s: message %d from %d: %w", row.ID, m.Seq, m.From, err)
-			}
-			if decoded.To == row.ID && decoded.Event.Kind == history.EventRaised {
-				waiting = append(waiting, decide.Message{Execution: decoded.ExecutionID, Event: decoded.Event})
-			}
-		}
-		after, _, err := e.store.LastRecord(ctx, row.Number)
+		decoded, err := history.DecodeMessage(m.Bytes)
 		if err != nil {
-			return 0, nil, fmt.Errorf("read the last record of instance %s: %w", row.ID, err)
+			return a, fmt.Errorf("read the inbox of instance %s: message %d from %d: %w", id, m.Seq, m.From, err)
 		}
-		if before.Seq == after.Seq {
-			return after.Seq, waiting, nil
+		if decoded.To == id && decoded.Event.Kind == history.EventRaised {
+			waiting = append(waiting, decide.Message{Execution: decoded.ExecutionID, Event: decoded.Event})
 		}
 	}
+	decide.TakeIn(&a, waiting)
+	return a, nil
 }
 
 // picture is what is recorded of an instance.
-func (e *Engine) picture(ctx context.Context, id history.InstanceID) (hub.Archive, error) {
-	for {
-		row, ok, err := e.store.FindInstance(ctx, id)
-		if err != nil {
-			return hub.Archive{}, fmt.Errorf("find instance %s: %w", id, err)
-		}
-		if !ok {
-			return hub.Archive{}, fmt.Errorf("%w: %q", hub.ErrNotFound, id)
-		}
-		a := hub.Archive{Instance: row}
-		for turn, err := range readRecords(ctx, e.store, row.Number) {
-			if err != nil {
-				return hub.Archive{}, err
-			}
-			a.Turns = append(a.Turns, turn)
-		}
-		again, ok, err := e.store.FindInstance(ctx, id)
-		if err != nil {
-			return hub.Archive{}, fmt.Errorf("find instance %s: %w", id, err)
-		}
-		if ok && reflect.DeepEqual(row, again) {
-			return a, nil
-		}
-		// It went on between the reads, which may not fit each other.
-	}
+func picture(ctx context.Context, from store.Reader, id history.InstanceID) (a hub.Archive, err error) {
+	err = readInstance(ctx, from, id, func(at store.Snapshot) (err error) {
+		a.Instance = at.Row
+		a.Turns, err = collect(decodeRecords(at.Row.Number, at.Records))
+		return err
+	})
+	return a, err
 }
 
 // exportable reports which event of a turn would spoil an archive. Older builds let

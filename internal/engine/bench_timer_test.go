@@ -9,6 +9,7 @@ import (
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/internal/engine"
+	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/store/embedded"
 	"github.com/perdure/perdure/internal/worker"
 )
@@ -60,7 +61,7 @@ func lateness(b *testing.B, n int) time.Duration {
 	if err != nil {
 		b.Fatal(err)
 	}
-	hub, err := db.Hub("Hub", embedded.HubOptions{Create: true})
+	hub, err := db.Hub("Hub", store.HubOptions{Create: true})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -48,14 +48,9 @@ func Check(ctx context.Context, view store.View, o hub.CheckOptions) (hub.CheckR
 	return c.report, nil
 }
 
-// Check checks the engine's hub as of now, while it runs; see the function [Check]. It
-// returns [hub.ErrUnsupported] for a store that cannot show itself.
+// Check checks the engine's hub as of now, while it runs; see the function [Check].
 func (e *Engine) Check(ctx context.Context, o hub.CheckOptions) (hub.CheckReport, error) {
-	viewer, ok := e.store.(store.Viewer)
-	if !ok {
-		return hub.CheckReport{}, fmt.Errorf("%w: the store cannot be checked", hub.ErrUnsupported)
-	}
-	view, err := viewer.View(ctx)
+	view, err := e.store.View(ctx)
 	if err != nil {
 		return hub.CheckReport{}, err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/internal/engine"
 	"github.com/perdure/perdure/internal/history"
+	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/store/embedded"
 )
 
@@ -41,7 +42,7 @@ func withShelf(t *testing.T, test func(s *shelf)) {
 // world begins a process on a hub of the shelf; the caller stops it.
 func (s *shelf) world(name string) *world {
 	s.Helper()
-	hub, err := s.db.Hub(name, embedded.HubOptions{Partitions: 4, Create: true})
+	hub, err := s.db.Hub(name, store.HubOptions{Partitions: 4, Create: true})
 	if err != nil {
 		s.Fatalf("Hub(%s) = %v", name, err)
 	}
@@ -145,8 +146,8 @@ func TestN168_DeletedHubLeavesNothingAndOthersAlone(t *testing.T) {
 		if err := s.db.DeleteHub("First"); err != nil {
 			t.Fatalf("DeleteHub = %v", err)
 		}
-		if _, err := s.db.Hub("First", embedded.HubOptions{}); !errors.Is(err, embedded.ErrHubNotFound) {
-			t.Errorf("Hub after DeleteHub = %v, want %v", err, embedded.ErrHubNotFound)
+		if _, err := s.db.Hub("First", store.HubOptions{}); !errors.Is(err, store.ErrHubNotFound) {
+			t.Errorf("Hub after DeleteHub = %v, want %v", err, store.ErrHubNotFound)
 		}
 		if after := other.json("public") + other.json("public waits"); after != before {
 			t.Errorf("instances of the other hub are\n%s\nwant\n%s", after, before)

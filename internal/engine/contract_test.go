@@ -75,7 +75,7 @@ func openEmbedded(t *testing.T) store.Store {
 			t.Errorf("close store: %v", err)
 		}
 	})
-	hub, err := db.Hub("Hub", embedded.HubOptions{Partitions: 4, Create: true})
+	hub, err := db.Hub("Hub", store.HubOptions{Partitions: 4, Create: true})
 	if err != nil {
 		t.Fatalf("open hub: %v", err)
 	}

@@ -35,7 +35,7 @@ func (e *Engine) Explain(ctx context.Context, id history.InstanceID) (hub.Explan
 
 func (e *Engine) explain(ctx context.Context, id history.InstanceID, budget *int) (hub.Explanation, error) {
 	*budget--
-	a, err := e.picture(ctx, id)
+	a, err := picture(ctx, e.store, id)
 	if err != nil {
 		return hub.Explanation{}, err
 	}

@@ -65,7 +65,7 @@ func (e *Engine) descend(ctx context.Context, s *situation, budget *int) error {
 			return nil
 		}
 		*budget--
-		child, err := e.picture(ctx, s.fault.Instance)
+		child, err := picture(ctx, e.store, s.fault.Instance)
 		switch {
 		case errors.Is(err, hub.ErrNotFound):
 			return nil
@@ -99,7 +99,7 @@ func (e *Engine) ascend(ctx context.Context, s *situation, budget *int) (turns [
 		if row.Status != history.Failed {
 			return turns, nil
 		}
-		parent, err := e.picture(ctx, id)
+		parent, err := picture(ctx, e.store, id)
 		switch {
 		case errors.Is(err, hub.ErrNotFound):
 			continue // purged just now

@@ -60,27 +60,31 @@ func (e *Engine) Rewind(ctx context.Context, id history.InstanceID, req hub.Rewi
 // PlanRewind tells what [Engine.Rewind] would do now, with the same errors. It
 // changes nothing.
 func (e *Engine) PlanRewind(ctx context.Context, id history.InstanceID, req hub.RewindRequest) (hub.RewindPlan, error) {
-	for {
-		row, _, err := e.store.FindInstance(ctx, id)
-		if err != nil {
-			return hub.RewindPlan{}, fmt.Errorf("find instance %s: %w", id, err)
-		}
-		if err := refuseRewind(id, &row); err != nil {
-			return hub.RewindPlan{}, err
-		}
-		records, err := collect(readRecords(ctx, e.store, row.Number))
-		if err != nil {
-			return hub.RewindPlan{}, err
-		}
-		if decide.Failed(records) { // else it was rewound, replaced or purged between the two reads
-			children, err := childRowsOf(ctx, e.store, records)
-			if err != nil {
-				return hub.RewindPlan{}, err
-			}
-			_, plan, err := (&decide.FailedInstance{Row: row, Records: records, Children: children}).Rewind(req, nil, e.options.Now(), "")
-			return plan, err
-		}
+	a, err := picture(ctx, e.store, id)
+	if err != nil {
+		return hub.RewindPlan{}, err
 	}
+	if err := refuseRewind(id, &a.Instance); err != nil {
+		return hub.RewindPlan{}, err
+	}
+	if err := refuseHistory(id, a.Turns); err != nil {
+		return hub.RewindPlan{}, err
+	}
+	children, err := childRowsOf(ctx, e.store, a.Turns)
+	if err != nil {
+		return hub.RewindPlan{}, err
+	}
+	failed := decide.FailedInstance{Row: a.Instance, Records: a.Turns, Children: children}
+	_, plan, err := failed.Rewind(req, nil, e.options.Now(), "")
+	return plan, err
+}
+
+// refuseHistory tells why the records of a Failed instance are of no use.
+func refuseHistory(id history.InstanceID, records []history.Turn) error {
+	if decide.Failed(records) {
+		return nil
+	}
+	return fmt.Errorf("instance %s is Failed but its history does not say so", id)
 }
 
 func refuseRewind(id history.InstanceID, row *history.Instance) error {
@@ -106,8 +110,8 @@ func (t *tenure) settled(ctx context.Context, inst *instance) ([]history.Turn, e
 // may still have of it.
 func (t *tenure) records(ctx context.Context, inst *instance) ([]history.Turn, error) {
 	records, err := collect(readRecords(ctx, t.store, inst.row.Number))
-	if err == nil && !decide.Failed(records) {
-		err = fmt.Errorf("instance %s is Failed but its history does not say so", inst.id)
+	if err == nil {
+		err = refuseHistory(inst.id, records)
 	}
 	t.forgetCode(inst.row.Number)
 	return records, err

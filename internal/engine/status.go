@@ -6,34 +6,31 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // Status returns what is durably known of an instance, or ErrNotFound.
-func (e *Engine) Status(ctx context.Context, id history.InstanceID, options hub.StatusOptions) (hub.Status, error) {
-	for {
-		row, ok, err := e.store.FindInstance(ctx, id)
-		if err != nil {
-			return hub.Status{}, err
+func (e *Engine) Status(ctx context.Context, id history.InstanceID, options hub.StatusOptions) (found hub.Status, err error) {
+	err = readInstance(ctx, e.store, id, func(at store.Snapshot) error {
+		status, ok, err := statusOf(at, options)
+		if !ok && err == nil {
+			lack(&status, "history", errors.New("it is missing from the store"))
 		}
-		if !ok {
-			return hub.Status{}, fmt.Errorf("%w: %q", hub.ErrNotFound, id)
-		}
-		status, ok, err := e.read(ctx, row, options)
-		if ok || err != nil {
-			return status, err
-		}
-		// Its records went between the two reads: it was replaced or purged.
-	}
+		found = status
+		return err
+	})
+	return found, err
 }
 
-// read completes a row from its records; ok is false if they are gone. What was stored
+// statusOf completes a row from its records; ok is false if there are none. What was stored
 // and cannot be shown is left out and named in Problem.
-func (e *Engine) read(ctx context.Context, row history.Instance, options hub.StatusOptions) (hub.Status, bool, error) {
-	status := hub.Status{Instance: row}
-	last, ok, err := e.store.LastRecord(ctx, row.Number)
+func statusOf(at store.Snapshot, options hub.StatusOptions) (status hub.Status, ok bool, err error) {
+	status.Instance = at.Row
+	last, ok, err := at.Last()
 	if !ok || err != nil {
 		return status, false, err
 	}
@@ -48,7 +45,7 @@ func (e *Engine) read(ctx context.Context, row history.Instance, options hub.Sta
 	}
 	fillEnd(&status, &turn, options.Output)
 	if options.Input || options.History {
-		err = e.readHistory(ctx, &status, options)
+		err = fillHistory(&status, at.Records, options)
 	}
 	if _, bad := errors.AsType[*unreadableError](err); bad {
 		lack(&status, "history", err)
@@ -58,10 +55,10 @@ func (e *Engine) read(ctx context.Context, row history.Instance, options hub.Sta
 	return status, err == nil, err
 }
 
-// readHistory fills the input, if payloads are asked for, and the history, if that
+// fillHistory fills the input, if payloads are asked for, and the history, if that
 // is.
-func (e *Engine) readHistory(ctx context.Context, status *hub.Status, options hub.StatusOptions) error {
-	for turn, err := range history.Turns(readRecords(ctx, e.store, status.Number)) {
+func fillHistory(status *hub.Status, records iter.Seq2[store.Record, error], options hub.StatusOptions) error {
+	for turn, err := range history.Turns(decodeRecords(status.Number, records)) {
 		if err != nil {
 			return err
 		}
@@ -160,7 +157,7 @@ func (e *Engine) List(ctx context.Context, r hub.ListRequest, options hub.Status
 		if bad != nil {
 			status.Number, status.ID, status.Problem = bad.Number, bad.ID, "status row: "+bad.Problem
 			status.Status, status.CreatedAt, status.UpdatedAt = history.Unknown, bad.Number.CreatedAt(), bad.Number.CreatedAt()
-		} else if status, ok, err = e.read(ctx, *row, options); err != nil {
+		} else if status, ok, err = statusOf(e.now(ctx, row), options); err != nil {
 			return hub.StatusPage{}, err
 		}
 		if ok { // else it was replaced or purged meanwhile
@@ -171,6 +168,15 @@ func (e *Engine) List(ctx context.Context, r hub.ListRequest, options hub.Status
 	}
 	list.Token = hub.ContinuationToken(next)
 	return list, nil
+}
+
+// now is the instance of row with its records as they are when they are read.
+func (e *Engine) now(ctx context.Context, row *history.Instance) store.Snapshot {
+	return store.Snapshot{
+		Row:     *row,
+		Records: e.store.Records(ctx, row.Number),
+		Last:    func() (store.Record, bool, error) { return e.store.LastRecord(ctx, row.Number) },
+	}
 }
 
 // MergedHistory returns the status of an instance, payloads included, and its history, merged.

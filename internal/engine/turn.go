@@ -208,8 +208,21 @@ func (e *unreadableError) Unwrap() error { return e.error }
 
 // readRecords decodes the records of an instance.
 func readRecords(ctx context.Context, store store.Reader, number history.Number) iter.Seq2[history.Turn, error] {
+	return decodeRecords(number, store.Records(ctx, number))
+}
+
+// readInstance calls read with an instance as of one moment, or returns hub.ErrNotFound.
+func readInstance(ctx context.Context, from store.Reader, id history.InstanceID, read func(store.Snapshot) error) error {
+	ok, err := from.ReadInstance(ctx, id, read)
+	if err == nil && !ok {
+		err = fmt.Errorf("%w: %q", hub.ErrNotFound, id)
+	}
+	return err
+}
+
+func decodeRecords(number history.Number, records iter.Seq2[store.Record, error]) iter.Seq2[history.Turn, error] {
 	return func(yield func(history.Turn, error) bool) {
-		for rec, err := range store.Records(ctx, number) {
+		for rec, err := range records {
 			var turn history.Turn
 			if err == nil {
 				if turn, err = history.DecodeTurn(rec.Seq, rec.Bytes); err != nil {

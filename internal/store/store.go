@@ -38,6 +38,7 @@ type Store interface {
 	Ownership
 	Committer
 	Reader
+	Viewer
 }
 
 // Ownership decides who may write to a partition.
@@ -65,6 +66,9 @@ type Committer interface {
 type Reader interface {
 	// FindInstance returns the status row of the instance that has id now.
 	FindInstance(ctx context.Context, id history.InstanceID) (row history.Instance, ok bool, err error)
+	// ReadInstance calls read with the instance that has id now, as of one moment. It reports
+	// whether there is one; an error of read is returned.
+	ReadInstance(ctx context.Context, id history.InstanceID, read func(Snapshot) error) (ok bool, err error)
 	// ListInstances returns a page of status rows, newest number first. It looks
 	// at a bounded number of rows, and ends a page at [history.PageBytes] of them: a page may
 	// hold fewer than q.Limit, even none, while more follow.
@@ -115,6 +119,14 @@ type Ref struct {
 type Record struct {
 	Seq   uint32
 	Bytes []byte
+}
+
+// Snapshot is what a store holds of one instance as of one moment. It is good until whoever was
+// given it returns, and not for concurrent use.
+type Snapshot struct {
+	Row     history.Instance
+	Records iter.Seq2[Record, error]                // in order of Seq
+	Last    func() (rec Record, ok bool, err error) // the newest record
 }
 
 // Message is an event on its way to an instance: a row in the inbox of the

@@ -7,8 +7,7 @@ import (
 	"github.com/perdure/perdure/internal/history"
 )
 
-// Viewer is what a [Store] may be besides: one that can show all it holds as of one moment,
-// for [Check].
+// Viewer shows all that a store holds as of one moment.
 type Viewer interface {
 	// View returns what is durable now. It must be closed. What is committed meanwhile
 	// is not held up.

@@ -47,6 +47,7 @@ func testCanceled(r *room) {
 		"Acquire":                second(r.Store.Acquire(ctx, 0)),
 		"Commit":                 r.Store.Commit(ctx, []*store.Delta{update(a, history.Running)}),
 		"FindInstance":           third(r.Store.FindInstance(ctx, "a")),
+		"ReadInstance":           second(r.Store.ReadInstance(ctx, "a", func(store.Snapshot) error { return nil })),
 		"ListInstances":          second(r.Store.ListInstances(ctx, history.Query{})),
 		"CountInstances of all":  second(r.Store.CountInstances(ctx, history.Query{})),
 		"CountInstances by name": second(r.Store.CountInstances(ctx, history.Query{Name: "Hello"})),
@@ -195,6 +196,63 @@ func testRecords(r *room) {
 	}
 	r.same("Records(a)", r.records(a.Number), want)
 	r.same("Records(b)", r.records(b.Number), []store.Record(nil))
+}
+
+// testReadInstance: row and records are of one moment, whatever is committed while they
+// are read.
+func testReadInstance(r *room) {
+	a := start(1, "a", history.Running)
+	a.Record = &store.Record{Seq: 1, Bytes: []byte("one")}
+	b := about(a)
+	b.Record = &store.Record{Seq: 2, Bytes: []byte(strings.Repeat("two", sizes[len(sizes)-1]))}
+	r.commit(a, b)
+	stop := errors.New("stop")
+	ok, err := r.Store.ReadInstance(r.Context(), "a", func(at store.Snapshot) error {
+		ended := update(a, history.Completed)
+		ended.Record = &store.Record{Seq: 3, Bytes: []byte("three")}
+		ended.DropRecords.End = 2
+		r.commit(ended)
+		r.same("the row", at.Row, *a.Row)
+		for range 2 { // they can be read again
+			var got []store.Record
+			for rec, err := range at.Records {
+				if err != nil {
+					return err
+				}
+				got = append(got, rec)
+			}
+			r.same("the records", got, []store.Record{*a.Record, *b.Record})
+		}
+		last, ok, err := at.Last()
+		if r.same("the last record", last, *b.Record); !ok || err != nil {
+			r.Errorf("Last() = ok %t, error %v", ok, err)
+		}
+		return stop
+	})
+	if !ok || !errors.Is(err, stop) {
+		r.Errorf("ReadInstance(a) = %t, %v; want true, and the error of read", ok, err)
+	}
+	again := start(2, "a", history.Pending)
+	again.Erase, again.Record = update(a, history.Completed).Row, &store.Record{Seq: 1, Bytes: []byte("anew")}
+	r.commit(again)
+	ok, err = r.Store.ReadInstance(r.Context(), "a", func(at store.Snapshot) error {
+		row := at.Row
+		for rec, err := range at.Records {
+			if err != nil || row.Number != again.Number || string(rec.Bytes) != "anew" {
+				r.Errorf("ReadInstance(a) shows record %q, error %v, of number %d; want %q of %d", rec.Bytes, err, row.Number, "anew", again.Number)
+			}
+		}
+		return nil
+	})
+	if !ok || err != nil {
+		r.Errorf("ReadInstance(a) = %t, %v; want true", ok, err)
+	}
+	ok, err = r.Store.ReadInstance(r.Context(), "b", func(store.Snapshot) error {
+		return errors.New("read was called")
+	})
+	if ok || err != nil {
+		r.Errorf("ReadInstance(b) = %t, %v; want false", ok, err)
+	}
 }
 
 func testDropRecords(r *room) {

@@ -36,6 +36,7 @@ func Run(t *testing.T, open Open) {
 		{"Row", testRow},
 		{"SameInstanceInOneCommit", testSameInstanceInOneCommit},
 		{"Records", testRecords},
+		{"ReadInstance", testReadInstance},
 		{"DropRecords", testDropRecords},
 		{"Erase", testErase},
 		{"EraseBig", testEraseBig},

@@ -43,7 +43,7 @@ func takeSurvey(t *testing.T, dir string) survey {
 	defer db.Close()
 	var s survey
 	for _, name := range db.Hubs() {
-		hub, err := db.Hub(name, embedded.HubOptions{})
+		hub, err := db.Hub(name, store.HubOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +96,7 @@ func list(ctx context.Context, hub *embedded.Hub, q history.Query) iter.Seq2[his
 func (s survey) ask(ctx context.Context, db *embedded.DB) answers {
 	all := answers{"hubs": {text: strings.Join(db.Hubs(), " ")}}
 	for _, h := range s {
-		hub, err := db.Hub(h.name, embedded.HubOptions{})
+		hub, err := db.Hub(h.name, store.HubOptions{})
 		if err != nil {
 			all[h.name+" | hub"] = answer{err: err}
 			continue

@@ -17,6 +17,7 @@ import (
 	"github.com/perdure/perdure/internal/engine"
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/store/embedded"
 	"github.com/perdure/perdure/internal/worker"
 )
@@ -63,7 +64,7 @@ func build(t *testing.T, name string) folders {
 
 // eraseHub makes a hub and deletes it, and has what was erased so far compacted.
 func eraseHub(t *testing.T, db *embedded.DB) {
-	_, err := db.Hub("Gone", embedded.HubOptions{Partitions: 1, Create: true})
+	_, err := db.Hub("Gone", store.HubOptions{Partitions: 1, Create: true})
 	if err := errors.Join(err, db.DeleteHub("Gone"), db.Reclaim(t.Context())); err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +85,7 @@ func session(t *testing.T, dir string, app func() *perdure.App, do func(engines,
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	for name, partitions := range hubs {
-		hub, err := db.Hub(name, embedded.HubOptions{Partitions: partitions, Create: true})
+		hub, err := db.Hub(name, store.HubOptions{Partitions: partitions, Create: true})
 		if err != nil {
 			t.Fatalf("open hub %s: %v", name, err)
 		}

@@ -22,7 +22,7 @@ func checkStore(t *testing.T, folder string, atLeast int) {
 		t.Fatalf("open the store: %v", err)
 	}
 	defer db.Close()
-	hub, err := db.Hub("DurableFunctionsHub", embedded.HubOptions{})
+	hub, err := db.Hub("DurableFunctionsHub", store.HubOptions{})
 	if err != nil {
 		t.Fatalf("open the hub: %v", err)
 	}

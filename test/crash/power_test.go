@@ -70,7 +70,7 @@ func powered(t *testing.T, disk vfs.FS, do func(*client.Client)) {
 	if err != nil {
 		t.Fatalf("open the store: %v", err)
 	}
-	hub, err := db.Hub("Hub", embedded.HubOptions{Partitions: 4, Create: true})
+	hub, err := db.Hub("Hub", store.HubOptions{Partitions: 4, Create: true})
 	if err != nil {
 		t.Fatalf("open the hub: %v", err)
 	}

@@ -115,7 +115,7 @@ func TestWaitingInstanceCostsUnder2KB(t *testing.T) {
 		t.Fatalf("open the store: %v", err)
 	}
 	t.Cleanup(func() { db.Close() })
-	hub, err := db.Hub("Hub", embedded.HubOptions{Create: true})
+	hub, err := db.Hub("Hub", store.HubOptions{Create: true})
 	if err != nil {
 		t.Fatalf("open the hub: %v", err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
+	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/store/embedded"
 )
 
@@ -115,7 +116,7 @@ func runHub(t *testing.T, app *perdure.App) *client.Client {
 		t.Fatalf("open the store: %v", err)
 	}
 	t.Cleanup(func() { db.Close() })
-	hub, err := db.Hub("Hub", embedded.HubOptions{Create: true})
+	hub, err := db.Hub("Hub", store.HubOptions{Create: true})
 	if err != nil {
 		t.Fatalf("open the hub: %v", err)
 	}

@@ -76,7 +76,7 @@ func opened(t *testing.T, disk vfs.FS, dir string) string {
 		t.Fatalf("Open(%s): %v", dir, err)
 	}
 	defer db.Close()
-	hub, err := db.Hub("h", HubOptions{})
+	hub, err := db.Hub("h", store.HubOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ func newCheckedHub(t *testing.T) (*Hub, *history.Instance) {
 			t.Errorf("Close: %v", err)
 		}
 	})
-	hub, err := db.Hub("Hub", HubOptions{Partitions: 4, Create: true})
+	hub, err := db.Hub("Hub", store.HubOptions{Partitions: 4, Create: true})
 	if err != nil {
 		t.Fatal(err)
 	}

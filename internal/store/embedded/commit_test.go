@@ -23,7 +23,7 @@ func openHub(t testing.TB, dir string, opts Options) (*Hub, store.Epoch) {
 			t.Errorf("Close: %v", err)
 		}
 	})
-	hub, err := db.Hub("h", HubOptions{Create: true, Partitions: 1})
+	hub, err := db.Hub("h", store.HubOptions{Create: true, Partitions: 1})
 	if err != nil {
 		t.Fatalf("Hub(h): %v", err)
 	}

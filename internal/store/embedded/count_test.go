@@ -29,7 +29,7 @@ func TestCountsAreCheckedAtOpen(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		hub, err := db.Hub("h", HubOptions{Create: true, Partitions: 1})
+		hub, err := db.Hub("h", store.HubOptions{Create: true, Partitions: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -151,7 +151,7 @@ func recovered(t *testing.T, at crash, want []string) error {
 		return err
 	}
 	defer db.Close()
-	hub, err := db.Hub("h", HubOptions{Create: at.epoch == 0, Partitions: 1})
+	hub, err := db.Hub("h", store.HubOptions{Create: at.epoch == 0, Partitions: 1})
 	if err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ type DB struct {
 }
 
 // Open opens the store in the folder dir, and creates it with mode 0700 if it
-// is not there. A folder that is open elsewhere gives a [*LockedError]. An error leaves
+// is not there. A folder that is open elsewhere gives a [*store.LockedError]. An error leaves
 // the folder's data as it was.
 func Open(dir string, opts Options) (*DB, error) {
 	log := cmp.Or(opts.Logger, slog.New(slog.DiscardHandler))
@@ -131,7 +131,7 @@ func lockOn(disk vfs.FS, dir string) (io.Closer, error) {
 	}
 	lock, err := disk.Lock(disk.PathJoin(dir, lockName))
 	if err != nil {
-		return nil, &LockedError{Dir: dir}
+		return nil, &store.LockedError{Dir: dir}
 	}
 	return lock, nil
 }

@@ -26,7 +26,7 @@ func TestBroken(t *testing.T) {
 		return nil
 	}))
 	db := mustOpen(t, "store", embedded.Options{FS: disk, FillLogs: true})
-	hub, err := db.Hub("h", embedded.HubOptions{Create: true, Partitions: 1})
+	hub, err := db.Hub("h", store.HubOptions{Create: true, Partitions: 1})
 	if err != nil {
 		t.Fatalf("Hub(h): %v", err)
 	}

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/perdure/perdure/internal/store"
 )
 
 // FormatVersion is the version of the folder's layout, in the file FORMAT. A
@@ -193,6 +195,9 @@ func folderError(dir string, err error) error {
 	return fmt.Errorf("store folder %s: %w", dir, err)
 }
 
+// acceptAdvice is what to do about a store that is refused.
+const acceptAdvice = "restore the folder from a backup; to open what is left of it all the same, copy it first, and put an empty file " + acceptFile + " into it"
+
 // refused says why a store is not opened, and what to do.
 func refused(dir string, err error) error {
 	var errno syscall.Errno
@@ -204,21 +209,5 @@ func refused(dir string, err error) error {
 	case errors.As(err, &errno) && errno != syscall.ENOENT || errors.Is(err, fs.ErrPermission):
 		return folderError(dir, err)
 	}
-	return &RefusedError{Dir: dir, Cause: err}
-}
-
-// RefusedError says that a folder does not hold the whole store that it once held.
-type RefusedError struct {
-	Dir   string
-	Cause error
-}
-
-func (e *RefusedError) Error() string {
-	return fmt.Sprintf("store folder %s: %v: %s", e.Dir, e.Cause, e.Advice())
-}
-func (e *RefusedError) Unwrap() error { return e.Cause }
-
-// Advice tells what to do.
-func (e *RefusedError) Advice() string {
-	return "restore the folder from a backup; to open what is left of it all the same, copy it first, and put an empty file " + acceptFile + " into it"
+	return &store.RefusedError{Dir: dir, Cause: err, Advice: acceptAdvice}
 }

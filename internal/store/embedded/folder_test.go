@@ -132,7 +132,7 @@ func TestLocked(t *testing.T) {
 	dir := t.TempDir()
 	db := mustOpen(t, dir, embedded.Options{})
 	_, err := embedded.Open(dir, embedded.Options{})
-	var locked *embedded.LockedError
+	var locked *store.LockedError
 	if !errors.As(err, &locked) {
 		t.Fatalf("Open(folder that is open) = error %v, want a *LockedError", err)
 	}
@@ -152,11 +152,11 @@ func TestLocked(t *testing.T) {
 func TestLockedText(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		err  embedded.LockedError
+		err  store.LockedError
 		want string
 	}{
-		{embedded.LockedError{Dir: "/d"}, "store folder /d is in use by another process: stop it, or use another folder"},
-		{embedded.LockedError{Dir: "/d", PID: 7, Command: "perdure start"}, "store folder /d is in use by process 7 (perdure start) since "},
+		{store.LockedError{Dir: "/d"}, "store folder /d is in use by another process: stop it, or use another folder"},
+		{store.LockedError{Dir: "/d", PID: 7, Command: "perdure start"}, "store folder /d is in use by process 7 (perdure start) since "},
 	} {
 		if got := tt.err.Error(); !strings.HasPrefix(got, tt.want) {
 			t.Errorf("%#v.Error() = %s, want %s...", tt.err, got, tt.want)
@@ -169,7 +169,7 @@ func TestLockedInMemory(t *testing.T) {
 	disk := vfs.NewMem()
 	db := mustOpen(t, "store", embedded.Options{FS: disk})
 	defer mustClose(t, db)
-	var locked *embedded.LockedError
+	var locked *store.LockedError
 	if _, err := embedded.Open("store", embedded.Options{FS: disk}); !errors.As(err, &locked) {
 		t.Errorf("Open(folder that is open) = error %v, want a *LockedError", err)
 	}
@@ -193,7 +193,7 @@ func TestDamagedData(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), dir) {
 			t.Errorf("Open(damaged folder) = error %v, want one that names the folder", err)
 		}
-		if errors.As(err, new(*embedded.LockedError)) {
+		if errors.As(err, new(*store.LockedError)) {
 			t.Errorf("Open(damaged folder) leaves it locked: %v", err)
 		}
 	}
@@ -202,14 +202,14 @@ func TestDamagedData(t *testing.T) {
 func TestClosed(t *testing.T) {
 	t.Parallel()
 	db := mustOpen(t, "store", embedded.Options{FS: vfs.NewMem()})
-	hub, err := db.Hub("h", embedded.HubOptions{Create: true})
+	hub, err := db.Hub("h", store.HubOptions{Create: true})
 	if err != nil {
 		t.Fatalf("Hub(h): %v", err)
 	}
 	mustClose(t, db)
 	mustClose(t, db)
 	for call, err := range map[string]error{
-		"Hub":          func() error { _, err := db.Hub("h", embedded.HubOptions{}); return err }(),
+		"Hub":          func() error { _, err := db.Hub("h", store.HubOptions{}); return err }(),
 		"Commit":       hub.Commit(t.Context(), nil),
 		"FindInstance": func() error { _, _, err := hub.FindInstance(t.Context(), "i"); return err }(),
 		"LastNumber":   func() error { _, err := hub.LastNumber(t.Context()); return err }(),

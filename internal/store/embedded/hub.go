@@ -22,15 +22,6 @@ import (
 // DefaultPartitions is how many partitions a new hub has unless told otherwise.
 const DefaultPartitions = 64
 
-// ErrHubNotFound is what [DB.Hub] and [DB.DeleteHub] return for a hub that the folder does not hold.
-var ErrHubNotFound = errors.New("hub not found")
-
-// HubOptions says how to open a hub.
-type HubOptions struct {
-	Partitions int  // must be what the hub has; 0: whatever it has, DefaultPartitions for a new one
-	Create     bool // make the hub if it is not there
-}
-
 // Hub is one task hub of a [DB]. It implements [store.Store].
 type Hub struct {
 	db         *DB
@@ -60,7 +51,7 @@ type hubRecord struct {
 
 // Hub opens the hub called name, in any letter case. All calls for one hub
 // return the same one.
-func (db *DB) Hub(name string, opts HubOptions) (*Hub, error) {
+func (db *DB) Hub(name string, opts store.HubOptions) (*Hub, error) {
 	if opts.Partitions < 0 || opts.Partitions > history.MaxPartitions {
 		return nil, fmt.Errorf("hub %q: %d partitions, not 1 to %d", name, opts.Partitions, history.MaxPartitions)
 	}
@@ -73,7 +64,7 @@ func (db *DB) Hub(name string, opts HubOptions) (*Hub, error) {
 	h, ok := db.findHub(name)
 	if !ok {
 		if !opts.Create {
-			return nil, fmt.Errorf("hub %q in %s: %w", name, db.dir, ErrHubNotFound)
+			return nil, fmt.Errorf("hub %q in %s: %w", name, db.dir, store.ErrHubNotFound)
 		}
 		return db.createHub(name, cmp.Or(opts.Partitions, DefaultPartitions))
 	}

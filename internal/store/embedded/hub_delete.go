@@ -17,7 +17,7 @@ func (e deletedError) Error() string      { return fmt.Sprintf("hub %q was delet
 func (deletedError) Is(target error) bool { return target == store.ErrBroken }
 
 // DeleteHub removes the hub called name, in any letter case, and all that is in
-// it; [ErrHubNotFound] says that there is none. It is one step: a crash leaves
+// it; [store.ErrHubNotFound] says that there is none. It is one step: a crash leaves
 // the hub whole or gone. Whoever still uses the [Hub] gets errors from then on, an
 // [store.ErrBroken] each. A hub that is made later under the same name is a new
 // one. It does not ask for free space on the disk, since it makes some; that
@@ -31,7 +31,7 @@ func (db *DB) DeleteHub(name string) error {
 	defer db.making.Unlock()
 	h, ok := db.findHub(name)
 	if !ok {
-		return fmt.Errorf("hub %q in %s: %w", name, db.dir, ErrHubNotFound)
+		return fmt.Errorf("hub %q in %s: %w", name, db.dir, store.ErrHubNotFound)
 	}
 	if err := h.erase(); err != nil {
 		return fmt.Errorf("delete hub %q: %w", h.name, err)

@@ -31,7 +31,7 @@ func fill(t *testing.T, hub *Hub, epoch store.Epoch) {
 // mustMake makes a hub of one partition and takes it.
 func mustMake(t *testing.T, db *DB, name string) (*Hub, store.Epoch) {
 	t.Helper()
-	hub, err := db.Hub(name, HubOptions{Create: true, Partitions: 1})
+	hub, err := db.Hub(name, store.HubOptions{Create: true, Partitions: 1})
 	if err != nil {
 		t.Fatalf("Hub(%s): %v", name, err)
 	}
@@ -49,8 +49,8 @@ func TestDeleteHub(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := db.DeleteHub("Orders"); !errors.Is(err, ErrHubNotFound) {
-		t.Errorf("DeleteHub(Orders) = error %v, want %v", err, ErrHubNotFound)
+	if err := db.DeleteHub("Orders"); !errors.Is(err, store.ErrHubNotFound) {
+		t.Errorf("DeleteHub(Orders) = error %v, want %v", err, store.ErrHubNotFound)
 	}
 	var before string
 	for _, name := range []string{"First", "Orders", "Last"} {
@@ -60,7 +60,7 @@ func TestDeleteHub(t *testing.T) {
 	}
 	// The highest number is the one that could be given out again.
 	for _, name := range []string{"Orders", "Last"} {
-		hub, _ := db.Hub(name, HubOptions{})
+		hub, _ := db.Hub(name, store.HubOptions{})
 		if err := db.DeleteHub("oRDERS"); name == "Orders" && err != nil {
 			t.Fatalf("DeleteHub(oRDERS): %v", err)
 		}
@@ -76,14 +76,14 @@ func TestDeleteHub(t *testing.T) {
 			t.Errorf("Hubs() = %v, want %v", got, want)
 		}
 		for _, name := range []string{"Orders", "Last"} {
-			if _, err := db.Hub(name, HubOptions{}); !errors.Is(err, ErrHubNotFound) {
-				t.Errorf("Hub(%s) = error %v, want %v", name, err, ErrHubNotFound)
+			if _, err := db.Hub(name, store.HubOptions{}); !errors.Is(err, store.ErrHubNotFound) {
+				t.Errorf("Hub(%s) = error %v, want %v", name, err, store.ErrHubNotFound)
 			}
-			if err := db.DeleteHub(name); !errors.Is(err, ErrHubNotFound) {
-				t.Errorf("DeleteHub(%s) again = error %v, want %v", name, err, ErrHubNotFound)
+			if err := db.DeleteHub(name); !errors.Is(err, store.ErrHubNotFound) {
+				t.Errorf("DeleteHub(%s) again = error %v, want %v", name, err, store.ErrHubNotFound)
 			}
 		}
-		first, err := db.Hub("First", HubOptions{})
+		first, err := db.Hub("First", store.HubOptions{})
 		if err != nil {
 			t.Fatalf("Hub(First): %v", err)
 		}
@@ -183,16 +183,16 @@ func afterDelete(t *testing.T, at crash, whole string) error {
 		return err
 	}
 	defer db.Close()
-	kept, err := db.Hub("kept", HubOptions{})
+	kept, err := db.Hub("kept", store.HubOptions{})
 	if err != nil {
 		return err
 	}
 	if got := describe(t, kept); got != whole {
 		return fmt.Errorf("hub kept holds\n%s\nwant\n%s", got, whole)
 	}
-	gone, err := db.Hub("gone", HubOptions{})
+	gone, err := db.Hub("gone", store.HubOptions{})
 	switch {
-	case errors.Is(err, ErrHubNotFound):
+	case errors.Is(err, store.ErrHubNotFound):
 		return nil
 	case err != nil:
 		return err

@@ -16,25 +16,25 @@ func TestHubs(t *testing.T) {
 	t.Parallel()
 	disk := vfs.NewMem()
 	db := mustOpen(t, "store", embedded.Options{FS: disk})
-	if _, err := db.Hub("Orders", embedded.HubOptions{}); !errors.Is(err, embedded.ErrHubNotFound) || err.Error() != `hub "Orders" in store: hub not found` {
-		t.Errorf("Hub(Orders) = error %v, want %v", err, embedded.ErrHubNotFound)
+	if _, err := db.Hub("Orders", store.HubOptions{}); !errors.Is(err, store.ErrHubNotFound) || err.Error() != `hub "Orders" in store: hub not found` {
+		t.Errorf("Hub(Orders) = error %v, want %v", err, store.ErrHubNotFound)
 	}
-	orders, err := db.Hub("Orders", embedded.HubOptions{Create: true})
+	orders, err := db.Hub("Orders", store.HubOptions{Create: true})
 	if err != nil || orders.Partitions() != embedded.DefaultPartitions || orders.Name() != "Orders" {
 		t.Fatalf("Hub(Orders, create) = %v, error %v, want %d partitions", orders, err, embedded.DefaultPartitions)
 	}
-	if _, err := db.Hub("Mail", embedded.HubOptions{Create: true, Partitions: 3}); err != nil {
+	if _, err := db.Hub("Mail", store.HubOptions{Create: true, Partitions: 3}); err != nil {
 		t.Errorf("Hub(Mail, 3 partitions): %v", err)
 	}
-	if again, err := db.Hub("ORDERS", embedded.HubOptions{Create: true}); again != orders || err != nil {
+	if again, err := db.Hub("ORDERS", store.HubOptions{Create: true}); again != orders || err != nil {
 		t.Errorf("Hub(ORDERS) = %p, error %v, want the same as Orders, %p", again, err, orders)
 	}
 	for _, partitions := range []int{-1, history.MaxPartitions + 1} {
-		if _, err := db.Hub("Wrong", embedded.HubOptions{Create: true, Partitions: partitions}); err == nil {
+		if _, err := db.Hub("Wrong", store.HubOptions{Create: true, Partitions: partitions}); err == nil {
 			t.Errorf("Hub(Wrong, %d partitions) = no error", partitions)
 		}
 	}
-	if _, err := db.Hub("", embedded.HubOptions{Create: true}); err == nil {
+	if _, err := db.Hub("", store.HubOptions{Create: true}); err == nil {
 		t.Errorf("Hub(no name) = no error")
 	}
 	for range 2 {
@@ -42,10 +42,10 @@ func TestHubs(t *testing.T) {
 			t.Errorf("Hubs() = %v, want %v", got, want)
 		}
 		want := `hub "Mail" has 3 partitions, not 64: they are fixed when a hub is made; ask for 3, or for another hub`
-		if _, err := db.Hub("mail", embedded.HubOptions{Create: true, Partitions: 64}); err == nil || err.Error() != want {
+		if _, err := db.Hub("mail", store.HubOptions{Create: true, Partitions: 64}); err == nil || err.Error() != want {
 			t.Errorf("Hub(mail, 64 partitions) = error %v, want %s", err, want)
 		}
-		if mail, err := db.Hub("mail", embedded.HubOptions{}); err != nil || mail.Partitions() != 3 || mail.Name() != "Mail" {
+		if mail, err := db.Hub("mail", store.HubOptions{}); err != nil || mail.Partitions() != 3 || mail.Name() != "Mail" {
 			t.Errorf("Hub(mail) = error %v, want hub Mail of 3 partitions", err)
 		}
 		mustClose(t, db)
@@ -59,7 +59,7 @@ func TestHubsAreApart(t *testing.T) {
 	db := mustOpen(t, "store", embedded.Options{FS: vfs.NewMem()})
 	defer mustClose(t, db)
 	for i, name := range []string{"a", "b"} {
-		hub, err := db.Hub(name, embedded.HubOptions{Create: true, Partitions: 1})
+		hub, err := db.Hub(name, store.HubOptions{Create: true, Partitions: 1})
 		if err != nil {
 			t.Fatalf("Hub(%s): %v", name, err)
 		}
@@ -74,7 +74,7 @@ func TestHubsAreApart(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"a", "b"} {
-		hub, err := db.Hub(name, embedded.HubOptions{})
+		hub, err := db.Hub(name, store.HubOptions{})
 		if err != nil {
 			t.Fatalf("Hub(%s): %v", name, err)
 		}
@@ -89,7 +89,7 @@ func TestNoSpace(t *testing.T) {
 	free := uint64(1 << 40)
 	db := mustOpen(t, "store", embedded.Options{FS: vfs.NewMem(), MinFreeBytes: 1 << 20, FreeBytes: func() (uint64, error) { return free, nil }})
 	defer mustClose(t, db)
-	hub, err := db.Hub("h", embedded.HubOptions{Create: true, Partitions: 1})
+	hub, err := db.Hub("h", store.HubOptions{Create: true, Partitions: 1})
 	if err != nil {
 		t.Fatalf("Hub(h): %v", err)
 	}

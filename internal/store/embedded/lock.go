@@ -11,27 +11,10 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/private"
+	"github.com/perdure/perdure/internal/store"
 )
 
 const lockName = "lock"
-
-// LockedError says that another process, or another [DB] of this one, has the
-// folder open. What it says of the holder is empty where the holder's note
-// could not be read.
-type LockedError struct {
-	Dir     string
-	PID     int
-	Command string
-	Since   time.Time
-}
-
-func (e *LockedError) Error() string {
-	if e.PID == 0 {
-		return fmt.Sprintf("store folder %s is in use by another process: stop it, or use another folder", e.Dir)
-	}
-	return fmt.Sprintf("store folder %s is in use by process %d (%s) since %s: stop it, or use another folder",
-		e.Dir, e.PID, e.Command, e.Since.Local().Format(time.DateTime))
-}
 
 // holder is what a lock file says of the process that holds it.
 type holder struct {
@@ -80,7 +63,7 @@ func lockedError(dir string, file *os.File) error {
 	if note, err := io.ReadAll(file); err != nil || json.Unmarshal(note, &h) != nil {
 		h = holder{}
 	}
-	return &LockedError{Dir: dir, PID: h.PID, Command: h.Command, Since: h.Since}
+	return &store.LockedError{Dir: dir, PID: h.PID, Command: h.Command, Since: h.Since}
 }
 
 // command returns the program and its first words, without flags: those may

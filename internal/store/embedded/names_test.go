@@ -40,7 +40,7 @@ func TestReplacedFolderBreaksTheStore(t *testing.T) {
 				t.Fatal(err)
 			}
 			<-db.broken
-			_, err = db.Hub("h", HubOptions{Create: true})
+			_, err = db.Hub("h", store.HubOptions{Create: true})
 			if !errors.Is(err, store.ErrBroken) || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("Hub = error %v, want %v, %s", err, store.ErrBroken, tt.want)
 			}

@@ -33,6 +33,13 @@ func (h *Hub) scan(ctx context.Context, bounds *pebble.IterOptions, first, next 
 			return
 		}
 		defer it.Close() // its error is that of it.Error
+		steps(ctx, it, bounds, first, next)(yield)
+	}
+}
+
+// steps is scan for an iterator that there is already.
+func steps(ctx context.Context, it *pebble.Iterator, bounds *pebble.IterOptions, first, next func(*pebble.Iterator) bool) iter.Seq2[*pebble.Iterator, error] {
+	return func(yield func(*pebble.Iterator, error) bool) {
 		shape := shapes[bounds.LowerBound[numberAt-1]]
 		for ok := first(it); ok; ok = next(it) {
 			err := ctx.Err()
@@ -78,6 +85,49 @@ func (h *Hub) findInstance(ctx context.Context, id history.InstanceID) (row hist
 	}
 	row, err = history.DecodeInstance(encoded)
 	return row, err == nil, err
+}
+
+// ReadInstance implements [store.Reader].
+func (h *Hub) ReadInstance(ctx context.Context, id history.InstanceID, read func(store.Snapshot) error) (ok bool, err error) {
+	if err := h.begin(ctx); err != nil {
+		return false, fmt.Errorf("read instance %s: %w", id, err)
+	}
+	defer h.db.leave()
+	var row history.Instance
+	var it *pebble.Iterator
+	var bounds *pebble.IterOptions
+	err = h.view.read(func(r pebble.Reader) error {
+		if it != nil { // of another moment
+			it.Close() // its error is that of it.Error
+			it = nil
+		}
+		encoded, err := h.findRow(r, id)
+		if err != nil || encoded == nil {
+			return err
+		}
+		if row, err = history.DecodeInstance(encoded); err != nil {
+			return err
+		}
+		bounds = newKey(h.id, spaceRecords).number(row.Number).prefix()
+		it, err = r.NewIter(bounds)
+		return err
+	})
+	if it != nil {
+		defer it.Close() // its error is that of it.Error
+	}
+	if err = cmp.Or(h.err(), err); err != nil { // what was read may lack what was deleted
+		return false, fmt.Errorf("read instance %s: %w", id, err)
+	}
+	if it == nil {
+		return false, nil
+	}
+	return true, read(store.Snapshot{
+		Row:     row,
+		Records: h.recordsAt(row.Number, steps(ctx, it, bounds, (*pebble.Iterator).First, (*pebble.Iterator).Next)),
+		Last: func() (store.Record, bool, error) {
+			return h.lastAt(row.Number, steps(ctx, it, bounds, (*pebble.Iterator).Last, (*pebble.Iterator).Prev))
+		},
+	})
 }
 
 // findRow returns a copy of the row of the instance that has id, nil for none.

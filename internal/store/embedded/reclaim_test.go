@@ -186,7 +186,7 @@ func TestCloseFlushes(t *testing.T) {
 	if read := db.pebble.Metrics().Levels[0].TableBytesFlushed; read != 0 { // Open flushes what it finds in a log
 		t.Errorf("Open read %d KiB of logs, want none", read>>10)
 	}
-	again, err := db.Hub("h", HubOptions{})
+	again, err := db.Hub("h", store.HubOptions{})
 	if err != nil {
 		t.Fatalf("Hub(h): %v", err)
 	}

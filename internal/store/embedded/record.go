@@ -80,9 +80,14 @@ func bigOf(k key) key {
 
 // Records implements [store.Reader].
 func (h *Hub) Records(ctx context.Context, number history.Number) iter.Seq2[store.Record, error] {
+	bounds := newKey(h.id, spaceRecords).number(number).prefix()
+	return h.recordsAt(number, h.scan(ctx, bounds, (*pebble.Iterator).First, (*pebble.Iterator).Next))
+}
+
+// recordsAt yields the records that an iterator comes to.
+func (h *Hub) recordsAt(number history.Number, at iter.Seq2[*pebble.Iterator, error]) iter.Seq2[store.Record, error] {
 	return func(yield func(store.Record, error) bool) {
-		bounds := newKey(h.id, spaceRecords).number(number).prefix()
-		for it, err := range h.scan(ctx, bounds, (*pebble.Iterator).First, (*pebble.Iterator).Next) {
+		for it, err := range at {
 			var rec store.Record
 			if err == nil {
 				rec, err = h.readRecord(it)
@@ -101,7 +106,12 @@ func (h *Hub) Records(ctx context.Context, number history.Number) iter.Seq2[stor
 // LastRecord implements [store.Reader].
 func (h *Hub) LastRecord(ctx context.Context, number history.Number) (rec store.Record, ok bool, err error) {
 	bounds := newKey(h.id, spaceRecords).number(number).prefix()
-	for it, err := range h.scan(ctx, bounds, (*pebble.Iterator).Last, (*pebble.Iterator).Prev) {
+	return h.lastAt(number, h.scan(ctx, bounds, (*pebble.Iterator).Last, (*pebble.Iterator).Prev))
+}
+
+// lastAt returns the record that an iterator comes to first.
+func (h *Hub) lastAt(number history.Number, at iter.Seq2[*pebble.Iterator, error]) (rec store.Record, ok bool, err error) {
+	for it, err := range at {
 		if err == nil {
 			rec, err = h.readRecord(it)
 		}

@@ -40,7 +40,7 @@ func fixture(t *testing.T, dir string, partitions int, opts embedded.Options) st
 		}
 		var hub *embedded.Hub
 		for _, name := range []string{"before", "Hub", "after"} {
-			h, err := db.Hub(name, embedded.HubOptions{Partitions: partitions, Create: true})
+			h, err := db.Hub(name, store.HubOptions{Partitions: partitions, Create: true})
 			if err != nil {
 				t.Fatalf("Hub(%s): %v", name, err)
 			}

@@ -89,7 +89,7 @@ func reopened(t *testing.T, dir string) ([]string, error) {
 		return nil, err
 	}
 	defer db.Close()
-	hub, err := db.Hub("h", HubOptions{})
+	hub, err := db.Hub("h", store.HubOptions{})
 	if err != nil {
 		t.Errorf("the store is opened without its hub: %v", err)
 		return nil, err

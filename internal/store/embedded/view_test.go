@@ -144,7 +144,7 @@ func TestAcquiresShareSync(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		hub, err := db.Hub("h", HubOptions{Create: true})
+		hub, err := db.Hub("h", store.HubOptions{Create: true})
 		if err != nil {
 			t.Fatal(err)
 		}

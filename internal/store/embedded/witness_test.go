@@ -11,6 +11,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/wal"
+
+	"github.com/perdure/perdure/internal/store"
 )
 
 func TestSeal(t *testing.T) {
@@ -121,7 +123,7 @@ func TestCutIsTold(t *testing.T) {
 	if !ok || cut.Commits != 1 || filepath.Join(dir, cut.Log) != newest || cut.Bytes == 0 {
 		t.Errorf("Cut = %+v, %t; want one commit of %s", cut, ok, newest)
 	}
-	hub, err := db.Hub("h", HubOptions{})
+	hub, err := db.Hub("h", store.HubOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -186,6 +186,28 @@ func (s *Store) FindInstance(ctx context.Context, id history.InstanceID) (histor
 	return cloneRow(row), ok, ctx.Err()
 }
 
+// ReadInstance implements [store.Reader].
+func (s *Store) ReadInstance(ctx context.Context, id history.InstanceID, read func(store.Snapshot) error) (bool, error) {
+	s.mu.Lock()
+	row, ok := s.rows[s.numbers[id]]
+	row, records := cloneRow(row), s.recordsOf(row.Number)
+	s.mu.Unlock()
+	if err := ctx.Err(); err != nil || !ok {
+		return false, err
+	}
+	return true, read(store.Snapshot{
+		Row: row,
+		Records: func(yield func(store.Record, error) bool) {
+			for _, rec := range records {
+				if err := ctx.Err(); !yield(rec, err) || err != nil {
+					return
+				}
+			}
+		},
+		Last: func() (store.Record, bool, error) { return last(records) },
+	})
+}
+
 // ListInstances implements [store.Reader].
 func (s *Store) ListInstances(ctx context.Context, q history.Query) (store.Page, error) {
 	s.mu.Lock()
@@ -231,10 +253,15 @@ func (s *Store) LastRecord(ctx context.Context, number history.Number) (store.Re
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	records := s.recordsOf(number)
+	rec, ok, _ := last(records)
+	return rec, ok, ctx.Err()
+}
+
+func last(records []store.Record) (store.Record, bool, error) {
 	if len(records) == 0 {
-		return store.Record{}, false, ctx.Err()
+		return store.Record{}, false, nil
 	}
-	return records[len(records)-1], true, ctx.Err()
+	return records[len(records)-1], true, nil
 }
 
 func (s *Store) recordsOf(number history.Number) []store.Record {
