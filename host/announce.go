@@ -7,6 +7,7 @@ import (
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/internal/config"
 	"github.com/perdure/perdure/internal/httpapi"
+	"github.com/perdure/perdure/internal/hubs"
 	"github.com/perdure/perdure/internal/registry"
 )
 
@@ -42,6 +43,6 @@ func announce(o Options, app *perdure.App, cfg *config.Config, at address, info 
 		fmt.Fprintf(w, "Local RPC endpoint: %s\n\n", info.RPCBaseURL)
 	}
 	if at.keyed {
-		fmt.Fprintf(w, "A key is needed, as x-functions-key or code: it is in %s\n\n", keysPath(cfg.DataDir))
+		fmt.Fprintf(w, "A key is needed, as x-functions-key or code: it is in %s\n\n", hubs.KeysPath(cfg.DataDir))
 	}
 }

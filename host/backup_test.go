@@ -10,6 +10,7 @@ import (
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/host"
 	"github.com/perdure/perdure/internal/config"
+	"github.com/perdure/perdure/internal/hubs"
 )
 
 const restoredLine = "the store was restored from a backup"
@@ -30,10 +31,10 @@ func TestBackupOfARunningHostAndTheFirstStartAfterItsRestore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := host.Backup(t.Context(), cfg, backup); err != nil {
+	if _, err := hubs.Backup(t.Context(), cfg, backup); err != nil {
 		t.Fatalf("Backup error: %v", err)
 	}
-	if _, err := host.Backup(t.Context(), cfg, filepath.Join(cfg.DataDir, "b")); err == nil || !strings.Contains(err.Error(), "is in the store's folder") {
+	if _, err := hubs.Backup(t.Context(), cfg, filepath.Join(cfg.DataDir, "b")); err == nil || !strings.Contains(err.Error(), "is in the store's folder") {
 		t.Errorf("Backup into the store error = %v, want a refusal", err)
 	}
 	r.stop(t)
@@ -49,12 +50,12 @@ func TestBackupOfARunningHostAndTheFirstStartAfterItsRestore(t *testing.T) {
 	key := theKey(t, dir)
 
 	data := filepath.Join(elsewhere, ".perdure")
-	b, hubs, err := host.Restore(t.Context(), backup, data)
+	b, restored, err := hubs.Restore(t.Context(), backup, data)
 	if err != nil {
 		t.Fatalf("Restore error: %v", err)
 	}
-	if len(hubs) != 1 || hubs[0].Name != "DurableFunctionsHub" || hubs[0].Counts.Total() != 1 || len(hubs[0].Activities) > 0 {
-		t.Errorf("Restore tells of %+v, want one instance that waits", hubs)
+	if len(restored) != 1 || restored[0].Name != "DurableFunctionsHub" || restored[0].Counts.Total() != 1 || len(restored[0].Activities) > 0 {
+		t.Errorf("Restore tells of %+v, want one instance that waits", restored)
 	}
 	if got := theKey(t, elsewhere); got != key {
 		t.Errorf("the key is another one")
@@ -70,13 +71,13 @@ func TestBackupOfARunningHostAndTheFirstStartAfterItsRestore(t *testing.T) {
 		}
 		r.stop(t)
 	}
-	if note, err := host.FindRestored(data); err != nil || note == nil || !note.Made.Equal(b.Made) {
+	if note, err := hubs.FindRestored(data); err != nil || note == nil || !note.Made.Equal(b.Made) {
 		t.Errorf("FindRestored = %+v, %v; want the backup of %v", note, err, b.Made)
 	}
 	if err := os.WriteFile(filepath.Join(data, "restored"), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := host.FindRestored(data); err == nil {
+	if _, err := hubs.FindRestored(data); err == nil {
 		t.Errorf("FindRestored of a damaged note error = nil")
 	}
 }

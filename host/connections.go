@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/perdure/perdure/internal/hubs"
 )
 
 // maxConnections is how many connections there are at most, whatever the system allows:
@@ -35,21 +37,11 @@ func newConnections(most int, log *slog.Logger) *connections {
 // connectionLimit leaves half of the descriptors to the store. Go has raised the soft limit to
 // the hard one.
 func connectionLimit() int {
-	files, ok := maxFiles()
+	files, ok := hubs.MaxFiles()
 	if !ok {
 		return maxConnections
 	}
 	return int(max(1, min(maxConnections, files/2)))
-}
-
-// tableLimit is how many tables the store keeps open, a quarter of the descriptors at
-// most: the rest of its half is for logs, compactions and backups. 0 leaves it to the store.
-func tableLimit() int {
-	files, ok := maxFiles()
-	if !ok {
-		return 0
-	}
-	return int(min(1000, files/4))
 }
 
 // watch makes server count its connections here. Those that a handler takes over are

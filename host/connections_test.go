@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/perdure/perdure/internal/hubs"
 )
 
 // testConn returns both ends of a connection.
@@ -123,11 +125,8 @@ func TestTheSocketGetsThroughAFlood(t *testing.T) {
 	<-s.shutdown(t.Context())
 }
 
-func TestConnectionsAndTablesShareTheFiles(t *testing.T) {
-	files, ok := maxFiles()
-	if got := tableLimit(); ok && (got < 1 || got > 1000 || uint64(got) > files/4) {
-		t.Errorf("tableLimit = %d of %d files", got, files)
-	}
+func TestConnectionsLeaveFilesToTheStore(t *testing.T) {
+	files, ok := hubs.MaxFiles()
 	if got := connectionLimit(); got < 1 || got > maxConnections || ok && uint64(got) > max(1, files/2) {
 		t.Errorf("connectionLimit = %d of %d files", got, files)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/host"
 	"github.com/perdure/perdure/internal/config"
+	"github.com/perdure/perdure/internal/hubs"
 	"github.com/perdure/perdure/internal/store/embedded"
 )
 
@@ -121,9 +122,9 @@ func loadConfig(t *testing.T, dir, dataDir string) *config.Config {
 }
 
 // connectTo is the command line on a data folder.
-func connectTo(t *testing.T, dir, dataDir string) *host.Connection {
+func connectTo(t *testing.T, dir, dataDir string) *hubs.Connection {
 	t.Helper()
-	c, err := host.ConnectTo(t.Context(), loadConfig(t, dir, dataDir), false, nil)
+	c, err := hubs.Connect(t.Context(), loadConfig(t, dir, dataDir), false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,7 +244,7 @@ func TestEndpointsOfOthersAreRefused(t *testing.T) {
 			if err := tt.put(); err != nil {
 				t.Fatal(err)
 			}
-			c, err := host.ConnectTo(t.Context(), loadConfig(t, dir, dataDir), false, nil)
+			c, err := hubs.Connect(t.Context(), loadConfig(t, dir, dataDir), false, nil)
 			if err == nil {
 				c.Close()
 			}

@@ -27,6 +27,7 @@ import (
 	"github.com/perdure/perdure/internal/config"
 	"github.com/perdure/perdure/internal/engine"
 	"github.com/perdure/perdure/internal/httpapi"
+	"github.com/perdure/perdure/internal/hubs"
 	"github.com/perdure/perdure/internal/store"
 )
 
@@ -98,7 +99,7 @@ func Run(ctx context.Context, app *perdure.App, o Options) error {
 	if err != nil {
 		return err
 	}
-	db, err := openStore(ctx, cfg, opening{dying: dyingPatience, log: log})
+	db, err := hubs.Open(ctx, cfg, hubs.Opening{Dying: hubs.DyingPatience, Log: log})
 	if err != nil {
 		return err
 	}
@@ -123,18 +124,18 @@ func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config,
 	if err != nil {
 		return err
 	}
-	if err := tellRestored(ctx, cfg.DataDir, kept, log); err != nil {
+	if err := hubs.TellRestored(ctx, cfg.DataDir, kept, log); err != nil {
 		return err
 	}
-	journal := openJournal(cfg, log)
-	journal.remote = true
+	journal := hubs.OpenJournal(cfg, log)
+	journal.Remote = true
 	defer journal.Close() // all of it is on disk
 	endpointKey := rand.Text()
-	keys, err := newKeyring(cfg, log, journal.noteKeys, httpapi.Key{Name: byCommandLine, Value: endpointKey})
+	keys, err := hubs.NewKeyring(cfg, log, journal.NoteKeys, httpapi.Key{Name: hubs.ByCommandLine, Value: endpointKey})
 	if err != nil {
 		return err
 	}
-	if err := journal.begin(cfg, keys.names); err != nil {
+	if err := journal.Begin(cfg, keys.Names); err != nil {
 		return err
 	}
 	certificates, err := loadCertificates(cfg.Management.TLS, log)
@@ -145,8 +146,8 @@ func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config,
 	if err != nil {
 		return err
 	}
-	hubs := newHubs(db, cfg, engineOptions(cfg, o, log), journal)
-	own, err := hubs.run(kept, app)
+	all := hubs.New(db, cfg, engineOptions(cfg, o, log), journal)
+	own, err := all.Run(kept, app)
 	if err != nil {
 		return errors.Join(err, in.close())
 	}
@@ -158,16 +159,16 @@ func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config,
 	}
 	handler, c := newAPI(own, o.HTTP, info.URL, options)
 	info.Client = c
-	probes := &health{db: db, engine: own.engine.Load}
+	probes := &health{db: db, engine: own.Engine.Load}
 	serving := newServers(log)
 	serving.serveAll(in, handler, probes.wrap(handler, httpPaths(o.HTTP)), rpcOptions(options, info.URL), certificates)
-	ep := endpoint{URL: info.URL, Socket: in.socketName, Local: in.localURL(), PID: os.Getpid(), Hub: info.TaskHub, Key: endpointKey}
-	removeEndpoint, err := ep.write(cfg.DataDir)
+	ep := hubs.Endpoint{URL: info.URL, Socket: in.socketName, Local: in.localURL(), PID: os.Getpid(), Hub: info.TaskHub, Key: endpointKey}
+	removeEndpoint, err := ep.Write(cfg.DataDir)
 	if err == nil {
 		announce(o, app, cfg, at, info)
 		log.Info("listening", "at", info.URL, "hub", info.TaskHub)
 		endWork := startWork(ctx, o, own, info.Client)
-		err = untilStopped(ctx, o, info, own.ended, serving.failed, func() {
+		err = untilStopped(ctx, o, info, own.Ended, serving.failed, func() {
 			probes.draining.Store(true)
 			stopping(o, own, log)
 		})
@@ -179,7 +180,7 @@ func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config,
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout(o)+time.Second)
 	defer cancel()
 	down := serving.shutdown(closing)
-	err = errors.Join(err, hubs.stop())
+	err = errors.Join(err, all.Stop())
 	<-down
 	return err
 }
@@ -187,14 +188,14 @@ func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config,
 // startWork starts what the host does besides serving: timer functions and
 // retention. end stops it and returns when it has ended, or with an error if it has not
 // within DrainTimeout.
-func startWork(ctx context.Context, o Options, own *running, c *client.Client) (end func() error) {
+func startWork(ctx context.Context, o Options, own *hubs.Hub, c *client.Client) (end func() error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var work sync.WaitGroup
 	for _, f := range o.Timers {
-		work.Go(func() { f.run(ctx, c, own.log, time.Now) })
+		work.Go(func() { f.run(ctx, c, own.Log, time.Now) })
 	}
-	work.Go(func() { own.hubs.journal.expire(ctx, own.hubs.cfg.Management.AuditKeep, time.Now) })
-	work.Go(func() { retain(ctx, own.forProgram(byRetention), own.hubs.cfg.Retention, own.log, time.Now) })
+	work.Go(func() { expireAudit(ctx, own.Hubs.Journal, own.Hubs.Config.Management.AuditKeep, time.Now) })
+	work.Go(func() { retain(ctx, own.ForProgram(hubs.ByRetention), own.Hubs.Config.Retention, own.Log, time.Now) })
 	ended := make(chan struct{})
 	go func() { // ends with what it waits for, or with the process
 		work.Wait()
@@ -228,8 +229,8 @@ func engineOptions(cfg *config.Config, o Options, log *slog.Logger) engine.Optio
 }
 
 // stopping says what is waited for from now on.
-func stopping(o Options, own *running, log *slog.Logger) {
-	n := own.engine.Load().Performing()
+func stopping(o Options, own *hubs.Hub, log *slog.Logger) {
+	n := own.Engine.Load().Performing()
 	if o.stopping != nil {
 		o.stopping(n, drainTimeout(o))
 		return

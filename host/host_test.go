@@ -19,6 +19,7 @@ import (
 	"github.com/perdure/perdure/internal/config"
 	"github.com/perdure/perdure/internal/engine"
 	"github.com/perdure/perdure/internal/history"
+	"github.com/perdure/perdure/internal/hubs"
 )
 
 func app() *perdure.App {
@@ -237,7 +238,7 @@ func connect(t *testing.T, dir, hub string, create bool) (*client.Client, func()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := host.ConnectTo(t.Context(), cfg, create, nil)
+	c, err := hubs.Connect(t.Context(), cfg, create, nil)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -372,7 +373,7 @@ func TestAConnectionTellsWhetherAnAppServesTheHub(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := host.ConnectTo(t.Context(), cfg, true, nil)
+		c, err := hubs.Connect(t.Context(), cfg, true, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

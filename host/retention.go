@@ -10,6 +10,7 @@ import (
 	"github.com/perdure/perdure/internal/config"
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/hubs"
 )
 
 // retain removes what r does not keep any longer, again and again until ctx
@@ -79,5 +80,18 @@ func sleep(ctx context.Context, d time.Duration) bool {
 		return false
 	case <-timer.C:
 		return ctx.Err() == nil
+	}
+}
+
+// expireAudit removes files of the audit that are older than keep, again and again until ctx
+// ends. A clock that is put ahead makes nothing old.
+func expireAudit(ctx context.Context, journal *hubs.Journal, keep time.Duration, clock func() time.Time) {
+	first, began := clock(), time.Now()
+	for sleep(ctx, time.Hour) {
+		now := first.Add(time.Since(began))
+		if told := clock(); told.Before(now) {
+			now = told
+		}
+		journal.RemoveOld(now.Add(-keep))
 	}
 }

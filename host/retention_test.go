@@ -9,9 +9,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/perdure/perdure/internal/audit"
 	"github.com/perdure/perdure/internal/config"
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/hub"
+	"github.com/perdure/perdure/internal/hubs"
 )
 
 // purges is a hub that remembers what it is asked to purge, and when.
@@ -55,4 +57,47 @@ func TestRetentionIsOffByDefault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		retain(t.Context(), nil, config.Retention{Interval: time.Hour}, nil, time.Now) // returns, and touches no hub
 	})
+}
+
+func TestFilesOfTheAuditExpireByAClockThatIsSet(t *testing.T) {
+	const day = 24 * time.Hour
+	for name, test := range map[string]struct {
+		ahead time.Duration // of the clock, from the first hour on
+		files int           // of those of ten days, and one that tells what is removed
+	}{
+		"right":           {0, 7},
+		"a century ahead": {100 * 365 * day, 7},
+		"a century back":  {-100 * 365 * day, 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cfg := &config.Config{DataDir: t.TempDir()}
+				j := hubs.OpenJournal(cfg, slog.New(slog.DiscardHandler))
+				defer j.Close()
+				for range 10 {
+					if _, err := j.Append(slog.String("what", "x")); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(day)
+				}
+				clock := new(badClock)
+				time.AfterFunc(time.Minute, func() { clock.setAhead(test.ahead) })
+				ctx, cancel := context.WithTimeout(t.Context(), 90*time.Minute) // it looks once
+				defer cancel()
+				expireAudit(ctx, j, 5*day+12*time.Hour, clock.now)
+				files := 0
+				for line, err := range audit.Lines(hubs.AuditDir(cfg)) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					if line.What == "file" {
+						files++
+					}
+				}
+				if want := test.files; files != want {
+					t.Errorf("%d files are kept, want %d", files, want)
+				}
+			})
+		})
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/perdure/perdure/internal/httpapi"
+	"github.com/perdure/perdure/internal/hubs"
 )
 
 // servers are the ways into a host, being served.
@@ -31,7 +32,7 @@ func (s *servers) serveAll(in listeners, api *httpapi.Handler, open http.Handler
 		s.serve(in.rpc, httpapi.New(rpc), nil)
 	}
 	if in.socket != nil {
-		s.serve(in.socket, throughSocket(api), nil)
+		s.serve(in.socket, hubs.ThroughSocket(api), nil)
 	}
 	if in.local != nil {
 		s.serve(in.local, api, nil)

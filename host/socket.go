@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/perdure/perdure/internal/hubs"
 	"github.com/perdure/perdure/internal/private"
 )
 
@@ -76,7 +77,7 @@ func (l inFolder) Close() error {
 // in order. The caller holds the store's lock, so they are nobody's; but the endpoint may
 // have come with a copied folder, and a socket elsewhere that answers is the original's.
 func removeStale(dataDir string) error {
-	ep, err := readEndpoint(dataDir)
+	ep, err := hubs.ReadEndpoint(dataDir)
 	folder := filepath.Dir(ep.Socket)
 	if err == nil && ep.Socket != "" && folder != dataDir && strings.HasPrefix(filepath.Base(folder), socketFolder) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -88,7 +89,7 @@ func removeStale(dataDir string) error {
 			os.Remove(folder)
 		}
 	}
-	for _, path := range []string{endpointPath(dataDir), filepath.Join(dataDir, socketName)} {
+	for _, path := range []string{hubs.EndpointPath(dataDir), filepath.Join(dataDir, socketName)} {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

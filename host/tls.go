@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/config"
-	"github.com/perdure/perdure/internal/httpapi"
 )
 
 // lookPause is how long files of TLS are not looked at again.
@@ -114,28 +113,4 @@ func (c *certificates) use(server *http.Server) {
 		return
 	}
 	server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: c.current}
-}
-
-// byCertificate is what proves a caller whose certificate a client CA has signed.
-const byCertificate = "certificate"
-
-// holderOf names who showed a certificate, if the settings name it: by a URI among its
-// alternative names, or the common name of its subject. Another one opens nothing.
-func holderOf(clients []config.TLSClient, state *tls.ConnectionState) (httpapi.Identity, bool) {
-	if state == nil || len(state.VerifiedChains) == 0 {
-		return httpapi.Identity{}, false
-	}
-	leaf := state.VerifiedChains[0][0]
-	names := []string{}
-	for _, uri := range leaf.URIs {
-		names = append(names, uri.String())
-	}
-	for _, name := range append(names, leaf.Subject.CommonName) {
-		for _, client := range clients {
-			if role, err := httpapi.ParseRole(client.Role); err == nil && name == client.Name {
-				return httpapi.Identity{By: byCertificate, Name: name, Role: role}, true
-			}
-		}
-	}
-	return httpapi.Identity{}, false
 }

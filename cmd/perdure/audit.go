@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/perdure/perdure/host"
 	"github.com/perdure/perdure/internal/audit"
+	"github.com/perdure/perdure/internal/hubs"
 )
 
 func (t *tool) audit() *cobra.Command {
@@ -42,7 +42,7 @@ func (t *tool) auditDir() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return host.AuditDir(cfg), nil
+	return hubs.AuditDir(cfg), nil
 }
 
 // audited is a change as the lines of the audit tell of it.

@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/perdure/perdure/host"
 	"github.com/perdure/perdure/internal/backup"
+	"github.com/perdure/perdure/internal/hubs"
 )
 
 func (t *tool) backup() *cobra.Command {
@@ -24,7 +24,7 @@ is not copied again. If the app runs, it writes the folder, on its machine and a
 			return err
 		}
 		t.tell(cfg)
-		b, err := host.Backup(cmd.Context(), cfg, *dir)
+		b, err := hubs.Backup(cmd.Context(), cfg, *dir)
 		if err != nil {
 			return t.notHere(cfg, err)
 		}
@@ -42,7 +42,7 @@ func (t *tool) backupVerify() *cobra.Command {
 	cmd := t.newCommand("verify DIR", "Read a whole backup and compare it with its checksums", "perdure backup verify /mnt/backups/shop")
 	dir := t.takesFolder(cmd, "folder of the backup")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		b, err := host.VerifyBackup(cmd.Context(), *dir)
+		b, err := hubs.VerifyBackup(cmd.Context(), *dir)
 		if err != nil {
 			return err
 		}

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/host"
+	"github.com/perdure/perdure/internal/hubs"
 )
 
 // errDisagrees is a hub in which something does not agree.
@@ -25,7 +25,7 @@ func (t *tool) checkCommand() *cobra.Command {
 		}
 		t.tell(cfg)
 		found := []client.Disagreement{}
-		report, err := host.Check(cmd.Context(), cfg, client.CheckOptions{
+		report, err := hubs.Check(cmd.Context(), cfg, client.CheckOptions{
 			Tell: func(d client.Disagreement) { found = append(found, d) },
 			Progress: func(p client.CheckReport) {
 				t.warn("%d instances, %d records, %d timers, %d messages so far; %d disagreements", p.Instances, p.Records, p.Timers, p.Messages, p.Disagreements)

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/host"
+	"github.com/perdure/perdure/internal/hubs"
 )
 
 // What a shell may offer is asked for while somebody types: not many, and not for
@@ -134,11 +134,11 @@ func (t *tool) completeEvents(id *string) cobra.CompletionFunc {
 func (t *tool) completeHubs(_ *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(context.Background(), completionPatience)
 	defer cancel()
-	var hubs []string
+	var names []string
 	if t.enter(t.scriptRoot) == nil {
 		if cfg, err := t.config(); err == nil {
-			hubs, _ = host.Hubs(ctx, cfg)
+			names, _ = hubs.Names(ctx, cfg)
 		}
 	}
-	return hubs, cobra.ShellCompDirectiveNoFileComp
+	return names, cobra.ShellCompDirectiveNoFileComp
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/host"
 	"github.com/perdure/perdure/internal/config"
+	"github.com/perdure/perdure/internal/hubs"
 	"github.com/perdure/perdure/internal/wire"
 )
 
@@ -59,7 +59,7 @@ func (t *tool) withClient(ctx context.Context, a access, do func(context.Context
 		return err
 	}
 	t.tell(cfg)
-	c, err := host.ConnectTo(ctx, cfg, a.create, slog.New(slog.DiscardHandler))
+	c, err := hubs.Connect(ctx, cfg, a.create, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return t.notHere(cfg, err)
 	}
@@ -111,8 +111,8 @@ func (t *tool) storeHere(why string) (*config.Config, error) {
 		return nil, err
 	}
 	t.tell(cfg)
-	if !host.StoreExists(cfg) {
-		return nil, t.notHere(cfg, fmt.Errorf("%w: %s: %w in %s", client.ErrHubNotFound, cfg.HubName, host.ErrNoStore, cfg.DataDir))
+	if !hubs.Exists(cfg) {
+		return nil, t.notHere(cfg, fmt.Errorf("%w: %s: %w in %s", client.ErrHubNotFound, cfg.HubName, hubs.ErrNoStore, cfg.DataDir))
 	}
 	return cfg, nil
 }
@@ -120,9 +120,9 @@ func (t *tool) storeHere(why string) (*config.Config, error) {
 // notHere adds to an error about a hub that is not there what to do about it.
 func (t *tool) notHere(cfg *config.Config, err error) error {
 	switch {
-	case errors.Is(err, host.ErrNoStore) && cfg.HostFile == "" && t.dataDir == "":
+	case errors.Is(err, hubs.ErrNoStore) && cfg.HostFile == "" && t.dataDir == "":
 		return fmt.Errorf("%w or in a folder above; go to the app's folder, name it with --script-root, or its store with --data-dir. The app makes its store when it first runs, and perdure start --create makes one before that", err)
-	case errors.Is(err, host.ErrNoStore):
+	case errors.Is(err, hubs.ErrNoStore):
 		return fmt.Errorf("%w; the app makes it when it first runs, and perdure start --create before that", err)
 	case errors.Is(err, client.ErrHubNotFound):
 		return fmt.Errorf("%w; the app makes it when it first runs, and perdure start --create before that", err)
@@ -199,7 +199,7 @@ func (t *tool) tell(cfg *config.Config) {
 		return
 	}
 	t.told = true
-	if cfg.HostFile == "" && t.taskHub == "" && (t.verbose || t.coreTools || !host.StoreExists(cfg)) {
+	if cfg.HostFile == "" && t.taskHub == "" && (t.verbose || t.coreTools || !hubs.Exists(cfg)) {
 		t.warn("no host.json in %s or above: task hub %s is used", cfg.Root, cfg.HubName)
 	}
 	for _, warning := range cfg.Warnings {

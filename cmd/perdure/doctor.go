@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/perdure/perdure/client"
-	"github.com/perdure/perdure/host"
 	"github.com/perdure/perdure/internal/history"
+	"github.com/perdure/perdure/internal/hubs"
 )
 
 // checkup is how long doctor waits for whoever serves the hub.
@@ -71,7 +71,7 @@ func (t *tool) examineSettings() ([]finding, error) {
 	for _, key := range cfg.Unused {
 		findings = append(findings, finding{"ignored", key, ""})
 	}
-	restored, err := host.FindRestored(cfg.DataDir)
+	restored, err := hubs.FindRestored(cfg.DataDir)
 	if restored != nil {
 		findings = append(findings, finding{"restored", fmt.Sprintf("%s, from a backup of %s", second(restored.At), second(restored.Made)), ""})
 	}

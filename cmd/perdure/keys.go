@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/perdure/perdure/host"
 	"github.com/perdure/perdure/internal/config"
+	"github.com/perdure/perdure/internal/hubs"
 	"github.com/perdure/perdure/internal/nearest"
 )
 
@@ -21,7 +21,7 @@ func (t *tool) keys() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		keys, err := host.Keys(cfg)
+		keys, err := hubs.Keys(cfg)
 		if err != nil {
 			return err
 		}
@@ -40,14 +40,14 @@ func (t *tool) keys() *cobra.Command {
 		if !slices.Contains(keyRoles, *role) {
 			return "", usage("--role %s: the value is metadata, read or operate%s", *role, nearest.Hint(*role, keyRoles))
 		}
-		return host.AddKey(cfg, name, *role)
+		return hubs.AddKey(cfg, name, *role)
 	}, "Added")
 
 	rotate := t.keyCommand("rotate NAME", "Give a key another value and print it", "perdure keys rotate ci")
-	rotate.RunE = t.editKey(host.RotateKey, "Rotated")
+	rotate.RunE = t.editKey(hubs.RotateKey, "Rotated")
 
 	remove := t.keyCommand("remove NAME", "Take a key away, and with it the links that its holders made", "perdure keys remove ci")
-	remove.RunE = t.editKey(func(cfg *config.Config, name string) (string, error) { return "", host.RemoveKey(cfg, name) }, "Removed")
+	remove.RunE = t.editKey(func(cfg *config.Config, name string) (string, error) { return "", hubs.RemoveKey(cfg, name) }, "Removed")
 
 	cmd.AddCommand(add, rotate, remove)
 	return cmd

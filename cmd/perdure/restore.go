@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/perdure/perdure/host"
 	"github.com/perdure/perdure/internal/history"
+	"github.com/perdure/perdure/internal/hubs"
 )
 
 func (t *tool) restore() *cobra.Command {
@@ -23,7 +23,7 @@ and activities that had no result then run when the app does, again if they had 
 		if err != nil {
 			return err
 		}
-		b, hubs, err := host.Restore(cmd.Context(), *dir, to)
+		b, restored, err := hubs.Restore(cmd.Context(), *dir, to)
 		if err != nil {
 			return err
 		}
@@ -33,11 +33,11 @@ and activities that had no result then run when the app does, again if they had 
 		}
 		rows := []row{{"TASK HUB", "LIVE INSTANCES", "RUN AGAIN", "OVERDUE TIMERS"}}
 		var told []any
-		for _, h := range hubs {
+		for _, h := range restored {
 			live := unended(h)
 			text = append(text, fmt.Sprintf("Task hub %s: instances that have not ended: %d; once its app runs, timers that are overdue fire: %d, and activities that had no result run, again if they had run: %s",
-				h.Name, live, h.Overdue, host.ActivityText(h.Activities)))
-			rows = append(rows, row{h.Name, fmt.Sprint(live), host.ActivityText(h.Activities), fmt.Sprint(h.Overdue)})
+				h.Name, live, h.Overdue, hubs.ActivityText(h.Activities)))
+			rows = append(rows, row{h.Name, fmt.Sprint(live), hubs.ActivityText(h.Activities), fmt.Sprint(h.Overdue)})
 			told = append(told, object{{"taskHub", h.Name}, {"liveInstances", live}, {"activities", h.Activities}, {"overdueTimers", h.Overdue}})
 		}
 		text = append(text, "keys.json is as it was then: take out again what was taken out since")
@@ -48,7 +48,7 @@ and activities that had no result then run when the app does, again if they had 
 }
 
 // unended is how many instances of a restored hub go on.
-func unended(h host.RestoredHub) (n int64) {
+func unended(h hubs.RestoredHub) (n int64) {
 	for status, count := range h.Counts {
 		if status != history.Unknown && !status.Terminal() {
 			n += count

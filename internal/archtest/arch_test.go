@@ -20,7 +20,7 @@ const module = "github.com/perdure/perdure"
 // sub-packages; "." is the root. A row that ends in /... stands for all
 // packages under it. Arrows point down only.
 //
-//	cmd -> host                         wiring
+//	cmd -> host -> internal/hubs        wiring
 //	httpapi  client                     the edges: they know hub and wire, never the engine
 //	internal/worker   store/...
 //	root, replay |    | engine          two towers that do not import each other
@@ -44,8 +44,9 @@ var rooms = map[string][]string{
 	"internal/config":         {"internal/wire"},
 	"client":                  {".", "internal/advice", "internal/history", "internal/hub", "internal/links", "internal/private", "internal/wire"},
 	"internal/httpapi":        {"internal/advice", "internal/history", "internal/hub", "internal/links", "internal/nearest", "internal/wire"},
-	"host":                    {".", "client", "internal/config", "internal/engine", "internal/history", "internal/httpapi", "internal/audit", "internal/backup", "internal/hub", "internal/private", "internal/registry", "internal/store", "internal/wire", "internal/worker", "internal/store/embedded"},
-	"cmd/perdure":             {"client", "internal/config", "internal/history", "host", "internal/audit", "internal/backup", "internal/nearest", "internal/wire"},
+	"internal/hubs":           {".", "client", "internal/audit", "internal/backup", "internal/config", "internal/engine", "internal/history", "internal/httpapi", "internal/hub", "internal/private", "internal/store", "internal/store/embedded", "internal/wire", "internal/worker"},
+	"host":                    {".", "client", "internal/config", "internal/engine", "internal/history", "internal/httpapi", "internal/hub", "internal/hubs", "internal/private", "internal/registry", "internal/store", "internal/wire"},
+	"cmd/perdure":             {"client", "internal/config", "internal/history", "host", "internal/audit", "internal/backup", "internal/hubs", "internal/nearest", "internal/wire"},
 	"examples/...":            {".", "client", "host"},
 	"internal/advice":         {"internal/history", "internal/hub"}, // how people are told to do something
 	"internal/links":          {},
@@ -71,7 +72,8 @@ var tests = map[string][]string{
 	"client":                  {".", "internal/engine", "internal/httpapi", "internal/store", "internal/worker", "internal/store/memory"},
 	"internal/httpapi":        {".", "internal/engine", "internal/worker", "internal/store/memory", "client"},
 	"cmd/perdure":             {".", "internal/testcert"},
-	"host":                    {"internal/testcert"},
+	"internal/hubs":           {},
+	"host":                    {"internal/audit", "internal/testcert", "internal/store/embedded", "internal/worker"},
 	"examples/...":            {"internal/engine", "internal/worker", "internal/store/memory"},
 }
 

@@ -104,6 +104,7 @@ type RecordCheck struct {
 	ended  bool
 }
 
+// NewRecordCheck begins with an empty history.
 func NewRecordCheck() RecordCheck {
 	return RecordCheck{open: make(map[int32]*history.Event), lastID: history.NoID}
 }

@@ -93,7 +93,7 @@ func take(row *history.Instance, st *history.State, inbox []Message, now time.Ti
 	return in
 }
 
-// terminates reports whether ev is meant for row: a parent that ends its children
+// Terminates reports whether ev is meant for row: a parent that ends its children
 // ends no instance of somebody else that has the id of one, and when it was rewound none
 // that it started since.
 func Terminates(ev *history.Event, row *history.Instance) bool {

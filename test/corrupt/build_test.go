@@ -23,7 +23,7 @@ import (
 )
 
 // Hubs of the folders, and how many partitions they have.
-var hubs = map[string]int{"Orders": 4, "Mail": 2}
+var hubSizes = map[string]int{"Orders": 4, "Mail": 2}
 
 // folders are the same store as it was at some times. Nobody writes to them.
 type folders struct {
@@ -84,7 +84,7 @@ func session(t *testing.T, dir string, app func() *perdure.App, do func(engines,
 	on := engines{}
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
-	for name, partitions := range hubs {
+	for name, partitions := range hubSizes {
 		hub, err := db.Hub(name, store.HubOptions{Partitions: partitions, Create: true})
 		if err != nil {
 			t.Fatalf("open hub %s: %v", name, err)

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/perdure/perdure/internal/hubs"
+
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/host"
 	"github.com/perdure/perdure/internal/audit"
@@ -341,7 +343,7 @@ func TestDamagedEndpoint(t *testing.T) {
 
 // reach connects to whoever has the store and returns the output of instance done.
 func reach(ctx context.Context, cfg *config.Config) (string, error) {
-	c, err := host.ConnectTo(ctx, cfg, false, slog.New(slog.DiscardHandler))
+	c, err := hubs.Connect(ctx, cfg, false, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return "", err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/host"
 	"github.com/perdure/perdure/internal/config"
+	"github.com/perdure/perdure/internal/hubs"
 )
 
 // putAside serves an instance whose second turn ends the process if it kills, and else the
@@ -113,7 +114,7 @@ func offline(t *testing.T, folder string, do func(*client.Client)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := host.ConnectTo(t.Context(), cfg, false, slog.New(slog.DiscardHandler))
+	c, err := hubs.Connect(t.Context(), cfg, false, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,8 +1,7 @@
-package host
+package hubs
 
 import (
 	"cmp"
-	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -18,14 +17,14 @@ import (
 	"github.com/perdure/perdure/internal/hub"
 )
 
-// journal is the audit of a data folder. What is going to be done is noted before it
+// Journal is the audit of a data folder. What is going to be done is noted before it
 // is, and what became of it after, each on disk before anything goes on: after a crash
 // the audit may tell of something that was asked for and not whether it was done, but nothing
 // is done that it does not tell of.
-type journal struct {
+type Journal struct {
 	*audit.Log
 	required bool // what cannot be noted is not done
-	remote   bool // who asks must not see what the folder is called
+	Remote   bool // who asks must not see what the folder is called
 	log      *slog.Logger
 
 	mu     sync.Mutex // guards all below
@@ -36,8 +35,10 @@ type journal struct {
 // AuditDir is the folder of the audit, which is there from the first line on.
 func AuditDir(cfg *config.Config) string { return filepath.Join(cfg.DataDir, "audit") }
 
-func openJournal(cfg *config.Config, log *slog.Logger) *journal {
-	return &journal{Log: audit.Open(AuditDir(cfg), audit.Options{Logger: log}), required: cfg.Management.AuditRequired, log: log}
+// OpenJournal returns the audit of the configured store. What goes wrong with its files is told in
+// the log, or by those who ask for a change, as the configuration has it.
+func OpenJournal(cfg *config.Config, log *slog.Logger) *Journal {
+	return &Journal{Log: audit.Open(AuditDir(cfg), audit.Options{Logger: log}), required: cfg.Management.AuditRequired, log: log}
 }
 
 // errUnaudited is what a caller elsewhere gets to hear.
@@ -45,7 +46,7 @@ var errUnaudited = errors.New("it cannot be noted in the audit, so nothing was d
 
 // ask notes what is going to be done, and returns the number of the line; 0 where it goes on
 // without one.
-func (j *journal) ask(attrs []slog.Attr) (uint64, error) {
+func (j *Journal) ask(attrs []slog.Attr) (uint64, error) {
 	n, err := j.Append(attrs...)
 	if err == nil {
 		return n, nil
@@ -58,14 +59,14 @@ func (j *journal) ask(attrs []slog.Attr) (uint64, error) {
 	if errors.Is(err, syscall.ENOSPC) {
 		kind = fmt.Errorf("%w: %w", hub.ErrUnavailable, hub.ErrNoSpace)
 	}
-	if j.remote {
+	if j.Remote {
 		return 0, fmt.Errorf("%w: %w", kind, errUnaudited)
 	}
 	return 0, fmt.Errorf("%w: it cannot be noted in the audit, so nothing was done: %w. With management.audit.required false in host.json it is done all the same", kind, err)
 }
 
 // result notes what became of it, which has happened.
-func (j *journal) result(attrs []slog.Attr) {
+func (j *Journal) result(attrs []slog.Attr) {
 	if _, err := j.Append(attrs...); err != nil {
 		j.tell(err)
 	}
@@ -75,7 +76,7 @@ func (j *journal) result(attrs []slog.Attr) {
 const complaintPause = 10 * time.Second
 
 // tell logs that a line could not be written, but not for each of many.
-func (j *journal) tell(err error) {
+func (j *Journal) tell(err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.untold++; time.Since(j.told) < complaintPause && !j.told.IsZero() {
@@ -85,8 +86,8 @@ func (j *journal) tell(err error) {
 	j.told, j.untold = time.Now(), 0
 }
 
-// begin notes what has changed in settings and keys since the last start.
-func (j *journal) begin(cfg *config.Config, keys []storedKey) error {
+// Begin notes what has changed in settings and keys since the last start.
+func (j *Journal) Begin(cfg *config.Config, keys []storedKey) error {
 	settings := audit.State{}
 	for _, s := range cfg.Settings {
 		settings[s.Key] = s.Value
@@ -103,17 +104,17 @@ func (j *journal) begin(cfg *config.Config, keys []storedKey) error {
 	return nil
 }
 
-// noteKeys notes what has changed in the keys. If that is an error, they must not count.
-func (j *journal) noteKeys(keys []storedKey) error {
+// NoteKeys notes what has changed in the keys. If that is an error, they must not count.
+func (j *Journal) NoteKeys(keys []storedKey) error {
 	return j.note(map[string]audit.State{"keys": keyState(keys)}, "while it runs")
 }
 
-func (j *journal) note(states map[string]audit.State, when string) error {
+func (j *Journal) note(states map[string]audit.State, when string) error {
 	return j.unnoted(j.Note(states, slog.String("by", "file"), slog.String("when", when)))
 }
 
 // unnoted is what an error means to whoever could not note something.
-func (j *journal) unnoted(err error) error {
+func (j *Journal) unnoted(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -134,17 +135,9 @@ func keyState(keys []storedKey) audit.State {
 	return state
 }
 
-// expire removes files of the audit that are too old, again and again until ctx ends. A clock
-// that is put ahead makes nothing old.
-func (j *journal) expire(ctx context.Context, keep time.Duration, clock func() time.Time) {
-	first, began := clock(), time.Now()
-	for sleep(ctx, time.Hour) {
-		now := first.Add(time.Since(began))
-		if told := clock(); told.Before(now) {
-			now = told
-		}
-		if _, err := j.Expire(now.Add(-keep), slog.String("by", byRetention)); err != nil {
-			j.tell(err)
-		}
+// RemoveOld removes the files of the audit that were written before then.
+func (j *Journal) RemoveOld(then time.Time) {
+	if _, err := j.Expire(then, slog.String("by", ByRetention)); err != nil {
+		j.tell(err)
 	}
 }

@@ -1,4 +1,4 @@
-package host
+package hubs
 
 import (
 	"cmp"
@@ -22,13 +22,13 @@ import (
 	"github.com/perdure/perdure/internal/worker"
 )
 
-// hubs runs an engine for each hub of a store that is in use: the app's own
+// Hubs runs an engine for each hub of a store that is in use: the app's own
 // with its worker, others, which only clients name, without one.
-type hubs struct {
+type Hubs struct {
 	db      store.Provider
-	cfg     *config.Config
+	Config  *config.Config
 	options engine.Options
-	journal *journal
+	Journal *Journal
 	log     *slog.Logger
 
 	open  context.Context // ends when the hubs are stopped
@@ -36,62 +36,63 @@ type hubs struct {
 
 	mu      sync.Mutex // guards all below
 	stopped bool
-	running map[string]*running // by name in lower case
+	running map[string]*Hub // by name in lower case
 }
 
-// running is a hub and its engine.
-type running struct {
-	hubs *hubs
-	log  *slog.Logger
-	name string       // as spelt when the hub was made
+// Hub is a hub of them and its engine.
+type Hub struct {
+	Hubs *Hubs
+	Log  *slog.Logger
+	Name string       // as spelt when the hub was made
 	app  *perdure.App // whose functions run here; nil: none
 
-	engine atomic.Pointer[engine.Engine] // another one once the hub has been deleted and made anew
-	ended  chan error                    // what an engine returned that nobody had stopped
+	Engine atomic.Pointer[engine.Engine] // another one once the hub has been deleted and made anew
+	Ended  chan error                    // what an engine returned that nobody had stopped
 	stop   func() error                  // ends the engine and returns once everything is stored; guarded by hubs.mu
 }
 
-func newHubs(db store.Provider, cfg *config.Config, options engine.Options, journal *journal) *hubs {
-	h := &hubs{db: db, cfg: cfg, options: options, journal: journal, log: cmp.Or(options.Logger, slog.New(slog.DiscardHandler)), running: map[string]*running{}}
+// New returns the hubs of an open store, none of which runs yet.
+func New(db store.Provider, cfg *config.Config, options engine.Options, journal *Journal) *Hubs {
+	h := &Hubs{db: db, Config: cfg, options: options, Journal: journal, log: cmp.Or(options.Logger, slog.New(slog.DiscardHandler)), running: map[string]*Hub{}}
 	h.open, h.close = context.WithCancelCause(context.Background())
 	return h
 }
 
 // whileOpen returns a context that ends with ctx, with done, and when the hubs are stopped.
-func (h *hubs) whileOpen(ctx context.Context) (_ context.Context, done func()) {
+func (h *Hubs) whileOpen(ctx context.Context) (_ context.Context, done func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(h.open, func() { cancel(context.Cause(h.open)) })
 	return ctx, func() { stop(); cancel(nil) }
 }
 
-// run starts the engine of a hub, with app's functions if there is one.
-func (h *hubs) run(kept store.Hub, app *perdure.App) (*running, error) {
+// Run starts the engine of a hub, with app's functions if there is one.
+func (h *Hubs) Run(kept store.Hub, app *perdure.App) (*Hub, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.runLocked(kept, app)
 }
 
-func (h *hubs) runLocked(kept store.Hub, app *perdure.App) (*running, error) {
-	r := &running{hubs: h, log: h.log, name: kept.Name(), app: app, ended: make(chan error, 1)}
+func (h *Hubs) runLocked(kept store.Hub, app *perdure.App) (*Hub, error) {
+	r := &Hub{Hubs: h, Log: h.log, Name: kept.Name(), app: app, Ended: make(chan error, 1)}
 	if err := r.start(kept); err != nil {
 		return nil, err
 	}
-	h.running[strings.ToLower(r.name)] = r
+	h.running[strings.ToLower(r.Name)] = r
 	return r, nil
 }
 
 // start runs an engine on a hub until r.stop is called.
-func (r *running) start(kept store.Hub) error {
+func (r *Hub) start(kept store.Hub) error {
 	exec, closeExec := engine.Executor(nil), func() {}
 	if r.app != nil {
-		w, err := worker.New(r.app, worker.Options{Logger: r.log, MaxActions: r.hubs.cfg.MaxActions})
+		w, err := worker.New(r.app, worker.Options{Logger: r.Log, MaxActions: r.Hubs.Config.MaxActions})
 		if err != nil {
 			return err
 		}
 		exec, closeExec = w, w.Close
 	}
-	options := r.hubs.options
-	options.Hub = r.name
+	options := r.Hubs.options
+	options.Hub = r.Name
 	e := engine.New(kept, exec, options)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -100,7 +101,7 @@ func (r *running) start(kept store.Hub) error {
 		closeExec()
 		switch {
 		case ctx.Err() == nil:
-			r.ended <- err
+			r.Ended <- err
 			err = nil
 		case errors.Is(err, context.Canceled):
 			err = nil // stopped before it had begun
@@ -111,33 +112,33 @@ func (r *running) start(kept store.Hub) error {
 		cancel()
 		err := <-done
 		select {
-		case early := <-r.ended: // unless it was told already
+		case early := <-r.Ended: // unless it was told already
 			return early
 		default:
 			return err
 		}
 	})
-	r.engine.Store(e)
+	r.Engine.Store(e)
 	return nil
 }
 
 // current is the hub as it is now, with the rules of host.json.
-func (r *running) current() hub.Hub {
-	return rules{r.engine.Load(), r.hubs.cfg.ReplaceAnyState}
+func (r *Hub) current() hub.Hub {
+	return rules{r.Engine.Load(), r.Hubs.Config.ReplaceAnyState}
 }
 
-// find returns the hub of that name for callers of the HTTP API, if the store
+// Find returns the hub of that name for callers of the HTTP API, if the store
 // has it.
-func (h *hubs) find(ctx context.Context, name string) (httpapi.Hub, error) {
+func (h *Hubs) Find(ctx context.Context, name string) (httpapi.Hub, error) {
 	r, err := h.lookUp(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	return r.forCallers(), nil
+	return r.ForCallers(), nil
 }
 
 // lookUp returns the hub of that name, running, or [client.ErrHubNotFound].
-func (h *hubs) lookUp(ctx context.Context, name string) (*running, error) {
+func (h *Hubs) lookUp(ctx context.Context, name string) (*Hub, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if r, ok := h.running[strings.ToLower(name)]; ok {
@@ -156,7 +157,7 @@ func (h *hubs) lookUp(ctx context.Context, name string) (*running, error) {
 // delete removes a hub and everything in it, for good. One that runs an app's
 // functions must be forced; it begins anew, empty, and runs on. Errors:
 // [client.ErrInvalidState], [client.ErrHubNotFound], [client.ErrUnavailable].
-func (h *hubs) delete(ctx context.Context, name string, force bool) error {
+func (h *Hubs) delete(ctx context.Context, name string, force bool) error {
 	ctx = context.WithoutCancel(ctx) // the engine that has been stopped must not be missed
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -167,7 +168,7 @@ func (h *hubs) delete(ctx context.Context, name string, force bool) error {
 	case !ok:
 		return hubNotFound(h.db.DeleteHub(ctx, name), name)
 	case r.app != nil && !force:
-		return fmt.Errorf("%w: a host serves task hub %s (process %d): stop it, or force the deletion", client.ErrInvalidState, r.name, os.Getpid())
+		return fmt.Errorf("%w: a host serves task hub %s (process %d): stop it, or force the deletion", client.ErrInvalidState, r.Name, os.Getpid())
 	}
 	if err := r.stop(); err != nil {
 		return err
@@ -179,15 +180,15 @@ func (h *hubs) delete(ctx context.Context, name string, force bool) error {
 	}
 	// The host cannot do without its hub, whatever became of the old one.
 	if again := r.restart(ctx); again != nil {
-		r.ended <- again
+		r.Ended <- again
 		err = errors.Join(err, again)
 	}
 	return err
 }
 
 // restart makes the hub if it is not there and runs it.
-func (r *running) restart(ctx context.Context) error {
-	kept, err := r.hubs.db.Hub(ctx, r.name, store.HubOptions{Partitions: r.hubs.cfg.Partitions, Create: true})
+func (r *Hub) restart(ctx context.Context) error {
+	kept, err := r.Hubs.db.Hub(ctx, r.Name, store.HubOptions{Partitions: r.Hubs.Config.Partitions, Create: true})
 	if err != nil {
 		return err
 	}
@@ -201,8 +202,8 @@ func hubNotFound(err error, name string) error {
 	return err
 }
 
-// stop ends all engines and returns once everything is stored.
-func (h *hubs) stop() error {
+// Stop ends all engines and returns once everything is stored.
+func (h *Hubs) Stop() error {
 	h.close(fmt.Errorf("%w: it is shutting down", hub.ErrUnavailable))
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -221,13 +222,13 @@ func (h *hubs) stop() error {
 	return all
 }
 
-// forCallers is the hub as the HTTP API has it, which knows who calls.
-func (r *running) forCallers() audited { return audited{running: r} }
+// ForCallers is the hub as the HTTP API has it, which knows who calls.
+func (r *Hub) ForCallers() audited { return audited{Hub: r} }
 
-// forProgram is the hub as a program in this process has it.
+// ForProgram is the hub as a program in this process has it.
 // throwStatusExceptionsOnRaiseEvent concerns it, and not the HTTP API.
-func (r *running) forProgram(who string) audited {
-	return audited{running: r, who: who, quietRaise: !r.hubs.cfg.RaiseChecks}
+func (r *Hub) ForProgram(who string) audited {
+	return audited{Hub: r, who: who, quietRaise: !r.Hubs.Config.RaiseChecks}
 }
 
 // rules applies overridableExistingInstanceStates to starts that say nothing

@@ -1,4 +1,4 @@
-package host
+package hubs
 
 import (
 	"context"
@@ -21,7 +21,7 @@ const backupWord = "backup"
 // before the call. If a host holds the store, that host does it, on its machine and as its
 // user. dir is absolute. Errors: [ErrNoStore], and what is wrong with dir.
 func Backup(ctx context.Context, cfg *config.Config, dir string) (*backup.Result, error) {
-	db, err := openExisting(ctx, cfg, opening{})
+	db, err := openExisting(ctx, cfg, Opening{})
 	if isLocked(err) {
 		ep, err := hostOf(cfg, err)
 		if err != nil {
@@ -39,17 +39,17 @@ func Backup(ctx context.Context, cfg *config.Config, dir string) (*backup.Result
 
 // backUpHere is [Backup] in the host that holds the store. It is noted in the audit, as all that
 // leaves the hub is.
-func (r *running) backUpHere(ctx context.Context, query url.Values) (any, error) {
+func (r *Hub) backUpHere(ctx context.Context, query url.Values) (any, error) {
 	dir := query.Get("dir")
 	if len(query) != 1 || !filepath.IsAbs(dir) {
 		return nil, fmt.Errorf("%w: an absolute path is needed as dir, and nothing else", client.ErrInvalidArgument)
 	}
-	ctx, done := r.hubs.whileOpen(ctx)
+	ctx, done := r.Hubs.whileOpen(ctx)
 	defer done()
-	asked, err := r.forCallers().ask(ctx, "backup", "", "", slog.String("folder", dir))
+	asked, err := r.ForCallers().ask(ctx, "backup", "", "", slog.String("folder", dir))
 	var result *backup.Result
 	if err == nil {
-		result, err = backUp(ctx, r.hubs.db, r.hubs.cfg, dir)
+		result, err = backUp(ctx, r.Hubs.db, r.Hubs.Config, dir)
 	}
 	if err != nil {
 		asked.done(ctx, err)

@@ -1,4 +1,4 @@
-package host
+package hubs
 
 import (
 	"bytes"
@@ -42,7 +42,8 @@ func (k storedKey) key() httpapi.Key {
 	return httpapi.Key{Name: k.Name, Value: k.Value, Role: role}
 }
 
-func keysPath(dataDir string) string { return filepath.Join(dataDir, "keys.json") }
+// KeysPath returns where the keys of a data folder are.
+func KeysPath(dataDir string) string { return filepath.Join(dataDir, "keys.json") }
 
 // lockKeys keeps out whoever else would change keys.json, until the closer is closed.
 // Readers need no lock.
@@ -57,7 +58,7 @@ func lockKeys(dataDir string) (io.Closer, error) {
 // loadKeys reads the keys in dataDir. If there is no file yet it is made, with
 // one random key.
 func loadKeys(dataDir string) ([]storedKey, error) {
-	path := keysPath(dataDir)
+	path := KeysPath(dataDir)
 	keys, err := readKeys(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return keys, err
@@ -122,7 +123,7 @@ func parseKeys(text []byte) ([]storedKey, error) {
 }
 
 // takenNames are those of callers that hold no key of the file.
-var takenNames = []string{httpapi.CallerAnonymous, httpapi.CallerLink, byApp, byRetention, byCommandLine}
+var takenNames = []string{httpapi.CallerAnonymous, httpapi.CallerLink, ByApp, ByRetention, ByCommandLine}
 
 // checkKeys reports why keys cannot be used.
 func checkKeys(keys []storedKey) error {

@@ -1,4 +1,4 @@
-package host
+package hubs
 
 import (
 	"cmp"
@@ -83,12 +83,12 @@ func editKeys(cfg *config.Config, edit func([]storedKey) ([]storedKey, error)) e
 		return err
 	}
 	defer lock.Close()
-	keys, err := readKeys(keysPath(cfg.DataDir))
+	keys, err := readKeys(KeysPath(cfg.DataDir))
 	if err != nil {
 		return err
 	}
 	if keys, err = edit(keys); err != nil {
 		return err
 	}
-	return writeKeys(keysPath(cfg.DataDir), keys)
+	return writeKeys(KeysPath(cfg.DataDir), keys)
 }

@@ -1,4 +1,4 @@
-package host
+package hubs
 
 import (
 	"context"
@@ -85,8 +85,8 @@ func FindRestored(dataDir string) (*Restored, error) {
 	return r, nil
 }
 
-// tellRestored tells at the first start of a restored store what its hub does again.
-func tellRestored(ctx context.Context, dataDir string, hub store.Hub, log *slog.Logger) error {
+// TellRestored tells at the first start of a restored store what its hub does again.
+func TellRestored(ctx context.Context, dataDir string, hub store.Hub, log *slog.Logger) error {
 	r, err := FindRestored(dataDir)
 	if err != nil || r == nil || r.Told {
 		return err

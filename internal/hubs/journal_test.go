@@ -1,14 +1,12 @@
-package host
+package hubs
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/perdure/perdure"
@@ -23,8 +21,8 @@ import (
 
 // What an app does all day asks nothing of the audit, and needs no more memory than what is logged of it.
 func TestWhatTheAppStartsCostsNoAudit(t *testing.T) {
-	r := &running{hubs: &hubs{journal: nil}, log: slog.New(slog.DiscardHandler), name: "H"} // a use of it would panic
-	a, ctx := audited{running: r, who: byApp}, t.Context()
+	r := &Hub{Hubs: &Hubs{Journal: nil}, Log: slog.New(slog.DiscardHandler), Name: "H"} // a use of it would panic
+	a, ctx := audited{Hub: r, who: ByApp}, t.Context()
 	allocs := testing.AllocsPerRun(100, func() {
 		for _, what := range []string{"start", "raise-event"} {
 			c, err := a.ask(ctx, what, "x", "")
@@ -36,49 +34,6 @@ func TestWhatTheAppStartsCostsNoAudit(t *testing.T) {
 	})
 	if allocs > 0 {
 		t.Errorf("%v allocations for a start and an event, want none", allocs)
-	}
-}
-
-func TestFilesOfTheAuditExpireByAClockThatIsSet(t *testing.T) {
-	const day = 24 * time.Hour
-	for name, test := range map[string]struct {
-		ahead time.Duration // of the clock, from the first hour on
-		files int           // of those of ten days, and one that tells what is removed
-	}{
-		"right":           {0, 7},
-		"a century ahead": {100 * 365 * day, 7},
-		"a century back":  {-100 * 365 * day, 10},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				cfg := &config.Config{DataDir: t.TempDir()}
-				j := openJournal(cfg, slog.New(slog.DiscardHandler))
-				defer j.Close()
-				for range 10 {
-					if _, err := j.Append(slog.String("what", "x")); err != nil {
-						t.Fatal(err)
-					}
-					time.Sleep(day)
-				}
-				clock := new(badClock)
-				time.AfterFunc(time.Minute, func() { clock.setAhead(test.ahead) })
-				ctx, cancel := context.WithTimeout(t.Context(), 90*time.Minute) // it looks once
-				defer cancel()
-				j.expire(ctx, 5*day+12*time.Hour, clock.now)
-				files := 0
-				for line, err := range audit.Lines(AuditDir(cfg)) {
-					if err != nil {
-						t.Fatal(err)
-					}
-					if line.What == "file" {
-						files++
-					}
-				}
-				if want := test.files; files != want {
-					t.Errorf("%d files are kept, want %d", files, want)
-				}
-			})
-		})
 	}
 }
 
@@ -96,16 +51,16 @@ func TestRetentionIsAuditedWhenItPurges(t *testing.T) {
 	}
 	app := perdure.New()
 	perdure.AddOrchestrator(app, "Echo", func(_ *perdure.OrchestrationContext, in json.RawMessage) (json.RawMessage, error) { return in, nil })
-	hubs := newHubs(embedded.Provider{DB: db}, cfg, engine.Options{}, openJournal(cfg, slog.New(slog.DiscardHandler)))
-	r, err := hubs.run(store, app)
+	hubs := New(embedded.Provider{DB: db}, cfg, engine.Options{}, OpenJournal(cfg, slog.New(slog.DiscardHandler)))
+	r, err := hubs.Run(store, app)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer hubs.stop()
-	if _, err := r.forProgram(byApp).Start(t.Context(), hub.StartRequest{ID: "x", Name: "Echo"}); err != nil {
+	defer hubs.Stop()
+	if _, err := r.ForProgram(ByApp).Start(t.Context(), hub.StartRequest{ID: "x", Name: "Echo"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.forProgram(byApp).Wait(t.Context(), "x"); err != nil {
+	if _, err := r.ForProgram(ByApp).Wait(t.Context(), "x"); err != nil {
 		t.Fatal(err)
 	}
 	for _, step := range []struct {
@@ -113,7 +68,7 @@ func TestRetentionIsAuditedWhenItPurges(t *testing.T) {
 		deleted, lines int
 	}{{time.Hour, 0, 0}, {-time.Hour, 1, 3}, {-time.Hour, 0, 3}} { // the first line of the file is one
 		f := hub.PurgeFilter{Query: history.Query{CompletedTo: new(time.Now().Add(-step.ago))}}
-		result, err := r.forProgram(byRetention).PurgeBy(t.Context(), f)
+		result, err := r.ForProgram(ByRetention).PurgeBy(t.Context(), f)
 		if err != nil || result.Deleted != step.deleted || !result.Complete {
 			t.Errorf("PurgeBy(%v ago) = %+v, %v, want %d deleted", step.ago, result, err, step.deleted)
 		}
@@ -126,31 +81,31 @@ func TestRetentionIsAuditedWhenItPurges(t *testing.T) {
 // A key that the audit does not tell of opens nothing; once it can be told, it does.
 func TestKeysThatCannotBeAuditedDoNotCount(t *testing.T) {
 	cfg := &config.Config{DataDir: t.TempDir(), Management: config.Management{AuditRequired: true}}
-	j := openJournal(cfg, slog.New(slog.DiscardHandler))
+	j := OpenJournal(cfg, slog.New(slog.DiscardHandler))
 	defer j.Close()
-	ring, err := newKeyring(cfg, slog.New(slog.DiscardHandler), j.noteKeys)
+	ring, err := NewKeyring(cfg, slog.New(slog.DiscardHandler), j.NoteKeys)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := j.begin(cfg, ring.names); err != nil {
+	if err := j.Begin(cfg, ring.Names); err != nil {
 		t.Fatal(err)
 	}
 	away := AuditDir(cfg) + ".away"
 	if err := errors.Join(os.Rename(AuditDir(cfg), away), os.WriteFile(AuditDir(cfg), nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if err := writeKeys(keysPath(cfg.DataDir), append(ring.names, storedKey{Name: "ci", Value: "SIXTEEN-OR-MORE-CHARACTERS"})); err != nil {
+	if err := writeKeys(KeysPath(cfg.DataDir), append(ring.Names, storedKey{Name: "ci", Value: "SIXTEEN-OR-MORE-CHARACTERS"})); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if n := len(ring.current()); n != 1 {
+		if n := len(ring.Current()); n != 1 {
 			t.Errorf("%d keys count while the audit cannot be written, want the one of before", n)
 		}
 	}
 	if err := errors.Join(os.Remove(AuditDir(cfg)), os.Rename(away, AuditDir(cfg))); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(ring.current()); n != 2 {
+	if n := len(ring.Current()); n != 2 {
 		t.Errorf("%d keys count once it can be written, want 2", n)
 	}
 	told := 0

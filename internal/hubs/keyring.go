@@ -1,4 +1,4 @@
-package host
+package hubs
 
 import (
 	"io/fs"
@@ -11,22 +11,22 @@ import (
 	"github.com/perdure/perdure/internal/httpapi"
 )
 
-// keyring is keys.json as it is now: an edit counts from the next request on. Each
+// Keyring is keys.json as it is now: an edit counts from the next request on. Each
 // request with a key, or a link, looks whether the file is still the one that was read,
 // which takes a microsecond.
 //
 // A file that cannot be used, or is gone, changes nothing and is told once. So does a
 // change that cannot be noted in the audit; it is tried again.
-type keyring struct {
+type Keyring struct {
 	path       string
 	always     []httpapi.Key // besides those of the file
-	linkSecret []byte        // signs links of one operation; nil: there are none
+	LinkSecret []byte        // signs links of one operation; nil: there are none
 	log        *slog.Logger
 	note       func([]storedKey) error // notes in the audit what is going to count
 
 	mu    sync.Mutex // guards all below
 	keys  []httpapi.Key
-	names []storedKey // of the file
+	Names []storedKey // of the file
 	seen  fs.FileInfo // of the file when it was last read; nil: it was not there
 	at    time.Time   // when that was
 	told  string      // what was wrong with it then
@@ -35,27 +35,27 @@ type keyring struct {
 // settled is how old a file must be for its next change to have another time.
 const settled = 2 * time.Second
 
-// newKeyring reads the secrets of a host. Those in always are keys besides the file's.
-func newKeyring(cfg *config.Config, log *slog.Logger, note func([]storedKey) error, always ...httpapi.Key) (*keyring, error) {
-	k := &keyring{path: keysPath(cfg.DataDir), always: always, log: log, note: note}
+// NewKeyring reads the secrets of a host. Those in always are keys besides the file's.
+func NewKeyring(cfg *config.Config, log *slog.Logger, note func([]storedKey) error, always ...httpapi.Key) (*Keyring, error) {
+	k := &Keyring{path: KeysPath(cfg.DataDir), always: always, log: log, note: note}
 	stored, err := loadKeys(cfg.DataDir)
 	if err == nil && cfg.Management.LinkScope == config.InstanceLinks {
-		k.linkSecret, err = loadLinkSecret(cfg.DataDir)
+		k.LinkSecret, err = loadLinkSecret(cfg.DataDir)
 	}
 	k.take(stored)
 	return k, err
 }
 
-func (k *keyring) take(stored []storedKey) {
-	k.names, k.keys = stored, nil
+func (k *Keyring) take(stored []storedKey) {
+	k.Names, k.keys = stored, nil
 	for _, s := range stored {
 		k.keys = append(k.keys, s.key())
 	}
 	k.keys = append(k.keys, k.always...)
 }
 
-// current returns the keys that count now. Nobody may change them.
-func (k *keyring) current() []httpapi.Key {
+// Current returns the keys that count now. Nobody may change them.
+func (k *Keyring) Current() []httpapi.Key {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	info, err := os.Lstat(k.path)
@@ -68,7 +68,7 @@ func (k *keyring) current() []httpapi.Key {
 		k.complain(err)
 		return k.keys
 	}
-	added, removed, changed := compareKeys(k.names, stored)
+	added, removed, changed := compareKeys(k.Names, stored)
 	if len(added)+len(removed)+len(changed) > 0 {
 		if err := k.note(stored); err != nil {
 			k.seen = nil
@@ -84,12 +84,12 @@ func (k *keyring) current() []httpapi.Key {
 
 // unchanged reports whether info is of the file that was read. One that was young then
 // may have been written again within the same tick of its clock.
-func (k *keyring) unchanged(info fs.FileInfo) bool {
+func (k *Keyring) unchanged(info fs.FileInfo) bool {
 	return k.seen != nil && os.SameFile(k.seen, info) && k.seen.Size() == info.Size() && k.seen.Mode() == info.Mode() &&
 		k.seen.ModTime().Equal(info.ModTime()) && info.ModTime().Before(k.at.Add(-settled))
 }
 
-func (k *keyring) complain(err error) {
+func (k *Keyring) complain(err error) {
 	if text := err.Error(); k.told != text {
 		k.told = text
 		k.log.Error("keys.json cannot be used; the keys that were read before still count", "error", text)

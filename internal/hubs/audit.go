@@ -1,4 +1,4 @@
-package host
+package hubs
 
 import (
 	"cmp"
@@ -18,9 +18,9 @@ import (
 
 // Who changes something, when it is not the holder of a key.
 const (
-	byApp         = "app" // its functions, through the client they are given
-	byRetention   = "retention"
-	byCommandLine = "command line" // without a host, or with the key in a host's endpoint file
+	ByApp         = "app" // its functions, through the client they are given
+	ByRetention   = "retention"
+	ByCommandLine = "command line" // without a host, or with the key in a host's endpoint file
 )
 
 // audited is a running hub as one party has it: every change that the party asks for is
@@ -37,7 +37,7 @@ const (
 // callers who need no key are logged only, the app's at Debug. A start that is content
 // with an instance that was there is no change, and is not logged.
 type audited struct {
-	*running
+	*Hub
 	who        string // unless the API says who calls
 	quietRaise bool   // events to instances that are missing or have ended are discarded
 }
@@ -61,7 +61,7 @@ func (a audited) ask(ctx context.Context, what string, id history.InstanceID, re
 	c := change{of: a, what: what, id: id, reason: reason, more: more}
 	c.by, c.who = a.caller(ctx, id)
 	if what == "start" || what == "raise-event" {
-		if c.by == byApp || c.by == httpapi.CallerAnonymous {
+		if c.by == ByApp || c.by == httpapi.CallerAnonymous {
 			return c, nil
 		}
 	}
@@ -71,14 +71,14 @@ func (a audited) ask(ctx context.Context, what string, id history.InstanceID, re
 	}
 	attrs = append(append(attrs, c.about()...), more...)
 	var err error
-	c.noted, err = a.hubs.journal.ask(attrs)
+	c.noted, err = a.Hubs.Journal.ask(attrs)
 	return c, err
 }
 
 // caller is what was brought by who calls, and whose that is.
 func (a audited) caller(ctx context.Context, id history.InstanceID) (by, who string) {
 	switch by, who = httpapi.CallerBy(ctx); {
-	case by == "" && a.who == byCommandLine:
+	case by == "" && a.who == ByCommandLine:
 		return a.who, processUser()
 	case by == "":
 		return a.who, ""
@@ -87,7 +87,7 @@ func (a audited) caller(ctx context.Context, id history.InstanceID) (by, who str
 	case by == bySocket:
 		user, _ := ctx.Value(socketKey{}).(string)
 		return by, user
-	case who == byCommandLine: // it has the endpoint's key
+	case who == ByCommandLine: // it has the endpoint's key
 		return who, ""
 	case who == by:
 		return by, ""
@@ -105,7 +105,7 @@ func processUser() string {
 
 // about is what a line of the log and one of the audit say in the same way.
 func (c *change) about() []slog.Attr {
-	attrs := []slog.Attr{slog.String("hub", c.of.name)}
+	attrs := []slog.Attr{slog.String("hub", c.of.Name)}
 	if c.id != "" {
 		attrs = append(attrs, slog.String("instance", string(c.id)))
 	}
@@ -126,24 +126,24 @@ func (c *change) done(ctx context.Context, err error, more ...slog.Attr) {
 		if c.id != "" {
 			attrs = append(attrs, slog.String("instance", string(c.id)))
 		}
-		c.of.hubs.journal.result(append(append(attrs, more...), slog.String("result", result)))
+		c.of.Hubs.Journal.result(append(append(attrs, more...), slog.String("result", result)))
 	}
 	level := slog.LevelInfo
-	if c.by == byApp && (c.what == "start" || c.what == "raise-event") {
+	if c.by == ByApp && (c.what == "start" || c.what == "raise-event") {
 		level = slog.LevelDebug
 	}
-	if !c.of.log.Enabled(ctx, level) {
+	if !c.of.Log.Enabled(ctx, level) {
 		return
 	}
 	attrs := append([]slog.Attr{slog.String("who", cmp.Or(httpapi.Caller(ctx), c.of.who)), slog.String("what", c.what)}, c.about()...)
 	attrs = append(append(attrs, c.more...), more...)
-	c.of.log.LogAttrs(ctx, level, "management", append(attrs, slog.String("result", result))...)
+	c.of.Log.LogAttrs(ctx, level, "management", append(attrs, slog.String("result", result))...)
 }
 
 // nothing notes that nothing had to be done.
 func (c *change) nothing() {
 	if c.noted > 0 {
-		c.of.hubs.journal.result([]slog.Attr{slog.String("what", c.what), slog.Uint64("of", c.noted), slog.String("instance", string(c.id)), slog.String("result", "it was there")})
+		c.of.Hubs.Journal.result([]slog.Attr{slog.String("what", c.what), slog.Uint64("of", c.noted), slog.String("instance", string(c.id)), slog.String("result", "it was there")})
 	}
 }
 
@@ -168,15 +168,15 @@ func (a audited) Start(ctx context.Context, r hub.StartRequest) (history.Instanc
 // be done, so the audit has no line of it.
 
 func (a audited) CheckStart(ctx context.Context, r hub.StartRequest) error {
-	return a.refused(ctx, a.engine.Load().CheckStart(ctx, r), "start", r.ID, slog.String("function", r.Name))
+	return a.refused(ctx, a.Engine.Load().CheckStart(ctx, r), "start", r.ID, slog.String("function", r.Name))
 }
 
 func (a audited) CheckRaise(ctx context.Context, id history.InstanceID, r hub.RaiseRequest) error {
-	return a.refused(ctx, a.engine.Load().CheckRaise(ctx, id, r), "raise-event", id, slog.String("event", r.Name))
+	return a.refused(ctx, a.Engine.Load().CheckRaise(ctx, id, r), "raise-event", id, slog.String("event", r.Name))
 }
 
 func (a audited) CheckImport(ctx context.Context, r hub.ImportRequest) error {
-	return a.refused(ctx, a.engine.Load().CheckImport(ctx, r), "import", r.ID)
+	return a.refused(ctx, a.Engine.Load().CheckImport(ctx, r), "import", r.ID)
 }
 
 // refused logs err, if it is one, and returns it.
@@ -260,7 +260,7 @@ func (a audited) Purge(ctx context.Context, id history.InstanceID, r hub.PurgeRe
 }
 
 func (a audited) PurgeBy(ctx context.Context, f hub.PurgeFilter) (hub.PurgeResult, error) {
-	if a.who == byRetention && !f.DryRun {
+	if a.who == ByRetention && !f.DryRun {
 		// It looks again and again, and mostly there is nothing to be noted.
 		look := f
 		look.DryRun, look.Max = true, 1
@@ -342,7 +342,7 @@ func (a audited) Export(ctx context.Context, id history.InstanceID) (hub.Archive
 func (a audited) DeleteHub(ctx context.Context, force bool) error {
 	c, err := a.ask(ctx, "delete-hub", "", "", slog.Bool("force", force))
 	if err == nil {
-		err = a.hubs.delete(ctx, a.name, force)
+		err = a.Hubs.delete(ctx, a.Name, force)
 	}
 	c.done(ctx, err)
 	return err

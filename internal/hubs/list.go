@@ -1,4 +1,4 @@
-package host
+package hubs
 
 import (
 	"context"
@@ -7,10 +7,10 @@ import (
 	"github.com/perdure/perdure/internal/config"
 )
 
-// Hubs returns the names of the hubs in the configured store, sorted. While another
+// Names returns the names of the hubs in the configured store, sorted. While another
 // process has the store open, that is the configured one only.
-func Hubs(ctx context.Context, cfg *config.Config) ([]string, error) {
-	db, err := openExisting(ctx, cfg, opening{})
+func Names(ctx context.Context, cfg *config.Config) ([]string, error) {
+	db, err := openExisting(ctx, cfg, Opening{})
 	switch {
 	case errors.Is(err, ErrNoStore):
 		return nil, nil

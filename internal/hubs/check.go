@@ -1,4 +1,4 @@
-package host
+package hubs
 
 import (
 	"context"
@@ -23,9 +23,9 @@ import (
 // only, or the process that has it open checks it. A store that is refused is
 // a disagreement. Errors are those of [Connect].
 func Check(ctx context.Context, cfg *config.Config, o client.CheckOptions) (client.CheckReport, error) {
-	db, err := openExisting(ctx, cfg, opening{readOnly: true})
+	db, err := openExisting(ctx, cfg, Opening{ReadOnly: true})
 	if isLocked(err) {
-		c, err := ConnectTo(ctx, cfg, false, slog.New(slog.DiscardHandler))
+		c, err := Connect(ctx, cfg, false, slog.New(slog.DiscardHandler))
 		if err != nil {
 			return client.CheckReport{}, err
 		}
@@ -63,27 +63,27 @@ func checkHub(ctx context.Context, db store.Provider, name string, o client.Chec
 const checkPath = adminPath + "check"
 
 // serveCheck answers with an array of [client.CheckLine], each as soon as it is known.
-func serveCheck(own *running) http.HandlerFunc {
+func serveCheck(own *Hub) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(wire.Mark, wire.Served)
 		if !fromCommandLine(r.Context()) {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
-		name, err := whatToCheck(r.URL.RawQuery, own.name)
+		name, err := whatToCheck(r.URL.RawQuery, own.Name)
 		if err == nil {
-			_, err = own.hubs.db.Hub(r.Context(), name, store.HubOptions{})
+			_, err = own.Hubs.db.Hub(r.Context(), name, store.HubOptions{})
 			err = hubNotFound(err, name)
 		}
 		if err != nil {
 			httpapi.WriteError(w, err)
 			return
 		}
-		ctx, done := own.hubs.whileOpen(r.Context())
+		ctx, done := own.Hubs.whileOpen(r.Context())
 		defer done()
 		w.Header().Set("Content-Type", "application/json")
 		lines := &lines{w: w, flush: http.NewResponseController(w)}
-		report, err := checkHub(ctx, own.hubs.db, name, client.CheckOptions{
+		report, err := checkHub(ctx, own.Hubs.db, name, client.CheckOptions{
 			Gentle:   true,
 			Tell:     func(d client.Disagreement) { lines.add(client.CheckLine{Disagreement: &d}) },
 			Progress: func(p client.CheckReport) { lines.add(client.CheckLine{Progress: &p}) },

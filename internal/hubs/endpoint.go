@@ -1,4 +1,4 @@
-package host
+package hubs
 
 import (
 	"context"
@@ -19,9 +19,9 @@ import (
 	"github.com/perdure/perdure/internal/private"
 )
 
-// endpoint is what a host leaves beside its store, readable by its owner only,
+// Endpoint is what a host leaves beside its store, readable by its owner only,
 // so that the command line finds the process that holds the store.
-type endpoint struct {
+type Endpoint struct {
 	URL    string `json:"url"`              // of the API; links begin with it
 	Socket string `json:"socket,omitempty"` // where the command line comes in, relative to the folder or absolute; empty: where the system has none
 	Local  string `json:"local,omitempty"`  // address for the command line then; empty: URL
@@ -30,15 +30,16 @@ type endpoint struct {
 	Key    string `json:"key"`              // opens everything; another one after each start
 }
 
-func endpointPath(dataDir string) string { return filepath.Join(dataDir, "endpoint") }
+// EndpointPath returns where a host tells how it is reached.
+func EndpointPath(dataDir string) string { return filepath.Join(dataDir, "endpoint") }
 
-// write leaves the endpoint in dataDir; remove takes it away again.
-func (ep endpoint) write(dataDir string) (remove func(), err error) {
+// Write leaves the endpoint in dataDir; remove takes it away again.
+func (ep Endpoint) Write(dataDir string) (remove func(), err error) {
 	text, err := json.Marshal(ep)
 	if err != nil {
 		return nil, err
 	}
-	path := endpointPath(dataDir)
+	path := EndpointPath(dataDir)
 	if err := private.Write(path, text); err != nil {
 		return nil, fmt.Errorf("write endpoint: %w", err)
 	}
@@ -48,38 +49,39 @@ func (ep endpoint) write(dataDir string) (remove func(), err error) {
 // findEndpoint returns the endpoint that process pid left in dataDir, its socket as an
 // absolute path. One that another user could have written, or that leads to another
 // machine, is an error: payloads would go there.
-func findEndpoint(dataDir string, pid int) (ep endpoint, found bool, err error) {
-	ep, err = readEndpoint(dataDir)
+func findEndpoint(dataDir string, pid int) (ep Endpoint, found bool, err error) {
+	ep, err = ReadEndpoint(dataDir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return endpoint{}, false, nil
+		return Endpoint{}, false, nil
 	case err != nil:
-		return endpoint{}, false, err
+		return Endpoint{}, false, err
 	}
 	return ep, ep.PID == pid, nil
 }
 
-func readEndpoint(dataDir string) (endpoint, error) {
-	path := endpointPath(dataDir)
+// ReadEndpoint reads what a host has written, or says what is wrong with it.
+func ReadEndpoint(dataDir string) (Endpoint, error) {
+	path := EndpointPath(dataDir)
 	text, err := private.ReadSecret(path)
 	if err != nil {
-		return endpoint{}, fmt.Errorf("endpoint of the running app: %w", err)
+		return Endpoint{}, fmt.Errorf("endpoint of the running app: %w", err)
 	}
-	var ep endpoint
+	var ep Endpoint
 	if json.Unmarshal(text, &ep) != nil || ep.URL == "" { // its error might show a part of the key
-		return endpoint{}, fmt.Errorf("endpoint of the running app: %s is damaged; the app writes it anew when it starts again", path)
+		return Endpoint{}, fmt.Errorf("endpoint of the running app: %s is damaged; the app writes it anew when it starts again", path)
 	}
 	if ep.Socket != "" && !filepath.IsAbs(ep.Socket) {
 		ep.Socket = filepath.Join(dataDir, ep.Socket)
 	}
 	if ep.Socket == "" && !thisMachine(ep.address()) {
-		return endpoint{}, fmt.Errorf("endpoint of the running app: %s does not lead to this machine: look who wrote it, and remove it", path)
+		return Endpoint{}, fmt.Errorf("endpoint of the running app: %s does not lead to this machine: look who wrote it, and remove it", path)
 	}
 	return ep, nil
 }
 
 // address is where the command line finds the process if there is no socket.
-func (ep endpoint) address() string {
+func (ep Endpoint) address() string {
 	if ep.Local != "" {
 		return ep.Local
 	}
@@ -104,7 +106,7 @@ func thisMachine(address string) bool {
 }
 
 // client speaks to the process about a hub.
-func (ep endpoint) client(hub string) *client.Client {
+func (ep Endpoint) client(hub string) *client.Client {
 	if ep.Socket != "" { // it knows who comes, so the key stays here
 		return client.Remote(ep.URL, client.RemoteOptions{Socket: ep.Socket, TaskHub: hub})
 	}
@@ -116,7 +118,7 @@ const answerTime = time.Second
 
 // answers reports whether the process says anything. Others can still connect to one
 // that was killed while the system takes its memory away, but it does not answer.
-func (ep endpoint) answers(ctx context.Context) bool {
+func (ep Endpoint) answers(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	conn, err := ep.dial(ctx)
@@ -132,12 +134,12 @@ func (ep endpoint) answers(ctx context.Context) bool {
 }
 
 // transport connects to the process, whatever the address of a request.
-func (ep endpoint) transport() *http.Transport {
+func (ep Endpoint) transport() *http.Transport {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return ep.dial(ctx) }
 	return &http.Transport{DialContext: dial, DialTLSContext: dial, DisableKeepAlives: true}
 }
 
-func (ep endpoint) dial(ctx context.Context) (net.Conn, error) {
+func (ep Endpoint) dial(ctx context.Context) (net.Conn, error) {
 	if ep.Socket != "" {
 		return private.Dial(ctx, ep.Socket)
 	}

@@ -1,4 +1,4 @@
-package host
+package hubs
 
 import (
 	"context"
@@ -22,28 +22,28 @@ import (
 // How long others are waited for that have the store open.
 const (
 	lockPatience  = 5 * time.Second  // a command, or a host that comes or goes
-	dyingPatience = 30 * time.Second // a host that does not answer, and is perhaps being killed
+	DyingPatience = 30 * time.Second // a host that does not answer, and is perhaps being killed
 	lockPause     = 50 * time.Millisecond
 )
 
-// opening says how a store is opened.
-type opening struct {
-	dying    time.Duration // how long a process is waited for that does not answer at its endpoint
-	readOnly bool
-	log      *slog.Logger // nil: discarded
+// Opening says how a store is opened.
+type Opening struct {
+	Dying    time.Duration // how long a process is waited for that does not answer at its endpoint
+	ReadOnly bool
+	Log      *slog.Logger // nil: discarded
 }
 
-// openStore opens the configured store, and makes it if it is not there. A process without
+// Open opens the configured store, and makes it if it is not there. A process without
 // an endpoint is a command, or a host that comes or goes, and soon done with the store: it is
 // waited for. So is one that does not answer at its endpoint: after a kill -9 the lock is
 // held until the system has taken back the memory. One that answers is a [*store.LockedError].
-func openStore(ctx context.Context, cfg *config.Config, o opening) (store.Provider, error) {
-	if o.log == nil {
-		o.log = slog.New(slog.DiscardHandler)
+func Open(ctx context.Context, cfg *config.Config, o Opening) (store.Provider, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
 	began := time.Now()
 	for {
-		db, err := embedded.Open(cfg.DataDir, embedded.Options{Logger: o.log, ReadOnly: o.readOnly, OpenFiles: tableLimit()})
+		db, err := embedded.Open(cfg.DataDir, embedded.Options{Logger: o.Log, ReadOnly: o.ReadOnly, OpenFiles: tableLimit()})
 		var locked *store.LockedError
 		if !errors.As(err, &locked) {
 			if err != nil {
@@ -57,7 +57,7 @@ func openStore(ctx context.Context, cfg *config.Config, o opening) (store.Provid
 			if ep.answers(ctx) {
 				return nil, err
 			}
-			patience = max(o.dying, lockPatience)
+			patience = max(o.Dying, lockPatience)
 			err = fmt.Errorf("%w; it does not answer", err)
 		}
 		if broken != nil || time.Since(began) > patience {
@@ -71,20 +71,20 @@ func openStore(ctx context.Context, cfg *config.Config, o opening) (store.Provid
 	}
 }
 
-// openExisting is [openStore] for those who must not make a store.
-func openExisting(ctx context.Context, cfg *config.Config, o opening) (store.Provider, error) {
-	if !StoreExists(cfg) {
+// openExisting is [Open] for those who must not make a store.
+func openExisting(ctx context.Context, cfg *config.Config, o Opening) (store.Provider, error) {
+	if !Exists(cfg) {
 		return nil, fmt.Errorf("%w: %s: %w in %s", client.ErrHubNotFound, cfg.HubName, ErrNoStore, cfg.DataDir)
 	}
-	return openStore(ctx, cfg, o)
+	return Open(ctx, cfg, o)
 }
 
 // isLocked reports whether a store was not opened since another process has it.
 func isLocked(err error) bool { return errors.As(err, new(*store.LockedError)) }
 
-// StoreExists reports whether a store was ever opened in the configured folder:
+// Exists reports whether a store was ever opened in the configured folder:
 // opening would create one.
-func StoreExists(cfg *config.Config) bool {
+func Exists(cfg *config.Config) bool {
 	_, err := os.Stat(filepath.Join(cfg.DataDir, "FORMAT"))
 	return !errors.Is(err, fs.ErrNotExist)
 }
@@ -100,4 +100,14 @@ func restoreStore(ctx context.Context, dir, dataDir string, finish func(folder s
 // VerifyBackup reads all of the backup in dir and compares it with its checksums.
 func VerifyBackup(ctx context.Context, dir string) (*backup.Backup, error) {
 	return embedded.VerifyBackup(ctx, dir)
+}
+
+// tableLimit is how many tables the store keeps open, a quarter of the descriptors at
+// most: the rest of its half is for logs, compactions and backups. 0 leaves it to the store.
+func tableLimit() int {
+	files, ok := MaxFiles()
+	if !ok {
+		return 0
+	}
+	return int(min(1000, files/4))
 }
