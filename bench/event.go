@@ -11,7 +11,7 @@ import (
 // from the first raise until all have completed.
 func runEvents(ctx context.Context, site site) ([]metric, error) {
 	return with(ctx, site, func(p *process) ([]metric, error) {
-		ids := make([]string, site.size.events)
+		ids := make([]client.InstanceID, site.size.events)
 		err := each(callers, len(ids), func(i int) (err error) {
 			ids[i], err = p.Start(ctx, "AwaitGo", nil, client.StartOptions{})
 			return err

@@ -41,7 +41,7 @@ func growIdle(ctx context.Context, site site, xs []int, report func(int, []metri
 			return metric{}, err
 		}
 		took, err := timed(len(page.Items), func(i int) error {
-			id := string(page.Items[i].ID)
+			id := page.Items[i].ID
 			return errors.Join(p.Raise(ctx, id, "Go", i), p.completed(ctx, id))
 		})
 		return metric{"wake_p50", quantile(took, 0.5), "ms"}, err

@@ -21,7 +21,7 @@ func growHistory(ctx context.Context, site site, xs []int, report func(int, []me
 			}
 			steps := x / 2 // scheduled and completed
 			metrics, err := p.steps(ctx, steps, max(1, site.size.growthSteps/steps))
-			id := ""
+			var id client.InstanceID
 			if err == nil {
 				id, err = p.chainThatWaits(ctx, steps)
 			}
@@ -59,7 +59,7 @@ func (p *process) steps(ctx context.Context, steps, chains int) ([]metric, error
 
 // chainThatWaits starts a chain that waits for an event after its last step,
 // and returns when it does.
-func (p *process) chainThatWaits(ctx context.Context, steps int) (id string, err error) {
+func (p *process) chainThatWaits(ctx context.Context, steps int) (id client.InstanceID, err error) {
 	if id, err = p.Start(ctx, "ChainThenGo", steps, client.StartOptions{}); err != nil {
 		return "", err
 	}

@@ -85,7 +85,7 @@ func (p *process) complete(ctx context.Context, name string, input any) error {
 }
 
 // completed waits until an instance has completed.
-func (p *process) completed(ctx context.Context, id string) error {
+func (p *process) completed(ctx context.Context, id client.InstanceID) error {
 	status, err := p.Wait(ctx, id)
 	if err != nil {
 		return err

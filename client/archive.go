@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 
-	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/hub"
 )
 
@@ -13,8 +12,8 @@ type Archive = hub.Archive
 
 // Export returns an instance with the history of its current execution, in
 // whatever state it is. Errors: [ErrNotFound], [ErrUnsupported].
-func (c *Client) Export(ctx context.Context, id string) (*Archive, error) {
-	archive, err := c.hub.Export(ctx, history.InstanceID(id))
+func (c *Client) Export(ctx context.Context, id InstanceID) (*Archive, error) {
+	archive, err := c.hub.Export(ctx, id)
 	if err != nil {
 		return nil, c.fail(ctx, "export", id, err)
 	}
@@ -23,17 +22,17 @@ func (c *Client) Export(ctx context.Context, id string) (*Archive, error) {
 
 // ImportOptions are what an import can say.
 type ImportOptions struct {
-	ID    string // empty: the archive's own
-	Reuse Reuse  // when the id is in use
+	ID    InstanceID // empty: the archive's own
+	Reuse Reuse      // when the id is in use
 }
 
 // Import stores an archive as an instance of this hub and returns its id.
 //
 // Errors: [ErrInvalidArgument], [ErrAlreadyExists], [ErrUnsupported].
-func (c *Client) Import(ctx context.Context, archive *Archive, o ImportOptions) (string, error) {
-	id, err := c.hub.Import(ctx, hub.ImportRequest{Archive: *archive, ID: history.InstanceID(o.ID), Reuse: o.Reuse})
+func (c *Client) Import(ctx context.Context, archive *Archive, o ImportOptions) (InstanceID, error) {
+	id, err := c.hub.Import(ctx, hub.ImportRequest{Archive: *archive, ID: o.ID, Reuse: o.Reuse})
 	if err != nil {
 		return "", c.fail(ctx, "import", o.ID, err)
 	}
-	return string(id), nil
+	return id, nil
 }

@@ -224,9 +224,9 @@ func TestStatusesAreBoundedByBytes(t *testing.T) {
 	for bytes, want := range map[int]int{1 << 10: 16, 1 << 20: 4, 3 << 20: 1, 8 << 20: 1} {
 		synctest.Test(t, func(t *testing.T) {
 			hub := &weighty{bytes: bytes}
-			var ids []string
+			var ids []client.InstanceID
 			for i := range 40 {
-				ids = append(ids, fmt.Sprint(i))
+				ids = append(ids, client.InstanceID(fmt.Sprint(i)))
 			}
 			if bytes > 1<<20 {
 				ids = ids[:4]

@@ -46,8 +46,8 @@ const (
 // StartOptions are what a start can say besides name and input. The zero value
 // is the usual start.
 type StartOptions struct {
-	ID      string // empty: a random one of 32 hex digits
-	Version string // empty: the hub's default
+	ID      InstanceID // empty: a random one of 32 hex digits
+	Version string     // empty: the hub's default
 	Tags    map[string]string
 	StartAt time.Time // not before; zero: now
 	Reuse   Reuse     // default: the hub's rule, RefuseIfActive unless configured
@@ -58,7 +58,7 @@ type StartOptions struct {
 //
 // Errors: [ErrInvalidArgument], [ErrUnknownOrchestrator], [ErrAlreadyExists],
 // [ErrResourceExhausted].
-func (c *Client) Start(ctx context.Context, name string, input any, o StartOptions) (string, error) {
+func (c *Client) Start(ctx context.Context, name string, input any, o StartOptions) (InstanceID, error) {
 	payload, err := encode(input)
 	if err == nil && name == "" {
 		err = fmt.Errorf("%w: the orchestrator has no name", ErrInvalidArgument)
@@ -67,20 +67,20 @@ func (c *Client) Start(ctx context.Context, name string, input any, o StartOptio
 		return "", c.fail(ctx, "start "+name, o.ID, err)
 	}
 	id, err := c.hub.Start(ctx, hub.StartRequest{
-		Name: name, ID: history.InstanceID(o.ID), Input: payload,
+		Name: name, ID: o.ID, Input: payload,
 		Version: o.Version, Tags: o.Tags, ScheduledAt: o.StartAt, Reuse: o.Reuse,
 	})
 	if err != nil {
 		return "", c.fail(ctx, "start "+name, o.ID, err)
 	}
-	return string(id), nil
+	return id, nil
 }
 
 // Wait returns the final status once the instance has ended, in
 // whatever way: see [Status.Err]. It survives restarts of a remote host. A
 // missing instance is [ErrNotFound] at once.
-func (c *Client) Wait(ctx context.Context, id string) (*Status, error) {
-	st, err := c.hub.Wait(ctx, history.InstanceID(id))
+func (c *Client) Wait(ctx context.Context, id InstanceID) (*Status, error) {
+	st, err := c.hub.Wait(ctx, id)
 	if err != nil {
 		return nil, c.fail(ctx, "wait", id, err)
 	}
@@ -89,8 +89,8 @@ func (c *Client) Wait(ctx context.Context, id string) (*Status, error) {
 
 // WaitStarted returns the status once the instance has had its first turn: at
 // once for every status but Pending. A missing instance is [ErrNotFound].
-func (c *Client) WaitStarted(ctx context.Context, id string) (*Status, error) {
-	if err := c.hub.WaitStarted(ctx, history.InstanceID(id)); err != nil {
+func (c *Client) WaitStarted(ctx context.Context, id InstanceID) (*Status, error) {
+	if err := c.hub.WaitStarted(ctx, id); err != nil {
 		return nil, c.fail(ctx, "wait for the start of", id, err)
 	}
 	return c.Status(ctx, id, StatusOptions{})
@@ -113,7 +113,7 @@ func WithIdempotencyKey(key string) RaiseOption {
 //
 // Errors: [ErrInvalidArgument], [ErrNotFound], [ErrTerminal],
 // [ErrResourceExhausted].
-func (c *Client) Raise(ctx context.Context, id, name string, data any, options ...RaiseOption) error {
+func (c *Client) Raise(ctx context.Context, id InstanceID, name string, data any, options ...RaiseOption) error {
 	payload, err := encode(data)
 	if err == nil && name == "" {
 		err = fmt.Errorf("%w: the event has no name", ErrInvalidArgument)
@@ -125,7 +125,7 @@ func (c *Client) Raise(ctx context.Context, id, name string, data any, options .
 	for _, option := range options {
 		option(&o)
 	}
-	return c.fail(ctx, "raise event", id, c.hub.Raise(ctx, history.InstanceID(id), o.request))
+	return c.fail(ctx, "raise event", id, c.hub.Raise(ctx, id, o.request))
 }
 
 // encode turns a payload into JSON. nil stays nil, which is null.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/perdure/perdure/internal/advice"
-	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/hub"
 )
 
@@ -23,13 +22,13 @@ type TerminateOptions struct {
 // ignored.
 //
 // Errors: [ErrInvalidArgument], [ErrNotFound], [ErrTerminal].
-func (c *Client) Terminate(ctx context.Context, id string, o TerminateOptions) error {
+func (c *Client) Terminate(ctx context.Context, id InstanceID, o TerminateOptions) error {
 	output, err := o.output()
 	if err == nil {
-		err = c.hub.Terminate(ctx, history.InstanceID(id), hub.TerminateRequest{Reason: output, Recursive: o.Recursive})
+		err = c.hub.Terminate(ctx, id, hub.TerminateRequest{Reason: output, Recursive: o.Recursive})
 	}
 	if err == nil && o.Wait {
-		_, err = c.hub.Wait(ctx, history.InstanceID(id))
+		_, err = c.hub.Wait(ctx, id)
 	}
 	return c.fail(ctx, "terminate", id, err)
 }
@@ -47,15 +46,15 @@ func (o *TerminateOptions) output() (json.RawMessage, error) {
 // Suspend pauses an instance: events are held until it is resumed.
 //
 // Errors: [ErrNotFound], [ErrTerminal], [ErrInvalidState] when it is suspended already.
-func (c *Client) Suspend(ctx context.Context, id, reason string) error {
-	return c.fail(ctx, "suspend", id, c.hub.Suspend(ctx, history.InstanceID(id), reason))
+func (c *Client) Suspend(ctx context.Context, id InstanceID, reason string) error {
+	return c.fail(ctx, "suspend", id, c.hub.Suspend(ctx, id, reason))
 }
 
 // Resume lets a suspended instance go on. It may follow a Suspend at once.
 //
 // Errors: [ErrNotFound], [ErrTerminal], [ErrInvalidState] when it is not suspended.
-func (c *Client) Resume(ctx context.Context, id, reason string) error {
-	return c.fail(ctx, "resume", id, c.hub.Resume(ctx, history.InstanceID(id), reason))
+func (c *Client) Resume(ctx context.Context, id InstanceID, reason string) error {
+	return c.fail(ctx, "resume", id, c.hub.Resume(ctx, id, reason))
 }
 
 // RewindOptions are what a rewind can say.
@@ -76,13 +75,13 @@ type RewindPlan = hub.RewindPlan
 //
 // Errors: [ErrNotFound], [ErrInvalidState] when it is not Failed or cannot be
 // rewound, [ErrUnsupported].
-func (c *Client) Rewind(ctx context.Context, id string, o RewindOptions) error {
-	return c.fail(ctx, "rewind", id, c.hub.Rewind(ctx, history.InstanceID(id), o.request()))
+func (c *Client) Rewind(ctx context.Context, id InstanceID, o RewindOptions) error {
+	return c.fail(ctx, "rewind", id, c.hub.Rewind(ctx, id, o.request()))
 }
 
 // PlanRewind tells what [Client.Rewind] would do now, with the same errors.
-func (c *Client) PlanRewind(ctx context.Context, id string, o RewindOptions) (*RewindPlan, error) {
-	plan, err := c.hub.PlanRewind(ctx, history.InstanceID(id), o.request())
+func (c *Client) PlanRewind(ctx context.Context, id InstanceID, o RewindOptions) (*RewindPlan, error) {
+	plan, err := c.hub.PlanRewind(ctx, id, o.request())
 	if err != nil {
 		return nil, c.fail(ctx, "plan the rewind of", id, err)
 	}
@@ -100,12 +99,12 @@ type RestartOptions struct {
 // its id is used again.
 //
 // Errors: [ErrNotFound], [ErrAlreadyExists], [ErrResourceExhausted].
-func (c *Client) Restart(ctx context.Context, id string, o RestartOptions) (string, error) {
-	started, err := c.hub.Restart(ctx, history.InstanceID(id), hub.RestartRequest{SameID: o.SameID})
+func (c *Client) Restart(ctx context.Context, id InstanceID, o RestartOptions) (InstanceID, error) {
+	started, err := c.hub.Restart(ctx, id, hub.RestartRequest{SameID: o.SameID})
 	if err != nil {
 		return "", c.fail(ctx, "restart", id, err)
 	}
-	return string(started), nil
+	return started, nil
 }
 
 // Explanation tells why an instance is where it is, and the one action that
@@ -114,8 +113,8 @@ type Explanation = hub.Explanation
 
 // Explain looks at what an instance waits for, or how it ended. Errors:
 // [ErrNotFound], [ErrUnsupported].
-func (c *Client) Explain(ctx context.Context, id string) (*Explanation, error) {
-	explanation, err := c.hub.Explain(ctx, history.InstanceID(id))
+func (c *Client) Explain(ctx context.Context, id InstanceID) (*Explanation, error) {
+	explanation, err := c.hub.Explain(ctx, id)
 	if err != nil {
 		return nil, c.fail(ctx, "explain", id, err)
 	}

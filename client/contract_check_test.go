@@ -67,7 +67,7 @@ func TestBadValuesAreRefusedAtEveryDoor(t *testing.T) {
 		"start in the year -1":    start("Echo", client.StartOptions{StartAt: time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC)}),
 		"id .":                    start("Echo", client.StartOptions{ID: "."}),
 		"id ..":                   start("Echo", client.StartOptions{ID: ".."}),
-		"long id":                 start("Echo", client.StartOptions{ID: strings.Repeat("x", 257)}),
+		"long id":                 start("Echo", client.StartOptions{ID: client.InstanceID(strings.Repeat("x", 257))}),
 		"long name":               start(strings.Repeat("x", history.MaxNameBytes+1), client.StartOptions{}),
 		"tag without UTF-8":       start("Echo", client.StartOptions{Tags: map[string]string{"a": "\xff"}}),
 		"version without UTF-8":   start("Echo", client.StartOptions{Version: "\xff"}),

@@ -92,7 +92,7 @@ func TestClient_Terminate(t *testing.T) {
 			h.done("Suspend", h.Suspend(h.Context(), "suspended", ""))
 			h.is("suspended", history.Suspended)
 			for _, id := range []string{"running", "pending", "suspended"} {
-				h.done("Terminate", h.Terminate(h.Context(), id, client.TerminateOptions{Reason: "why & how?", Wait: true}))
+				h.done("Terminate", h.Terminate(h.Context(), client.InstanceID(id), client.TerminateOptions{Reason: "why & how?", Wait: true}))
 				var reason string
 				st := h.status(id)
 				if err := json.Unmarshal(st.Output, &reason); err != nil || st.RuntimeStatus != history.Terminated || reason != "why & how?" {
@@ -177,8 +177,8 @@ func TestClient_SuspendAndResume(t *testing.T) {
 			h.begin("Echo", "x", nil)
 			h.ended("x", history.Completed)
 			for call, f := range map[string]func(string) error{
-				"Suspend": func(id string) error { return h.Suspend(h.Context(), id, "") },
-				"Resume":  func(id string) error { return h.Resume(h.Context(), id, "") },
+				"Suspend": func(id string) error { return h.Suspend(h.Context(), client.InstanceID(id), "") },
+				"Resume":  func(id string) error { return h.Resume(h.Context(), client.InstanceID(id), "") },
 			} {
 				err := f("x")
 				h.refused(call, err, client.ErrInvalidState)

@@ -42,7 +42,7 @@ func TestClient_Links(t *testing.T) {
 			} {
 				w := httptest.NewRecorder()
 				began := time.Now()
-				err := h.WaitOrCheckStatus(w, h.request(), tt.id, tt.o)
+				err := h.WaitOrCheckStatus(w, h.request(), client.InstanceID(tt.id), tt.o)
 				if err != nil || w.Code != tt.code || !strings.Contains(w.Body.String(), tt.body) || (tt.body == "") != (w.Body.Len() == 0) {
 					h.Errorf("WaitOrCheckStatus(%s, %+v) = %v, answers %d %s; want %d and %s", tt.id, tt.o, err, w.Code, w.Body, tt.code, tt.body)
 				}
@@ -66,7 +66,7 @@ func TestClient_Links(t *testing.T) {
 		{61, "WriteCheckStatus has nine links", false, func(h *testHub) {
 			for call, write := range map[string]func(http.ResponseWriter, *http.Request, string) error{
 				"WriteCheckStatus": func(w http.ResponseWriter, r *http.Request, id string) error {
-					return h.WriteCheckStatus(w, r, id, client.CheckStatusOptions{})
+					return h.WriteCheckStatus(w, r, client.InstanceID(id), client.CheckStatusOptions{})
 				},
 			} {
 				w := httptest.NewRecorder()
@@ -86,7 +86,7 @@ func TestClient_Links(t *testing.T) {
 			for _, id := range []string{"plain", "a b", "é+%2F&=", "{text}"} {
 				h.begin("Wait", id, nil)
 				synctest.Wait()
-				l := h.Links(id)
+				l := h.Links(client.InstanceID(id))
 				for _, tt := range []struct {
 					method, url string
 					code        int
@@ -105,7 +105,7 @@ func TestClient_Links(t *testing.T) {
 					}
 					h.is(id, tt.want)
 				}
-				if got, err := h.Status(h.Context(), id, client.StatusOptions{}); err != nil || string(got.Output) != `"é \u0026 {text}"` && string(got.Output) != `"é & {text}"` {
+				if got, err := h.Status(h.Context(), client.InstanceID(id), client.StatusOptions{}); err != nil || string(got.Output) != `"é \u0026 {text}"` && string(got.Output) != `"é & {text}"` {
 					h.Errorf("output after the terminate link = %s, %v", got.Output, err)
 				}
 				if code, body := h.fetch("DELETE", l.PurgeHistoryDeleteURI); code != 200 {
@@ -185,8 +185,8 @@ func TestLinksForARequest(t *testing.T) {
 		{"a proxy", client.LinkOptions{Base: apiBase, Forwarded: true, Fixed: true}, proxied, "https://outer.example" + path},
 		{"no origin in what a proxy says", client.LinkOptions{Forwarded: true}, evil, "http://inner" + path},
 		{"a proxy that took off a path", client.LinkOptions{Base: apiBase, Forwarded: true}, prefixed, "https://outer.example/wam" + path},
-		{"codes", client.LinkOptions{Codes: func(_ context.Context, id string) func(client.LinkOperation) string {
-			return func(op client.LinkOperation) string { return id + "-" + string(op) }
+		{"codes", client.LinkOptions{Codes: func(_ context.Context, id client.InstanceID) func(client.LinkOperation) string {
+			return func(op client.LinkOperation) string { return string(id) + "-" + string(op) }
 		}}, nil, path + "&code=x-status"},
 	} {
 		tt.o.TaskHub, tt.o.Connection = "H", "C"

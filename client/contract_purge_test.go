@@ -23,7 +23,7 @@ func TestClient_Restart(t *testing.T) {
 			old := h.ended("x", history.Completed)
 			id, err := h.Restart(h.Context(), "x", client.RestartOptions{})
 			h.done("Restart", err)
-			st := h.ended(id, history.Completed)
+			st := h.ended(string(id), history.Completed)
 			if id == "x" || st.Name != "Echo" || string(st.Input) != "7" || h.status("x").ExecutionID != old.ExecutionID {
 				h.Errorf("Restart = %s: %+v; the old one is %+v", id, st, h.status("x"))
 			}
@@ -98,10 +98,10 @@ func TestClient_Purge(t *testing.T) {
 			}
 		}},
 		{52, "PurgeMany skips active ones", false, func(h *testHub) {
-			var ids []string
+			var ids []client.InstanceID
 			for i := range 40 {
-				ids = append(ids, h.begin("Echo", fmt.Sprint(i), nil))
-				h.ended(ids[i], history.Completed)
+				ids = append(ids, client.InstanceID(h.begin("Echo", fmt.Sprint(i), nil)))
+				h.ended(string(ids[i]), history.Completed)
 			}
 			h.begin("Wait", "live", nil)
 			synctest.Wait()
@@ -112,12 +112,12 @@ func TestClient_Purge(t *testing.T) {
 			if left := h.ids(client.Query{}); len(left) != 1 {
 				h.Errorf("left are %q, want the live one", left)
 			}
-			_, err = h.PurgeMany(h.Context(), []string{"nobody"}, client.PurgeOptions{MustExist: true})
+			_, err = h.PurgeMany(h.Context(), []client.InstanceID{"nobody"}, client.PurgeOptions{MustExist: true})
 			h.refused("PurgeMany(MustExist)", err, client.ErrNotFound)
 		}},
 		{53, "PurgeBy touches ended ones in range only", false, func(h *testHub) {
 			for i, id := range []string{"a1", "a2", "b1", "b2", "b3"} {
-				o := client.StartOptions{ID: id, Tags: map[string]string{"n": fmt.Sprint(i)}}
+				o := client.StartOptions{ID: client.InstanceID(id), Tags: map[string]string{"n": fmt.Sprint(i)}}
 				h.beginWith([]string{"Echo", "Wait", "Fail", "Echo", "Echo"}[i], i, o)
 				time.Sleep(time.Minute) // of virtual time
 			}

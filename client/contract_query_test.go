@@ -38,7 +38,7 @@ func TestClient_Query(t *testing.T) {
 			}
 			time.Sleep(time.Minute) // of virtual time
 			h.done("Raise", h.Raise(h.Context(), st.ID, "go", "end"))
-			if st = h.ended(st.ID, history.Completed); string(st.Output) != `"end"` || st.CompletedAt.Sub(st.CreatedAt) < time.Minute || !st.Terminal() {
+			if st = h.ended(string(st.ID), history.Completed); string(st.Output) != `"end"` || st.CompletedAt.Sub(st.CreatedAt) < time.Minute || !st.Terminal() {
 				h.Errorf("status at the end = %+v", st)
 			}
 			body, err := json.Marshal(st)
@@ -63,11 +63,11 @@ func TestClient_Query(t *testing.T) {
 		{17, "OmitInput hides the input only", false, func(h *testHub) {
 			id := h.begin("Echo", "", 7)
 			h.ended(id, history.Completed)
-			st, err := h.Status(h.Context(), id, client.StatusOptions{OmitInput: true})
+			st, err := h.Status(h.Context(), client.InstanceID(id), client.StatusOptions{OmitInput: true})
 			if err != nil || st.Input != nil || string(st.Output) != "7" {
 				h.Errorf("Status(OmitInput) = %+v, %v; want no input, output 7", st, err)
 			}
-			st, err = h.Status(h.Context(), id, client.StatusOptions{OmitInput: true, OmitOutput: true})
+			st, err = h.Status(h.Context(), client.InstanceID(id), client.StatusOptions{OmitInput: true, OmitOutput: true})
 			if err != nil || st.Input != nil || st.Output != nil {
 				h.Errorf("Status(OmitInput, OmitOutput) = %+v, %v; want neither", st, err)
 			}
@@ -104,25 +104,25 @@ func TestClient_Query(t *testing.T) {
 				h.begin("Echo", id, id)
 				h.ended(id, history.Completed)
 			}
-			got, err := h.Statuses(h.Context(), []string{"a", "nobody", "c", "a"}, client.StatusOptions{OmitInput: true})
+			got, err := h.Statuses(h.Context(), []client.InstanceID{"a", "nobody", "c", "a"}, client.StatusOptions{OmitInput: true})
 			if err != nil || len(got) != 2 || got["a"] == nil || got["c"] == nil || got["c"].Input != nil || string(got["c"].Output) != `"c"` {
 				h.Errorf("Statuses = %v, %v; want a and c without inputs", got, err)
 			}
-			_, err = h.Statuses(h.Context(), []string{"a", ""}, client.StatusOptions{})
+			_, err = h.Statuses(h.Context(), []client.InstanceID{"a", ""}, client.StatusOptions{})
 			if h.transport == "http" { // in this process nothing has such an id
 				h.refused("Statuses with an empty id", err, client.ErrInvalidArgument)
 			}
 		}},
 		{20, "Statuses takes any number of ids", true, func(h *testHub) {
-			var ids []string
+			var ids []client.InstanceID
 			for i := range 3 * 16 {
-				ids = append(ids, h.begin("Echo", fmt.Sprint(i), i))
+				ids = append(ids, client.InstanceID(h.begin("Echo", fmt.Sprint(i), i)))
 			}
 			got, err := h.Statuses(h.Context(), ids, client.StatusOptions{})
 			h.done("Statuses", err)
 			for i, id := range ids {
-				if got[id] == nil || string(got[id].Input) != fmt.Sprint(i) {
-					h.Errorf("Statuses has %+v for %s", got[id], id)
+				if got[client.InstanceID(id)] == nil || string(got[client.InstanceID(id)].Input) != fmt.Sprint(i) {
+					h.Errorf("Statuses has %+v for %s", got[client.InstanceID(id)], id)
 				}
 			}
 		}},
@@ -136,7 +136,7 @@ func TestClient_Query(t *testing.T) {
 				page, err := h.List(h.Context(), q)
 				h.done("List", err)
 				for _, st := range page.Items {
-					want := map[string]string{"x": history.Brief(text), "y": ""}[st.ID]
+					want := map[string]string{"x": history.Brief(text), "y": ""}[string(st.ID)]
 					if st.FailureText != want || q.OmitOutput && (st.Output != nil || st.Failure != nil) || q.OmitInput && st.Input != nil {
 						h.Errorf("List(%+v) has %+v, want failure text %q", q, st, want)
 					}
@@ -152,7 +152,7 @@ func TestClient_Query(t *testing.T) {
 		}},
 		{21, "List filters", false, func(h *testHub) {
 			for i, id := range []string{"a1", "a2", "b1", "b2"} {
-				o := client.StartOptions{ID: id, Tags: map[string]string{"n": fmt.Sprint(i % 2), "all": "x y"}}
+				o := client.StartOptions{ID: client.InstanceID(id), Tags: map[string]string{"n": fmt.Sprint(i % 2), "all": "x y"}}
 				h.beginWith([]string{"Echo", "Wait", "Fail", "Echo"}[i], i, o)
 				time.Sleep(time.Minute) // of virtual time
 			}
@@ -206,7 +206,7 @@ func TestClient_Query(t *testing.T) {
 					h.Errorf("a page of 3 has %d", len(page.Items))
 				}
 				for _, st := range page.Items {
-					seen[st.ID]++
+					seen[string(st.ID)]++
 				}
 				if token = page.Token; token == "" {
 					break
@@ -276,7 +276,9 @@ func TestClient_Query(t *testing.T) {
 				for tt.q.PageSize = 1; ; {
 					page, err := h.ListIDs(h.Context(), tt.q)
 					h.done("ListIDs", err)
-					got = append(got, page.Items...)
+					for _, id := range page.Items {
+						got = append(got, string(id))
+					}
 					if tt.q.Token = page.Token; page.Token == "" {
 						break
 					}
@@ -347,7 +349,7 @@ func TestHistory(t *testing.T) {
 		}
 		for i, ev := range got {
 			want, _ := json.Marshal(st.History[i])
-			if text, _ := json.Marshal(ev.Event); string(text) != string(want) || ev.Position != int64(i+1) || ev.Scheduled != nil {
+			if text, _ := json.Marshal(ev.RecordedEvent); string(text) != string(want) || ev.Position != int64(i+1) || ev.Scheduled != nil {
 				h.Errorf("event %d = %s at %d, want %s", i, text, ev.Position, want)
 			}
 		}
@@ -371,7 +373,7 @@ func TestExplainOverEveryTransport(t *testing.T) {
 		h.begin("Parent", "p", nil)
 		synctest.Wait()
 		for _, id := range []string{"p", "p:child"} {
-			got, err := h.Explain(h.Context(), id)
+			got, err := h.Explain(h.Context(), client.InstanceID(id))
 			h.done("Explain", err)
 			want, err := h.engine.Explain(h.Context(), history.InstanceID(id))
 			advice.Render(&want)

@@ -40,8 +40,8 @@ func TestClient_Rewind(t *testing.T) {
 			h.done("Terminate", h.Terminate(h.Context(), "terminated", client.TerminateOptions{Wait: true}))
 			synctest.Wait()
 			for _, id := range []string{"completed", "running", "suspended", "terminated", "pending"} {
-				h.refused("Rewind("+id+")", h.Rewind(h.Context(), id, client.RewindOptions{}), client.ErrInvalidState)
-				h.refused("PlanRewind("+id+")", ignore(h.PlanRewind(h.Context(), id, client.RewindOptions{})), client.ErrInvalidState)
+				h.refused("Rewind("+id+")", h.Rewind(h.Context(), client.InstanceID(id), client.RewindOptions{}), client.ErrInvalidState)
+				h.refused("PlanRewind("+id+")", ignore(h.PlanRewind(h.Context(), client.InstanceID(id), client.RewindOptions{})), client.ErrInvalidState)
 			}
 			h.refused("Rewind(nobody)", h.Rewind(h.Context(), "nobody", client.RewindOptions{}), client.ErrNotFound)
 		}},

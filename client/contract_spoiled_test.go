@@ -57,14 +57,14 @@ func TestBadStoredValuesBreakNothingElse(t *testing.T) {
 				}
 			}
 			for id := range inputs {
-				st, err := h.Status(t.Context(), string(id), client.StatusOptions{})
+				st, err := h.Status(t.Context(), id, client.StatusOptions{})
 				if err != nil || (id == "good") != (st.Problem == "") {
 					t.Errorf("%s: status of %s: %+v, %v", transport, id, st, err)
 				}
-				if _, err := h.Explain(t.Context(), string(id)); err != nil && id != "broken" {
+				if _, err := h.Explain(t.Context(), id); err != nil && id != "broken" {
 					t.Errorf("%s: explain %s: %v", transport, id, err)
 				}
-				_, err = h.Export(t.Context(), string(id))
+				_, err = h.Export(t.Context(), id)
 				switch {
 				case id == "good" && err != nil:
 					t.Errorf("%s: export %s: %v", transport, id, err)

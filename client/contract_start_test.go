@@ -40,7 +40,7 @@ func TestClient_Start(t *testing.T) {
 		}},
 		{4, "Bad arguments have no effect", true, func(h *testHub) {
 			for _, id := range badIDs {
-				_, err := h.Start(h.Context(), "Echo", nil, client.StartOptions{ID: id})
+				_, err := h.Start(h.Context(), "Echo", nil, client.StartOptions{ID: client.InstanceID(id)})
 				h.refused(fmt.Sprintf("Start(%.9q)", id), err, client.ErrInvalidArgument)
 			}
 			_, err := h.Start(h.Context(), "", nil, client.StartOptions{})
@@ -55,7 +55,7 @@ func TestClient_Start(t *testing.T) {
 		}},
 		{5, "An id of 256 characters is accepted", true, func(h *testHub) {
 			id := strings.Repeat("é", 256)
-			if got := h.begin("Echo", id, nil); got != id || h.status(id).ID != id {
+			if got := h.begin("Echo", id, nil); got != id || string(h.status(id).ID) != id {
 				h.Errorf("Start(256 characters) = %.20q..., %d bytes", got, len(got))
 			}
 		}},

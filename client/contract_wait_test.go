@@ -112,13 +112,13 @@ func TestClient_Use(t *testing.T) {
 			for i := range 100 {
 				all.Go(func() {
 					id := fmt.Sprint("n", i)
-					if _, err := h.Start(h.Context(), "Echo", i, client.StartOptions{ID: id}); err != nil {
+					if _, err := h.Start(h.Context(), "Echo", i, client.StartOptions{ID: client.InstanceID(id)}); err != nil {
 						h.Errorf("Start(%s) error: %v", id, err)
 					}
-					if st, err := h.Wait(h.Context(), id); err != nil || string(st.Output) != fmt.Sprint(i) {
+					if st, err := h.Wait(h.Context(), client.InstanceID(id)); err != nil || string(st.Output) != fmt.Sprint(i) {
 						h.Errorf("Wait(%s) = %+v, %v", id, st, err)
 					}
-					if h.Links(id).ID != id {
+					if h.Links(client.InstanceID(id)).ID != id {
 						h.Errorf("Links(%s) are of another", id)
 					}
 					if _, err := h.List(h.Context(), client.Query{PageSize: 5}); err != nil {
@@ -168,23 +168,23 @@ func (n network) RoundTrip(r *http.Request) (*http.Response, error) { return n(r
 func (h *testHub) everything(id string) map[string]error {
 	ctx := h.Context()
 	var history error
-	for _, err := range h.History(ctx, id, client.HistoryOptions{}) {
+	for _, err := range h.History(ctx, client.InstanceID(id), client.HistoryOptions{}) {
 		history = err
 	}
 	return map[string]error{
-		"read Status":      ignore(h.Status(ctx, id, client.StatusOptions{})),
+		"read Status":      ignore(h.Status(ctx, client.InstanceID(id), client.StatusOptions{})),
 		"read History":     history,
-		"read Explain":     ignore(h.Explain(ctx, id)),
-		"read Export":      ignore(h.Export(ctx, id)),
-		"read PlanRewind":  ignore(h.PlanRewind(ctx, id, client.RewindOptions{})),
-		"Rewind":           h.Rewind(ctx, id, client.RewindOptions{}),
-		"read WaitStarted": ignore(h.WaitStarted(ctx, id)),
-		"read Wait":        ignore(h.Wait(ctx, id)),
-		"Raise":            h.Raise(ctx, id, "go", nil),
-		"Terminate":        h.Terminate(ctx, id, client.TerminateOptions{}),
-		"Suspend":          h.Suspend(ctx, id, ""),
-		"Resume":           h.Resume(ctx, id, ""),
-		"Restart":          ignore(h.Restart(ctx, id, client.RestartOptions{SameID: true})),
-		"Purge":            ignore(h.Purge(ctx, id, client.PurgeOptions{MustExist: true})),
+		"read Explain":     ignore(h.Explain(ctx, client.InstanceID(id))),
+		"read Export":      ignore(h.Export(ctx, client.InstanceID(id))),
+		"read PlanRewind":  ignore(h.PlanRewind(ctx, client.InstanceID(id), client.RewindOptions{})),
+		"Rewind":           h.Rewind(ctx, client.InstanceID(id), client.RewindOptions{}),
+		"read WaitStarted": ignore(h.WaitStarted(ctx, client.InstanceID(id))),
+		"read Wait":        ignore(h.Wait(ctx, client.InstanceID(id))),
+		"Raise":            h.Raise(ctx, client.InstanceID(id), "go", nil),
+		"Terminate":        h.Terminate(ctx, client.InstanceID(id), client.TerminateOptions{}),
+		"Suspend":          h.Suspend(ctx, client.InstanceID(id), ""),
+		"Resume":           h.Resume(ctx, client.InstanceID(id), ""),
+		"Restart":          ignore(h.Restart(ctx, client.InstanceID(id), client.RestartOptions{SameID: true})),
+		"Purge":            ignore(h.Purge(ctx, client.InstanceID(id), client.PurgeOptions{MustExist: true})),
 	}
 }

@@ -31,8 +31,8 @@ var (
 // to one of the sentinels above, to the context's error, or to whatever else
 // went wrong.
 type Error struct {
-	Op string // what was asked: "start Hello", "terminate"
-	ID string // instance; empty when none was named
+	Op string     // what was asked: "start Hello", "terminate"
+	ID InstanceID // instance; empty when none was named
 	// Status is where the instance stood right after it was in the way of the
 	// call: with ErrInvalidState and ErrAlreadyExists. Else it is
 	// [Unknown].
@@ -44,19 +44,19 @@ func (e *Error) Error() string {
 	if e.ID == "" {
 		return e.Op + ": " + e.Err.Error()
 	}
-	return e.Op + " " + e.ID + ": " + e.Err.Error()
+	return e.Op + " " + string(e.ID) + ": " + e.Err.Error()
 }
 
 func (e *Error) Unwrap() error { return e.Err }
 
 // fail wraps err; nil stays nil.
-func (c *Client) fail(ctx context.Context, op, id string, err error) error {
+func (c *Client) fail(ctx context.Context, op string, id InstanceID, err error) error {
 	if err == nil {
 		return nil
 	}
 	e := &Error{Op: op, ID: id, Status: history.Unknown, Err: err}
 	if id != "" && (errors.Is(err, ErrInvalidState) || errors.Is(err, ErrAlreadyExists)) {
-		if st, err := c.hub.Status(ctx, history.InstanceID(id), hub.StatusOptions{}); err == nil {
+		if st, err := c.hub.Status(ctx, id, hub.StatusOptions{}); err == nil {
 			e.Status = st.Status
 		}
 	}

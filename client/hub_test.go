@@ -257,7 +257,7 @@ func (h *testHub) marked(name string) int64 {
 // begin starts an instance that must start.
 func (h *testHub) begin(name, id string, input any) string {
 	h.Helper()
-	return h.beginWith(name, input, client.StartOptions{ID: id})
+	return h.beginWith(name, input, client.StartOptions{ID: client.InstanceID(id)})
 }
 
 func (h *testHub) beginWith(name string, input any, o client.StartOptions) string {
@@ -266,13 +266,13 @@ func (h *testHub) beginWith(name string, input any, o client.StartOptions) strin
 	if err != nil {
 		h.Fatalf("Start(%s, %s) error: %v", name, o.ID, err)
 	}
-	return got
+	return string(got)
 }
 
 // status returns the status of an instance that must exist.
 func (h *testHub) status(id string) *client.Status {
 	h.Helper()
-	st, err := h.Status(h.Context(), id, client.StatusOptions{})
+	st, err := h.Status(h.Context(), client.InstanceID(id), client.StatusOptions{})
 	if err != nil {
 		h.Fatalf("Status(%s) error: %v", id, err)
 	}
@@ -282,7 +282,7 @@ func (h *testHub) status(id string) *client.Status {
 // ended waits for the end of an instance, which must be want.
 func (h *testHub) ended(id string, want client.RuntimeStatus) *client.Status {
 	h.Helper()
-	st, err := h.Wait(h.Context(), id)
+	st, err := h.Wait(h.Context(), client.InstanceID(id))
 	if err != nil {
 		h.Fatalf("Wait(%s) error: %v", id, err)
 	}
@@ -307,7 +307,7 @@ func (h *testHub) is(id string, want client.RuntimeStatus) *client.Status {
 func (h *testHub) events(id string, o client.HistoryOptions) []client.Event {
 	h.Helper()
 	var all []client.Event
-	for ev, err := range h.History(h.Context(), id, o) {
+	for ev, err := range h.History(h.Context(), client.InstanceID(id), o) {
 		if err != nil {
 			h.Fatalf("History(%s, %+v) error: %v", id, o, err)
 		}
@@ -324,7 +324,7 @@ func (h *testHub) ids(q client.Query) []string {
 		if err != nil {
 			h.Fatalf("All(%+v) error: %v", q, err)
 		}
-		all = append(all, st.ID)
+		all = append(all, string(st.ID))
 	}
 	return all
 }

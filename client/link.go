@@ -32,7 +32,7 @@ type LinkOptions struct {
 	Key        string // put into the links as code; empty: none
 	// Codes, if any, returns the codes of the links of an instance, for each operation,
 	// instead of Key. ctx is that of the request that they are made for, if there is one.
-	Codes func(ctx context.Context, id string) func(LinkOperation) string
+	Codes func(ctx context.Context, id InstanceID) func(LinkOperation) string
 	// Fixed makes links that are built for a request begin with Base too, not
 	// with the address that the request came to.
 	Fixed bool
@@ -47,14 +47,14 @@ type LinkOptions struct {
 func (c *Client) WithLinks(o LinkOptions) *Client { return &Client{hub: c.hub, links: o} }
 
 // Links returns the links of an instance, whether it exists or not.
-func (c *Client) Links(id string) ManagementLinks {
+func (c *Client) Links(id InstanceID) ManagementLinks {
 	return c.links.build(context.Background(), "", "", id)
 }
 
 // LinksFor is [Client.Links] for the answer to a request: links begin with the
 // scheme and host by which the caller has reached this process, and open no more than
 // the caller brought. r may be nil.
-func (c *Client) LinksFor(r *http.Request, id string) ManagementLinks {
+func (c *Client) LinksFor(r *http.Request, id InstanceID) ManagementLinks {
 	if r == nil {
 		return c.Links(id)
 	}
@@ -79,7 +79,7 @@ func (o *LinkOptions) origin(r *http.Request) (origin, prefix string) {
 	return "http://" + r.Host, ""
 }
 
-func (o *LinkOptions) build(ctx context.Context, origin, prefix, id string) ManagementLinks {
+func (o *LinkOptions) build(ctx context.Context, origin, prefix string, id InstanceID) ManagementLinks {
 	base, connection := o.Base, o.Connection
 	if base == "" {
 		base = wire.BasePath
@@ -98,7 +98,7 @@ func (o *LinkOptions) build(ctx context.Context, origin, prefix, id string) Mana
 	if o.Codes != nil {
 		code = o.Codes(ctx, id)
 	}
-	return links.Scoped(base, o.TaskHub, connection, id, code)
+	return links.Scoped(base, o.TaskHub, connection, string(id), code)
 }
 
 // CheckStatusOptions vary a check-status response.
@@ -109,7 +109,7 @@ type CheckStatusOptions struct {
 // WriteCheckStatus answers r with 202 and the links of an instance, so that the
 // caller can look for its end. r may be nil. Nothing is looked up. The error is
 // the connection's.
-func (c *Client) WriteCheckStatus(w http.ResponseWriter, r *http.Request, id string, o CheckStatusOptions) error {
+func (c *Client) WriteCheckStatus(w http.ResponseWriter, r *http.Request, id InstanceID, o CheckStatusOptions) error {
 	l := c.LinksFor(r, id)
 	if o.FailAs500 {
 		l.StatusQueryGetURI += "&returnInternalServerErrorOnFailure=true"
@@ -139,7 +139,7 @@ type WaitOptions struct {
 //
 // With an error nothing has been written unless it is the connection's.
 // Errors: [ErrInvalidArgument] and those of [Client.Wait].
-func (c *Client) WaitOrCheckStatus(w http.ResponseWriter, r *http.Request, id string, o WaitOptions) error {
+func (c *Client) WaitOrCheckStatus(w http.ResponseWriter, r *http.Request, id InstanceID, o WaitOptions) error {
 	if o.Timeout == 0 {
 		o.Timeout = 10 * time.Second
 	}

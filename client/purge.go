@@ -27,8 +27,8 @@ type PurgeResult = hub.PurgeResult
 //
 // Errors: [ErrInvalidState] when it, or a child with Recursive, has not ended
 // and Force is not set, [ErrNotFound] with MustExist.
-func (c *Client) Purge(ctx context.Context, id string, o PurgeOptions) (PurgeResult, error) {
-	result, err := c.hub.Purge(ctx, history.InstanceID(id), hub.PurgeRequest{Force: o.Force, Recursive: o.Recursive})
+func (c *Client) Purge(ctx context.Context, id InstanceID, o PurgeOptions) (PurgeResult, error) {
+	result, err := c.hub.Purge(ctx, id, hub.PurgeRequest{Force: o.Force, Recursive: o.Recursive})
 	switch {
 	case errors.Is(err, ErrNotFound) && !o.MustExist:
 		return PurgeResult{Complete: true}, nil
@@ -41,10 +41,10 @@ func (c *Client) Purge(ctx context.Context, id string, o PurgeOptions) (PurgeRes
 // PurgeMany purges several instances. Those that [Client.Purge] refuses with
 // [ErrInvalidState] are left and counted as skipped; any other error ends it,
 // and the result tells what has been removed.
-func (c *Client) PurgeMany(ctx context.Context, ids []string, o PurgeOptions) (PurgeResult, error) {
+func (c *Client) PurgeMany(ctx context.Context, ids []InstanceID, o PurgeOptions) (PurgeResult, error) {
 	var sum PurgeResult
 	var mu sync.Mutex // guards sum
-	err := forEach(ctx, ids, func(ctx context.Context, id string) error {
+	err := forEach(ctx, ids, func(ctx context.Context, id InstanceID) error {
 		result, err := c.Purge(ctx, id, o)
 		mu.Lock()
 		defer mu.Unlock()

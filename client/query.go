@@ -23,7 +23,7 @@ type StatusOptions struct {
 }
 
 // Status returns what is durably known of an instance, or [ErrNotFound].
-func (c *Client) Status(ctx context.Context, id string, o StatusOptions) (*Status, error) {
+func (c *Client) Status(ctx context.Context, id InstanceID, o StatusOptions) (*Status, error) {
 	st, events, err := c.read(ctx, id, o)
 	if err != nil {
 		return nil, c.fail(ctx, "status", id, err)
@@ -33,12 +33,12 @@ func (c *Client) Status(ctx context.Context, id string, o StatusOptions) (*Statu
 	return out, nil
 }
 
-func (c *Client) read(ctx context.Context, id string, o StatusOptions) (hub.Status, []Event, error) {
+func (c *Client) read(ctx context.Context, id InstanceID, o StatusOptions) (hub.Status, []Event, error) {
 	if o.History {
-		st, merged, err := c.hub.MergedHistory(ctx, history.InstanceID(id), !o.OmitInput, o.HistoryOutput)
+		st, merged, err := c.hub.MergedHistory(ctx, id, !o.OmitInput, o.HistoryOutput)
 		return st, eventsOf(merged), err
 	}
-	st, err := c.hub.Status(ctx, history.InstanceID(id), o.parts())
+	st, err := c.hub.Status(ctx, id, o.parts())
 	return st, nil, err
 }
 
@@ -49,13 +49,13 @@ func (o StatusOptions) parts() hub.StatusOptions {
 // Statuses returns the status of those of the ids that have an instance. It holds what
 // it returns: where payloads are large, ask for some ids at a time, or leave them out. It
 // reads 16 at once, but no more than fit into 4 MiB if they are like those before.
-func (c *Client) Statuses(ctx context.Context, ids []string, o StatusOptions) (map[string]*Status, error) {
-	found := make(map[string]*Status, len(ids))
+func (c *Client) Statuses(ctx context.Context, ids []InstanceID, o StatusOptions) (map[InstanceID]*Status, error) {
+	found := make(map[InstanceID]*Status, len(ids))
 	var mu sync.Mutex // guards found and bytes
 	for n := 1; len(ids) > 0; {
 		some, bytes := ids[:min(n, len(ids))], 0
 		ids = ids[len(some):]
-		err := forEach(ctx, some, func(ctx context.Context, id string) error {
+		err := forEach(ctx, some, func(ctx context.Context, id InstanceID) error {
 			st, err := c.Status(ctx, id, o)
 			if errors.Is(err, ErrNotFound) {
 				return nil
@@ -83,7 +83,7 @@ const atOnce = 16
 
 // forEach calls f for each id, some at a time. The first error ends it, and the
 // calls that are under way.
-func forEach(ctx context.Context, ids []string, f func(context.Context, string) error) error {
+func forEach(ctx context.Context, ids []InstanceID, f func(context.Context, InstanceID) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	free := make(chan struct{}, atOnce)
@@ -122,7 +122,7 @@ type Query struct {
 	// Parent leaves out all but the children of this instance: those that it called,
 	// in whatever execution, ended ones too. When there is no such instance any more they
 	// are those that are left of it, and of others that had the id.
-	Parent string
+	Parent InstanceID
 
 	PageSize   int    // at most so many a page; 0: 100
 	Token      string // of the page before; empty: the first page
@@ -134,7 +134,7 @@ func (q *Query) filter() history.Query {
 	return history.Query{
 		CreatedFrom: q.CreatedFrom, CreatedTo: q.CreatedTo, CompletedFrom: q.CompletedFrom, CompletedTo: q.CompletedTo,
 		Statuses: q.Statuses, IDPrefix: q.IDPrefix, Name: q.Name, Tags: q.Tags,
-		Parent: history.InstanceID(q.Parent), Limit: q.PageSize,
+		Parent: q.Parent, Limit: q.PageSize,
 	}
 }
 
@@ -219,20 +219,20 @@ type IDQuery struct {
 //
 // Errors: [ErrInvalidArgument], also when only statuses of live instances are
 // asked for.
-func (c *Client) ListIDs(ctx context.Context, q IDQuery) (Page[string], error) {
+func (c *Client) ListIDs(ctx context.Context, q IDQuery) (Page[InstanceID], error) {
 	statuses, err := terminal(q.Statuses)
 	if err != nil {
-		return Page[string]{}, c.fail(ctx, "list ids", "", err)
+		return Page[InstanceID]{}, c.fail(ctx, "list ids", "", err)
 	}
 	list, err := c.page(ctx, Query{
 		CompletedFrom: q.CompletedFrom, CompletedTo: q.CompletedTo, Statuses: statuses, PageSize: q.PageSize, Token: q.Token,
 	}, StatusOptions{OmitInput: true, OmitOutput: true})
 	if err != nil {
-		return Page[string]{}, c.fail(ctx, "list ids", "", err)
+		return Page[InstanceID]{}, c.fail(ctx, "list ids", "", err)
 	}
-	page := Page[string]{Items: make([]string, len(list.Items)), Token: list.Token}
+	page := Page[InstanceID]{Items: make([]InstanceID, len(list.Items)), Token: list.Token}
 	for i := range list.Items {
-		page.Items[i] = string(list.Items[i].ID)
+		page.Items[i] = list.Items[i].ID
 	}
 	return page, nil
 }

@@ -9,7 +9,7 @@ import (
 // Run is an instance of an orchestrator whose result is an Out.
 type Run[Out any] struct {
 	client *Client
-	id     string
+	id     InstanceID
 }
 
 // Start starts the orchestrator of a Ref, like [Client.Start], and returns the instance
@@ -23,7 +23,7 @@ func Start[In, Out any](ctx context.Context, c *Client, name perdure.Orchestrato
 }
 
 // ID returns the id of the instance.
-func (r Run[Out]) ID() string { return r.id }
+func (r Run[Out]) ID() InstanceID { return r.id }
 
 // Wait returns the result once the instance has ended, see [Client.Wait]. It is an error
 // if that did not complete: see [Result].

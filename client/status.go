@@ -25,13 +25,21 @@ const (
 	Unknown    = history.Unknown // of what cannot be read, or is not asked
 )
 
+// InstanceID names an instance in its hub: 1 to 100 bytes of UTF-8 without control characters, and
+// without some characters that addresses give a meaning. Letter case counts.
+type InstanceID = history.InstanceID
+
+// ExecutionID names one run of an instance's code: it changes when the instance continues as
+// new, is rewound or restarted in place.
+type ExecutionID = history.ExecutionID
+
 // Failure is what user code reported when it did not succeed.
 type Failure = history.Failure
 
 // Status is what is durably known of an instance. The first group is always
 // there; the second needs a host of this product.
 type Status struct {
-	ID            string
+	ID            InstanceID
 	Name          string // orchestrator, as given at start
 	RuntimeStatus RuntimeStatus
 	CreatedAt     time.Time       // when it was scheduled
@@ -40,11 +48,11 @@ type Status struct {
 	CustomStatus  json.RawMessage // nil until set
 	Output        json.RawMessage // result, text of the failure, or reason
 
-	ExecutionID string
+	ExecutionID ExecutionID
 	Version     string
-	CompletedAt time.Time // zero while it has not ended
-	ScheduledAt time.Time // not before; zero when it could start at once
-	ParentID    string    // instance that waits for this one; empty when none
+	CompletedAt time.Time  // zero while it has not ended
+	ScheduledAt time.Time  // not before; zero when it could start at once
+	ParentID    InstanceID // instance that waits for this one; empty when none
 	Tags        map[string]string
 	Failure     *Failure // Failed only
 	// FailureText is the first line of Failure, cut at 300 bytes; also where outputs are
@@ -62,7 +70,7 @@ type Status struct {
 func (s *Status) MarshalJSON() ([]byte, error) {
 	st := hub.Status{
 		Instance: history.Instance{
-			ID: history.InstanceID(s.ID), Name: s.Name, Status: s.RuntimeStatus, CustomStatus: s.CustomStatus, CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt,
+			ID: s.ID, Name: s.Name, Status: s.RuntimeStatus, CustomStatus: s.CustomStatus, CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt,
 		},
 		Input: s.Input, Output: s.Output, Problem: s.Problem,
 	}
@@ -128,13 +136,13 @@ func omit(st *hub.Status, o hub.StatusOptions) {
 func newStatus(st hub.Status, o StatusOptions) *Status {
 	omit(&st, o.parts())
 	out := &Status{
-		ID: string(st.ID), Name: st.Name, RuntimeStatus: st.Instance.Status, CreatedAt: st.CreatedAt, UpdatedAt: st.UpdatedAt,
+		ID: st.ID, Name: st.Name, RuntimeStatus: st.Instance.Status, CreatedAt: st.CreatedAt, UpdatedAt: st.UpdatedAt,
 		Input: st.Input, CustomStatus: st.CustomStatus, Output: st.Output,
-		ExecutionID: string(st.ExecutionID), Version: st.Version, CompletedAt: st.CompletedAt, ScheduledAt: st.ScheduledAt,
+		ExecutionID: st.ExecutionID, Version: st.Version, CompletedAt: st.CompletedAt, ScheduledAt: st.ScheduledAt,
 		Tags: st.Tags, Failure: st.Failure, FailureText: st.FailureText, Problem: st.Problem,
 	}
 	if st.Parent != nil {
-		out.ParentID = string(st.Parent.InstanceID)
+		out.ParentID = st.Parent.InstanceID
 	}
 	return out
 }

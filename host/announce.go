@@ -3,6 +3,7 @@ package host
 import (
 	"cmp"
 	"fmt"
+	"io"
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/internal/config"
@@ -31,18 +32,24 @@ func announce(o Options, app *perdure.App, cfg *config.Config, at address, info 
 	for _, f := range o.HTTP {
 		fmt.Fprintf(w, "\t%s: httpTrigger\n", f.Pattern)
 	}
-	base := cmp.Or(cfg.Management.PublicURL, info.URL) + httpapi.BasePath
-	fmt.Fprintf(w, "\nTask hub: %s\n\nHTTP:\n\n", info.TaskHub)
-	fmt.Fprintf(w, "\tstart:     [POST] %s/orchestrators/{functionName}[/{instanceId}]\n", base)
-	fmt.Fprintf(w, "\tstatus:    [GET]  %s/instances/{instanceId}\n", base)
-	fmt.Fprintf(w, "\tevent:     [POST] %s/instances/{instanceId}/raiseEvent/{eventName}\n", base)
-	fmt.Fprintf(w, "\tterminate: [POST] %s/instances/{instanceId}/terminate?reason={text}\n", base)
-	fmt.Fprintf(w, "\tsuspend:   [POST] %s/instances/{instanceId}/suspend?reason={text}\n", base)
-	fmt.Fprintf(w, "\tresume:    [POST] %s/instances/{instanceId}/resume?reason={text}\n\n", base)
+	fmt.Fprintf(w, "\nTask hub: %s\n\n", info.TaskHub)
+	if info.URL != "" {
+		announceHTTP(w, cmp.Or(cfg.Management.PublicURL, info.URL)+httpapi.BasePath)
+	}
 	if info.RPCBaseURL != "" {
 		fmt.Fprintf(w, "Local RPC endpoint: %s\n\n", info.RPCBaseURL)
 	}
 	if at.keyed {
 		fmt.Fprintf(w, "A key is needed, as x-functions-key or code: it is in %s\n\n", hubs.KeysPath(cfg.DataDir))
 	}
+}
+
+func announceHTTP(w io.Writer, base string) {
+	fmt.Fprintf(w, "HTTP:\n\n")
+	fmt.Fprintf(w, "\tstart:     [POST] %s/orchestrators/{functionName}[/{instanceId}]\n", base)
+	fmt.Fprintf(w, "\tstatus:    [GET]  %s/instances/{instanceId}\n", base)
+	fmt.Fprintf(w, "\tevent:     [POST] %s/instances/{instanceId}/raiseEvent/{eventName}\n", base)
+	fmt.Fprintf(w, "\tterminate: [POST] %s/instances/{instanceId}/terminate?reason={text}\n", base)
+	fmt.Fprintf(w, "\tsuspend:   [POST] %s/instances/{instanceId}/suspend?reason={text}\n", base)
+	fmt.Fprintf(w, "\tresume:    [POST] %s/instances/{instanceId}/resume?reason={text}\n\n", base)
 }

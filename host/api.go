@@ -8,7 +8,6 @@ import (
 
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/internal/config"
-	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/httpapi"
 	"github.com/perdure/perdure/internal/hubs"
 )
@@ -24,7 +23,7 @@ func apiOptions(own *hubs.Hub, at address, keys *hubs.Keyring) httpapi.Options {
 		AllowedOrigins: m.AllowedOrigins, AllowCredentials: m.AllowCredentials,
 		MaxBodyBytes: int64(m.MaxBodyBytes), Gate: newGate(own.Hubs.Config), Logger: own.Log,
 	}
-	if len(o.AllowedHosts) > 0 && !at.ip.IsUnspecified() {
+	if len(o.AllowedHosts) > 0 && at.ip != nil && !at.ip.IsUnspecified() {
 		o.AllowedHosts = append([]string{at.ip.String()}, o.AllowedHosts...)
 	}
 	return o
@@ -46,8 +45,8 @@ func newAPI(own *hubs.Hub, functions []HTTPFunction, url string, o httpapi.Optio
 	api := httpapi.New(o)
 	c := client.Local(own.ForProgram(hubs.ByApp)).WithLinks(client.LinkOptions{
 		Base: cmp.Or(strings.TrimRight(o.PublicURL, "/"), url) + httpapi.BasePath, TaskHub: own.Name, Fixed: o.PublicURL != "", Forwarded: o.UseForwarded,
-		Codes: func(ctx context.Context, id string) func(client.LinkOperation) string {
-			return api.LinkCodes(ctx, history.InstanceID(id))
+		Codes: func(ctx context.Context, id client.InstanceID) func(client.LinkOperation) string {
+			return api.LinkCodes(ctx, id)
 		},
 	})
 	mux := http.NewServeMux()

@@ -327,7 +327,7 @@ func TestWhatCannotBeAuditedIsRefused(t *testing.T) {
 			var log journal
 			r := start(t, dir, host.Options{Logger: log.logger()})
 			for _, id := range []string{"x", "y"} {
-				if _, err := r.Client.Start(t.Context(), "Wait", nil, client.StartOptions{ID: id}); err != nil {
+				if _, err := r.Client.Start(t.Context(), "Wait", nil, client.StartOptions{ID: client.InstanceID(id)}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -338,7 +338,7 @@ func TestWhatCannotBeAuditedIsRefused(t *testing.T) {
 			code, body := request(t, http.MethodDelete, r.URL+httpapi.BasePath+"/instances/x?force=true")
 			_, err := r.Client.Purge(t.Context(), "y", client.PurgeOptions{Force: true})
 			for _, id := range []string{"x", "y"} {
-				if _, err := r.Client.Status(t.Context(), id, client.StatusOptions{}); errors.Is(err, client.ErrNotFound) == required {
+				if _, err := r.Client.Status(t.Context(), client.InstanceID(id), client.StatusOptions{}); errors.Is(err, client.ErrNotFound) == required {
 					t.Errorf("Status(%s) after the purge error: %v", id, err)
 				}
 			}

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"sync"
 	"time"
@@ -36,6 +37,9 @@ const (
 	FreePort       = 0
 	ConfiguredPort = -1 // local.settings.json Host.LocalHttpPort, else DefaultPort
 	DefaultPort    = 7071
+	// NoPort opens none: the program serves [Info.Handler] on a server of its own, or nobody but
+	// it and the command line of this machine gets at the hub.
+	NoPort = -2
 )
 
 // Options of [Run]. The zero value serves the app in the working directory on a
@@ -68,9 +72,14 @@ type Options struct {
 
 // Info tells how a running app is reached.
 type Info struct {
-	URL     string // of the HTTP server, without a path
+	URL     string // of the HTTP server, without a path; empty with [NoPort]
 	TaskHub string
 	Client  *client.Client // of the app's hub, in this process
+	// Handler serves what the HTTP server does: the management API, the app's HTTP functions, and
+	// /healthz and /readyz. A program can mount it at the root of a server of its own, which sees
+	// to TLS. It asks for keys as the host's server does; with [NoPort] always, unless
+	// management.requireKey is false. Once the host stops it answers 503.
+	Handler http.Handler
 	// RPCBaseURL is where worker processes of this machine manage instances, with
 	// a slash at its end; empty unless localRpcEndpointEnabled.
 	RPCBaseURL string
@@ -151,7 +160,7 @@ func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config,
 	if err != nil {
 		return errors.Join(err, in.close())
 	}
-	info := Info{URL: at.url(in.api.Addr()), TaskHub: kept.Name()}
+	info := Info{URL: in.apiURL(at), TaskHub: kept.Name()}
 	options := apiOptions(own, at, keys)
 	if in.rpc != nil {
 		info.RPCBaseURL = rpcBaseURL(in.rpc)
@@ -161,8 +170,9 @@ func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config,
 	info.Client = c
 	probes := &health{db: db, engine: own.Engine.Load}
 	serving := newServers(log)
-	serving.serveAll(in, handler, probes.wrap(handler, httpPaths(o.HTTP)), rpcOptions(options, info.URL), certificates)
-	ep := hubs.Endpoint{URL: info.URL, Socket: in.socketName, Local: in.localURL(), PID: os.Getpid(), Hub: info.TaskHub, Key: endpointKey}
+	info.Handler = serving.untilShutdown(probes.wrap(handler, httpPaths(o.HTTP)))
+	serving.serveAll(in, handler, info.Handler, rpcOptions(options, info.URL), certificates)
+	ep := hubs.Endpoint{URL: cmp.Or(info.URL, options.PublicURL, in.localURL(), "http://localhost"), Socket: in.socketName, Local: in.localURL(), PID: os.Getpid(), Hub: info.TaskHub, Key: endpointKey}
 	removeEndpoint, err := ep.Write(cfg.DataDir)
 	if err == nil {
 		announce(o, app, cfg, at, info)

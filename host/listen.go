@@ -18,12 +18,17 @@ type address struct {
 	loopback bool // only this machine can connect
 	keyed    bool // a key is needed
 	tls      bool
+	none     bool // it does not: the program serves the handler
 }
 
 // listenAddress resolves where to listen. Where others than this machine can
 // connect a key is needed, whatever anyone says.
 func listenAddress(o Options, cfg *config.Config) (address, error) {
 	name := cmp.Or(o.Address, cfg.LocalHTTPAddress, "127.0.0.1")
+	if o.Port == NoPort {
+		demand := cfg.Management.RequireKey
+		return address{none: true, keyed: demand == nil || *demand}, nil
+	}
 	at := address{ip: net.ParseIP(name), port: o.Port}
 	if name == "localhost" {
 		at.ip = net.IPv4(127, 0, 0, 1)

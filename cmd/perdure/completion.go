@@ -87,7 +87,7 @@ func (t *tool) completeIDs(_ *cobra.Command, _ []string, written string) ([]stri
 		page, _ := h.List(ctx, client.Query{IDPrefix: written, PageSize: completionLimit, OmitInput: true, OmitOutput: true})
 		var ids []string
 		for _, s := range page.Items {
-			ids = append(ids, cobra.CompletionWithDesc(s.ID, fmt.Sprintf("%s %s", s.Name, s.RuntimeStatus)))
+			ids = append(ids, cobra.CompletionWithDesc(string(s.ID), fmt.Sprintf("%s %s", s.Name, s.RuntimeStatus)))
 		}
 		return ids
 	})
@@ -117,7 +117,7 @@ func (t *tool) completeEvents(id *string) cobra.CompletionFunc {
 		}
 		return t.candidates(func(ctx context.Context, h *hub) []string {
 			var names []string
-			if e, err := h.Explain(ctx, instance); err == nil {
+			if e, err := h.Explain(ctx, client.InstanceID(instance)); err == nil {
 				for _, w := range e.Waits {
 					if w.Kind == "event" {
 						names = append(names, w.Name)

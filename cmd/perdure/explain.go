@@ -15,7 +15,7 @@ func (t *tool) explain() *cobra.Command {
 	id := t.instanceID(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return t.withClient(cmd.Context(), access{}, func(ctx context.Context, h *hub) error {
-			e, err := h.Explain(ctx, *id)
+			e, err := h.Explain(ctx, client.InstanceID(*id))
 			if err != nil {
 				return named(*id, err)
 			}

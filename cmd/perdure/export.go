@@ -16,7 +16,7 @@ func (t *tool) export() *cobra.Command {
 	id := t.instanceID(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return t.withClient(cmd.Context(), access{}, func(ctx context.Context, h *hub) error {
-			archive, err := h.Export(ctx, *id)
+			archive, err := h.Export(ctx, client.InstanceID(*id))
 			if err != nil {
 				return named(*id, err)
 			}
@@ -52,7 +52,7 @@ func (t *tool) importArchive() *cobra.Command {
 			return err
 		}
 		return t.withClient(cmd.Context(), access{create: makes}, func(ctx context.Context, h *hub) error {
-			id, err := h.Import(ctx, archive, client.ImportOptions{ID: *id, Reuse: reuse})
+			id, err := h.Import(ctx, archive, client.ImportOptions{ID: client.InstanceID(*id), Reuse: reuse})
 			if err != nil {
 				return err
 			}

@@ -38,7 +38,7 @@ func (t *tool) getHistory() *cobra.Command {
 
 func readHistory(ctx context.Context, h *hub, id string, o client.HistoryOptions) ([]client.Event, error) {
 	var events []client.Event
-	for ev, err := range h.History(ctx, id, o) {
+	for ev, err := range h.History(ctx, client.InstanceID(id), o) {
 		if err != nil {
 			return nil, err
 		}
@@ -100,7 +100,7 @@ func (t *tool) followHistory(ctx context.Context, id string, raw bool) error {
 						continue
 					}
 					if ev.Kind.Scheduling() {
-						calls[ev.ID] = &ev.Event
+						calls[ev.ID] = &ev.RecordedEvent
 					}
 					ev.Scheduled = calls[ev.TaskID]
 				}

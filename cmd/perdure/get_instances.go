@@ -107,7 +107,7 @@ func (o *listOptions) query(options *filterOptions) (client.Query, int, error) {
 		o.token = ""
 	}
 	return client.Query{
-		CreatedFrom: f.from, CreatedTo: secondsEnd(f.to), Statuses: f.statuses, IDPrefix: f.prefix, Name: f.name, Tags: f.tags, Parent: o.parent,
+		CreatedFrom: f.from, CreatedTo: secondsEnd(f.to), Statuses: f.statuses, IDPrefix: f.prefix, Name: f.name, Tags: f.tags, Parent: client.InstanceID(o.parent),
 		PageSize: top, Token: o.token,
 	}, limit, nil
 }
@@ -222,10 +222,10 @@ func (t *tool) watchInstances(ctx context.Context, q client.Query, v shown) erro
 			for i := len(page.Items) - 1; i >= 0; i-- { // the newest one last, as lines go
 				s := page.Items[i]
 				state := fmt.Sprint(s.ExecutionID, s.RuntimeStatus, string(s.CustomStatus))
-				if known[s.ID] == state {
+				if known[string(s.ID)] == state {
 					continue
 				}
-				known[s.ID] = state
+				known[string(s.ID)] = state
 				if err := t.showChange(s, v); err != nil {
 					return err
 				}
@@ -244,6 +244,6 @@ func (t *tool) showChange(s *client.Status, v shown) error {
 	if t.streamFormat() == "jsonl" {
 		return encode(t.stdout, "", newRecord(s, v))
 	}
-	r := cells(row{s.ID, s.Name})
+	r := cells(row{string(s.ID), s.Name})
 	return draw(t.stdout, fmt.Sprintf("%s  %s %s  %s\n", second(s.UpdatedAt), t.paint(fmt.Sprintf("%-10s", s.RuntimeStatus)), r[0], r[1]))
 }

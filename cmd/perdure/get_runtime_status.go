@@ -19,7 +19,7 @@ func (t *tool) getRuntimeStatus() *cobra.Command {
 	cmd.Flags().BoolVar(&v.output, "show-output", false, "show the output")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return t.withClient(cmd.Context(), access{}, func(ctx context.Context, h *hub) error {
-			status, err := h.Status(ctx, *id, client.StatusOptions{OmitInput: !v.input, OmitOutput: !v.output})
+			status, err := h.Status(ctx, client.InstanceID(*id), client.StatusOptions{OmitInput: !v.input, OmitOutput: !v.output})
 			if err != nil {
 				return t.notFound(named(*id, err))
 			}

@@ -21,7 +21,7 @@ type eventForm struct {
 // every event has (spec/cli.md 3.2). A merged one has neither ids nor frames.
 func (f eventForm) event(e *client.Event) object {
 	var o object
-	ev := &e.Event
+	ev := &e.RecordedEvent
 	if members, ok := eventMembers[ev.Kind]; ok {
 		o = members(f, ev)
 	}
@@ -133,7 +133,7 @@ func (f eventForm) status(status client.RuntimeStatus) any {
 // eventRow is an event in a table; a merged one tells how long what it completes
 // has taken.
 func eventRow(e *client.Event, merged bool) row {
-	ev := &e.Event
+	ev := &e.RecordedEvent
 	detail, name, took := string(ev.Payload), ev.Name, ""
 	switch {
 	case ev.Failure != nil:

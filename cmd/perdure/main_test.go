@@ -80,7 +80,7 @@ func (h *hosted) start(ts *testscript.TestScript, dir string, ids []string) {
 	go func() { // stop waits for it
 		ended <- host.Run(ctx, app(dir), host.Options{Dir: dir, Environ: []string{}, OnReady: func(ctx context.Context, info host.Info) error {
 			for _, id := range ids {
-				if _, err := info.Client.Wait(ctx, id); err != nil {
+				if _, err := info.Client.Wait(ctx, client.InstanceID(id)); err != nil {
 					return err
 				}
 			}
@@ -122,7 +122,7 @@ func certificatesCommand(ts *testscript.TestScript, _ bool, names []string) {
 func (h *hosted) fill(n int) error {
 	ctx := context.Background()
 	for i := range n {
-		id, err := h.info.Client.Start(ctx, "Wait", nil, client.StartOptions{ID: fmt.Sprint("n", i)})
+		id, err := h.info.Client.Start(ctx, "Wait", nil, client.StartOptions{ID: client.InstanceID(fmt.Sprint("n", i))})
 		if err != nil {
 			return err
 		}
@@ -175,7 +175,7 @@ func walkCommand(ts *testscript.TestScript, _ bool, args []string) {
 // anything less: bounds ID.
 func boundsCommand(ts *testscript.TestScript, _ bool, args []string) {
 	h := ts.Value(hostKey{}).(*hosted)
-	status, err := h.info.Client.Status(context.Background(), args[0], client.StatusOptions{})
+	status, err := h.info.Client.Status(context.Background(), client.InstanceID(args[0]), client.StatusOptions{})
 	ts.Check(err)
 	at := status.CreatedAt
 	for _, zone := range []*time.Location{time.UTC, time.FixedZone("", 2*3600)} {
@@ -183,7 +183,7 @@ func boundsCommand(ts *testscript.TestScript, _ bool, args []string) {
 		for option, offset := range map[string]time.Duration{"--created-after": time.Microsecond, "--created-before": -time.Microsecond} {
 			beyond := at.Add(offset).In(zone).Format("2006-01-02T15:04:05.9999999Z07:00")
 			for want, bound := range map[int]string{1: exact, 0: beyond} {
-				ts.Check(ts.Exec("perdure", "get-instances", "--function-name", status.Name, "--id-prefix", status.ID, option, bound, "-o", "legacy"))
+				ts.Check(ts.Exec("perdure", "get-instances", "--function-name", status.Name, "--id-prefix", string(status.ID), option, bound, "-o", "legacy"))
 				if got := strings.Count(ts.ReadFile("stdout"), `"InstanceId"`); got != want {
 					ts.Fatalf("%s %s finds %d instances created at %s, want %d", option, bound, got, exact, want)
 				}
@@ -197,7 +197,7 @@ func boundsCommand(ts *testscript.TestScript, _ bool, args []string) {
 func heldCommand(ts *testscript.TestScript, _ bool, args []string) {
 	h := ts.Value(hostKey{}).(*hosted)
 	for {
-		e, err := h.info.Client.Explain(context.Background(), args[0])
+		e, err := h.info.Client.Explain(context.Background(), client.InstanceID(args[0]))
 		ts.Check(err)
 		if e.Action == "deploy" {
 			return

@@ -253,7 +253,7 @@ func (t *tool) purgeOne(cmd *cobra.Command, o *purgeOptions) error {
 }
 
 func (t *tool) purgeInstance(ctx context.Context, h *hub, o *purgeOptions) (client.PurgeResult, error) {
-	return h.Purge(ctx, o.id, client.PurgeOptions{Force: o.force, Recursive: o.recursive, MustExist: true})
+	return h.Purge(ctx, client.InstanceID(o.id), client.PurgeOptions{Force: o.force, Recursive: o.recursive, MustExist: true})
 }
 
 func (t *tool) previewPurge(ctx context.Context, h *hub, o *purgeOptions) (client.PurgeResult, error) {

@@ -34,7 +34,7 @@ func (t *tool) raiseEvent() *cobra.Command {
 			return err
 		}
 		return t.withClient(cmd.Context(), access{}, func(ctx context.Context, h *hub) error {
-			err := h.Raise(ctx, *id, name, payload)
+			err := h.Raise(ctx, client.InstanceID(*id), name, payload)
 			nobody := errors.Is(err, client.ErrTerminal) || errors.Is(err, client.ErrNotFound) && !errors.Is(err, client.ErrHubNotFound)
 			switch {
 			case err == nil:
@@ -56,7 +56,7 @@ func (t *tool) raiseEvent() *cobra.Command {
 
 // howEnded adds to an error about an instance that has ended how and when it did.
 func (h *hub) howEnded(ctx context.Context, id string, err error) error {
-	status, unknown := h.Status(ctx, id, client.StatusOptions{OmitInput: true, OmitOutput: true})
+	status, unknown := h.Status(ctx, client.InstanceID(id), client.StatusOptions{OmitInput: true, OmitOutput: true})
 	switch {
 	case unknown != nil || !status.Terminal():
 		return err

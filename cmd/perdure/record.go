@@ -102,7 +102,7 @@ func newLegacy(s *client.Status, v shown) legacy {
 	l := legacy{
 		CompletedTime: "0001-01-01T00:00:00", CreatedTime: instant(s.CreatedAt), LastUpdatedTime: instant(s.UpdatedAt),
 		Name: s.Name, OrchestrationStatus: int(s.RuntimeStatus), Status: jsonText(s.CustomStatus), Version: s.Version,
-		OrchestrationInstance: legacyInstance{s.ID, s.ExecutionID},
+		OrchestrationInstance: legacyInstance{string(s.ID), string(s.ExecutionID)},
 	}
 	if v.input {
 		// The original stores no input as null.
@@ -147,7 +147,7 @@ func tableHead(v shown) row {
 
 // tableRow is an instance in a table.
 func tableRow(s *client.Status, v shown) row {
-	values := row{s.ID, s.Name, s.RuntimeStatus.String(), second(s.CreatedAt), second(s.UpdatedAt)}
+	values := row{string(s.ID), s.Name, s.RuntimeStatus.String(), second(s.CreatedAt), second(s.UpdatedAt)}
 	if v.failures {
 		values = append(values, shortError(s.FailureText))
 	}

@@ -15,7 +15,7 @@ func (t *tool) restart() *cobra.Command {
 	sameID := cmd.Flags().Bool("same-id", false, "in place of the old run, which must have ended (default: with a new id)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return t.withClient(cmd.Context(), access{}, func(ctx context.Context, h *hub) error {
-			started, err := h.Restart(ctx, *id, client.RestartOptions{SameID: *sameID})
+			started, err := h.Restart(ctx, client.InstanceID(*id), client.RestartOptions{SameID: *sameID})
 			if err != nil {
 				return named(*id, err)
 			}

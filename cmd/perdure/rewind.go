@@ -26,13 +26,13 @@ func (t *tool) rewind() *cobra.Command {
 		}
 		return t.withClient(cmd.Context(), access{endless: end.wait}, func(ctx context.Context, h *hub) error {
 			if dryRun {
-				plan, err := h.PlanRewind(ctx, *id, o)
+				plan, err := h.PlanRewind(ctx, client.InstanceID(*id), o)
 				if err != nil {
 					return named(*id, err)
 				}
 				return t.show(rewindPlan(plan))
 			}
-			if err := h.Rewind(ctx, *id, o); err != nil {
+			if err := h.Rewind(ctx, client.InstanceID(*id), o); err != nil {
 				return named(*id, err)
 			}
 			if end.wait {

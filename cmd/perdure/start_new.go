@@ -62,7 +62,7 @@ func (t *tool) startNew() *cobra.Command {
 		if name == "" {
 			return syntax("--function-name is required")
 		}
-		o := client.StartOptions{ID: id, Version: version}
+		o := client.StartOptions{ID: client.InstanceID(id), Version: version}
 		var makes bool
 		err := firstError(
 			func() (err error) { o.Reuse, err = parseConflict(*conflict); return },
@@ -85,7 +85,7 @@ func (t *tool) startNew() *cobra.Command {
 			}
 			if end.wait {
 				t.warn("started instance %s", id)
-				status, err := end.completed(ctx, h, id)
+				status, err := end.completed(ctx, h, string(id))
 				return t.ended(status, err, func(s *client.Status) result { return started(s, h.Client).andEnded(s) })
 			}
 			status, err := h.Status(ctx, id, client.StatusOptions{})
@@ -105,7 +105,7 @@ func (t *tool) startNew() *cobra.Command {
 // which the instance is managed over HTTP.
 func started(s *client.Status, c *client.Client) result {
 	r := instance(s, shown{input: true, output: true})
-	r.document = r.document.(object).with("links", links(c, s.ID))
+	r.document = r.document.(object).with("links", links(c, string(s.ID)))
 	text := fmt.Sprintf("Started '%s' at %s\nInstance ID: '%s'\n", s.Name, second(s.CreatedAt), s.ID)
 	r.legacy, r.usual = text, "legacy"
 	return r
@@ -131,7 +131,7 @@ func links(c *client.Client, id string) *client.ManagementLinks {
 	if base == "" {
 		return nil
 	}
-	return new(c.WithLinks(client.LinkOptions{Base: base, TaskHub: hub}).Links(id))
+	return new(c.WithLinks(client.LinkOptions{Base: base, TaskHub: hub}).Links(client.InstanceID(id)))
 }
 
 // address is where the hub of c is served, and its name as far as c knows it;

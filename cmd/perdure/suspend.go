@@ -18,13 +18,13 @@ func (t *tool) resume() *cobra.Command {
 }
 
 // pausing is the command of an operation that takes an instance and a reason.
-func (t *tool) pausing(name, short, done, effect string, do func(*client.Client, context.Context, string, string) error) *cobra.Command {
+func (t *tool) pausing(name, short, done, effect string, do func(*client.Client, context.Context, client.InstanceID, string) error) *cobra.Command {
 	cmd := t.newCommand(name+" --id ID [--reason TEXT]", short, "perdure "+name+` --id order-17 --reason "stock is counted"`)
 	id := t.instanceID(cmd)
 	reason := cmd.Flags().String("reason", "", "kept in the history")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return t.withClient(cmd.Context(), access{}, func(ctx context.Context, h *hub) error {
-			if err := do(h.Client, ctx, *id, *reason); err != nil {
+			if err := do(h.Client, ctx, client.InstanceID(*id), *reason); err != nil {
 				return named(*id, err)
 			}
 			text := fmt.Sprintf("%s '%s'", done, *id)

@@ -47,12 +47,12 @@ func hubWith(t *testing.T, ids ...string) string {
 	done := errors.New("done")
 	err := host.Run(t.Context(), app(dir), host.Options{Dir: dir, Environ: []string{}, OnReady: func(ctx context.Context, info host.Info) error {
 		for _, id := range ids {
-			if _, err := info.Client.Start(ctx, "Echo", nil, client.StartOptions{ID: id}); err != nil {
+			if _, err := info.Client.Start(ctx, "Echo", nil, client.StartOptions{ID: client.InstanceID(id)}); err != nil {
 				return err
 			}
 		}
 		for _, id := range ids {
-			if _, err := info.Client.Wait(ctx, id); err != nil {
+			if _, err := info.Client.Wait(ctx, client.InstanceID(id)); err != nil {
 				return err
 			}
 		}

@@ -40,7 +40,7 @@ func (t *tool) terminate() *cobra.Command {
 		return t.withClient(cmd.Context(), access{endless: true}, func(ctx context.Context, h *hub) error {
 			status := history.Terminated
 			asked := sentence(fmt.Sprintf("Asked '%s' to terminate", *id), object{{"instanceId", *id}})
-			switch err := h.Terminate(ctx, *id, o); {
+			switch err := h.Terminate(ctx, client.InstanceID(*id), o); {
 			case errors.Is(err, client.ErrTerminal):
 				status, err = h.current(ctx, *id)
 				if err != nil {
@@ -81,7 +81,7 @@ func (h *hub) ends() {
 
 // current is where an instance stands.
 func (h *hub) current(ctx context.Context, id string) (client.RuntimeStatus, error) {
-	status, err := h.Status(ctx, id, client.StatusOptions{OmitInput: true, OmitOutput: true})
+	status, err := h.Status(ctx, client.InstanceID(id), client.StatusOptions{OmitInput: true, OmitOutput: true})
 	if err != nil {
 		return history.Unknown, named(id, err)
 	}

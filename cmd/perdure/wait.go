@@ -70,7 +70,7 @@ func (o *waitOptions) check() (err error) {
 // until returns the status of the instance once it is one that is waited for, or
 // errTimedOut at the limit, or errIdle or errUnknown at once if that cannot happen.
 func (o *waitOptions) until(ctx context.Context, h *hub, id string, reached func(client.RuntimeStatus) bool,
-	wait func(context.Context, string) (*client.Status, error)) (*client.Status, error) {
+	wait func(context.Context, client.InstanceID) (*client.Status, error)) (*client.Status, error) {
 	limited := ctx
 	if o.limit > 0 {
 		var cancel context.CancelFunc
@@ -84,7 +84,7 @@ func (o *waitOptions) until(ctx context.Context, h *hub, id string, reached func
 	status, err := look(limited, id, reached, o.tell)
 	seen := err == nil
 	if seen && status == nil {
-		status, err = wait(limited, id)
+		status, err = wait(limited, client.InstanceID(id))
 	}
 	switch {
 	case !errors.Is(err, context.DeadlineExceeded) || o.limit == 0 || ctx.Err() != nil:
@@ -98,7 +98,7 @@ func (o *waitOptions) until(ctx context.Context, h *hub, id string, reached func
 // stopped looks at an instance that no app runs: its status if that is one that is
 // waited for, else errIdle.
 func (h *hub) stopped(ctx context.Context, id string, reached func(client.RuntimeStatus) bool, _ bool) (*client.Status, error) {
-	status, err := h.Status(ctx, id, client.StatusOptions{})
+	status, err := h.Status(ctx, client.InstanceID(id), client.StatusOptions{})
 	if err != nil || reached(status.RuntimeStatus) {
 		return status, err
 	}
@@ -108,7 +108,7 @@ func (h *hub) stopped(ctx context.Context, id string, reached func(client.Runtim
 // explained looks at an instance that a running app has, and returns nothing unless
 // that app cannot go on with it. A person may be told what is waited for.
 func (h *hub) explained(ctx context.Context, id string, reached func(client.RuntimeStatus) bool, tell bool) (*client.Status, error) {
-	e, err := h.Explain(ctx, id)
+	e, err := h.Explain(ctx, client.InstanceID(id))
 	switch {
 	case ctx.Err() != nil:
 		return nil, err

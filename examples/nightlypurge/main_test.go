@@ -35,7 +35,7 @@ func TestPurge(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ids = append(ids, id)
+			ids = append(ids, string(id))
 			if _, err := c.Wait(t.Context(), id); err != nil {
 				t.Fatal(err)
 			}
@@ -46,7 +46,7 @@ func TestPurge(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, id := range ids {
-			_, err := c.Status(t.Context(), id, client.StatusOptions{})
+			_, err := c.Status(t.Context(), client.InstanceID(id), client.StatusOptions{})
 			if purged := errors.Is(err, client.ErrNotFound); purged != (i < 10) {
 				t.Errorf("instance of day %d: purged %v (%v), want only the first ten purged", i, purged, err)
 			}

@@ -60,7 +60,7 @@ func TestImportOfAnEndedInstanceShowsWhatItWas(t *testing.T) {
 	contract(t, addShapes, func(w *world) {
 		for in, status := range map[string]history.RuntimeStatus{"ok": history.Completed, "fail": history.Failed} {
 			id := "shape-" + in
-			w.mustStart("Shapes", in, client.StartOptions{ID: id, Tags: map[string]string{"team": "blue"}})
+			w.mustStart("Shapes", in, client.StartOptions{ID: history.InstanceID(id), Tags: map[string]string{"team": "blue"}})
 			time.Sleep(2 * time.Second)
 			w.raise(id, "Go", nil)
 			w.ended(id, status)
@@ -190,7 +190,7 @@ func TestImportOfASuspendedInstanceStaysSuspended(t *testing.T) {
 	contract(t, addCollector, func(w *world) {
 		id := w.mustStart("Collector", 1, client.StartOptions{})
 		w.settle()
-		if err := w.Suspend(context.Background(), id, "audit"); err != nil {
+		if err := w.Suspend(context.Background(), history.InstanceID(id), "audit"); err != nil {
 			w.Fatalf("Suspend = %v", err)
 		}
 		w.raise(id, "Go", nil)

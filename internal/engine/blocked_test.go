@@ -32,7 +32,7 @@ func testBlockedTurns(t *testing.T, turns int) {
 	}, func(w *world) {
 		ctx := context.Background()
 		for i := range turns {
-			w.mustStart("Stuck", 0, client.StartOptions{ID: fmt.Sprint("stuck", i)})
+			w.mustStart("Stuck", 0, client.StartOptions{ID: history.InstanceID(fmt.Sprint("stuck", i))})
 		}
 		w.ended(w.mustStart("Good", "ok", client.StartOptions{}), history.Completed)
 		time.Sleep(time.Minute)
@@ -92,7 +92,7 @@ func TestBlockedDeferredFunctionsDelayNobody(t *testing.T) {
 		} else if w.told.count("blocked_test.go:") != n {
 			w.Error("the log does not tell where they are")
 		}
-		if x, err := w.Explain(ctx, id); err != nil || !strings.Contains(x.Summary, "deferred functions have not come back") || !strings.Contains(x.Summary, "blocked_test.go:") {
+		if x, err := w.Explain(ctx, history.InstanceID(id)); err != nil || !strings.Contains(x.Summary, "deferred functions have not come back") || !strings.Contains(x.Summary, "blocked_test.go:") {
 			w.Errorf("Explain = %+v, %v; want it to tell of the deferred functions", x, err)
 		}
 		close(w.release)
@@ -198,13 +198,13 @@ func TestBlockedInstanceTakesWhatOthersTake(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		w.raise(id, "E", "small")
 		w.raise(id, "E", large)
-		if err := w.Raise(ctx, id, "E", large, client.WithIdempotencyKey("key")); err != nil {
+		if err := w.Raise(ctx, history.InstanceID(id), "E", large, client.WithIdempotencyKey("key")); err != nil {
 			w.Errorf("an event with a key for a blocked instance = %v; want it taken", err)
 		}
-		if _, err := w.Start(ctx, "Stuck", 0, client.StartOptions{ID: id}); !errors.Is(err, client.ErrAlreadyExists) {
+		if _, err := w.Start(ctx, "Stuck", 0, client.StartOptions{ID: history.InstanceID(id)}); !errors.Is(err, client.ErrAlreadyExists) {
 			w.Errorf("Start with the id of a blocked instance = %v; want %v", err, client.ErrAlreadyExists)
 		}
-		if _, err := w.Start(ctx, "Stuck", 0, client.StartOptions{ID: id, Reuse: client.ReturnExisting}); err != nil {
+		if _, err := w.Start(ctx, "Stuck", 0, client.StartOptions{ID: history.InstanceID(id), Reuse: client.ReturnExisting}); err != nil {
 			w.Errorf("Start(ReturnExisting) with the id of a blocked instance = %v; want it returned", err)
 		}
 		w.store.kill() // what was accepted is stored

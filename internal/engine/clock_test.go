@@ -128,7 +128,7 @@ func TestClock_InstancesTellWhenTheyWereCreated(t *testing.T) {
 	contract(t, addClocks, func(w *world) {
 		start := func(id string) {
 			w.Helper()
-			w.mustStart("Sleep", time.Duration(0), client.StartOptions{ID: id})
+			w.mustStart("Sleep", time.Duration(0), client.StartOptions{ID: history.InstanceID(id)})
 			w.completed(id)
 			right := time.Now().Add(time.Duration(w.skew.Load()))
 			if at := w.status(id).CreatedAt; at.Before(right.Add(-3*time.Second)) || at.After(right.Add(time.Second)) {

@@ -58,11 +58,11 @@ func TestA2_StartedInstanceIsThereOnceStartReturned(t *testing.T) {
 	contract(t, addBasics, func(w *world) {
 		for i := range 20 {
 			want := fmt.Sprintf("order %d", i)
-			id := w.mustStart("UntilGo", i, client.StartOptions{ID: want})
+			id := w.mustStart("UntilGo", i, client.StartOptions{ID: history.InstanceID(want)})
 			if id != want {
 				w.Errorf("Start(id %q) = %q, want the id given", want, id)
 			}
-			s, err := w.Status(context.Background(), id, client.StatusOptions{})
+			s, err := w.Status(context.Background(), history.InstanceID(id), client.StatusOptions{})
 			if err != nil || s.RuntimeStatus != history.Pending && s.RuntimeStatus != history.Running {
 				w.Errorf("Status(%q) after Start = %v, %v; want Pending or Running", id, s, err)
 			}
@@ -73,11 +73,11 @@ func TestA2_StartedInstanceIsThereOnceStartReturned(t *testing.T) {
 func TestA3_IllFormedIDIsRejectedBeforeAnythingIsStored(t *testing.T) {
 	contract(t, addBasics, func(w *world) {
 		for _, id := range []string{"a/b", `a\b`, "a#b", "a?b", "a\x00b", "a\nb", "a\u0085b", "@counter@a", "\xff"} {
-			_, err := w.Start(context.Background(), "Echo", 1, client.StartOptions{ID: id})
+			_, err := w.Start(context.Background(), "Echo", 1, client.StartOptions{ID: history.InstanceID(id)})
 			if !errors.Is(err, client.ErrInvalidArgument) {
 				w.Errorf("Start(id %q) = %v, want %v", id, err, client.ErrInvalidArgument)
 			}
-			if _, err := w.Status(context.Background(), id, client.StatusOptions{}); !errors.Is(err, client.ErrNotFound) {
+			if _, err := w.Status(context.Background(), history.InstanceID(id), client.StatusOptions{}); !errors.Is(err, client.ErrNotFound) {
 				w.Errorf("Status(%q) after a refused start = %v, want %v", id, err, client.ErrNotFound)
 			}
 		}
@@ -96,10 +96,10 @@ func TestA4_LongestIDWorksAndOneLongerIsRejected(t *testing.T) {
 				n /= 2
 			}
 			longest := strings.Repeat(unit, n)
-			if got := w.completed(w.mustStart("Echo", 7, client.StartOptions{ID: longest})); got != "7" {
+			if got := w.completed(w.mustStart("Echo", 7, client.StartOptions{ID: history.InstanceID(longest)})); got != "7" {
 				w.Errorf("output of an instance whose id is %d times %q = %s, want 7", n, unit, got)
 			}
-			_, err := w.Start(context.Background(), "Echo", 7, client.StartOptions{ID: longest + "a"})
+			_, err := w.Start(context.Background(), "Echo", 7, client.StartOptions{ID: history.InstanceID(longest + "a")})
 			if !errors.Is(err, client.ErrInvalidArgument) {
 				w.Errorf("Start(id of %d times %q and an a) = %v, want %v", n, unit, err, client.ErrInvalidArgument)
 			}
@@ -121,7 +121,7 @@ func TestA5_SecondStartOfALiveIDIsRefused(t *testing.T) {
 			if before.RuntimeStatus.String() != id {
 				w.Fatalf("status of %s = %s", id, before.RuntimeStatus)
 			}
-			_, err := w.Start(context.Background(), "Echo", "second", client.StartOptions{ID: id})
+			_, err := w.Start(context.Background(), "Echo", "second", client.StartOptions{ID: history.InstanceID(id)})
 			if !errors.Is(err, client.ErrAlreadyExists) {
 				w.Errorf("second Start(%s) = %v, want %v", id, err, client.ErrAlreadyExists)
 			}
@@ -168,15 +168,15 @@ func TestA6_StartReplacesAnEndedInstance(t *testing.T) {
 	}, func(w *world) {
 		for _, end := range []history.RuntimeStatus{history.Completed, history.Failed, history.Terminated} {
 			id := end.String()
-			w.mustStart("Act", id, client.StartOptions{ID: id})
+			w.mustStart("Act", id, client.StartOptions{ID: history.InstanceID(id)})
 			w.settle()
 			if end == history.Terminated {
-				if err := w.Terminate(context.Background(), id, client.TerminateOptions{Reason: "old"}); err != nil {
+				if err := w.Terminate(context.Background(), history.InstanceID(id), client.TerminateOptions{Reason: "old"}); err != nil {
 					w.Fatalf("Terminate(%s) = %v", id, err)
 				}
 			}
 			old := w.ended(id, end)
-			w.mustStart("Act", "again", client.StartOptions{ID: id})
+			w.mustStart("Act", "again", client.StartOptions{ID: history.InstanceID(id)})
 			w.settle()
 			s := w.status(id)
 			if s.RuntimeStatus != history.Running || s.Output != nil || s.CustomStatus != nil || s.Failure != nil || !s.CompletedAt.IsZero() {
@@ -327,7 +327,7 @@ func TestA10_TerminatedBeforeItsScheduledStartNeverRuns(t *testing.T) {
 		})
 	}, func(w *world) {
 		id := w.mustStart("Never", 0, client.StartOptions{StartAt: time.Now().Add(time.Hour)})
-		if err := w.Terminate(context.Background(), id, client.TerminateOptions{Reason: "not needed"}); err != nil {
+		if err := w.Terminate(context.Background(), history.InstanceID(id), client.TerminateOptions{Reason: "not needed"}); err != nil {
 			w.Fatalf("Terminate = %v", err)
 		}
 		began := time.Now()
@@ -477,7 +477,7 @@ func TestA14_TerminatedAtOnceEndsTerminated(t *testing.T) {
 	contract(t, addBasics, func(w *world) {
 		for range 20 {
 			id := w.mustStart("UntilGo", nil, client.StartOptions{})
-			if err := w.Terminate(context.Background(), id, client.TerminateOptions{}); err != nil {
+			if err := w.Terminate(context.Background(), history.InstanceID(id), client.TerminateOptions{}); err != nil {
 				w.Fatalf("Terminate right after Start = %v", err)
 			}
 			w.ended(id, history.Terminated)
@@ -527,7 +527,7 @@ func TestA16_RestartRunsTheSameAgain(t *testing.T) {
 		ctx := context.Background()
 		tags := map[string]string{"team": "blue"}
 		for _, id := range []string{"live", "ended"} {
-			w.mustStart("UntilGo", "in", client.StartOptions{ID: id, Version: "7", Tags: tags})
+			w.mustStart("UntilGo", "in", client.StartOptions{ID: history.InstanceID(id), Version: "7", Tags: tags})
 		}
 		w.raise("ended", "Go", "first")
 		w.completed("ended")
@@ -542,13 +542,13 @@ func TestA16_RestartRunsTheSameAgain(t *testing.T) {
 		}
 		for _, id := range []string{"live", "ended"} {
 			before := w.json(id)
-			again, err := w.Restart(ctx, id, client.RestartOptions{})
-			if err != nil || again == id {
+			again, err := w.Restart(ctx, history.InstanceID(id), client.RestartOptions{})
+			if err != nil || string(again) == id {
 				w.Fatalf("Restart(%s) = %q, %v; want a new id", id, again, err)
 			}
-			same(again)
-			w.raise(again, "Go", "second")
-			if got := w.completed(again); got != `"second"` {
+			same(string(again))
+			w.raise(string(again), "Go", "second")
+			if got := w.completed(string(again)); got != `"second"` {
 				w.Errorf("output of the new instance = %s, want \"second\"", got)
 			}
 			if now := w.json(id); now != before {
@@ -567,7 +567,7 @@ func TestA16_RestartRunsTheSameAgain(t *testing.T) {
 		w.settle()
 		same("ended")
 		s, err := w.engine.Status(ctx, "ended", hub.StatusOptions{})
-		if err != nil || s.Generation != 1 || string(s.ExecutionID) == old || s.Status.Terminal() {
+		if err != nil || s.Generation != 1 || s.ExecutionID == old || s.Status.Terminal() {
 			w.Errorf("status after the restart = %+v, %v; want generation 1 of a live instance", s, err)
 		}
 		w.raise("ended", "Go", "third")
@@ -577,7 +577,7 @@ func TestA16_RestartRunsTheSameAgain(t *testing.T) {
 
 		for _, o := range []client.RestartOptions{{}, {SameID: true}} {
 			for id, want := range map[string]error{"missing": client.ErrNotFound, "@counter@a": client.ErrInvalidArgument} {
-				if _, err := w.Restart(ctx, id, o); !errors.Is(err, want) {
+				if _, err := w.Restart(ctx, history.InstanceID(id), o); !errors.Is(err, want) {
 					w.Errorf("Restart(%s, %+v) = %v, want %v", id, o, err, want)
 				}
 			}

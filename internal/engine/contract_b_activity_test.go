@@ -418,7 +418,7 @@ func TestB26_ResultForATerminatedInstanceIsDiscarded(t *testing.T) {
 	}, func(w *world) {
 		id := w.mustStart("Wait", 0, client.StartOptions{})
 		time.Sleep(30 * time.Second)
-		if err := w.Terminate(context.Background(), id, client.TerminateOptions{Reason: "enough"}); err != nil {
+		if err := w.Terminate(context.Background(), history.InstanceID(id), client.TerminateOptions{Reason: "enough"}); err != nil {
 			w.Fatalf("Terminate = %v", err)
 		}
 		before := w.ended(id, history.Terminated)
@@ -687,7 +687,7 @@ func TestActivityContextEndsWhenTheResultIsNotWanted(t *testing.T) {
 			if err := ctx.Err(); err != nil {
 				w.Errorf("Err of a context that is wanted = %v", err)
 			}
-			if err := w.Terminate(context.Background(), id, client.TerminateOptions{Wait: true}); err != nil {
+			if err := w.Terminate(context.Background(), history.InstanceID(id), client.TerminateOptions{Wait: true}); err != nil {
 				w.Fatalf("Terminate = %v", err)
 			}
 			<-ctx.Done()

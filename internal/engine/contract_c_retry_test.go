@@ -310,7 +310,7 @@ func TestC42_RetriedSubOrchestrationIsAFreshGenerationOfItsID(t *testing.T) {
 					w.Errorf("output of the parent = %s, want 3: the result of the last attempt", got)
 				}
 				child := w.status("the-child")
-				if n := w.marked("execution " + child.ExecutionID); n != 1 {
+				if n := w.marked("execution " + string(child.ExecutionID)); n != 1 {
 					w.Errorf("the child's last execution %s ran its activity %d times, want 1", child.ExecutionID, n)
 				}
 				if n := w.marked("runs"); n != 3 {

@@ -139,10 +139,10 @@ func TestE57_TimerThatJoinsACrowdFires(t *testing.T) {
 			return perdure.WaitForExternalEvent[string](ctx, "Go").Await()
 		})
 	}, func(w *world) {
-		old := w.mustStart("Old", "", client.StartOptions{ID: ids[0]})
+		old := w.mustStart("Old", "", client.StartOptions{ID: history.InstanceID(ids[0])})
 		time.Sleep(time.Second)
 		at := time.Now().Add(10 * time.Minute)
-		w.mustStart("Crowd", at, client.StartOptions{ID: ids[1]})
+		w.mustStart("Crowd", at, client.StartOptions{ID: history.InstanceID(ids[1])})
 		time.Sleep(10*time.Minute - 5*time.Second)
 		w.raise(old, "At", at)
 		time.Sleep(10 * time.Second)

@@ -243,13 +243,13 @@ func TestF74_RaiseToAnEndedInstanceIsAnError(t *testing.T) {
 		w.raise(completed, "Go", nil)
 		w.completed(completed)
 		terminated := w.mustStart("Collector", 0, client.StartOptions{})
-		if err := w.Terminate(context.Background(), terminated, client.TerminateOptions{}); err != nil {
+		if err := w.Terminate(context.Background(), history.InstanceID(terminated), client.TerminateOptions{}); err != nil {
 			w.Fatalf("Terminate = %v", err)
 		}
 		w.ended(terminated, history.Terminated)
 		for _, id := range []string{completed, terminated} {
 			before := w.json(id)
-			err := w.Raise(context.Background(), id, "Item", "x")
+			err := w.Raise(context.Background(), history.InstanceID(id), "Item", "x")
 			if !errors.Is(err, client.ErrTerminal) || !errors.Is(err, client.ErrInvalidState) {
 				w.Errorf("Raise to %s = %v, want %v", before, err, client.ErrTerminal)
 			}
@@ -268,7 +268,7 @@ func TestF75_EventsRaisedWhileSuspendedComeInOrderAtResume(t *testing.T) {
 	contract(t, addCollector, func(w *world) {
 		id := w.mustStart("Collector", 3, client.StartOptions{})
 		w.settle()
-		if err := w.Suspend(context.Background(), id, "pause"); err != nil {
+		if err := w.Suspend(context.Background(), history.InstanceID(id), "pause"); err != nil {
 			w.Fatalf("Suspend = %v", err)
 		}
 		w.raise(id, "Go", nil)
@@ -283,7 +283,7 @@ func TestF75_EventsRaisedWhileSuspendedComeInOrderAtResume(t *testing.T) {
 		if s := w.status(id); s.RuntimeStatus != history.Suspended {
 			w.Errorf("the instance is %s, want Suspended", s.RuntimeStatus)
 		}
-		if err := w.Resume(context.Background(), id, "go on"); err != nil {
+		if err := w.Resume(context.Background(), history.InstanceID(id), "go on"); err != nil {
 			w.Fatalf("Resume = %v", err)
 		}
 		if got, want := w.completed(id), `["one","two","three"]`; got != want {
@@ -305,7 +305,7 @@ func TestF76_EventOfOneIdempotencyKeyIsDeliveredOnce(t *testing.T) {
 		id := w.mustStart("Forever", []string{}, client.StartOptions{})
 		raise := func(item, key string) {
 			w.Helper()
-			if err := w.Raise(context.Background(), id, "Item", item, client.WithIdempotencyKey(key)); err != nil {
+			if err := w.Raise(context.Background(), history.InstanceID(id), "Item", item, client.WithIdempotencyKey(key)); err != nil {
 				w.Fatalf("Raise(%s, key %s) = %v", item, key, err)
 			}
 		}
@@ -383,7 +383,7 @@ func TestF77_FloodFromManyClientsIsDeliveredOnceInOrderInFewTurns(t *testing.T) 
 		for s := range senders {
 			wg.Go(func() {
 				for i := range floodEvents / senders {
-					if err := w.Raise(context.Background(), id, "Item", fmt.Sprintf("s%d %d", s, i)); err != nil {
+					if err := w.Raise(context.Background(), history.InstanceID(id), "Item", fmt.Sprintf("s%d %d", s, i)); err != nil {
 						w.Errorf("Raise = %v", err)
 					}
 				}
@@ -446,7 +446,7 @@ func TestF79_EventRaisedDuringTheTurnThatContinuesIsForTheNextExecution(t *testi
 				return "", err
 			}
 			// A client's call while the turn runs.
-			return "", w.Raise(context.Background(), string(ctx.InstanceID()), "Item", "meanwhile")
+			return "", w.Raise(context.Background(), ctx.InstanceID(), "Item", "meanwhile")
 		})
 	}, func(w *world) {
 		for _, discard := range []bool{false, true} {
@@ -472,12 +472,12 @@ func TestF79_EventBehindTheOneThatContinuesIsForTheNextExecution(t *testing.T) {
 	}, func(w *world) {
 		id := w.mustStart("Relay", "first", client.StartOptions{})
 		w.settle()
-		if err := w.Suspend(context.Background(), id, ""); err != nil {
+		if err := w.Suspend(context.Background(), history.InstanceID(id), ""); err != nil {
 			w.Fatalf("Suspend = %v", err)
 		}
 		w.raise(id, "Item", "one")
 		w.raise(id, "Item", "two")
-		if err := w.Resume(context.Background(), id, ""); err != nil {
+		if err := w.Resume(context.Background(), history.InstanceID(id), ""); err != nil {
 			w.Fatalf("Resume = %v", err)
 		}
 		if got, want := w.completed(id), `"two"`; got != want {

@@ -62,7 +62,7 @@ func TestG80_NextExecutionHasTheSameIDAndAHistoryOfItsOwn(t *testing.T) {
 		if after.ExecutionID == before.ExecutionID || len(after.ExecutionID) != 32 {
 			w.Errorf("execution id went from %q to %q, want another one", before.ExecutionID, after.ExecutionID)
 		}
-		if after.ID != id || after.Name != "Stepper" || after.Version != "7" || after.Tags["k"] != "v" || after.RuntimeStatus != history.Running {
+		if string(after.ID) != id || after.Name != "Stepper" || after.Version != "7" || after.Tags["k"] != "v" || after.RuntimeStatus != history.Running {
 			w.Errorf("next execution: %+v, want what it was in all else, Running", after)
 		}
 		if string(before.Input) != "0" || string(after.Input) != "1" {
@@ -72,7 +72,7 @@ func TestG80_NextExecutionHasTheSameIDAndAHistoryOfItsOwn(t *testing.T) {
 		if len(events) < 2 || events[0].Kind != history.OrchestratorStarted || events[1].Kind != history.ExecutionStarted {
 			w.Fatalf("the history begins otherwise than with OrchestratorStarted, ExecutionStarted: %s", w.json(id))
 		}
-		if started := events[1].Started; string(started.ExecutionID) != after.ExecutionID || started.Generation != 1 {
+		if started := events[1].Started; started.ExecutionID != after.ExecutionID || started.Generation != 1 {
 			w.Errorf("ExecutionStarted is of execution %s, generation %d; want %s, 1", started.ExecutionID, started.Generation, after.ExecutionID)
 		}
 		if n := w.count(id, history.TaskScheduled); n != 1 {
@@ -267,7 +267,7 @@ func TestG85_TenThousandExecutionsInARow(t *testing.T) {
 			w.Errorf("output of the other instance = %s, want \"on\"", got)
 		}
 		w.completed("full")
-		if err := w.Terminate(context.Background(), id, client.TerminateOptions{Reason: "enough"}); err != nil {
+		if err := w.Terminate(context.Background(), history.InstanceID(id), client.TerminateOptions{Reason: "enough"}); err != nil {
 			w.Fatalf("Terminate = %v", err)
 		}
 		if got := string(w.ended(id, history.Terminated).Output); got != `"enough"` {
@@ -326,7 +326,7 @@ func TestG87_TerminateRacingWithTheCallTerminates(t *testing.T) {
 				return n, err
 			}
 			// A client's call while the turn runs.
-			return n, w.Terminate(context.Background(), string(ctx.InstanceID()), client.TerminateOptions{Reason: "stop"})
+			return n, w.Terminate(context.Background(), ctx.InstanceID(), client.TerminateOptions{Reason: "stop"})
 		})
 	}, func(w *world) {
 		id := w.mustStart("Racer", 0, client.StartOptions{})

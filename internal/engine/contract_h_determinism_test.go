@@ -393,7 +393,7 @@ func TestH102_ActionCapFailsTheInstanceAndNamesTheLimit(t *testing.T) {
 			!strings.Contains(s.Failure.Message, "10 actions") || !strings.Contains(s.Failure.Message, "maxOrchestrationActions") {
 			w.Errorf("failure of 11 actions = %+v, want %s that names the limit", s.Failure, history.FailureActionLimit)
 		}
-		if n := w.count(s.ID, history.TaskScheduled) + w.count(s.ID, history.TimerCreated); n != 10 {
+		if n := w.count(string(s.ID), history.TaskScheduled) + w.count(string(s.ID), history.TimerCreated); n != 10 {
 			w.Errorf("11 actions: %d were recorded, want 10", n)
 		}
 	})

@@ -240,7 +240,7 @@ func (w *world) runPrograms(seed uint64, n int, crowded bool) {
 			p := &program{rand: rand.New(rand.NewPCG(seed, uint64(i)))}
 			p.script = script{Seed: p.rand.Uint64(), Crowded: crowded, First: first}
 			id := fmt.Sprint("p", i)
-			w.mustStart("Program", p.script, client.StartOptions{ID: id, StartAt: time.Now().Add(p.delay())})
+			w.mustStart("Program", p.script, client.StartOptions{ID: history.InstanceID(id), StartAt: time.Now().Add(p.delay())})
 			clients.Go(func() { w.interfere(id, p) })
 		}
 		clients.Wait()
@@ -268,12 +268,12 @@ func (w *world) interfere(id string, p *program) {
 		var err error
 		switch p.rand.IntN(4) {
 		case 0:
-			if err = w.Suspend(ctx, id, "because"); err == nil {
+			if err = w.Suspend(ctx, history.InstanceID(id), "because"); err == nil {
 				time.Sleep(p.delay())
-				err = w.Resume(ctx, id, "")
+				err = w.Resume(ctx, history.InstanceID(id), "")
 			}
 		default:
-			err = w.Raise(ctx, id, p.event(), p.rand.IntN(100))
+			err = w.Raise(ctx, history.InstanceID(id), p.event(), p.rand.IntN(100))
 		}
 		if err != nil && !errors.Is(err, client.ErrTerminal) {
 			w.Errorf("client of %s: %v", id, err)

@@ -46,11 +46,11 @@ func (w *world) shape(in string, status history.RuntimeStatus) []history.Event {
 	w.Helper()
 	id := w.mustStart("Shapes", in, client.StartOptions{})
 	time.Sleep(2 * time.Second)
-	if err := w.Suspend(context.Background(), id, "pause"); err != nil {
+	if err := w.Suspend(context.Background(), history.InstanceID(id), "pause"); err != nil {
 		w.Fatalf("Suspend = %v", err)
 	}
 	w.settle()
-	if err := w.Resume(context.Background(), id, "go on"); err != nil {
+	if err := w.Resume(context.Background(), history.InstanceID(id), "go on"); err != nil {
 		w.Fatalf("Resume = %v", err)
 	}
 	w.raise(id, "Go", nil)
@@ -183,7 +183,7 @@ func TestI106_HistoryForClientsHidesFramesAndFoldsCalls(t *testing.T) {
 		}
 		for _, results := range []bool{false, true} {
 			shown, answers := 0, 0
-			for ev, err := range w.History(context.Background(), id, client.HistoryOptions{Merged: true, Outputs: results}) {
+			for ev, err := range w.History(context.Background(), history.InstanceID(id), client.HistoryOptions{Merged: true, Outputs: results}) {
 				if err != nil {
 					w.Fatalf("History = %v", err)
 				}
@@ -215,7 +215,7 @@ func TestI107_InputsAreInTheHistoryOnlyOnRequest(t *testing.T) {
 		for _, merged := range []bool{false, true} {
 			for _, inputs := range []bool{false, true} {
 				seen := 0
-				for ev, err := range w.History(context.Background(), id, client.HistoryOptions{Merged: merged, Inputs: inputs, Outputs: true}) {
+				for ev, err := range w.History(context.Background(), history.InstanceID(id), client.HistoryOptions{Merged: merged, Inputs: inputs, Outputs: true}) {
 					if err != nil {
 						w.Fatalf("History = %v", err)
 					}

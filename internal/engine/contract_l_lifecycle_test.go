@@ -15,7 +15,7 @@ import (
 // suspend suspends an instance that must accept it.
 func (w *world) suspend(id, reason string) {
 	w.Helper()
-	if err := w.Suspend(context.Background(), id, reason); err != nil {
+	if err := w.Suspend(context.Background(), history.InstanceID(id), reason); err != nil {
 		w.Fatalf("Suspend(%s) = %v", id, err)
 	}
 }
@@ -23,7 +23,7 @@ func (w *world) suspend(id, reason string) {
 // resume resumes an instance that must accept it.
 func (w *world) resume(id string) {
 	w.Helper()
-	if err := w.Resume(context.Background(), id, "go on"); err != nil {
+	if err := w.Resume(context.Background(), history.InstanceID(id), "go on"); err != nil {
 		w.Fatalf("Resume(%s) = %v", id, err)
 	}
 }
@@ -31,7 +31,7 @@ func (w *world) resume(id string) {
 // terminate terminates an instance that must accept it.
 func (w *world) terminate(id string, o client.TerminateOptions) {
 	w.Helper()
-	if err := w.Terminate(context.Background(), id, o); err != nil {
+	if err := w.Terminate(context.Background(), history.InstanceID(id), o); err != nil {
 		w.Fatalf("Terminate(%s) = %v", id, err)
 	}
 }
@@ -218,7 +218,7 @@ func TestL139_TerminatedInstanceNeverGoesOn(t *testing.T) {
 		if s := w.ended(id, history.Terminated); string(s.Output) != `"not needed any more"` {
 			w.Errorf("output = %s, want the reason", s.Output)
 		}
-		if err := w.Raise(context.Background(), id, "Step0", 1); !errors.Is(err, client.ErrTerminal) {
+		if err := w.Raise(context.Background(), history.InstanceID(id), "Step0", 1); !errors.Is(err, client.ErrTerminal) {
 			w.Errorf("Raise to the terminated instance = %v, want %v", err, client.ErrTerminal)
 		}
 		w.crash()
@@ -254,7 +254,7 @@ func TestL141_TerminateOfAnEndedOrMissingInstanceIsAnError(t *testing.T) {
 		w.completed(id)
 		for _, recursive := range []bool{false, true} {
 			o := client.TerminateOptions{Reason: "late", Recursive: recursive}
-			if err := w.Terminate(context.Background(), id, o); !errors.Is(err, client.ErrTerminal) || !errors.Is(err, client.ErrInvalidState) {
+			if err := w.Terminate(context.Background(), history.InstanceID(id), o); !errors.Is(err, client.ErrTerminal) || !errors.Is(err, client.ErrInvalidState) {
 				w.Errorf("Terminate of an ended instance = %v, want %v", err, client.ErrTerminal)
 			}
 			if err := w.Terminate(context.Background(), "missing", o); !errors.Is(err, client.ErrNotFound) {
@@ -271,7 +271,7 @@ func TestL142_FirstTerminationWins(t *testing.T) {
 	contract(t, addBasics, func(w *world) {
 		id := w.mustStart("UntilGo", 0, client.StartOptions{})
 		w.terminate(id, client.TerminateOptions{Reason: "first"})
-		if err := w.Terminate(context.Background(), id, client.TerminateOptions{Reason: "second"}); err != nil && !errors.Is(err, client.ErrTerminal) {
+		if err := w.Terminate(context.Background(), history.InstanceID(id), client.TerminateOptions{Reason: "second"}); err != nil && !errors.Is(err, client.ErrTerminal) {
 			w.Errorf("second Terminate = %v, want nil or %v", err, client.ErrTerminal)
 		}
 		if s := w.ended(id, history.Terminated); string(s.Output) != `"first"` {
@@ -359,7 +359,7 @@ func TestL143_RecursiveTerminationMeetsChildrenThatAreBeingCreated(t *testing.T)
 	contract(t, addFamily, func(w *world) {
 		for i := range 20 {
 			id := fmt.Sprintf("family %d", i)
-			w.mustStart("LateFamily", i%3, client.StartOptions{ID: id})
+			w.mustStart("LateFamily", i%3, client.StartOptions{ID: history.InstanceID(id)})
 			if i%2 == 0 {
 				w.settle()
 			}

@@ -77,7 +77,7 @@ func inOrder(ctx *perdure.OrchestrationContext, all ...step) (string, error) {
 func (w *world) rewound(id string) {
 	w.Helper()
 	w.ended(id, history.Failed)
-	if err := w.Rewind(context.Background(), id, client.RewindOptions{Reason: "mended"}); err != nil {
+	if err := w.Rewind(context.Background(), history.InstanceID(id), client.RewindOptions{Reason: "mended"}); err != nil {
 		w.Fatalf("Rewind(%s) = %v", id, err)
 	}
 }
@@ -110,14 +110,14 @@ func TestM146_OnlyFailedInstancesAreRewound(t *testing.T) {
 		w.settle()
 		w.raise(ids["Completed"], "Go", 1)
 		w.completed(ids["Completed"])
-		if err := errors.Join(w.Suspend(ctx, ids["Suspended"], "wait"), w.Terminate(ctx, ids["Terminated"], client.TerminateOptions{})); err != nil {
+		if err := errors.Join(w.Suspend(ctx, history.InstanceID(ids["Suspended"]), "wait"), w.Terminate(ctx, history.InstanceID(ids["Terminated"]), client.TerminateOptions{})); err != nil {
 			w.Fatal(err)
 		}
 		w.settle()
 		for status, id := range ids {
 			before := w.json(id)
-			_, planErr := w.PlanRewind(ctx, id, client.RewindOptions{})
-			for call, err := range map[string]error{"Rewind": w.Rewind(ctx, id, client.RewindOptions{}), "PlanRewind": planErr} {
+			_, planErr := w.PlanRewind(ctx, history.InstanceID(id), client.RewindOptions{})
+			for call, err := range map[string]error{"Rewind": w.Rewind(ctx, history.InstanceID(id), client.RewindOptions{}), "PlanRewind": planErr} {
 				if !errors.Is(err, client.ErrInvalidState) || !strings.Contains(err.Error(), status) {
 					w.Errorf("%s(%s instance) = %v, want an ErrInvalidState that names the status", call, status, err)
 				}
@@ -140,7 +140,7 @@ func TestM147_OnlyWhatFailedRunsAgain(t *testing.T) {
 	}), func(w *world) {
 		id := w.mustStart("Main", "", client.StartOptions{})
 		before := w.ended(id, history.Failed)
-		plan, err := w.PlanRewind(context.Background(), id, client.RewindOptions{})
+		plan, err := w.PlanRewind(context.Background(), history.InstanceID(id), client.RewindOptions{})
 		want := &client.RewindPlan{
 			Instance: history.InstanceID(id), Turn: 3, Activities: 1,
 			Undone: []hub.Undone{{Task: 1, Kind: history.TaskScheduled, Name: "Step", Failure: &history.Failure{Type: "*errors.errorString", Message: "B failed"}}},
@@ -204,7 +204,7 @@ func TestM148_FailedSubOrchestrationsAreRewoundToo(t *testing.T) {
 		id := w.mustStart("Root", "", client.StartOptions{ID: "root"})
 		w.ended(id, history.Failed)
 		before := w.instances("")
-		plan, err := w.PlanRewind(context.Background(), id, client.RewindOptions{})
+		plan, err := w.PlanRewind(context.Background(), history.InstanceID(id), client.RewindOptions{})
 		if err != nil || !slices.Equal(plan.Rewound, []history.InstanceID{"middle"}) {
 			w.Errorf("PlanRewind = %+v, %v; want middle rewound", plan, err)
 		}
@@ -280,11 +280,11 @@ func TestM151_AllUndoesHandledFailuresToo(t *testing.T) {
 	}), func(w *world) {
 		id := w.mustStart("Main", "", client.StartOptions{})
 		w.ended(id, history.Failed)
-		plan, err := w.PlanRewind(context.Background(), id, client.RewindOptions{All: true})
+		plan, err := w.PlanRewind(context.Background(), history.InstanceID(id), client.RewindOptions{All: true})
 		if err != nil || len(plan.Undone) != 2 || plan.Turn != 2 || plan.Dropped != 1 {
 			w.Errorf("PlanRewind(all) = %+v, %v; want both failures undone from turn 2 on, and one call dropped", plan, err)
 		}
-		if err := w.Rewind(context.Background(), id, client.RewindOptions{All: true}); err != nil {
+		if err := w.Rewind(context.Background(), history.InstanceID(id), client.RewindOptions{All: true}); err != nil {
 			w.Fatal(err)
 		}
 		w.output(id, `"H2 F1"`) // F is called anew
@@ -630,7 +630,7 @@ func TestRewind_ChildrenOfTheDroppedPartEnd(t *testing.T) {
 		id := w.mustStart("Main", "", client.StartOptions{})
 		w.ended(id, history.Failed)
 		before := w.status("fixed")
-		plan, err := w.PlanRewind(context.Background(), id, client.RewindOptions{})
+		plan, err := w.PlanRewind(context.Background(), history.InstanceID(id), client.RewindOptions{})
 		if err != nil || !slices.Equal(plan.Terminated, []history.InstanceID{"fixed", "only"}) {
 			w.Errorf("PlanRewind = %+v, %v; want fixed and only terminated", plan, err)
 		}
@@ -746,7 +746,7 @@ func TestRewind_WhileTheFailureIsBeingStored(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		w.settle() // the failing turn is decided and waits for its commit
-		if err := w.Rewind(context.Background(), id, client.RewindOptions{}); err != nil {
+		if err := w.Rewind(context.Background(), history.InstanceID(id), client.RewindOptions{}); err != nil {
 			t.Fatalf("Rewind = %v while the failure is being stored", err)
 		}
 		w.output(id, `"A1 B2"`)
@@ -885,13 +885,13 @@ func TestRewind_RandomProgramsEndAsIfNothingHadFailed(t *testing.T) {
 		for i := range n {
 			p := plan{Seed: seed + uint64(i)}
 			start := func(id string) {
-				w.mustStart("Plan", p, client.StartOptions{ID: id})
+				w.mustStart("Plan", p, client.StartOptions{ID: history.InstanceID(id)})
 				for k := range 4 {
 					word := fmt.Sprint("word", k)
-					err := w.Raise(context.Background(), id, "Word", word)
+					err := w.Raise(context.Background(), history.InstanceID(id), "Word", word)
 					for errors.Is(err, client.ErrTerminal) && w.status(id).RuntimeStatus == history.Failed { // it was quicker
 						w.rewound(id)
-						err = w.Raise(context.Background(), id, "Word", word)
+						err = w.Raise(context.Background(), history.InstanceID(id), "Word", word)
 					}
 					if err != nil && w.status(id).RuntimeStatus != history.Completed { // then it wants no more words
 						w.Fatalf("Raise(%s) = %v", id, err)

@@ -106,12 +106,12 @@ func addCarriers(w *world, app *perdure.App) {
 func (w *world) carry(word string) {
 	w.Helper()
 	tags := map[string]string{word: word}
-	w.mustStart("Carry", word, client.StartOptions{ID: word, Tags: tags})
+	w.mustStart("Carry", word, client.StartOptions{ID: history.InstanceID(word), Tags: tags})
 	w.settle()
 	w.raise(word, "Go", word)
 	w.completed(word)
-	w.mustStart("UntilGo", word, client.StartOptions{ID: word + " waits", Tags: tags})
-	w.mustStart("UntilGo", word, client.StartOptions{ID: word + " pends", StartAt: time.Now().Add(time.Hour)})
+	w.mustStart("UntilGo", word, client.StartOptions{ID: history.InstanceID(word + " waits"), Tags: tags})
+	w.mustStart("UntilGo", word, client.StartOptions{ID: history.InstanceID(word + " pends"), StartAt: time.Now().Add(time.Hour)})
 	w.settle()
 	w.raise(word+" waits", "Other", word)
 	w.settle()
@@ -175,7 +175,7 @@ func TestN169_SameIDInTwoHubsIsIndependent(t *testing.T) {
 		}
 		first, other := worlds[0], worlds[1]
 		first.settle()
-		executions := []string{first.status("id").ExecutionID, other.status("id").ExecutionID}
+		executions := []client.ExecutionID{first.status("id").ExecutionID, other.status("id").ExecutionID}
 		if executions[0] == executions[1] {
 			t.Errorf("both have execution %s", executions[0])
 		}

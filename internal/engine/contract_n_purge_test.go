@@ -24,7 +24,7 @@ import (
 // purge purges an instance and returns how many went.
 func (w *world) purge(id string, o client.PurgeOptions) int {
 	w.Helper()
-	result, err := w.Purge(context.Background(), id, o)
+	result, err := w.Purge(context.Background(), history.InstanceID(id), o)
 	if err != nil || !result.Complete {
 		w.Fatalf("Purge(%s, %+v) = %+v, %v", id, o, result, err)
 	}
@@ -44,7 +44,7 @@ func (w *world) purgeBy(f hub.PurgeFilter) hub.PurgeResult {
 // gone checks that nothing is left of an instance that had the number.
 func (w *world) gone(id string, number history.Number) {
 	w.Helper()
-	if s, err := w.Status(context.Background(), id, client.StatusOptions{}); !errors.Is(err, client.ErrNotFound) {
+	if s, err := w.Status(context.Background(), history.InstanceID(id), client.StatusOptions{}); !errors.Is(err, client.ErrNotFound) {
 		w.Errorf("Status(%s) after the purge = %+v, %v; want %v", id, s, err, client.ErrNotFound)
 	}
 	for rec, err := range w.inner.Records(context.Background(), number) {
@@ -84,7 +84,7 @@ func TestN160_PurgedInstanceIsGone(t *testing.T) {
 				id := w.mustStart("Echo", "in", client.StartOptions{})
 				w.completed(id)
 				number := w.number(id)
-				result, err := w.Purge(context.Background(), id, client.PurgeOptions{})
+				result, err := w.Purge(context.Background(), history.InstanceID(id), client.PurgeOptions{})
 				if want := (hub.PurgeResult{Deleted: 1, Events: 2, Complete: true}); err != nil || result != want {
 					w.Errorf("Purge = %+v, %v; want %+v", result, err, want)
 				}
@@ -95,7 +95,7 @@ func TestN160_PurgedInstanceIsGone(t *testing.T) {
 				if n := w.purge(id, client.PurgeOptions{}); n != 0 {
 					w.Errorf("a second Purge deletes %d, want 0", n)
 				}
-				if err := w.Raise(context.Background(), id, "Go", 1); !errors.Is(err, client.ErrNotFound) {
+				if err := w.Raise(context.Background(), history.InstanceID(id), "Go", 1); !errors.Is(err, client.ErrNotFound) {
 					w.Errorf("Raise after the purge = %v, want %v", err, client.ErrNotFound)
 				}
 				w.idle()
@@ -114,7 +114,7 @@ func TestN161_LiveInstanceIsNotPurgedByItsID(t *testing.T) {
 		w.settle()
 		for _, id := range []string{"Running", "Pending", "Suspended"} {
 			before := w.json(id)
-			if result, err := w.Purge(context.Background(), id, client.PurgeOptions{}); !errors.Is(err, client.ErrInvalidState) || result.Deleted != 0 {
+			if result, err := w.Purge(context.Background(), history.InstanceID(id), client.PurgeOptions{}); !errors.Is(err, client.ErrInvalidState) || result.Deleted != 0 {
 				w.Errorf("Purge(%s) = %+v, %v; want %v", id, result, err, client.ErrInvalidState)
 			}
 			if now := w.json(id); now != before {
@@ -199,7 +199,7 @@ func TestN162_FilterPurgesExactlyWhatMatches(t *testing.T) {
 					{"running", history.Running}, {"pending", history.Pending}, {"suspended", history.Suspended},
 				} {
 					k.id = fmt.Sprintf("%s %d", k.id, day)
-					o := client.StartOptions{ID: k.id, Reuse: client.ReplaceAny, Tags: map[string]string{"day": fmt.Sprint(day)}}
+					o := client.StartOptions{ID: history.InstanceID(k.id), Reuse: client.ReplaceAny, Tags: map[string]string{"day": fmt.Sprint(day)}}
 					switch k.status {
 					case history.Completed:
 						w.mustStart("Echo", 0, o)
@@ -301,7 +301,7 @@ func TestN162_FilterOfLiveStatusesOnlyIsRefused(t *testing.T) {
 func (w *world) many(n int) {
 	w.Helper()
 	for i := range n {
-		w.mustStart("Echo", i, client.StartOptions{ID: fmt.Sprintf("many %d", i)})
+		w.mustStart("Echo", i, client.StartOptions{ID: history.InstanceID(fmt.Sprintf("many %d", i))})
 	}
 	w.settle()
 	for _, row := range w.rows() {
@@ -319,7 +319,7 @@ func TestN162_PurgeStopsAtItsLimitsAndGoesOn(t *testing.T) {
 		if result := w.purgeBy(hub.PurgeFilter{Max: 7}); result.Deleted != 7 || result.Complete {
 			w.Errorf("PurgeBy(Max: 7) = %+v, want 7 deleted, not complete", result)
 		}
-		if _, err := w.Status(context.Background(), string(newest), client.StatusOptions{}); !errors.Is(err, client.ErrNotFound) {
+		if _, err := w.Status(context.Background(), newest, client.StatusOptions{}); !errors.Is(err, client.ErrNotFound) {
 			w.Errorf("the newest instance is there (%v) after the first part, want it gone", err)
 		}
 		if result := w.purgeBy(hub.PurgeFilter{Until: time.Now()}); result.Deleted != 0 || result.Complete {
@@ -369,7 +369,7 @@ func TestN162_PurgeIsRefusedWhenTheHubIsGone(t *testing.T) {
 // grow runs a family to its end.
 func (w *world) grow(id string, depth int) {
 	w.Helper()
-	w.mustStart("Family", depth, client.StartOptions{ID: id})
+	w.mustStart("Family", depth, client.StartOptions{ID: history.InstanceID(id)})
 	w.settle()
 	for _, member := range w.instances(id) {
 		if w.status(member).Input != nil && string(w.status(member).Input) == "0" {
@@ -439,7 +439,7 @@ func TestN163_ForcedRecursivePurgeTakesLiveTreesAsAWhole(t *testing.T) {
 		// Trees that are just growing: whatever the purge meets, no child comes back.
 		for i := range 20 {
 			id := fmt.Sprintf("late %d", i)
-			w.mustStart("LateFamily", 2, client.StartOptions{ID: id})
+			w.mustStart("LateFamily", 2, client.StartOptions{ID: history.InstanceID(id)})
 			w.raise(id, "Go", 0)
 			for range i % 7 {
 				w.status(id)
@@ -522,23 +522,23 @@ func TestN167_PurgeRacesWithReuse(t *testing.T) {
 			wg.Go(func() {
 				for round := range rounds {
 					input := fmt.Sprintf("%d", round)
-					if _, err := w.Start(ctx, "UntilGo", nil, client.StartOptions{ID: id, Reuse: client.RefuseIfActive}); err != nil {
+					if _, err := w.Start(ctx, "UntilGo", nil, client.StartOptions{ID: history.InstanceID(id), Reuse: client.RefuseIfActive}); err != nil {
 						w.Errorf("round %d: start %s = %v, want it to be free", round, id, err)
 						return
 					}
-					if err := w.Raise(ctx, id, "Go", round); err != nil {
+					if err := w.Raise(ctx, history.InstanceID(id), "Go", round); err != nil {
 						w.Errorf("round %d: raise = %v: a live instance is missing", round, err)
 						return
 					}
-					s, err := w.Wait(ctx, id)
+					s, err := w.Wait(ctx, history.InstanceID(id))
 					switch {
 					case errors.Is(err, client.ErrNotFound): // purged as soon as it ended
 					case err != nil || string(s.Output) != input:
 						w.Errorf("round %d: %s ended with %+v, %v; want %s", round, id, s, err, input)
 					}
 					if round%3 == 0 {
-						if _, err := w.Restart(ctx, id, client.RestartOptions{SameID: true}); err == nil {
-							if _, err := w.Purge(ctx, id, client.PurgeOptions{Force: true}); err != nil {
+						if _, err := w.Restart(ctx, history.InstanceID(id), client.RestartOptions{SameID: true}); err == nil {
+							if _, err := w.Purge(ctx, history.InstanceID(id), client.PurgeOptions{Force: true}); err != nil {
 								w.Errorf("round %d: forced purge = %v", round, err)
 							}
 						} else if !errors.Is(err, client.ErrNotFound) {
@@ -604,7 +604,7 @@ func TestN162_PurgesAtOnceDeleteEachInstanceOnce(t *testing.T) {
 		for caller := range 40 {
 			wg.Go(func() {
 				for i := range n / 40 {
-					w.completed(w.mustStart("Echo", 1, client.StartOptions{ID: fmt.Sprintf("id %d", caller+40*i)}))
+					w.completed(w.mustStart("Echo", 1, client.StartOptions{ID: history.InstanceID(fmt.Sprintf("id %d", caller+40*i))}))
 				}
 			})
 		}
@@ -618,7 +618,7 @@ func TestN162_PurgesAtOnceDeleteEachInstanceOnce(t *testing.T) {
 		}
 		wg.Go(func() {
 			for i := range again {
-				result, err := w.Purge(ctx, fmt.Sprintf("id %d", 7*i), client.PurgeOptions{})
+				result, err := w.Purge(ctx, history.InstanceID(fmt.Sprintf("id %d", 7*i)), client.PurgeOptions{})
 				if err != nil && !errors.Is(err, client.ErrInvalidState) { // it was restarted
 					w.Errorf("Purge = %v", err)
 				}
@@ -627,7 +627,7 @@ func TestN162_PurgesAtOnceDeleteEachInstanceOnce(t *testing.T) {
 		})
 		wg.Go(func() {
 			for i := range again {
-				switch _, err := w.Restart(ctx, fmt.Sprintf("id %d", 11*i), client.RestartOptions{SameID: true}); {
+				switch _, err := w.Restart(ctx, history.InstanceID(fmt.Sprintf("id %d", 11*i)), client.RestartOptions{SameID: true}); {
 				case err == nil:
 					restarted.Add(1)
 				case !errors.Is(err, client.ErrNotFound):

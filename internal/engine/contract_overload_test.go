@@ -50,7 +50,7 @@ func TestOverloadedHubRefusesStartsAndLosesNoneOfTheOthers(t *testing.T) {
 		var accepted, refused []string
 		for i := range 100 {
 			id := fmt.Sprint("s", i)
-			_, err := w.Start(context.Background(), "Block", strings.Repeat("x", 100), client.StartOptions{ID: id})
+			_, err := w.Start(context.Background(), "Block", strings.Repeat("x", 100), client.StartOptions{ID: history.InstanceID(id)})
 			switch {
 			case err == nil && len(refused) == 0:
 				accepted = append(accepted, id)
@@ -64,7 +64,7 @@ func TestOverloadedHubRefusesStartsAndLosesNoneOfTheOthers(t *testing.T) {
 			w.Errorf("%d starts are accepted at a limit of 16 KiB, want 8 to 16", n)
 		}
 		for _, id := range refused {
-			if _, err := w.Status(context.Background(), id, client.StatusOptions{}); !errors.Is(err, client.ErrNotFound) {
+			if _, err := w.Status(context.Background(), history.InstanceID(id), client.StatusOptions{}); !errors.Is(err, client.ErrNotFound) {
 				w.Fatalf("Status of %s, which was refused: error = %v, want ErrNotFound", id, err)
 			}
 		}
@@ -76,7 +76,7 @@ func TestOverloadedHubRefusesStartsAndLosesNoneOfTheOthers(t *testing.T) {
 		if got := w.marked("blocked"); got != int64(len(accepted)) {
 			w.Errorf("activities ran %d times, want %d: one for each start accepted", got, len(accepted))
 		}
-		w.mustStart("Echo", "x", client.StartOptions{ID: refused[0]})
+		w.mustStart("Echo", "x", client.StartOptions{ID: history.InstanceID(refused[0])})
 		if got := w.completed(refused[0]); got != `"x"` {
 			w.Errorf("output of what was refused, started again when there was room, = %s", got)
 		}
@@ -88,11 +88,11 @@ func TestOverloadedHubKeepsWhatItAcceptedThroughACrash(t *testing.T) {
 		w.limit(16 << 10)
 		var accepted []string
 		for i := 0; ; i++ {
-			id, err := w.Start(context.Background(), "Block", nil, client.StartOptions{ID: fmt.Sprint("s", i)})
+			id, err := w.Start(context.Background(), "Block", nil, client.StartOptions{ID: history.InstanceID(fmt.Sprint("s", i))})
 			if errors.Is(err, client.ErrResourceExhausted) {
 				break
 			}
-			accepted = append(accepted, id)
+			accepted = append(accepted, string(id))
 		}
 		w.crash()
 		w.settle()
@@ -135,7 +135,7 @@ func TestOverloadedHubLetsOperatorsAndItsOwnMessagesThrough(t *testing.T) {
 		w.settle()
 		for what, err := range map[string]error{
 			"start":   second(w.Start(ctx, "Echo", "x", client.StartOptions{})),
-			"raise":   w.Raise(ctx, stuck, "go", nil),
+			"raise":   w.Raise(ctx, history.InstanceID(stuck), "go", nil),
 			"restart": second(w.Restart(ctx, "ended", client.RestartOptions{SameID: true})),
 		} {
 			if !errors.Is(err, client.ErrResourceExhausted) {
@@ -143,8 +143,8 @@ func TestOverloadedHubLetsOperatorsAndItsOwnMessagesThrough(t *testing.T) {
 			}
 		}
 		for what, err := range map[string]error{
-			"suspend": w.Suspend(ctx, stuck, "for a while"),
-			"resume":  w.Resume(ctx, stuck, ""),
+			"suspend": w.Suspend(ctx, history.InstanceID(stuck), "for a while"),
+			"resume":  w.Resume(ctx, history.InstanceID(stuck), ""),
 			"purge":   second(w.Purge(ctx, "ended", client.PurgeOptions{})),
 		} {
 			if err != nil {
@@ -154,7 +154,7 @@ func TestOverloadedHubLetsOperatorsAndItsOwnMessagesThrough(t *testing.T) {
 		if got := w.completed(family); got != "50" { // its timer and its children, while nobody else comes in
 			w.Errorf("output of the instance with children = %s, want 50", got)
 		}
-		if err := w.Terminate(ctx, stuck, client.TerminateOptions{Wait: true}); err != nil {
+		if err := w.Terminate(ctx, history.InstanceID(stuck), client.TerminateOptions{Wait: true}); err != nil {
 			w.Errorf("terminate = %v, want it done", err)
 		}
 		w.run("Echo", "x")
@@ -182,7 +182,7 @@ func TestOverloadedInboxRefusesEventsOfItsInstanceOnly(t *testing.T) {
 		later := w.mustStart("Sum", nil, client.StartOptions{StartAt: time.Now().Add(24 * time.Hour)})
 		sum := 0
 		for {
-			err := w.Raise(context.Background(), later, "n", sum+1)
+			err := w.Raise(context.Background(), history.InstanceID(later), "n", sum+1)
 			if errors.Is(err, client.ErrResourceExhausted) && strings.Contains(err.Error(), later) {
 				break
 			}
@@ -298,7 +298,7 @@ func TestRunawayLoopTakesTurnsWithItsNeighbours(t *testing.T) {
 		w.mustStart("Loop", 0, client.StartOptions{ID: "loop"})
 		w.settle() // it is in its first turn
 		for i := range hellos {
-			w.mustStart("Hello", nil, client.StartOptions{ID: fmt.Sprint("h", i)})
+			w.mustStart("Hello", nil, client.StartOptions{ID: history.InstanceID(fmt.Sprint("h", i))})
 		}
 		loops := 0
 		for n := 0; ; n++ {
@@ -342,7 +342,7 @@ func TestFloodedInboxTakesTurnsWithItsNeighbours(t *testing.T) {
 		}
 		raising.Wait()
 		for i := range neighbours {
-			w.mustStart("Echo", "x", client.StartOptions{ID: fmt.Sprint("e", i)})
+			w.mustStart("Echo", "x", client.StartOptions{ID: history.InstanceID(fmt.Sprint("e", i))})
 		}
 		var order, want []string
 		taken := 0
@@ -379,7 +379,7 @@ func TestOverloadCountsNamesAndKeys(t *testing.T) {
 		accepted := 0
 		for ; accepted < 100; accepted++ {
 			key := fmt.Sprintf("%0*d", history.MaxKeyLength, accepted)
-			err := w.Raise(context.Background(), later, name, 1, client.WithIdempotencyKey(key))
+			err := w.Raise(context.Background(), history.InstanceID(later), name, 1, client.WithIdempotencyKey(key))
 			if errors.Is(err, client.ErrResourceExhausted) {
 				break
 			}
@@ -403,12 +403,12 @@ func TestCommandsThatAreNotTakenInAreBounded(t *testing.T) {
 		var err error
 		bytes := 0
 		for ; err == nil && bytes < 3<<20; bytes += 2 * len(reason) {
-			err = errors.Join(w.Suspend(ctx, later, reason), w.Resume(ctx, later, reason))
+			err = errors.Join(w.Suspend(ctx, history.InstanceID(later), reason), w.Resume(ctx, history.InstanceID(later), reason))
 		}
 		if !errors.Is(err, client.ErrResourceExhausted) || !strings.Contains(err.Error(), later) {
 			w.Errorf("after %d bytes of commands: %v, want ErrResourceExhausted that names the instance", bytes, err)
 		}
-		if err := w.Terminate(ctx, later, client.TerminateOptions{Wait: true}); err != nil {
+		if err := w.Terminate(ctx, history.InstanceID(later), client.TerminateOptions{Wait: true}); err != nil {
 			w.Errorf("terminate = %v, want it done", err)
 		}
 	})
@@ -424,10 +424,10 @@ func TestWhatIsTooLongToBeStoredIsRefused(t *testing.T) {
 			tags[fmt.Sprint(i)] = ""
 		}
 		for what, err := range map[string]error{
-			"suspend":   w.Suspend(ctx, id, reason),
-			"resume":    w.Resume(ctx, id, reason),
-			"terminate": w.Terminate(ctx, id, client.TerminateOptions{Reason: reason}),
-			"rewind":    w.Rewind(ctx, id, client.RewindOptions{Reason: reason}),
+			"suspend":   w.Suspend(ctx, history.InstanceID(id), reason),
+			"resume":    w.Resume(ctx, history.InstanceID(id), reason),
+			"terminate": w.Terminate(ctx, history.InstanceID(id), client.TerminateOptions{Reason: reason}),
+			"rewind":    w.Rewind(ctx, history.InstanceID(id), client.RewindOptions{Reason: reason}),
 			"version":   second(w.Start(ctx, "Echo", "x", client.StartOptions{Version: reason})),
 			"tags":      second(w.Start(ctx, "Echo", "x", client.StartOptions{Tags: tags})),
 		} {

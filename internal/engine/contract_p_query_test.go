@@ -27,7 +27,7 @@ func (w *world) listed(q client.Query, between func()) []string {
 			w.Fatalf("List(%+v) = %v", q, err)
 		}
 		for _, s := range page.Items {
-			ids = append(ids, s.ID)
+			ids = append(ids, string(s.ID))
 		}
 		if q.Token = page.Token; q.Token == "" {
 			return ids
@@ -41,7 +41,7 @@ func TestP183_FiltersReturnExactlyTheMatchingSetOverAllPages(t *testing.T) {
 		var all []*client.Status // newest first
 		for i := range 30 {
 			name := []string{"Echo", "Fail", "UntilGo"}[i%3]
-			id := w.mustStart(name, i, client.StartOptions{ID: fmt.Sprintf("%c %d", 'a'+i%2, i)})
+			id := w.mustStart(name, i, client.StartOptions{ID: history.InstanceID(fmt.Sprintf("%c %d", 'a'+i%2, i))})
 			time.Sleep(time.Second)
 			w.settle()
 			all = slices.Insert(all, 0, w.status(id))
@@ -59,16 +59,16 @@ func TestP183_FiltersReturnExactlyTheMatchingSetOverAllPages(t *testing.T) {
 			{"statuses", client.Query{Statuses: []client.RuntimeStatus{history.Failed, history.Running}}, func(s *client.Status) bool {
 				return s.RuntimeStatus == history.Failed || s.RuntimeStatus == history.Running
 			}},
-			{"prefix", client.Query{IDPrefix: "b"}, func(s *client.Status) bool { return strings.HasPrefix(s.ID, "b") }},
+			{"prefix", client.Query{IDPrefix: "b"}, func(s *client.Status) bool { return strings.HasPrefix(string(s.ID), "b") }},
 			{"all of these", client.Query{CreatedFrom: new(first), Statuses: []client.RuntimeStatus{history.Completed}, IDPrefix: "a"}, func(s *client.Status) bool {
-				return !s.CreatedAt.Before(first) && s.RuntimeStatus == history.Completed && strings.HasPrefix(s.ID, "a")
+				return !s.CreatedAt.Before(first) && s.RuntimeStatus == history.Completed && strings.HasPrefix(string(s.ID), "a")
 			}},
 			{"no status", client.Query{Statuses: []client.RuntimeStatus{history.Suspended}}, func(*client.Status) bool { return false }},
 		} {
 			want := []string{}
 			for _, s := range all {
 				if test.match(s) {
-					want = append(want, s.ID)
+					want = append(want, string(s.ID))
 				}
 			}
 			for _, size := range []int{1, 4, 100} {
@@ -85,14 +85,14 @@ func TestP184_PagingWhileInstancesAreAddedReturnsEachOnce(t *testing.T) {
 	contract(t, addOutcomes, func(w *world) {
 		var want []string
 		for i := range 20 {
-			want = slices.Insert(want, 0, w.mustStart("Echo", i, client.StartOptions{ID: fmt.Sprintf("old %d", i)}))
+			want = slices.Insert(want, 0, w.mustStart("Echo", i, client.StartOptions{ID: history.InstanceID(fmt.Sprintf("old %d", i))}))
 			time.Sleep(time.Millisecond) // so that the order is known
 		}
 		w.settle()
 		added := 0
 		got := w.listed(client.Query{PageSize: 3}, func() {
 			for range 5 {
-				w.completed(w.mustStart("Echo", 0, client.StartOptions{ID: fmt.Sprintf("new %d", added)}))
+				w.completed(w.mustStart("Echo", 0, client.StartOptions{ID: history.InstanceID(fmt.Sprintf("new %d", added))}))
 				added++
 			}
 		})
@@ -195,7 +195,7 @@ func TestP189_InputIsShownUnlessLeftOut(t *testing.T) {
 		id := w.mustStart("Echo", "in", client.StartOptions{})
 		w.completed(id)
 		for omit, want := range map[bool]string{false: `"in"`, true: ""} {
-			s, err := w.Status(context.Background(), id, client.StatusOptions{OmitInput: omit})
+			s, err := w.Status(context.Background(), history.InstanceID(id), client.StatusOptions{OmitInput: omit})
 			if err != nil || string(s.Input) != want || string(s.Output) != `"in"` {
 				w.Errorf("Status(OmitInput: %t) = input %s, output %s, %v; want input %s", omit, s.Input, s.Output, err, want)
 			}

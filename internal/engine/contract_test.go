@@ -262,7 +262,7 @@ func (w *world) mustStart(name string, input any, o client.StartOptions) string 
 	if err != nil {
 		w.Fatalf("Start(%s, %v) = %v", name, input, err)
 	}
-	return id
+	return string(id)
 }
 
 // completed waits for the instance and returns its output, which must be there.
@@ -278,14 +278,14 @@ func (w *world) ended(id string, want history.RuntimeStatus) *client.Status {
 	w.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 10_000*time.Hour)
 	defer cancel()
-	s, err := w.Wait(ctx, id)
+	s, err := w.Wait(ctx, history.InstanceID(id))
 	if err != nil {
 		w.Fatalf("Wait(%s) = %v; held: %v; status %s", id, err, w.engine.Held(), w.json(id))
 	}
 	if s.RuntimeStatus != want {
 		w.Fatalf("%s ended %s with %s, want %s", id, s.RuntimeStatus, s.Output, want)
 	}
-	stored, err := w.Status(context.Background(), id, client.StatusOptions{})
+	stored, err := w.Status(context.Background(), history.InstanceID(id), client.StatusOptions{})
 	if err == nil && stored.ExecutionID == s.ExecutionID {
 		if diff := cmp.Diff(stored, s, wholePayloads); diff != "" {
 			w.Fatalf("the wait for %s told another status than the store has (-store +wait):\n%s", id, diff)
@@ -306,7 +306,7 @@ func (w *world) run(name string, input any) string {
 // status returns the status of an instance that exists.
 func (w *world) status(id string) *client.Status {
 	w.Helper()
-	s, err := w.Status(context.Background(), id, client.StatusOptions{})
+	s, err := w.Status(context.Background(), history.InstanceID(id), client.StatusOptions{})
 	if err != nil {
 		w.Fatalf("Status(%s) = %v", id, err)
 	}
@@ -325,7 +325,7 @@ func (w *world) json(id string) string {
 // raise raises an event that must be accepted.
 func (w *world) raise(id, name string, data any) {
 	w.Helper()
-	if err := w.Raise(context.Background(), id, name, data); err != nil {
+	if err := w.Raise(context.Background(), history.InstanceID(id), name, data); err != nil {
 		w.Fatalf("Raise(%s, %s) = %v", id, name, err)
 	}
 }

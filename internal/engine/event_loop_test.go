@@ -95,7 +95,7 @@ func TestLoopsOverEventsLoseNone(t *testing.T) {
 		var ids []string
 		for _, loop := range loops {
 			for _, anew := range []bool{false, true} {
-				ids = append(ids, w.mustStart(fmt.Sprintf("%s%t", loop, anew), takings{}, client.StartOptions{ID: fmt.Sprintf("%s-%t", loop, anew)}))
+				ids = append(ids, w.mustStart(fmt.Sprintf("%s%t", loop, anew), takings{}, client.StartOptions{ID: history.InstanceID(fmt.Sprintf("%s-%t", loop, anew))}))
 			}
 		}
 		want := "["
@@ -114,13 +114,13 @@ func TestLoopsOverEventsLoseNone(t *testing.T) {
 				w.crash()
 			case 6:
 				for _, id := range ids {
-					if err := w.Suspend(context.Background(), id, ""); err != nil {
+					if err := w.Suspend(context.Background(), history.InstanceID(id), ""); err != nil {
 						w.Fatalf("Suspend(%s) = %v", id, err)
 					}
 				}
 			case 9:
 				for _, id := range ids {
-					if err := w.Resume(context.Background(), id, ""); err != nil {
+					if err := w.Resume(context.Background(), history.InstanceID(id), ""); err != nil {
 						w.Fatalf("Resume(%s) = %v", id, err)
 					}
 				}
@@ -274,7 +274,7 @@ func TestExportHasWhatWasAcknowledged(t *testing.T) {
 		suspended := w.mustStart("Collector", 3, client.StartOptions{ID: "suspended"})
 		later := w.mustStart("Collector", 3, client.StartOptions{ID: "later", StartAt: time.Now().Add(time.Hour)})
 		w.settle()
-		if err := w.Suspend(ctx, suspended, ""); err != nil {
+		if err := w.Suspend(ctx, history.InstanceID(suspended), ""); err != nil {
 			w.Fatalf("Suspend = %v", err)
 		}
 		w.settle()
@@ -283,17 +283,17 @@ func TestExportHasWhatWasAcknowledged(t *testing.T) {
 			w.raise(id, "Go", nil)
 			w.settle()
 			w.raise(id, "Item", "two")
-			if err := w.Raise(ctx, id, "Item", "three", client.WithIdempotencyKey("3")); err != nil {
+			if err := w.Raise(ctx, history.InstanceID(id), "Item", "three", client.WithIdempotencyKey("3")); err != nil {
 				w.Fatalf("Raise = %v", err)
 			}
 			moved := "moved-" + id
 			w.mustImport(w.export(id), moved)
-			if err := w.Raise(ctx, moved, "Item", "three", client.WithIdempotencyKey("3")); err != nil {
+			if err := w.Raise(ctx, history.InstanceID(moved), "Item", "three", client.WithIdempotencyKey("3")); err != nil {
 				w.Fatalf("Raise again = %v", err)
 			}
 			if id == suspended {
 				w.settle()
-				if err := w.Resume(ctx, moved, ""); err != nil {
+				if err := w.Resume(ctx, history.InstanceID(moved), ""); err != nil {
 					w.Fatalf("Resume = %v", err)
 				}
 			}

@@ -232,7 +232,7 @@ func TestExplainSaysToMendTheCodeFirst(t *testing.T) {
 			"Panics": "Panics", "Refuses": "Refuses", "RefusesLater": "RefusesLater", "PanicsAfterAFault": "PanicsAfterAFault", "AbovePanics": "Panics",
 			"Calls": "", "AboveCalls": "", "RewordsAFault": "",
 		} {
-			w.mustStart(name, "", client.StartOptions{ID: name})
+			w.mustStart(name, "", client.StartOptions{ID: history.InstanceID(name)})
 			w.ended(name, history.Failed)
 			summary, advice := "", "perdure rewind --id "+name
 			if broken != "" {
@@ -387,7 +387,7 @@ func TestExplainShowsTheStackOfAPanic(t *testing.T) {
 		}{{"Calls", "", true}, {"Panics", "", true}, {"Above", "Panics", true}, {"Above", "Calls", true}, {"Refuses", "", false}} {
 			id := w.mustStart(tt.name, tt.input, client.StartOptions{})
 			w.ended(id, history.Failed)
-			x, err := w.Explain(context.Background(), id)
+			x, err := w.Explain(context.Background(), history.InstanceID(id))
 			if err != nil || strings.HasPrefix(x.Stack, "github.com/perdure/perdure/internal/engine_test.") != tt.want || tt.want == (x.Stack == "") {
 				w.Errorf("Explain(%s of %q) has the stack %q, %v; want one that begins with user code: %t", tt.name, tt.input, x.Stack, err, tt.want)
 			}

@@ -51,7 +51,7 @@ func playOverload(w *world) {
 	var calls sync.WaitGroup
 	for i := range callers {
 		calls.Go(func() {
-			_, errs[i] = w.Start(context.Background(), "Block", nil, client.StartOptions{ID: fmt.Sprint("s", i)})
+			_, errs[i] = w.Start(context.Background(), "Block", nil, client.StartOptions{ID: history.InstanceID(fmt.Sprint("s", i))})
 		})
 	}
 	calls.Wait()
@@ -61,7 +61,7 @@ func playOverload(w *world) {
 		case err == nil:
 			w.completed(id)
 		case errors.Is(err, client.ErrResourceExhausted):
-			if _, err := w.Status(context.Background(), id, client.StatusOptions{}); !errors.Is(err, client.ErrNotFound) {
+			if _, err := w.Status(context.Background(), history.InstanceID(id), client.StatusOptions{}); !errors.Is(err, client.ErrNotFound) {
 				w.Errorf("Status of %s, which was refused: error = %v, want ErrNotFound", id, err)
 			}
 		case !errors.Is(err, client.ErrUnavailable):
@@ -235,7 +235,7 @@ func addScript(_ *world, app *perdure.App) {
 func (w *world) begin(id, name string, input any) {
 	w.Helper()
 	w.insist("start "+id, func(ctx context.Context) error {
-		_, err := w.Start(ctx, name, input, client.StartOptions{ID: id, Reuse: client.RefuseIfExists})
+		_, err := w.Start(ctx, name, input, client.StartOptions{ID: history.InstanceID(id), Reuse: client.RefuseIfExists})
 		return err
 	}, client.ErrAlreadyExists) // an earlier try was stored
 }
@@ -255,7 +255,7 @@ func playPurges(w *world) {
 		return w.Terminate(ctx, "family", client.TerminateOptions{Recursive: true})
 	}, client.ErrTerminal)
 	for _, id := range []string{"again", "filtered 0", "filtered 1", "filtered 2", "filtered 3"} {
-		w.insist("raise", func(ctx context.Context) error { return w.Raise(ctx, id, "Go", 0) }, client.ErrTerminal)
+		w.insist("raise", func(ctx context.Context) error { return w.Raise(ctx, history.InstanceID(id), "Go", 0) }, client.ErrTerminal)
 	}
 	time.Sleep(time.Second)
 	w.insist("restart", func(ctx context.Context) error {
@@ -295,7 +295,7 @@ func checkPurges(w *world) {
 		w.Errorf("instances left (-want +got):\n%s", diff)
 	}
 	for id := range want {
-		w.insist("raise", func(ctx context.Context) error { return w.Raise(ctx, id, "Go", 0) }, client.ErrTerminal)
+		w.insist("raise", func(ctx context.Context) error { return w.Raise(ctx, history.InstanceID(id), "Go", 0) }, client.ErrTerminal)
 		w.ended(id, history.Completed)
 		w.replays(id)
 	}
@@ -353,11 +353,11 @@ func checkScript(w *world) {
 	} {
 		// An instance that nobody waits for may begin after the one that started it ended.
 		w.insist("Status("+want.id+")", func(ctx context.Context) error {
-			_, err := w.Status(ctx, want.id, client.StatusOptions{})
+			_, err := w.Status(ctx, history.InstanceID(want.id), client.StatusOptions{})
 			return err
 		})
 		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
-		s, err := w.Wait(ctx, want.id)
+		s, err := w.Wait(ctx, history.InstanceID(want.id))
 		cancel()
 		if err != nil {
 			w.Errorf("Wait(%s) = %v; held: %v; status %s", want.id, err, w.engine.Held(), w.json(want.id))

@@ -29,7 +29,7 @@ func addCounter(_ *world, app *perdure.App) {
 }
 
 func (w *world) keyed(id, word, key string) error {
-	return w.Raise(context.Background(), id, "e", word, client.WithIdempotencyKey(key))
+	return w.Raise(context.Background(), history.InstanceID(id), "e", word, client.WithIdempotencyKey(key))
 }
 
 // A key is remembered for a day, however many newer ones there are, across

@@ -12,6 +12,7 @@ import (
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
+	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/store"
 )
 
@@ -77,7 +78,7 @@ func TestLargePayloadsGoToTheStoreFewAtATime(t *testing.T) {
 		var calls sync.WaitGroup
 		for i := range 10 {
 			calls.Go(func() {
-				id := w.mustStart("Big", big(300), client.StartOptions{ID: fmt.Sprint("b", i)})
+				id := w.mustStart("Big", big(300), client.StartOptions{ID: history.InstanceID(fmt.Sprint("b", i))})
 				w.raise(id, "go", big(300))
 				if got, want := len(w.completed(id)), 600<<10; got != want+2 {
 					w.Errorf("output of %s has %d bytes, want %d", id, got, want+2)
@@ -131,13 +132,13 @@ func TestLargePayloadsThroughAnEndInGoodOrder(t *testing.T) {
 		w.start()
 		var ids []string
 		for i := range 8 {
-			ids = append(ids, w.mustStart("Small", big(200), client.StartOptions{ID: fmt.Sprint("b", i)}))
+			ids = append(ids, w.mustStart("Small", big(200), client.StartOptions{ID: history.InstanceID(fmt.Sprint("b", i))}))
 		}
 		var calls sync.WaitGroup
 		errs := make([]error, 8)
 		for i := range errs {
 			calls.Go(func() {
-				_, errs[i] = w.Start(context.Background(), "Small", big(200), client.StartOptions{ID: fmt.Sprint("c", i)})
+				_, errs[i] = w.Start(context.Background(), "Small", big(200), client.StartOptions{ID: history.InstanceID(fmt.Sprint("c", i))})
 			})
 		}
 		time.Sleep(time.Millisecond)
@@ -147,7 +148,7 @@ func TestLargePayloadsThroughAnEndInGoodOrder(t *testing.T) {
 		w.start()
 		for i, err := range errs {
 			id := fmt.Sprint("c", i)
-			switch _, found := w.Status(context.Background(), id, client.StatusOptions{}); {
+			switch _, found := w.Status(context.Background(), history.InstanceID(id), client.StatusOptions{}); {
 			case err == nil:
 				ids = append(ids, id)
 			case !errors.Is(err, client.ErrUnavailable):
@@ -179,10 +180,10 @@ func TestLargePayloadsForOneInstanceFromAllSides(t *testing.T) {
 		calls.Wait()
 		w.raise(id, "go", big(200))
 		w.completed(id)
-		if _, err := w.Start(ctx, "Big", big(200), client.StartOptions{ID: id}); err != nil {
+		if _, err := w.Start(ctx, "Big", big(200), client.StartOptions{ID: history.InstanceID(id)}); err != nil {
 			w.Fatalf("Start in place of what has ended = %v", err)
 		}
-		if err := w.Terminate(ctx, id, client.TerminateOptions{Reason: "enough", Wait: true}); err != nil {
+		if err := w.Terminate(ctx, history.InstanceID(id), client.TerminateOptions{Reason: "enough", Wait: true}); err != nil {
 			w.Errorf("Terminate = %v", err)
 		}
 	})
@@ -198,19 +199,19 @@ func playBig(w *world) {
 	var calls sync.WaitGroup
 	for i := range errs {
 		calls.Go(func() {
-			_, errs[i] = w.Start(context.Background(), "Big", big(70), client.StartOptions{ID: fmt.Sprint("b", i)})
+			_, errs[i] = w.Start(context.Background(), "Big", big(70), client.StartOptions{ID: history.InstanceID(fmt.Sprint("b", i))})
 		})
 	}
 	calls.Wait()
 	for i, err := range errs {
 		id := fmt.Sprint("b", i)
 		if err != nil {
-			if _, found := w.Status(context.Background(), id, client.StatusOptions{}); found != nil {
+			if _, found := w.Status(context.Background(), history.InstanceID(id), client.StatusOptions{}); found != nil {
 				continue // nothing of it was stored
 			}
 		}
 		for { // an event whose commit failed may be there twice, which does no harm
-			if err := w.Raise(context.Background(), id, "go", big(70)); err == nil || errors.Is(err, client.ErrInvalidState) {
+			if err := w.Raise(context.Background(), history.InstanceID(id), "go", big(70)); err == nil || errors.Is(err, client.ErrInvalidState) {
 				break
 			}
 			time.Sleep(time.Second)

@@ -82,7 +82,7 @@ func TestRewind_WhatBecameOfTheChildDecides(t *testing.T) {
 			want: func(kid string) part { return part{again: []string{kid}} },
 		},
 		{
-			name: "replaced", fresh: true, then: func(w *world, kid string) { w.mustStart("Other", "", client.StartOptions{ID: kid}) },
+			name: "replaced", fresh: true, then: func(w *world, kid string) { w.mustStart("Other", "", client.StartOptions{ID: history.InstanceID(kid)}) },
 			want: func(kid string) part { return part{again: []string{kid}} },
 		},
 		{
@@ -154,7 +154,7 @@ func TestRewind_WhatBecameOfTheChildDecides(t *testing.T) {
 func (w *world) purgeOne(id string) {
 	w.Helper()
 	w.settle()
-	if result, err := w.Purge(context.Background(), id, client.PurgeOptions{}); err != nil || result.Deleted != 1 {
+	if result, err := w.Purge(context.Background(), history.InstanceID(id), client.PurgeOptions{}); err != nil || result.Deleted != 1 {
 		w.Fatalf("Purge(%s) = %+v, %v", id, result, err)
 	}
 }
@@ -162,11 +162,11 @@ func (w *world) purgeOne(id string) {
 // checkArchive wants what was recorded to be exported and imported.
 func (w *world) checkArchive(id string) {
 	w.Helper()
-	archive, err := w.Export(context.Background(), id)
+	archive, err := w.Export(context.Background(), history.InstanceID(id))
 	if err != nil {
 		w.Fatalf("Export(%s) = %v", id, err)
 	}
-	if _, err := w.Import(context.Background(), archive, client.ImportOptions{ID: id + " copy"}); err != nil {
+	if _, err := w.Import(context.Background(), archive, client.ImportOptions{ID: history.InstanceID(id + " copy")}); err != nil {
 		w.Errorf("Import of %s = %v", id, err)
 	}
 }
@@ -384,7 +384,7 @@ func TestExplain_NoRewindOfAWaitThatTimedOut(t *testing.T) {
 		w.ended("alone", history.Failed)
 		w.ended("above", history.Failed)
 		for _, id := range []string{"alone", "above", "below"} {
-			x, err := w.Explain(context.Background(), id)
+			x, err := w.Explain(context.Background(), history.InstanceID(id))
 			if err != nil || x.Action != "restart" || !strings.Contains(x.Summary, "A rewind would not help") {
 				w.Errorf("Explain(%s) = %+v, %v; want restart, since a rewind would not help", id, x, err)
 			}

@@ -101,7 +101,7 @@ func TestSuspectThatGoesHoldsNobodyBack(t *testing.T) {
 				ctx, store := t.Context(), &crashNotes{Store: memory.New(4)}
 				store.live(t, app, func(c *client.Client) {
 					for _, id := range []string{"first", "second"} {
-						if _, err := c.Start(ctx, "Call", 0, client.StartOptions{ID: id}); err != nil {
+						if _, err := c.Start(ctx, "Call", 0, client.StartOptions{ID: history.InstanceID(id)}); err != nil {
 							t.Errorf("Start(%s) = %v", id, err)
 						}
 					}

@@ -177,7 +177,7 @@ func waysToFail() map[string]failing {
 			},
 			after: func(w *world, id string) {
 				time.Sleep(time.Hour) // it is tried now and then
-				if err := w.Terminate(context.Background(), id, client.TerminateOptions{}); err != nil {
+				if err := w.Terminate(context.Background(), history.InstanceID(id), client.TerminateOptions{}); err != nil {
 					w.Errorf("Terminate(%s) = %v", id, err)
 				}
 			},

@@ -175,6 +175,12 @@ func (f *forest) begin(name, id string) *node {
 	return n
 }
 
+// got notes the id under which the node was started.
+func (n *node) got(id client.InstanceID, err error) error {
+	n.id = string(id)
+	return err
+}
+
 // remove takes a node away; its parent, if it waits, learns of that.
 func (f *forest) remove(n *node) {
 	delete(f.nodes, n.number)
@@ -525,7 +531,7 @@ func (r *trial) apply(i int, op operation) {
 	var do func() error
 	switch op.What {
 	case "start":
-		o := client.StartOptions{ID: id, Tags: map[string]string{"node": name}}
+		o := client.StartOptions{ID: history.InstanceID(id), Tags: map[string]string{"node": name}}
 		if op.Deep {
 			o.Reuse = hub.ReplaceAny
 		}
@@ -535,12 +541,12 @@ func (r *trial) apply(i int, op operation) {
 			break
 		}
 		begun := model.begin(name, id)
-		do = func() (err error) { begun.id, err = r.Start(ctx, "Node", 0, o); return err }
+		do = func() error { return begun.got(r.Start(ctx, "Node", 0, o)) }
 	case "restart":
 		o := client.RestartOptions{SameID: op.Force}
 		if op.Force && n.live() {
 			want = client.ErrAlreadyExists
-			do = func() error { return ignored(r.Restart(ctx, id, o)) }
+			do = func() error { return ignored(r.Restart(ctx, history.InstanceID(id), o)) }
 			break
 		}
 		again := ""
@@ -548,21 +554,23 @@ func (r *trial) apply(i int, op operation) {
 			again = id
 		}
 		begun := model.begin(n.name, again)
-		do = func() (err error) { begun.id, err = r.Restart(ctx, id, o); return err }
+		do = func() error { return begun.got(r.Restart(ctx, history.InstanceID(id), o)) }
 	case "terminate":
 		if !n.live() {
 			want = client.ErrTerminal
 		} else {
 			model.terminate(n, op.Deep)
 		}
-		do = func() error { return r.Terminate(ctx, id, client.TerminateOptions{Recursive: op.Deep}) }
+		do = func() error {
+			return r.Terminate(ctx, history.InstanceID(id), client.TerminateOptions{Recursive: op.Deep})
+		}
 	case "purge":
 		removed := model.purge(n, op.Deep, op.Force)
 		if removed < 0 {
 			want = client.ErrInvalidState
 		}
 		do = func() error {
-			result, err := r.Purge(ctx, id, client.PurgeOptions{Recursive: op.Deep, Force: op.Force})
+			result, err := r.Purge(ctx, history.InstanceID(id), client.PurgeOptions{Recursive: op.Deep, Force: op.Force})
 			if err == nil && result.Deleted != removed {
 				r.failf("purge removed %d, want %d", result.Deleted, removed)
 			}
@@ -573,8 +581,8 @@ func (r *trial) apply(i int, op operation) {
 			want = client.ErrInvalidState
 		}
 		do = func() error {
-			_, planned := r.PlanRewind(ctx, id, client.RewindOptions{})
-			err := r.Rewind(ctx, id, client.RewindOptions{})
+			_, planned := r.PlanRewind(ctx, history.InstanceID(id), client.RewindOptions{})
+			err := r.Rewind(ctx, history.InstanceID(id), client.RewindOptions{})
 			if (planned == nil) != (err == nil) {
 				r.failf("PlanRewind = %v, Rewind = %v", planned, err)
 			}
@@ -590,7 +598,7 @@ func (r *trial) apply(i int, op operation) {
 		} else {
 			want = client.ErrTerminal
 		}
-		do = func() error { return r.Raise(ctx, id, "Do", e) }
+		do = func() error { return r.Raise(ctx, history.InstanceID(id), "Do", e) }
 	}
 	model.settle()
 	if model.luck {

@@ -69,7 +69,7 @@ func (w *world) statuses() string {
 func (w *world) childrenOf(parent string) []string {
 	w.Helper()
 	var ids []string
-	for s, err := range w.All(context.Background(), client.Query{Parent: parent}) {
+	for s, err := range w.All(context.Background(), client.Query{Parent: history.InstanceID(parent)}) {
 		if err != nil {
 			w.Fatalf("All(children of %s) = %v", parent, err)
 		}
@@ -108,7 +108,7 @@ func TestTree_RecursiveTerminationIsNotLostWithItsInstance(t *testing.T) {
 	contract(t, addLines, func(w *world) {
 		ctx := context.Background()
 		for _, then := range []string{"purge", "reuse", "import"} {
-			id := w.mustStart("Line", 0, client.StartOptions{ID: then})
+			id := w.mustStart("Line", 0, client.StartOptions{ID: history.InstanceID(then)})
 			time.Sleep(10 * time.Second)
 			if kids := w.childrenOf(id); len(kids) != 4 {
 				w.Fatalf("children of %s are %v, want 4", id, kids)
@@ -117,14 +117,14 @@ func TestTree_RecursiveTerminationIsNotLostWithItsInstance(t *testing.T) {
 			if err != nil {
 				w.Fatal(err)
 			}
-			if err := w.Terminate(ctx, id, client.TerminateOptions{Recursive: true, Wait: true}); err != nil {
+			if err := w.Terminate(ctx, history.InstanceID(id), client.TerminateOptions{Recursive: true, Wait: true}); err != nil {
 				w.Fatal(err)
 			}
 			switch then {
 			case "purge":
-				_, err = w.Purge(ctx, id, client.PurgeOptions{})
+				_, err = w.Purge(ctx, history.InstanceID(id), client.PurgeOptions{})
 			case "reuse":
-				_, err = w.Start(ctx, "Kid", 0, client.StartOptions{ID: id})
+				_, err = w.Start(ctx, "Kid", 0, client.StartOptions{ID: history.InstanceID(id)})
 			case "import":
 				_, err = w.engine.Import(ctx, hub.ImportRequest{Archive: archive, Reuse: hub.ReplaceAny})
 			}
@@ -188,14 +188,14 @@ func TestTree_ChildrenAreListedByParent(t *testing.T) {
 		if got := w.childrenOf(id); !slices.Equal(got, first) {
 			w.Errorf("children when one has ended are %v, want %v", got, first)
 		}
-		counts, err := w.Count(ctx, client.Query{Parent: id, Statuses: []client.RuntimeStatus{history.Running}})
+		counts, err := w.Count(ctx, client.Query{Parent: history.InstanceID(id), Statuses: []client.RuntimeStatus{history.Running}})
 		if err != nil || counts[history.Running] != 2 {
 			w.Errorf("Count = %v, %v; want 2 Running", counts, err)
 		}
 		if got := w.childrenOf("nobody"); got != nil {
 			w.Errorf("children of nobody are %v", got)
 		}
-		restarted, err := w.Restart(ctx, ended, client.RestartOptions{})
+		restarted, err := w.Restart(ctx, history.InstanceID(ended), client.RestartOptions{})
 		if err != nil {
 			w.Fatal(err)
 		}
@@ -211,7 +211,7 @@ func TestTree_ChildrenAreListedByParent(t *testing.T) {
 		}
 		w.terminate(id, client.TerminateOptions{})
 		w.settle()
-		if _, err := w.Purge(ctx, id, client.PurgeOptions{}); err != nil {
+		if _, err := w.Purge(ctx, history.InstanceID(id), client.PurgeOptions{}); err != nil {
 			w.Fatal(err)
 		}
 		if got := w.childrenOf(id); !slices.Equal(got, append([]string{"copy"}, first...)) {
@@ -261,7 +261,7 @@ func TestTree_DeepTreesHaveIDsThatCanBeUsed(t *testing.T) {
 		if err != nil {
 			w.Fatal(err)
 		}
-		if _, err := w.Restart(ctx, id, client.RestartOptions{SameID: true}); err != nil {
+		if _, err := w.Restart(ctx, history.InstanceID(id), client.RestartOptions{SameID: true}); err != nil {
 			w.Errorf("Restart(%s) = %v", id, err)
 		}
 		w.completed(id)

@@ -115,10 +115,10 @@ func buildHost(t *testing.T) *hostSubject {
 	}
 	c := client.Remote(h.URL, client.RemoteOptions{Key: s.key})
 	for _, id := range []string{"done", "other"} {
-		if _, err := c.Start(t.Context(), "Chain", "hello", client.StartOptions{ID: id}); err != nil {
+		if _, err := c.Start(t.Context(), "Chain", "hello", client.StartOptions{ID: client.InstanceID(id)}); err != nil {
 			t.Fatal(err)
 		}
-		if st, err := c.Wait(t.Context(), id); err != nil || string(st.Output) != s.output {
+		if st, err := c.Wait(t.Context(), client.InstanceID(id)); err != nil || string(st.Output) != s.output {
 			t.Fatalf("Wait(%s) = %+v, %v", id, st, err)
 		}
 	}

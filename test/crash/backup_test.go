@@ -46,7 +46,7 @@ func TestRestoredElsewhere(t *testing.T) {
 	tool("check", "--data-dir", elsewhere)
 	p = process.Begin(t, program, elsewhere)
 	for i := range acknowledged {
-		if _, err := p.Status(t.Context(), work.id(i), client.StatusOptions{}); err != nil {
+		if _, err := p.Status(t.Context(), client.InstanceID(work.id(i)), client.StatusOptions{}); err != nil {
 			t.Errorf("%s, which was acknowledged before the last backup: %v", work.id(i), err)
 		}
 	}

@@ -49,7 +49,7 @@ func TestKilledFiftyTimes(t *testing.T) {
 // checkEnded waits for instance i, and checks its output.
 func checkEnded(t *testing.T, p *process.Process, work *work, i int) {
 	t.Helper()
-	status, err := p.Wait(t.Context(), work.id(i))
+	status, err := p.Wait(t.Context(), client.InstanceID(work.id(i)))
 	if err != nil {
 		t.Fatalf("Wait(%s) = %v", work.id(i), err)
 	}
@@ -96,14 +96,14 @@ func (w *work) drive(ctx context.Context, c *client.Client, until int) {
 // it does no harm.
 func (w *work) start(ctx context.Context, c *client.Client, i int) error {
 	kind := Kinds[i%len(Kinds)]
-	_, err := c.Start(ctx, kind.Name, Input(kind.Name, i), client.StartOptions{ID: w.id(i), Reuse: client.RefuseIfExists})
+	_, err := c.Start(ctx, kind.Name, Input(kind.Name, i), client.StartOptions{ID: client.InstanceID(w.id(i)), Reuse: client.RefuseIfExists})
 	if err != nil && !errors.Is(err, client.ErrAlreadyExists) {
 		return err
 	}
 	if kind.Name != "Event" {
 		return nil
 	}
-	err = c.Raise(ctx, w.id(i), "go", i)
+	err = c.Raise(ctx, client.InstanceID(w.id(i)), "go", i)
 	if err != nil && !errors.Is(err, client.ErrTerminal) { // ended: an earlier raise that got no answer arrived
 		return err
 	}

@@ -32,11 +32,11 @@ func TestPowerCutAtEverySync(t *testing.T) {
 		for i := range powerInstances {
 			kind := Kinds[i%len(Kinds)]
 			id := fmt.Sprintf("%s-%d", kind.Name, i)
-			if _, err := c.Start(t.Context(), kind.Name, Input(kind.Name, i), client.StartOptions{ID: id}); err != nil {
+			if _, err := c.Start(t.Context(), kind.Name, Input(kind.Name, i), client.StartOptions{ID: client.InstanceID(id)}); err != nil {
 				t.Fatalf("Start(%s) = %v", id, err)
 			}
 			if kind.Name == "Event" {
-				if err := c.Raise(t.Context(), id, "go", i); err != nil {
+				if err := c.Raise(t.Context(), client.InstanceID(id), "go", i); err != nil {
 					t.Fatalf("Raise(%s) = %v", id, err)
 				}
 			}
@@ -118,7 +118,7 @@ func finishAll(t *testing.T, e *engine.Engine, store store.Store) {
 func waitFor(t *testing.T, c *client.Client, i int) {
 	kind := Kinds[i%len(Kinds)]
 	id := fmt.Sprintf("%s-%d", kind.Name, i)
-	status, err := c.Wait(t.Context(), id)
+	status, err := c.Wait(t.Context(), client.InstanceID(id))
 	if err != nil {
 		t.Errorf("Wait(%s) = %v", id, err)
 		return

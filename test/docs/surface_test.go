@@ -9,6 +9,7 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -40,6 +41,41 @@ func TestSurface(t *testing.T) {
 	}
 	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got.String(), "\n")); diff != "" {
 		t.Errorf("the exported surface has changed (-golden +now):\n%s", diff)
+	}
+}
+
+// Users can name no type of an internal package but by an alias, which is documented where
+// they see it. What they cannot name at all is here with its reason.
+func TestInternalTypesHaveNamesForUsers(t *testing.T) {
+	unnamed := map[string]string{
+		"client: func Local(h hub.Hub) *Client": "for host and tests of this module: nobody else can have a hub.Hub",
+	}
+	rooms, err := os.ReadDir(filepath.Join("..", "..", "internal"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, room := range rooms {
+		names = append(names, room.Name())
+	}
+	inner := regexp.MustCompile(`\b(` + strings.Join(names, "|") + `)\.[A-Z]`)
+	alias := regexp.MustCompile(`^type [A-Z]\w* = \w+\.[A-Z]\w*$`)
+	found := make(map[string]bool)
+	for _, room := range []string{".", "client", "host"} {
+		for _, line := range surface(t, filepath.Join("..", "..", room)) {
+			if !inner.MatchString(line) || alias.MatchString(line) {
+				continue
+			}
+			if line = room + ": " + line; unnamed[line] == "" {
+				t.Errorf("%s: a type of an internal package: give it a name here", line)
+			}
+			found[line] = true
+		}
+	}
+	for line := range unnamed {
+		if !found[line] {
+			t.Errorf("%s: there is no such line any more", line)
+		}
 	}
 }
 

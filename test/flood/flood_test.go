@@ -124,7 +124,7 @@ func TestFloods(t *testing.T) {
 		t.Run(k.name, func(t *testing.T) {
 			p := begin(t, fewFiles(t, program), k)
 			for i := range k.waiting {
-				if _, err := p.Start(t.Context(), "Wait", text(2000), client.StartOptions{ID: fmt.Sprint("waiting-", i)}); err != nil {
+				if _, err := p.Start(t.Context(), "Wait", text(2000), client.StartOptions{ID: client.InstanceID(fmt.Sprint("waiting-", i))}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -265,11 +265,11 @@ func pour(t *testing.T, p *process.Process, k kind) (string, int) {
 // serve starts an instance and waits for its end. It may be called again with the same id
 // when there was no answer.
 func serve(ctx context.Context, p *process.Process, id string, input int) (*client.Status, error) {
-	_, err := p.Start(ctx, "Echo", input, client.StartOptions{ID: id, Reuse: hub.RefuseIfExists})
+	_, err := p.Start(ctx, "Echo", input, client.StartOptions{ID: client.InstanceID(id), Reuse: hub.RefuseIfExists})
 	if err != nil && !errors.Is(err, client.ErrAlreadyExists) {
 		return nil, fmt.Errorf("start: %w", err)
 	}
-	return p.Wait(ctx, id)
+	return p.Wait(ctx, client.InstanceID(id))
 }
 
 // call is one caller. It returns the code of the answer, 0 if it waits for none or the

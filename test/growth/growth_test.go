@@ -122,13 +122,13 @@ func TestWaitingInstanceCostsUnder2KB(t *testing.T) {
 	before := inUse()
 	c := run(t, hub, app())
 	each(t, instances, func(i int) error {
-		_, err := c.Start(t.Context(), "Waiting", nil, client.StartOptions{ID: fmt.Sprintf("waiting-%d", i)})
+		_, err := c.Start(t.Context(), "Waiting", nil, client.StartOptions{ID: client.InstanceID(fmt.Sprintf("waiting-%d", i))})
 		return err
 	})
 	// All are idle once the last of them are seen to run.
 	each(t, instances, func(i int) error {
 		for {
-			s, err := c.Status(t.Context(), fmt.Sprintf("waiting-%d", i), client.StatusOptions{OmitInput: true, OmitOutput: true})
+			s, err := c.Status(t.Context(), client.InstanceID(fmt.Sprintf("waiting-%d", i)), client.StatusOptions{OmitInput: true, OmitOutput: true})
 			if err != nil || s.RuntimeStatus == history.Running {
 				return err
 			}

@@ -79,11 +79,11 @@ func runLarge(t *testing.T, c *client.Client, waits <-chan string, name, mode st
 	t.Helper()
 	for i := range crowd {
 		id := fmt.Sprintf("%s-%s-%d-%d", name, mode, round, i)
-		if _, err := c.Start(t.Context(), name, mode+inputs[name], client.StartOptions{ID: id}); err != nil {
+		if _, err := c.Start(t.Context(), name, mode+inputs[name], client.StartOptions{ID: client.InstanceID(id)}); err != nil {
 			t.Fatalf("start %s: %v", id, err)
 		}
 		if name == "Event" {
-			if err := c.Raise(t.Context(), id, "go", strings.Repeat("x", large)); err != nil {
+			if err := c.Raise(t.Context(), client.InstanceID(id), "go", strings.Repeat("x", large)); err != nil {
 				t.Fatalf("raise an event to %s: %v", id, err)
 			}
 		}
@@ -91,7 +91,7 @@ func runLarge(t *testing.T, c *client.Client, waits <-chan string, name, mode st
 	}
 	for _, id := range ids {
 		if mode == "end" {
-			if _, err := c.Wait(t.Context(), id); err != nil {
+			if _, err := c.Wait(t.Context(), client.InstanceID(id)); err != nil {
 				t.Fatalf("wait for %s: %v", id, err)
 			}
 			continue
@@ -100,7 +100,7 @@ func runLarge(t *testing.T, c *client.Client, waits <-chan string, name, mode st
 	}
 	if mode == "idle" {
 		for _, id := range ids { // such a start is answered when the turn is over and stored
-			if _, err := c.Start(t.Context(), name, nil, client.StartOptions{ID: id, Reuse: client.ReturnExisting}); err != nil {
+			if _, err := c.Start(t.Context(), name, nil, client.StartOptions{ID: client.InstanceID(id), Reuse: client.ReturnExisting}); err != nil {
 				t.Fatalf("look at %s: %v", id, err)
 			}
 		}
@@ -134,7 +134,7 @@ func TestLargePayloadsOfEndedInstancesAreNotHeld(t *testing.T) {
 				ids := runLarge(t, c, nil, name, "end", round+1)
 				if round%2 == 0 {
 					for _, id := range ids {
-						if _, err := c.Purge(t.Context(), id, client.PurgeOptions{}); err != nil {
+						if _, err := c.Purge(t.Context(), client.InstanceID(id), client.PurgeOptions{}); err != nil {
 							t.Fatalf("purge %s: %v", id, err)
 						}
 					}

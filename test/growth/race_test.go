@@ -59,7 +59,7 @@ func TestResultsTakenOneByOneLeaveNothingBehind(t *testing.T) {
 	}
 	ended := func(t *testing.T, c *client.Client, id string) {
 		t.Helper()
-		status, err := c.Wait(t.Context(), id)
+		status, err := c.Wait(t.Context(), client.InstanceID(id))
 		if err != nil {
 			t.Fatalf("wait for %s: %v", id, err)
 		}
@@ -71,7 +71,7 @@ func TestResultsTakenOneByOneLeaveNothingBehind(t *testing.T) {
 	t.Run("live", func(t *testing.T) {
 		c := run(t, store, app)
 		start := func(name, id string) {
-			if _, err := c.Start(t.Context(), name, nil, client.StartOptions{ID: id}); err != nil {
+			if _, err := c.Start(t.Context(), name, nil, client.StartOptions{ID: client.InstanceID(id)}); err != nil {
 				t.Fatalf("start %s: %v", id, err)
 			}
 		}

@@ -68,13 +68,13 @@ func blocked(folder string) error {
 	perdure.AddActivity(app, "Good", func(_ context.Context, n int) (int, error) { return n + 1, nil })
 	return serveUntilSignal(folder, app, func(ctx context.Context, c *client.Client) error {
 		for _, id := range []string{"Loop", "Lock", "Lock2", "Defer", "Spin"} {
-			if _, err := c.Start(ctx, strings.TrimSuffix(id, "2"), 0, client.StartOptions{ID: id}); err != nil {
+			if _, err := c.Start(ctx, strings.TrimSuffix(id, "2"), 0, client.StartOptions{ID: client.InstanceID(id)}); err != nil {
 				return err
 			}
 		}
 		explained := func(id string, is func(*client.Explanation) bool) error {
 			for {
-				x, err := c.Explain(ctx, id)
+				x, err := c.Explain(ctx, client.InstanceID(id))
 				if err != nil {
 					return err
 				}
@@ -127,7 +127,7 @@ func completes(ctx context.Context, c *client.Client, name string, input int) er
 }
 
 func purges(ctx context.Context, c *client.Client, id string) error {
-	result, err := c.Purge(ctx, id, client.PurgeOptions{Force: true})
+	result, err := c.Purge(ctx, client.InstanceID(id), client.PurgeOptions{Force: true})
 	if err == nil && result.Deleted != 1 {
 		err = fmt.Errorf("purge of %s deleted %d", id, result.Deleted)
 	}

@@ -82,12 +82,12 @@ func killers(folder string) error {
 	return host.Run(ctx, app, host.Options{Dir: folder, Logger: slog.New(slog.NewTextHandler(os.Stdout, nil)), OnReady: func(ctx context.Context, info host.Info) error {
 		defer cancel()
 		for _, name := range []string{"Good", "Boom", "BoomTurn"} {
-			if _, err := info.Client.Start(ctx, name, "x", client.StartOptions{ID: name, Reuse: client.ReturnExisting}); err != nil {
+			if _, err := info.Client.Start(ctx, name, "x", client.StartOptions{ID: client.InstanceID(name), Reuse: client.ReturnExisting}); err != nil {
 				return err
 			}
 		}
 		for _, id := range []string{"Good", "Boom"} {
-			s, err := info.Client.Wait(ctx, id)
+			s, err := info.Client.Wait(ctx, client.InstanceID(id))
 			if err != nil {
 				return err
 			}

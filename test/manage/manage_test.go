@@ -162,23 +162,23 @@ func do(ctx context.Context, c *client.Client, id string, op operation) string {
 	var err error
 	switch op.kind {
 	case start:
-		_, err = c.Start(ctx, "Gate", nil, client.StartOptions{ID: id})
+		_, err = c.Start(ctx, "Gate", nil, client.StartOptions{ID: client.InstanceID(id)})
 	case done:
-		err = c.Raise(ctx, id, "go", "done")
+		err = c.Raise(ctx, client.InstanceID(id), "go", "done")
 	case fail:
-		err = c.Raise(ctx, id, "go", "fail")
+		err = c.Raise(ctx, client.InstanceID(id), "go", "fail")
 	case terminate:
-		err = c.Terminate(ctx, id, client.TerminateOptions{Reason: op.reason})
+		err = c.Terminate(ctx, client.InstanceID(id), client.TerminateOptions{Reason: op.reason})
 	case suspend:
-		err = c.Suspend(ctx, id, "")
+		err = c.Suspend(ctx, client.InstanceID(id), "")
 	case resume:
-		err = c.Resume(ctx, id, "")
+		err = c.Resume(ctx, client.InstanceID(id), "")
 	case rewind:
-		err = c.Rewind(ctx, id, client.RewindOptions{})
+		err = c.Rewind(ctx, client.InstanceID(id), client.RewindOptions{})
 	case restart:
-		_, err = c.Restart(ctx, id, client.RestartOptions{SameID: true})
+		_, err = c.Restart(ctx, client.InstanceID(id), client.RestartOptions{SameID: true})
 	case purge:
-		_, err = c.Purge(ctx, id, client.PurgeOptions{MustExist: true})
+		_, err = c.Purge(ctx, client.InstanceID(id), client.PurgeOptions{MustExist: true})
 	case status:
 		return look(ctx, c, id)
 	}
@@ -205,7 +205,7 @@ func word(err error) string {
 }
 
 func look(ctx context.Context, c *client.Client, id string) string {
-	status, err := c.Status(ctx, id, client.StatusOptions{})
+	status, err := c.Status(ctx, client.InstanceID(id), client.StatusOptions{})
 	switch {
 	case err != nil:
 		return word(err)
@@ -225,7 +225,7 @@ func look(ctx context.Context, c *client.Client, id string) string {
 func (l *log) settle(t *testing.T, c *client.Client, i int) {
 	op := operation{kind: settled, called: time.Since(l.began)}
 	for {
-		why, err := c.Explain(t.Context(), id(i))
+		why, err := c.Explain(t.Context(), client.InstanceID(id(i)))
 		if errors.Is(err, client.ErrNotFound) {
 			break
 		}

@@ -25,13 +25,13 @@ func TestRewindKilledInTheMiddle(t *testing.T) {
 
 	p := process.Begin(t, program, folder)
 	for i := range trees {
-		if _, err := p.Start(t.Context(), "Root", Order{root(i), flag}, client.StartOptions{ID: root(i)}); err != nil {
+		if _, err := p.Start(t.Context(), "Root", Order{root(i), flag}, client.StartOptions{ID: client.InstanceID(root(i))}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for i := range trees {
 		for {
-			err := p.Raise(t.Context(), root(i)+"-leaf", "approval", "boss "+root(i))
+			err := p.Raise(t.Context(), client.InstanceID(root(i)+"-leaf"), "approval", "boss "+root(i))
 			if err == nil {
 				break
 			}
@@ -41,7 +41,7 @@ func TestRewindKilledInTheMiddle(t *testing.T) {
 		}
 	}
 	for i := range trees {
-		if status, err := p.Wait(t.Context(), root(i)); err != nil || status.RuntimeStatus != history.Failed {
+		if status, err := p.Wait(t.Context(), client.InstanceID(root(i))); err != nil || status.RuntimeStatus != history.Failed {
 			t.Fatalf("%s: %+v, %v; want Failed: the flag is not there", root(i), status, err)
 		}
 	}
@@ -53,7 +53,7 @@ func TestRewindKilledInTheMiddle(t *testing.T) {
 	for range kills {
 		time.AfterFunc(rand.N(60*time.Millisecond), p.Kill)
 		for i := range trees {
-			err := p.Rewind(p.Gone, root(i), client.RewindOptions{Reason: "repaired"})
+			err := p.Rewind(p.Gone, client.InstanceID(root(i)), client.RewindOptions{Reason: "repaired"})
 			switch {
 			case err == nil, errors.Is(err, client.ErrInvalidState): // one without an answer did it
 				rewound[i] = true
@@ -68,12 +68,12 @@ func TestRewindKilledInTheMiddle(t *testing.T) {
 		if rewound[i] {
 			continue
 		}
-		if err := p.Rewind(t.Context(), root(i), client.RewindOptions{Reason: "repaired"}); err != nil && !errors.Is(err, client.ErrInvalidState) {
+		if err := p.Rewind(t.Context(), client.InstanceID(root(i)), client.RewindOptions{Reason: "repaired"}); err != nil && !errors.Is(err, client.ErrInvalidState) {
 			t.Fatalf("Rewind(%s): %v", root(i), err)
 		}
 	}
 	for i := range trees {
-		status, err := p.Wait(t.Context(), root(i))
+		status, err := p.Wait(t.Context(), client.InstanceID(root(i)))
 		if err != nil {
 			t.Fatal(err)
 		}
