@@ -219,7 +219,7 @@ func TestI107_InputsAreInTheHistoryOnlyOnRequest(t *testing.T) {
 					if err != nil {
 						w.Fatalf("History = %v", err)
 					}
-					calls := []*history.Event{&ev.Event, ev.Scheduled}
+					calls := []*history.Event{&ev.RecordedEvent, ev.Scheduled}
 					for _, call := range calls {
 						if call == nil {
 							continue

@@ -123,13 +123,13 @@ func (t *tenure) decide(inst *instance, batch []decide.Message) (*decision, deci
 		return nil, decide.Step{}, err
 	}
 	step := decide.Open(decide.Inbox{ID: inst.id, Row: &inst.row, State: inst.state, Batch: batch, Now: t.now(), Version: t.options.DefaultVersion})
+	if t.deaths.some.Load() && decide.Find(step.Used, history.ExecutionResumed) >= 0 {
+		t.deaths.clearInstance(inst.row.Number) // whoever resumes it wants it to run
+	}
 	told := t.toldOf(inst, &step)
 	answer, err := t.answer(inst, &step)
 	if err != nil {
 		return nil, step, err
-	}
-	if t.deaths.some.Load() && decide.Find(step.Used, history.ExecutionResumed) >= 0 {
-		t.deaths.clearInstance(inst.row.Number) // whoever resumes it wants it to run
 	}
 	closed, ok := step.Close(&answer)
 	if !ok {
