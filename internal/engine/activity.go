@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -274,7 +275,7 @@ func (inst *instance) abandon() {
 // durable with the turn that takes it in.
 func (t *tenure) perform(a *activity) {
 	a.running.Store(true)
-	if t.logs(slog.LevelDebug) {
+	if t.log.Enabled(context.Background(), slog.LevelDebug) {
 		t.log.Debug("activity started", "instance", a.task.Instance, "execution", a.task.ExecutionID, "task", a.task.ID, "function", a.task.Name, "attempt", a.task.Attempt)
 	}
 	t.exec.RunActivity(&a.ctx, a.task, func(result json.RawMessage, failure *history.Failure, err error) {

@@ -31,6 +31,7 @@ type admission struct {
 	hub    string // for errors
 	advice string // what makes room, for errors
 	limit  int64  // bytes
+	tell   func(RefusalInfo)
 
 	used    atomic.Int64 // bytes at hand
 	crowded atomic.Bool  // somebody waits: whoever comes waits behind
@@ -66,15 +67,15 @@ const (
 // instance may take: one that does not go on must not shut the hub for the others.
 const inboxShare = 4
 
-// newAdmission returns an admission to hub, "" if it has no name, where nothing
-// runs if it is idle.
-func newAdmission(hub string, limit int, idle bool) *admission {
+// newAdmission returns an admission to a hub, where nothing runs if it is idle.
+func newAdmission(o *Options, idle bool) *admission {
+	limit := o.MaxBacklogBytes
 	if limit < 0 {
 		limit = math.MaxInt
 	}
-	a := &admission{hub: "the hub", advice: "try again in a moment", limit: int64(limit)}
-	if hub != "" {
-		a.hub = "task hub " + hub
+	a := &admission{hub: "the hub", advice: "try again in a moment", limit: int64(limit), tell: both(o.Listener.Refusal, nil)}
+	if o.Hub != "" {
+		a.hub = "task hub " + o.Hub
 	}
 	if idle {
 		a.advice = "start the app, which works it off"
@@ -187,6 +188,7 @@ func (a *admission) add(bytes int64) {
 }
 
 func (a *admission) refusal() error {
+	a.tell(RefusalInfo{Bytes: a.used.Load(), Limit: a.limit})
 	return fmt.Errorf("%w: %s has %d bytes of work at hand, the limit is %d (maxBacklogBytes); nothing was stored, %s",
 		hub.ErrResourceExhausted, a.hub, a.used.Load(), a.limit, a.advice)
 }
@@ -195,6 +197,7 @@ func (a *admission) refusal() error {
 // partition is held.
 func (a *admission) refuseInbox(inst *instance) error {
 	if share := max(a.limit/inboxShare, 1); inst.tally.bytes >= share {
+		a.tell(RefusalInfo{inst.id, inst.tally.bytes, share})
 		return fmt.Errorf("%w: %q of %s has %d bytes of messages that it has not taken in, the limit is %d (a quarter of maxBacklogBytes); nothing was stored, try again once it goes on",
 			hub.ErrResourceExhausted, inst.id, a.hub, inst.tally.bytes, share)
 	}
@@ -215,6 +218,7 @@ func (a *admission) refuseCommand(inst *instance, kind history.Kind) error {
 	if inst.tally.commands < most {
 		return nil
 	}
+	a.tell(RefusalInfo{inst.id, inst.tally.commands, most})
 	return fmt.Errorf("%w: %q of %s has %d bytes of commands that it has not taken in, the limit is %d; nothing was stored, try again once it goes on",
 		hub.ErrResourceExhausted, inst.id, a.hub, inst.tally.commands, most)
 }

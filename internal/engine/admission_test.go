@@ -49,7 +49,7 @@ func (as *waitingCalls) admitted() (places []int) {
 
 func TestAdmissionHasRoomUpToTheLimitAndThenInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newAdmission("Orders", 4*messageBytes, false)
+		a := newAdmission(&Options{Hub: "Orders", MaxBacklogBytes: 4 * messageBytes}, false)
 		var as waitingCalls
 		as.apply(t.Context(), a, 0, 0, 0, 0, messageBytes, 0)
 		if got, want := as.admitted(), []int{0, 1, 2, 3}; !slices.Equal(got, want) {
@@ -77,7 +77,7 @@ func TestAdmissionHasRoomUpToTheLimitAndThenInOrder(t *testing.T) {
 
 func TestAdmissionRefusesAfterASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newAdmission("Orders", 1, false)
+		a := newAdmission(&Options{Hub: "Orders", MaxBacklogBytes: 1}, false)
 		a.add(5)
 		began := time.Now()
 		err := a.admit(t.Context(), 10)
@@ -97,7 +97,7 @@ func TestAdmissionRefusesAfterASecond(t *testing.T) {
 
 func TestAdmissionEndsWithTheCallersContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newAdmission("", 1, true)
+		a := newAdmission(&Options{Hub: "", MaxBacklogBytes: 1}, true)
 		a.add(1)
 		ctx, cancel := context.WithTimeout(t.Context(), patience/2)
 		defer cancel()
@@ -125,7 +125,7 @@ func TestAdmissionBoundsThoseWhoWait(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := newAdmission("Orders", tt.limit, false)
+				a := newAdmission(&Options{Hub: "Orders", MaxBacklogBytes: tt.limit}, false)
 				a.add(int64(tt.limit))
 				var as waitingCalls
 				as.apply(t.Context(), a, tt.payloads...)
@@ -138,7 +138,7 @@ func TestAdmissionBoundsThoseWhoWait(t *testing.T) {
 }
 
 func TestAdmissionWithoutALimit(t *testing.T) {
-	a := newAdmission("", -1, false)
+	a := newAdmission(&Options{Hub: "", MaxBacklogBytes: -1}, false)
 	a.add(1 << 60)
 	if err := a.admit(t.Context(), 1<<30); err != nil {
 		t.Errorf("admit error = %v, want none: there is no limit", err)

@@ -25,6 +25,7 @@ type commits struct {
 	store     store.Committer
 	admission *admission
 	turns     *readyQueue
+	tell      func(CommitInfo) // when a commit has ended
 
 	mu     sync.Mutex // guards the rest
 	more   sync.Cond  // signalled when queue or closed changes
@@ -43,8 +44,8 @@ type commit struct {
 	done  func(err error)
 }
 
-func newCommits(store store.Committer, admission *admission, turns *readyQueue) *commits {
-	c := &commits{store: store, admission: admission, turns: turns}
+func newCommits(store store.Committer, admission *admission, turns *readyQueue, tell func(CommitInfo)) *commits {
+	c := &commits{store: store, admission: admission, turns: turns, tell: tell}
 	c.more.L = &c.mu
 	return c
 }
@@ -158,7 +159,10 @@ func (c *commits) run(ctx context.Context, failed func(error)) {
 			}
 		}
 		if err == nil && len(deltas) > 0 {
-			if err = c.store.Commit(ctx, deltas); err != nil {
+			began := time.Now()
+			err = c.store.Commit(ctx, deltas)
+			c.tell(CommitInfo{len(deltas), int(batchBytes(batch)), time.Since(began), err})
+			if err != nil {
 				failed(err)
 				err = fmt.Errorf("%w: %w", hub.ErrUnavailable, err)
 			}

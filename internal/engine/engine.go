@@ -18,6 +18,7 @@ import (
 // Options tune an [Engine]. The zero value is ready to use.
 type Options struct {
 	Logger           *slog.Logger     // nil: discarded
+	Listener         Listener         // hears what the log tells, and more
 	Now              func() time.Time // nil: time.Now
 	MaxActivities    int              // activities running at a time; 0: 10 for each core
 	MaxOrchestrators int              // turns running at a time; 0: 10 for each core
@@ -37,6 +38,7 @@ func (o *Options) setDefaults() {
 	if o.Hub != "" {
 		o.Logger = o.Logger.With("hub", o.Hub)
 	}
+	o.Listener = join(newLogListener(o.Logger), o.Listener)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -131,10 +133,10 @@ func sleep(ctx context.Context, d time.Duration) {
 
 // own runs one tenure.
 func (e *Engine) own(ctx context.Context) error {
-	turns, admission := newReadyQueue(), newAdmission(e.options.Hub, e.options.MaxBacklogBytes, !e.exec.runs)
+	turns, admission := newReadyQueue(), newAdmission(&e.options, !e.exec.runs)
 	t := &tenure{
-		store: e.store, exec: e.exec, options: e.options, log: e.options.Logger,
-		admission: admission, commits: newCommits(e.store, admission, turns), ready: turns, timers: newTimerQueue(e.options.Now),
+		store: e.store, exec: e.exec, options: e.options, log: e.options.Logger, listener: e.options.Listener,
+		admission: admission, commits: newCommits(e.store, admission, turns, e.options.Listener.Commit), ready: turns, timers: newTimerQueue(e.options.Now),
 		cache: newCache(e.options.CacheBytes), waiters: &e.waiters,
 		left: &e.left, treePurges: make(chan struct{}, 1),
 	}

@@ -30,8 +30,7 @@ const (
 	lastRetry  = time.Minute
 )
 
-// hold returns the hold that follows last (nil: none). The log tells of the first, and
-// when the reason changes.
+// hold returns the hold that follows last (nil: none).
 func (t *tenure) hold(last *Hold, id history.InstanceID, task int32, function string, err error) *Hold {
 	now := t.now()
 	h := &Hold{Instance: id, Task: task, Reason: err.Error(), Since: now, cause: err}
@@ -47,13 +46,7 @@ func (t *tenure) hold(last *Hold, id history.InstanceID, task int32, function st
 		delay = max(delay, d.pause)
 	}
 	h.delay, h.RetryAt = delay, now.Add(delay)
-	if last == nil || last.Reason != h.Reason {
-		attrs := []any{"instance", id, "function", function}
-		if task != history.NoID {
-			attrs = append(attrs, "task", task)
-		}
-		t.log.Warn("held", append(attrs, "reason", h.Reason, "retryIn", delay)...)
-	}
+	t.listener.Hold(HoldInfo{h, function, last != nil && last.Reason == h.Reason})
 	return h
 }
 

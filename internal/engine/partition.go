@@ -12,6 +12,11 @@ import (
 
 // partition is one owned partition during one tenure. Its mutex is the only
 // thing that orders what happens to an instance; no store is called under it.
+//
+//	made --acquire: the epoch is durable, work, inbox and near timers are read--> serving --kill--> dead
+//
+// Messages are taken in from the first moment on, and nothing is decided once it is dead: the next
+// owner finds all of it in the store.
 type partition struct {
 	tenure *tenure
 	index  int

@@ -138,7 +138,7 @@ func (t *tenure) cameBack(inst *instance, s *slot) (left bool) {
 	case s.left:
 		s.left = false // should it not be replaced, it works on
 		t.left.Add(-1)
-		t.log.Info("code that was left behind has come back", "instance", inst.id, "leftBehind", t.left.Load())
+		t.listener.SlowCode(SlowCodeInfo{Kind: CameBack, Instance: inst.id, Task: history.NoID, LeftBehind: int(t.left.Load())})
 		return true
 	case inst.stuck != nil: // else it came back while it was being marked
 		inst.stuck = nil
@@ -190,7 +190,9 @@ func (t *tenure) leave(inst *instance) {
 	t.ready.leave()
 	t.left.Add(1)
 	t.exec.Leave(inst.row.Number)
-	t.log.Warn("user code is left behind", "instance", inst.id, "function", s.function, "since", s.since, "place", s.place, "leftBehind", t.left.Load())
+	t.listener.SlowCode(SlowCodeInfo{
+		Kind: LeftBehind, Instance: inst.id, Function: s.function, Task: history.NoID, Since: s.since, Place: s.place, LeftBehind: int(t.left.Load()),
+	})
 	p.yield(inst)
 }
 

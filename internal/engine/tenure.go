@@ -21,15 +21,23 @@ import (
 // stops or a commit does not succeed: what is in memory may then be ahead of what is
 // stored, so all of it is given up and a new tenure reads the truth.
 //
+//	       acquired, all read        ctx ends: drain             kill: nobody decides any more
+//	begin --------------------> run ----------------> draining ------------------> closing --> ended
+//	  | cannot be read           |                                                    ^
+//	  +----> tried again         +-- a commit did not succeed: its effects are lost --+
+//
+// After an end that was not asked for the engine begins another tenure. While it runs:
+//
 //	client operation --+                                    +--> answers
 //	timer, activity  --+--> inbox --> turn --> commits ------+--> activities, timers
 //	                   ^                                    |
 //	                   +---- messages to instances here ----+
 type tenure struct {
-	store   store.Store
-	exec    code
-	options Options
-	log     *slog.Logger
+	store    store.Store
+	exec     code
+	options  Options
+	log      *slog.Logger
+	listener Listener
 
 	ctx context.Context         // ends with the tenure; activities run under it
 	end context.CancelCauseFunc // the cause is why

@@ -155,7 +155,9 @@ func (w *watch) tellTurns(turns []*instance, trace *stacktrace.Trace, now time.T
 			t.leave(inst)
 		}
 		p.mu.Unlock()
-		t.log.Warn("an orchestrator does not come back", "instance", inst.id, "function", told.function, "for", now.Sub(told.since), "place", told.place)
+		t.listener.SlowCode(SlowCodeInfo{
+			Kind: TurnBlocked, Instance: inst.id, Function: told.function, Task: history.NoID, Since: told.since, For: now.Sub(told.since), Place: told.place,
+		})
 		if !replaced {
 			w.tellBound()
 		}
@@ -166,7 +168,7 @@ func (w *watch) tellTurns(turns []*instance, trace *stacktrace.Trace, now time.T
 func (w *watch) tellBound() {
 	if !w.bounded {
 		w.bounded = true
-		w.tenure.log.Error("too much code does not come back: its slots are not replaced any more", "replaced", maxReplaced)
+		w.tenure.listener.SlowCode(SlowCodeInfo{Kind: SlotsLost, Slots: maxReplaced})
 	}
 }
 
@@ -216,7 +218,9 @@ func (w *watch) tellActivities(slots []*slot, trace *stacktrace.Trace, now time.
 		p.mu.Lock()
 		a.slow = &slow{since: s.seen.since, place: place}
 		p.mu.Unlock()
-		t.log.Warn("an activity takes long", "instance", a.task.Instance, "function", a.task.Name, "task", a.task.ID, "for", now.Sub(s.seen.since), "place", place)
+		t.listener.SlowCode(SlowCodeInfo{
+			Kind: ActivitySlow, Instance: a.task.Instance, Function: a.task.Name, Task: a.task.ID, Since: s.seen.since, For: now.Sub(s.seen.since), Place: place,
+		})
 	}
 }
 
@@ -227,8 +231,10 @@ func (w *watch) tellLost(slots []*slot, trace *stacktrace.Trace) {
 		if a == nil {
 			continue
 		}
-		t.log.Warn("user code is left behind", "instance", a.task.Instance, "function", a.task.Name, "task", a.task.ID,
-			"since", s.seen.since, "place", trace.Place(slotMethod, s.address()), "leftBehind", t.left.Load())
+		t.listener.SlowCode(SlowCodeInfo{
+			Kind: LeftBehind, Instance: a.task.Instance, Function: a.task.Name, Task: a.task.ID, Since: s.seen.since,
+			Place: trace.Place(slotMethod, s.address()), LeftBehind: int(t.left.Load()),
+		})
 		if t.activities.bounded() {
 			w.tellBound()
 		}
@@ -258,8 +264,10 @@ func (w *watch) tellUnwinding(slow []Unwinding, trace *stacktrace.Trace) {
 		w.mu.Lock()
 		w.unwind[unwindKey{u.Instance, u.Since}] = place
 		w.mu.Unlock()
-		w.tenure.log.Warn("deferred functions do not come back", "instance", u.Instance, "function", u.Function,
-			"for", time.Since(u.Since), "place", place, "leftBehind", w.leftBehind())
+		w.tenure.listener.SlowCode(SlowCodeInfo{
+			Kind: DeferredBlocked, Instance: u.Instance, Function: u.Function, Task: history.NoID, Since: u.Since, For: time.Since(u.Since), Place: place,
+			LeftBehind: w.leftBehind(),
+		})
 	}
 }
 
@@ -288,7 +296,9 @@ func (w *watch) lookAtSlots(now time.Time) {
 	}
 	if !w.told && now.Sub(w.fullSince) >= slotsTaken {
 		w.told = true
-		w.tenure.log.Warn("activities wait: all slots are taken", "for", now.Sub(w.fullSince), "slots", len(taken), "waiting", waiting, "functions", holders(taken))
+		w.tenure.listener.SlowCode(SlowCodeInfo{
+			Kind: SlotsTaken, Since: w.fullSince, For: now.Sub(w.fullSince), Slots: len(taken), Waiting: waiting, Functions: holders(taken),
+		})
 	}
 }
 

@@ -35,6 +35,14 @@ type Config struct {
 
 // Session runs one execution. It is not safe for concurrent use. Whoever has
 // one calls Unload before letting go of it.
+//
+//	New --first turn--> running --a look that cannot end--> parked --an event, or the end of a task--+
+//	                     ^  |                                                                         |
+//	                     +--|-------------------------------------------------------------------------+
+//	                        +--the code returns, panics or continues as new--> finished
+//
+// Whatever it is doing, a history that its code does not fit parks or fails it, and Unload
+// unwinds it: deferred functions run, and what they ask for has no effect.
 type Session struct {
 	config Config
 	run    Func
