@@ -14,17 +14,17 @@ import (
 
 func TestClient_RaiseEvent(t *testing.T) {
 	run(t, []row{
-		{27, "An event before its wait is delivered", false, func(h *testHub) {
+		{number: 27, says: "An event before its wait is delivered", test: func(h *testHub) {
 			h.beginWith("Wait", nil, client.StartOptions{ID: "x", StartAt: time.Now().Add(time.Minute)})
 			h.done("Raise", h.Raise(h.Context(), "x", "go", map[string]int{"a": 1}))
 			if st := h.ended("x", history.Completed); string(st.Output) != `{"a":1}` {
 				h.Errorf("output = %s, want the event's data", st.Output)
 			}
 		}},
-		{28, "A missing instance is ErrNotFound", false, func(h *testHub) {
+		{number: 28, says: "A missing instance is ErrNotFound", test: func(h *testHub) {
 			h.refused("Raise(nobody)", h.Raise(h.Context(), "nobody", "go", nil), client.ErrNotFound)
 		}},
-		{29, "An ended one is ErrTerminal", false, func(h *testHub) {
+		{number: 29, says: "An ended one is ErrTerminal", test: func(h *testHub) {
 			h.begin("Echo", "x", nil)
 			h.ended("x", history.Completed)
 			err := h.Raise(h.Context(), "x", "go", nil)
@@ -34,23 +34,23 @@ func TestClient_RaiseEvent(t *testing.T) {
 				h.Errorf("Raise error = %#v, want ErrTerminal and Completed", err)
 			}
 		}},
-		{30, "An empty name is refused", false, func(h *testHub) {
+		{number: 30, says: "An empty name is refused", test: func(h *testHub) {
 			h.begin("Wait", "x", nil)
 			h.refused("Raise", h.Raise(h.Context(), "x", "", nil), client.ErrInvalidArgument)
 		}},
-		{31, "No data is null", false, func(h *testHub) {
+		{number: 31, says: "No data is null", test: func(h *testHub) {
 			h.begin("Wait", "x", nil)
 			h.done("Raise", h.Raise(h.Context(), "x", "go", nil))
 			if st := h.ended("x", history.Completed); st.Output != nil && string(st.Output) != "null" {
 				h.Errorf("output = %s, want null", st.Output)
 			}
 		}},
-		{32, "Names match in any case", false, func(h *testHub) {
+		{number: 32, says: "Names match in any case", test: func(h *testHub) {
 			h.begin("Wait", "x", nil)
 			h.done("Raise", h.Raise(h.Context(), "x", "GO", 1))
 			h.ended("x", history.Completed)
 		}},
-		{33, "Events of a suspended one are kept in order", false, func(h *testHub) {
+		{number: 33, says: "Events of a suspended one are kept in order", test: func(h *testHub) {
 			h.begin("Collect", "x", 3)
 			synctest.Wait()
 			h.done("Suspend", h.Suspend(h.Context(), "x", "why"))
@@ -66,7 +66,7 @@ func TestClient_RaiseEvent(t *testing.T) {
 				h.Errorf("Result = %v, %v; want 0, 1, 2", got, err)
 			}
 		}},
-		{33, "A key counts once", false, func(h *testHub) {
+		{number: 33, says: "A key counts once", test: func(h *testHub) {
 			h.begin("Collect", "x", 2)
 			for _, key := range []string{"a", "a", "b"} {
 				h.done("Raise", h.Raise(h.Context(), "x", "go", len(key), client.WithIdempotencyKey(key)))
@@ -84,7 +84,7 @@ func TestClient_RaiseEvent(t *testing.T) {
 
 func TestClient_Terminate(t *testing.T) {
 	run(t, []row{
-		{34, "Terminate ends it in every state", false, func(h *testHub) {
+		{number: 34, says: "Terminate ends it in every state", test: func(h *testHub) {
 			h.begin("Wait", "running", nil)
 			h.beginWith("Wait", nil, client.StartOptions{ID: "pending", StartAt: time.Now().Add(time.Hour)})
 			h.begin("Wait", "suspended", nil)
@@ -107,7 +107,7 @@ func TestClient_Terminate(t *testing.T) {
 			err := h.Terminate(h.Context(), "x", client.TerminateOptions{Output: 1, Reason: "why"})
 			h.refused("Terminate(Output, Reason)", err, client.ErrInvalidArgument)
 		}},
-		{35, "Ended and missing ones are told", false, func(h *testHub) {
+		{number: 35, says: "Ended and missing ones are told", test: func(h *testHub) {
 			h.begin("Echo", "x", nil)
 			h.ended("x", history.Completed)
 			err := h.Terminate(h.Context(), "x", client.TerminateOptions{})
@@ -117,7 +117,7 @@ func TestClient_Terminate(t *testing.T) {
 			}
 			h.refused("Terminate(nobody)", h.Terminate(h.Context(), "nobody", client.TerminateOptions{}), client.ErrNotFound)
 		}},
-		{36, "A running activity finishes and is ignored", false, func(h *testHub) {
+		{number: 36, says: "A running activity finishes and is ignored", test: func(h *testHub) {
 			h.begin("Rest", "x", nil)
 			synctest.Wait()
 			h.done("Terminate", h.Terminate(h.Context(), "x", client.TerminateOptions{Reason: "enough", Wait: true}))
@@ -135,7 +135,7 @@ func TestClient_Terminate(t *testing.T) {
 				}
 			}
 		}},
-		{37, "Recursive ends the children", false, func(h *testHub) {
+		{number: 37, says: "Recursive ends the children", test: func(h *testHub) {
 			h.begin("Parent", "a", nil)
 			h.begin("Parent", "b", nil)
 			synctest.Wait()
@@ -150,7 +150,7 @@ func TestClient_Terminate(t *testing.T) {
 
 func TestClient_SuspendAndResume(t *testing.T) {
 	run(t, []row{
-		{38, "Suspend suspends once", false, func(h *testHub) {
+		{number: 38, says: "Suspend suspends once", test: func(h *testHub) {
 			h.begin("Wait", "x", nil)
 			synctest.Wait()
 			h.done("Suspend", h.Suspend(h.Context(), "x", "why"))
@@ -161,19 +161,19 @@ func TestClient_SuspendAndResume(t *testing.T) {
 				h.Errorf("Suspend again error = %v, which is ErrTerminal", err)
 			}
 		}},
-		{39, "Resume may follow at once", false, func(h *testHub) {
+		{number: 39, says: "Resume may follow at once", test: func(h *testHub) {
 			h.begin("Wait", "x", nil)
 			synctest.Wait()
 			h.done("Suspend", h.Suspend(h.Context(), "x", ""))
 			h.done("Resume", h.Resume(h.Context(), "x", ""))
 			h.is("x", history.Running)
 		}},
-		{40, "Resume of a running one is refused", false, func(h *testHub) {
+		{number: 40, says: "Resume of a running one is refused", test: func(h *testHub) {
 			h.begin("Wait", "x", nil)
 			h.is("x", history.Running)
 			h.refused("Resume", h.Resume(h.Context(), "x", ""), client.ErrInvalidState)
 		}},
-		{41, "Ended and missing ones are told", false, func(h *testHub) {
+		{number: 41, says: "Ended and missing ones are told", test: func(h *testHub) {
 			h.begin("Echo", "x", nil)
 			h.ended("x", history.Completed)
 			for call, f := range map[string]func(string) error{

@@ -18,7 +18,7 @@ import (
 
 func TestClient_Links(t *testing.T) {
 	run(t, []row{
-		{60, "WaitOrCheckStatus answers with the outcome", false, func(h *testHub) {
+		{number: 60, says: "WaitOrCheckStatus answers with the outcome", test: func(h *testHub) {
 			h.begin("Echo", "ok", map[string]int{"n": 1})
 			h.begin("Echo", "null", nil)
 			h.begin("Fail", "failed", nil)
@@ -63,7 +63,7 @@ func TestClient_Links(t *testing.T) {
 				h.Errorf("with an error it has written %s", w.Body)
 			}
 		}},
-		{61, "WriteCheckStatus has nine links", false, func(h *testHub) {
+		{number: 61, says: "WriteCheckStatus has nine links", test: func(h *testHub) {
 			for call, write := range map[string]func(http.ResponseWriter, *http.Request, string) error{
 				"WriteCheckStatus": func(w http.ResponseWriter, r *http.Request, id string) error {
 					return h.WriteCheckStatus(w, r, client.InstanceID(id), client.CheckStatusOptions{})
@@ -82,7 +82,7 @@ func TestClient_Links(t *testing.T) {
 				}
 			}
 		}},
-		{62, "Links are usable as they are", false, func(h *testHub) {
+		{number: 62, says: "Links are usable as they are", test: func(h *testHub) {
 			for _, id := range []string{"plain", "a b", "é+%2F&=", "{text}"} {
 				h.begin("Wait", id, nil)
 				synctest.Wait()
@@ -113,12 +113,12 @@ func TestClient_Links(t *testing.T) {
 				}
 			}
 		}},
-		{63, "Event escapes the name", false, func(h *testHub) {
+		{number: 63, says: "Event escapes the name", test: func(h *testHub) {
 			if got := h.Links("x").Event("a b"); !strings.Contains(got, "/instances/x/raiseEvent/a%20b?") {
 				h.Errorf("Event(a b) = %s", got)
 			}
 		}},
-		{64, "Links need no instance and no I/O", false, func(h *testHub) {
+		{number: 64, says: "Links need no instance and no I/O", test: func(h *testHub) {
 			calls := 0
 			web := network(func(*http.Request) (*http.Response, error) {
 				calls++

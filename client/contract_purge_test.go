@@ -18,7 +18,7 @@ import (
 
 func TestClient_Restart(t *testing.T) {
 	run(t, []row{
-		{46, "Restart runs it anew under a new id", false, func(h *testHub) {
+		{number: 46, says: "Restart runs it anew under a new id", test: func(h *testHub) {
 			h.begin("Echo", "x", 7)
 			old := h.ended("x", history.Completed)
 			id, err := h.Restart(h.Context(), "x", client.RestartOptions{})
@@ -32,7 +32,7 @@ func TestClient_Restart(t *testing.T) {
 			h.done("Restart of a live one", ignore(h.Restart(h.Context(), "live", client.RestartOptions{})))
 			h.is("live", history.Running)
 		}},
-		{47, "SameID takes the place of an ended one", false, func(h *testHub) {
+		{number: 47, says: "SameID takes the place of an ended one", test: func(h *testHub) {
 			h.begin("Echo", "x", 7)
 			old := h.ended("x", history.Completed)
 			id, err := h.Restart(h.Context(), "x", client.RestartOptions{SameID: true})
@@ -41,7 +41,7 @@ func TestClient_Restart(t *testing.T) {
 				h.Errorf("Restart = %s: %+v", id, st)
 			}
 		}},
-		{48, "SameID of an active one is refused", false, func(h *testHub) {
+		{number: 48, says: "SameID of an active one is refused", test: func(h *testHub) {
 			h.begin("Wait", "x", nil)
 			old := h.is("x", history.Running)
 			h.refused("Restart", ignore(h.Restart(h.Context(), "x", client.RestartOptions{SameID: true})), client.ErrAlreadyExists)
@@ -49,7 +49,7 @@ func TestClient_Restart(t *testing.T) {
 				h.Errorf("the refused restart has replaced it")
 			}
 		}},
-		{49, "A missing instance is ErrNotFound", false, func(h *testHub) {
+		{number: 49, says: "A missing instance is ErrNotFound", test: func(h *testHub) {
 			for _, same := range []bool{false, true} {
 				h.refused("Restart(nobody)", ignore(h.Restart(h.Context(), "nobody", client.RestartOptions{SameID: same})), client.ErrNotFound)
 			}
@@ -59,7 +59,7 @@ func TestClient_Restart(t *testing.T) {
 
 func TestClient_Purge(t *testing.T) {
 	run(t, []row{
-		{50, "Purge removes an ended one", false, func(h *testHub) {
+		{number: 50, says: "Purge removes an ended one", test: func(h *testHub) {
 			h.begin("Echo", "x", nil)
 			h.ended("x", history.Completed)
 			got, err := h.Purge(h.Context(), "x", client.PurgeOptions{})
@@ -69,7 +69,7 @@ func TestClient_Purge(t *testing.T) {
 			_, err = h.Status(h.Context(), "x", client.StatusOptions{})
 			h.refused("Status after it", err, client.ErrNotFound)
 		}},
-		{51, "A missing one is none removed", false, func(h *testHub) {
+		{number: 51, says: "A missing one is none removed", test: func(h *testHub) {
 			got, err := h.Purge(h.Context(), "nobody", client.PurgeOptions{})
 			if err != nil || got.Deleted != 0 {
 				h.Errorf("Purge(nobody) = %+v, %v; want none", got, err)
@@ -77,7 +77,7 @@ func TestClient_Purge(t *testing.T) {
 			_, err = h.Purge(h.Context(), "nobody", client.PurgeOptions{MustExist: true})
 			h.refused("Purge(nobody, MustExist)", err, client.ErrNotFound)
 		}},
-		{52, "An active one is refused unless forced", false, func(h *testHub) {
+		{number: 52, says: "An active one is refused unless forced", test: func(h *testHub) {
 			h.begin("Parent", "x", nil)
 			synctest.Wait()
 			h.refused("Purge", ignore(h.Purge(h.Context(), "x", client.PurgeOptions{})), client.ErrInvalidState)
@@ -97,7 +97,7 @@ func TestClient_Purge(t *testing.T) {
 				h.Errorf("left are %q, want the child of the first one", left)
 			}
 		}},
-		{52, "PurgeMany skips active ones", false, func(h *testHub) {
+		{number: 52, says: "PurgeMany skips active ones", test: func(h *testHub) {
 			var ids []client.InstanceID
 			for i := range 40 {
 				ids = append(ids, client.InstanceID(h.begin("Echo", fmt.Sprint(i), nil)))
@@ -115,7 +115,7 @@ func TestClient_Purge(t *testing.T) {
 			_, err = h.PurgeMany(h.Context(), []client.InstanceID{"nobody"}, client.PurgeOptions{MustExist: true})
 			h.refused("PurgeMany(MustExist)", err, client.ErrNotFound)
 		}},
-		{53, "PurgeBy touches ended ones in range only", false, func(h *testHub) {
+		{number: 53, says: "PurgeBy touches ended ones in range only", test: func(h *testHub) {
 			for i, id := range []string{"a1", "a2", "b1", "b2", "b3"} {
 				o := client.StartOptions{ID: client.InstanceID(id), Tags: map[string]string{"n": fmt.Sprint(i)}}
 				h.beginWith([]string{"Echo", "Wait", "Fail", "Echo", "Echo"}[i], i, o)
@@ -155,7 +155,7 @@ func TestClient_Purge(t *testing.T) {
 				h.Errorf("left are %q, want the live one", left)
 			}
 		}},
-		{54, "Active statuses are ignored or refused", false, func(h *testHub) {
+		{number: 54, says: "Active statuses are ignored or refused", test: func(h *testHub) {
 			h.begin("Wait", "live", nil)
 			h.begin("Echo", "x", nil)
 			h.ended("x", history.Completed)
@@ -170,7 +170,7 @@ func TestClient_Purge(t *testing.T) {
 			}
 			h.is("live", history.Running)
 		}},
-		{55, "DryRun removes nothing", false, func(h *testHub) {
+		{number: 55, says: "DryRun removes nothing", test: func(h *testHub) {
 			h.begin("Echo", "x", nil)
 			h.ended("x", history.Completed)
 			got, err := h.PurgeBy(h.Context(), client.PurgeFilter{All: true, DryRun: true})
@@ -179,7 +179,7 @@ func TestClient_Purge(t *testing.T) {
 			}
 			h.is("x", history.Completed)
 		}},
-		{56, "Large payloads go too", false, func(h *testHub) {
+		{number: 56, says: "Large payloads go too", test: func(h *testHub) {
 			h.begin("Echo", "x", strings.Repeat("x", 1<<20))
 			h.ended("x", history.Completed)
 			number := h.row("x").Number
@@ -208,7 +208,7 @@ func (d *deletable) DeleteHub(_ context.Context, force bool) error {
 
 // The host's tests delete a real one.
 func TestClient_DeleteHub(t *testing.T) {
-	run(t, []row{{75, "DeleteHub asks the host", false, func(h *testHub) {
+	run(t, []row{{number: 75, says: "DeleteHub asks the host", test: func(h *testHub) {
 		served := &deletable{Hub: h.engine, served: true}
 		web := network(func(r *http.Request) (*http.Response, error) {
 			q := r.URL.Query()

@@ -18,7 +18,7 @@ import (
 
 func TestClient_Query(t *testing.T) {
 	run(t, []row{
-		{15, "A missing instance is ErrNotFound", false, func(h *testHub) {
+		{number: 15, says: "A missing instance is ErrNotFound", test: func(h *testHub) {
 			_, err := h.Status(h.Context(), "nobody", client.StatusOptions{})
 			h.refused("Status(nobody)", err, client.ErrNotFound)
 			for _, o := range []client.HistoryOptions{{}, {Merged: true}} {
@@ -27,7 +27,7 @@ func TestClient_Query(t *testing.T) {
 				}
 			}
 		}},
-		{16, "A status has all fields", false, func(h *testHub) {
+		{number: 16, says: "A status has all fields", test: func(h *testHub) {
 			began := time.Now()
 			h.beginWith("Status", 7, client.StartOptions{ID: "a b+é%2F", Version: "2", Tags: map[string]string{"k": "v"}})
 			st := h.is("a b+é%2F", history.Running)
@@ -60,7 +60,7 @@ func TestClient_Query(t *testing.T) {
 				h.Errorf("status of a failed one = %+v", st)
 			}
 		}},
-		{17, "OmitInput hides the input only", false, func(h *testHub) {
+		{number: 17, says: "OmitInput hides the input only", test: func(h *testHub) {
 			id := h.begin("Echo", "", 7)
 			h.ended(id, history.Completed)
 			st, err := h.Status(h.Context(), client.InstanceID(id), client.StatusOptions{OmitInput: true})
@@ -72,7 +72,7 @@ func TestClient_Query(t *testing.T) {
 				h.Errorf("Status(OmitInput, OmitOutput) = %+v, %v; want neither", st, err)
 			}
 		}},
-		{18, "The history of a Pending one is empty", true, func(h *testHub) {
+		{number: 18, says: "The history of a Pending one is empty", idle: true, test: func(h *testHub) {
 			h.begin("Echo", "x", 1)
 			for _, o := range []client.HistoryOptions{{}, {Merged: true, Inputs: true}} {
 				if got := h.events("x", o); len(got) != 0 {
@@ -83,7 +83,7 @@ func TestClient_Query(t *testing.T) {
 				h.Errorf("Status(History) = %+v, %v; want no history", st, err)
 			}
 		}},
-		{19, "Histories hide results, never failures", false, func(h *testHub) {
+		{number: 19, says: "Histories hide results, never failures", test: func(h *testHub) {
 			h.begin("Steps", "x", time.Minute)
 			h.ended("x", history.Failed)
 			st, err := h.Status(h.Context(), "x", client.StatusOptions{History: true})
@@ -99,7 +99,7 @@ func TestClient_Query(t *testing.T) {
 				h.Errorf("merged history with results, without inputs = %s, want %s", got, want)
 			}
 		}},
-		{20, "Statuses keeps those that exist", false, func(h *testHub) {
+		{number: 20, says: "Statuses keeps those that exist", test: func(h *testHub) {
 			for _, id := range []string{"a", "b", "c"} {
 				h.begin("Echo", id, id)
 				h.ended(id, history.Completed)
@@ -113,7 +113,7 @@ func TestClient_Query(t *testing.T) {
 				h.refused("Statuses with an empty id", err, client.ErrInvalidArgument)
 			}
 		}},
-		{20, "Statuses takes any number of ids", true, func(h *testHub) {
+		{number: 20, says: "Statuses takes any number of ids", idle: true, test: func(h *testHub) {
 			var ids []client.InstanceID
 			for i := range 3 * 16 {
 				ids = append(ids, client.InstanceID(h.begin("Echo", fmt.Sprint(i), i)))
@@ -126,7 +126,7 @@ func TestClient_Query(t *testing.T) {
 				}
 			}
 		}},
-		{0, "Lists tell failures without their outputs", false, func(h *testHub) {
+		{number: 0, says: "Lists tell failures without their outputs", test: func(h *testHub) {
 			text := "it broke " + strings.Repeat("é", 1000)
 			h.begin("Fail", "x", text)
 			h.ended("x", history.Failed)
@@ -150,7 +150,7 @@ func TestClient_Query(t *testing.T) {
 				h.Errorf("Status has failure %+v, want all of it", st.Failure)
 			}
 		}},
-		{21, "List filters", false, func(h *testHub) {
+		{number: 21, says: "List filters", test: func(h *testHub) {
 			for i, id := range []string{"a1", "a2", "b1", "b2"} {
 				o := client.StartOptions{ID: client.InstanceID(id), Tags: map[string]string{"n": fmt.Sprint(i % 2), "all": "x y"}}
 				h.beginWith([]string{"Echo", "Wait", "Fail", "Echo"}[i], i, o)
@@ -194,7 +194,7 @@ func TestClient_Query(t *testing.T) {
 				h.Errorf("List(OmitInput) = %+v, %v; want the output only", page, err)
 			}
 		}},
-		{22, "Paging visits each once while others start", true, func(h *testHub) {
+		{number: 22, says: "Paging visits each once while others start", idle: true, test: func(h *testHub) {
 			for i := range 10 {
 				h.begin("Echo", fmt.Sprint("old", i), nil)
 			}
@@ -226,13 +226,13 @@ func TestClient_Query(t *testing.T) {
 			_, err = h.List(h.Context(), client.Query{PageSize: -1})
 			h.refused("List with a negative page size", err, client.ErrInvalidArgument)
 		}},
-		{23, "An empty hub is one empty page", true, func(h *testHub) {
+		{number: 23, says: "An empty hub is one empty page", idle: true, test: func(h *testHub) {
 			page, err := h.List(h.Context(), client.Query{})
 			if err != nil || len(page.Items) != 0 || page.Token != "" {
 				h.Errorf("List = %+v, %v; want nothing", page, err)
 			}
 		}},
-		{24, "All yields 1050 of 1050", true, func(h *testHub) {
+		{number: 24, says: "All yields 1050 of 1050", idle: true, test: func(h *testHub) {
 			for range 1050 {
 				h.begin("Echo", "", nil)
 			}
@@ -251,7 +251,7 @@ func TestClient_Query(t *testing.T) {
 				h.Errorf("All ended after %d, want to stop at 150", n)
 			}
 		}},
-		{25, "ListIDs goes by the time of completion", false, func(h *testHub) {
+		{number: 25, says: "ListIDs goes by the time of completion", test: func(h *testHub) {
 			h.begin("Wait", "long", nil)
 			h.begin("Wait", "live", nil)
 			for _, id := range []string{"a", "b", "c"} {
@@ -291,7 +291,7 @@ func TestClient_Query(t *testing.T) {
 			_, err := h.ListIDs(h.Context(), client.IDQuery{Statuses: []client.RuntimeStatus{history.Running}})
 			h.refused("ListIDs(Running)", err, client.ErrInvalidArgument)
 		}},
-		{26, "Entities are listed by prefix only", true, func(h *testHub) {
+		{number: 26, says: "Entities are listed by prefix only", idle: true, test: func(h *testHub) {
 			h.begin("Echo", "x", nil)
 			h.stop()
 			h.entity("@counter@k")
@@ -338,7 +338,7 @@ func describe(events []client.Event) string {
 }
 
 func TestHistory(t *testing.T) {
-	run(t, []row{{8, "3.4 The recorded form loses nothing", false, func(h *testHub) {
+	run(t, []row{{number: 8, says: "3.4 The recorded form loses nothing", test: func(h *testHub) {
 		h.begin("Steps", "x", time.Minute)
 		h.ended("x", history.Failed)
 		got := h.events("x", client.HistoryOptions{Inputs: true, Outputs: true})
@@ -369,7 +369,7 @@ func TestHistory(t *testing.T) {
 }
 
 func TestExplainOverEveryTransport(t *testing.T) {
-	run(t, []row{{8, "an explanation names what is awaited and the action that helps", false, func(h *testHub) {
+	run(t, []row{{number: 8, says: "an explanation names what is awaited and the action that helps", test: func(h *testHub) {
 		h.begin("Parent", "p", nil)
 		synctest.Wait()
 		for _, id := range []string{"p", "p:child"} {
@@ -388,7 +388,7 @@ func TestExplainOverEveryTransport(t *testing.T) {
 }
 
 func TestArchive(t *testing.T) {
-	run(t, []row{{8, "an archive is imported as it was", false, func(h *testHub) {
+	run(t, []row{{number: 8, says: "an archive is imported as it was", test: func(h *testHub) {
 		h.begin("Steps", "x", time.Minute)
 		want := h.ended("x", history.Failed)
 		archive, err := h.Export(h.Context(), "x")

@@ -13,7 +13,7 @@ import (
 
 func TestClient_Rewind(t *testing.T) {
 	run(t, []row{
-		{42, "Rewind repeats what failed only", false, func(h *testHub) {
+		{number: 42, says: "Rewind repeats what failed only", test: func(h *testHub) {
 			h.begin("Steps", "x", 0)
 			h.ended("x", history.Failed)
 			plan, err := h.PlanRewind(h.Context(), "x", client.RewindOptions{})
@@ -29,7 +29,7 @@ func TestClient_Rewind(t *testing.T) {
 				h.Errorf("Result = %q, %v; first ran %d times, second %d; want 1 and 2", got, err, h.marked("first"), h.marked("second"))
 			}
 		}},
-		{43, "Others are refused", false, func(h *testHub) {
+		{number: 43, says: "Others are refused", test: func(h *testHub) {
 			h.begin("Echo", "completed", nil)
 			h.begin("Wait", "running", nil)
 			h.begin("Wait", "suspended", nil)
@@ -45,7 +45,7 @@ func TestClient_Rewind(t *testing.T) {
 			}
 			h.refused("Rewind(nobody)", h.Rewind(h.Context(), "nobody", client.RewindOptions{}), client.ErrNotFound)
 		}},
-		{44, "The reason is in the history", false, func(h *testHub) {
+		{number: 44, says: "The reason is in the history", test: func(h *testHub) {
 			h.begin("Steps", "x", 0)
 			h.ended("x", history.Failed)
 			h.mark("repaired")
@@ -59,7 +59,7 @@ func TestClient_Rewind(t *testing.T) {
 				}
 			}
 		}},
-		{45, "A timer in the history is no obstacle", false, func(h *testHub) {
+		{number: 45, says: "A timer in the history is no obstacle", test: func(h *testHub) {
 			h.begin("Steps", "x", time.Hour)
 			h.ended("x", history.Failed)
 			h.mark("repaired")

@@ -19,7 +19,7 @@ import (
 
 func TestClient_Start(t *testing.T) {
 	run(t, []row{
-		{1, "Start returns the id", true, func(h *testHub) {
+		{number: 1, says: "Start returns the id", idle: true, test: func(h *testHub) {
 			if got := h.begin("Echo", "mine", nil); got != "mine" {
 				h.Errorf("Start with id mine = %q", got)
 			}
@@ -27,18 +27,18 @@ func TestClient_Start(t *testing.T) {
 				h.Errorf("Start without id = %q, want 32 hex digits", got)
 			}
 		}},
-		{2, "Start returns before the orchestrator ran", false, func(h *testHub) {
+		{number: 2, says: "Start returns before the orchestrator ran", test: func(h *testHub) {
 			h.begin("Rest", "x", nil) // its activity takes a minute
 			if got := h.marked("woke up"); got != 0 {
 				h.Errorf("Start returned after the activity had ended")
 			}
 			h.ended("x", history.Completed)
 		}},
-		{3, "Start without a worker leaves it Pending", true, func(h *testHub) {
+		{number: 3, says: "Start without a worker leaves it Pending", idle: true, test: func(h *testHub) {
 			h.begin("Echo", "x", nil)
 			h.is("x", history.Pending)
 		}},
-		{4, "Bad arguments have no effect", true, func(h *testHub) {
+		{number: 4, says: "Bad arguments have no effect", idle: true, test: func(h *testHub) {
 			for _, id := range badIDs {
 				_, err := h.Start(h.Context(), "Echo", nil, client.StartOptions{ID: client.InstanceID(id)})
 				h.refused(fmt.Sprintf("Start(%.9q)", id), err, client.ErrInvalidArgument)
@@ -53,20 +53,20 @@ func TestClient_Start(t *testing.T) {
 				h.Errorf("instances after refused starts: %q", got)
 			}
 		}},
-		{5, "An id of 256 characters is accepted", true, func(h *testHub) {
+		{number: 5, says: "An id of 256 characters is accepted", idle: true, test: func(h *testHub) {
 			id := strings.Repeat("é", 256)
 			if got := h.begin("Echo", id, nil); got != id || string(h.status(id).ID) != id {
 				h.Errorf("Start(256 characters) = %.20q..., %d bytes", got, len(got))
 			}
 		}},
-		{6, "An unknown orchestrator is told", false, func(h *testHub) {
+		{number: 6, says: "An unknown orchestrator is told", test: func(h *testHub) {
 			_, err := h.Start(h.Context(), "Nope", nil, client.StartOptions{})
 			h.refused("Start(Nope)", err, client.ErrInvalidArgument)
 			if !errors.Is(err, client.ErrUnknownOrchestrator) || !strings.Contains(err.Error(), "Echo") {
 				h.Errorf("Start(Nope) error = %v, want ErrUnknownOrchestrator and the known ones", err)
 			}
 		}},
-		{7, "An active id is refused", false, func(h *testHub) {
+		{number: 7, says: "An active id is refused", test: func(h *testHub) {
 			h.begin("Wait", "x", 1)
 			before := h.is("x", history.Running)
 			_, err := h.Start(h.Context(), "Echo", 2, client.StartOptions{ID: "x"})
@@ -82,7 +82,7 @@ func TestClient_Start(t *testing.T) {
 			_, err = h.Start(h.Context(), "Echo", 2, client.StartOptions{ID: "x", Reuse: client.RefuseIfExists})
 			h.refused("Start(x, RefuseIfExists)", err, client.ErrAlreadyExists)
 		}},
-		{8, "An ended id is used again", false, func(h *testHub) {
+		{number: 8, says: "An ended id is used again", test: func(h *testHub) {
 			h.begin("Echo", "x", "old")
 			old := h.ended("x", history.Completed)
 			time.Sleep(time.Minute) // of virtual time
@@ -91,7 +91,7 @@ func TestClient_Start(t *testing.T) {
 				h.Errorf("status of the id = %+v, want no output and a later creation than %v", st, old.CreatedAt)
 			}
 		}},
-		{9, "ReplaceAny ends a live one", false, func(h *testHub) {
+		{number: 9, says: "ReplaceAny ends a live one", test: func(h *testHub) {
 			h.begin("Rest", "x", nil)
 			old := h.is("x", history.Running)
 			h.beginWith("Wait", 3, client.StartOptions{ID: "x", Reuse: client.ReplaceAny})
@@ -106,7 +106,7 @@ func TestClient_Start(t *testing.T) {
 				}
 			}
 		}},
-		{10, "ReturnExisting is no error and no second run", false, func(h *testHub) {
+		{number: 10, says: "ReturnExisting is no error and no second run", test: func(h *testHub) {
 			h.begin("Echo", "x", 1)
 			h.ended("x", history.Completed)
 			got := h.beginWith("Echo", 2, client.StartOptions{ID: "x", Reuse: client.ReturnExisting})
@@ -115,7 +115,7 @@ func TestClient_Start(t *testing.T) {
 				h.Errorf("Start(x, ReturnExisting) = %q; %d runs, input %s; want x, 1 and the first one's", got, runs, h.status("x").Input)
 			}
 		}},
-		{11, "One of 50 starts of an id succeeds", false, func(h *testHub) {
+		{number: 11, says: "One of 50 starts of an id succeeds", test: func(h *testHub) {
 			var started atomic.Int64
 			var all sync.WaitGroup
 			for range 50 {
@@ -133,7 +133,7 @@ func TestClient_Start(t *testing.T) {
 				h.Errorf("%d of 50 concurrent starts of one id succeed, want 1", got)
 			}
 		}},
-		{12, "A start in the future stays Pending", false, func(h *testHub) {
+		{number: 12, says: "A start in the future stays Pending", test: func(h *testHub) {
 			at := time.Now().Add(time.Hour)
 			o := client.StartOptions{ID: "x", StartAt: at, Version: "1.2", Tags: map[string]string{"Who": "me & you"}}
 			h.beginWith("Echo", nil, o)
@@ -148,7 +148,7 @@ func TestClient_Start(t *testing.T) {
 				h.Errorf("y has ended at %v, want it soon after %v", st.CompletedAt, at)
 			}
 		}},
-		{13, "Raw JSON is kept as it is", false, func(h *testHub) {
+		{number: 13, says: "Raw JSON is kept as it is", test: func(h *testHub) {
 			const raw = `{"b":12345678901234567890,"a":1.50}`
 			h.begin("Echo", "x", json.RawMessage(raw))
 			if st := h.ended("x", history.Completed); string(st.Input) != raw || string(st.Output) != raw {
@@ -159,7 +159,7 @@ func TestClient_Start(t *testing.T) {
 				h.Errorf("Result = %v, %v", got, err)
 			}
 		}},
-		{14, "No input is null", false, func(h *testHub) {
+		{number: 14, says: "No input is null", test: func(h *testHub) {
 			for _, none := range []any{nil, json.RawMessage(nil), json.RawMessage("null"), (*int)(nil)} {
 				id := h.begin("Echo", "", none)
 				st := h.ended(id, history.Completed)

@@ -19,14 +19,14 @@ import (
 
 func TestClient_Wait(t *testing.T) {
 	run(t, []row{
-		{57, "Wait returns at the end", false, func(h *testHub) {
+		{number: 57, says: "Wait returns at the end", test: func(h *testHub) {
 			h.begin("Slow", "x", nil)
 			st := h.ended("x", history.Completed)
 			if late := time.Since(st.CompletedAt); late > 100*time.Millisecond || st.CompletedAt.Sub(st.CreatedAt) < time.Hour {
 				h.Errorf("Wait returns %v after the end", late)
 			}
 		}},
-		{57, "WaitStarted returns at the first turn", false, func(h *testHub) {
+		{number: 57, says: "WaitStarted returns at the first turn", test: func(h *testHub) {
 			at := time.Now().Add(time.Minute)
 			h.beginWith("Wait", nil, client.StartOptions{ID: "x", StartAt: at})
 			st, err := h.WaitStarted(h.Context(), "x")
@@ -36,10 +36,10 @@ func TestClient_Wait(t *testing.T) {
 			_, err = h.WaitStarted(h.Context(), "nobody")
 			h.refused("WaitStarted(nobody)", err, client.ErrNotFound)
 		}},
-		{58, "A missing instance is ErrNotFound", false, func(h *testHub) {
+		{number: 58, says: "A missing instance is ErrNotFound", test: func(h *testHub) {
 			h.refused("Wait(nobody)", ignore(h.Wait(h.Context(), "nobody")), client.ErrNotFound)
 		}},
-		{59, "The context limits the wait only", false, func(h *testHub) {
+		{number: 59, says: "The context limits the wait only", test: func(h *testHub) {
 			h.begin("Slow", "x", nil)
 			ctx, cancel := context.WithTimeout(h.Context(), time.Minute)
 			defer cancel()
@@ -55,7 +55,7 @@ func TestClient_Wait(t *testing.T) {
 
 func TestClient_Use(t *testing.T) {
 	run(t, []row{
-		{76, "Hubs are apart", false, func(h *testHub) {
+		{number: 76, says: "Hubs are apart", test: func(h *testHub) {
 			other := newHub(h.T, h.transport, false)
 			defer other.stop()
 			if h.transport == "http" { // one host that serves both
@@ -89,7 +89,7 @@ func TestClient_Use(t *testing.T) {
 			}
 			h.is("x", history.Running)
 		}},
-		{77, "Every error has one kind", false, func(h *testHub) {
+		{number: 77, says: "Every error has one kind", test: func(h *testHub) {
 			for call, err := range h.everything("nobody") {
 				h.refused(call, err, client.ErrNotFound)
 			}
@@ -107,7 +107,7 @@ func TestClient_Use(t *testing.T) {
 				}
 			}
 		}},
-		{78, "A hundred goroutines share a client", false, func(h *testHub) {
+		{number: 78, says: "A hundred goroutines share a client", test: func(h *testHub) {
 			var all sync.WaitGroup
 			for i := range 100 {
 				all.Go(func() {
@@ -128,7 +128,7 @@ func TestClient_Use(t *testing.T) {
 			}
 			all.Wait()
 		}},
-		{79, "Wait outlasts a restart of the server", false, func(h *testHub) {
+		{number: 79, says: "Wait outlasts a restart of the server", test: func(h *testHub) {
 			if h.transport == "local" {
 				return // client and server are one process
 			}

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"log/slog"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -30,7 +29,7 @@ func TestTerminationBehindAFullTurnEndsBlockedCode(t *testing.T) {
 
 // A slot that is not replaced runs other turns after one that was left behind.
 func TestSlotThatCameBackIsLikeAnyOther(t *testing.T) {
-	own := &tenure{left: new(atomic.Int64), log: slog.New(slog.DiscardHandler), ready: newReadyQueue()}
+	own := &tenure{left: new(atomic.Int64), listener: join(Listener{}, Listener{}), ready: newReadyQueue()}
 	own.left.Add(1)
 	inst, s := &instance{partition: &partition{tenure: own}}, &slot{left: true}
 	if !own.cameBack(inst, s) || own.left.Load() != 0 {
