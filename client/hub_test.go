@@ -26,7 +26,7 @@ import (
 	"github.com/perdure/perdure/internal/worker"
 )
 
-// row is a numbered assertion of spec/client-api.md 12.
+// row is a numbered assertion of docs/contracts/client-api.md 12.
 type row struct {
 	number int
 	says   string

@@ -74,7 +74,7 @@ type remote struct {
 	ours    atomic.Bool // the host has marked an answer
 }
 
-// The answers of the contract (spec/http-api.md 5).
+// The answers of the contract (docs/contracts/http-api.md 5).
 var (
 	accepted = []int{http.StatusAccepted}
 	known    = []int{http.StatusOK, http.StatusAccepted} // of a status

@@ -31,7 +31,7 @@ func final(err error) bool {
 	return ok && r.final
 }
 
-// kinds by status, for answers without a Code (spec/client-api.md 6).
+// kinds by status, for answers without a Code (docs/contracts/client-api.md 6).
 var kindsByStatus = map[int][]error{
 	http.StatusBadRequest:            {ErrInvalidArgument},
 	http.StatusUnauthorized:          {ErrUnauthenticated},
@@ -51,7 +51,7 @@ var kindsByStatus = map[int][]error{
 }
 
 // problem is an error body: an object, or with some refusals a bare string
-// (spec/http-api.md 2.2).
+// (docs/contracts/http-api.md 2.2).
 type problem struct{ Message, ExceptionMessage, ExceptionType, Code string }
 
 // readProblem reads an error body; ok is false for one that the contract does not
@@ -149,7 +149,7 @@ func (r *remote) keepsContract(ctx context.Context) bool {
 
 // foreignKinds reads the status of hosts that send no Code. Those of the second
 // generation answer 500 where the newer ones have codes of their own
-// (spec/http-api.md 4.1).
+// (docs/contracts/http-api.md 4.1).
 func foreignKinds(c call, status int, p problem) []error {
 	word := c.path[len(c.path)-1]
 	starts := c.path[0] == "orchestrators" || c.path[0] == "import" || word == "restart"

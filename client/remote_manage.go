@@ -62,7 +62,7 @@ func (r *remote) needOurs(ctx context.Context) error {
 }
 
 // Restart looks the instance up when a host says no more than that the request
-// is bad: that is how a missing one is told (spec/http-api.md 5.10).
+// is bad: that is how a missing one is told (docs/contracts/http-api.md 5.10).
 func (r *remote) Restart(ctx context.Context, id history.InstanceID, q hub.RestartRequest) (history.InstanceID, error) {
 	started, err := r.started(ctx, call{method: http.MethodPost, path: []string{"instances", string(id), "restart"},
 		query: url.Values{"restartWithNewInstanceId": {strconv.FormatBool(!q.SameID)}}, ok: accepted})

@@ -8,7 +8,7 @@ import (
 )
 
 // Where the local RPC endpoint is: its own port, or if another program has that
-// one, a random one of the range (spec/http-api.md 1.1).
+// one, a random one of the range (docs/contracts/http-api.md 1.1).
 const (
 	rpcPort      = 17071
 	rpcFirstPort = 30000

@@ -10,7 +10,7 @@ import (
 	"github.com/perdure/perdure/host"
 )
 
-// spec/http-api.md 10, row 21: worker processes bring no key, hub or connection,
+// docs/contracts/http-api.md 10, row 21: worker processes bring no key, hub or connection,
 // whatever the API itself demands.
 func TestHTTP_021_LocalRPCEndpoint(t *testing.T) {
 	dir := withHostJSON(t, `"localRpcEndpointEnabled":true,"management":{"requireKey":true}`)

@@ -8,7 +8,7 @@ import (
 )
 
 // Compatibility with the original, chosen by --compat core-tools or PERDURE_COMPAT
-// (spec/cli.md 8 and the rows marked [K] of 10): its exit codes, its streams, and what it
+// (docs/contracts/cli.md 8 and the rows marked [K] of 10): its exit codes, its streams, and what it
 // forgives. Commands ask t.coreTools where they differ; the rest is here.
 const coreTools = "core-tools"
 

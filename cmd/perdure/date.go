@@ -15,7 +15,7 @@ var instantLayouts = []string{
 
 // parseInstant reads a point in time: RFC 3339 whose seconds and zone may be
 // missing, a date, or a duration that counts from now, backwards when ahead is false. Without a zone it
-// is UTC, whatever the machine's (spec/cli.md 3.5).
+// is UTC, whatever the machine's (docs/contracts/cli.md 3.5).
 func parseInstant(text string, now time.Time, ahead bool) (time.Time, error) {
 	if d, err := parseDuration(text); err == nil {
 		if ahead {

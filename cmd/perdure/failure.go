@@ -49,7 +49,7 @@ var errUnknown = errors.New("the app that runs cannot go on with it")
 var errEndedBadly = errors.New("did not complete")
 
 // exitCodes gives the code of each kind of failure and its name in JSON, the
-// first match counts (spec/cli.md 8). Everything else is 1.
+// first match counts (docs/contracts/cli.md 8). Everything else is 1.
 var exitCodes = []struct {
 	err  error
 	code int

@@ -57,7 +57,7 @@ func (o *filterOptions) read() (filter, error) {
 }
 
 // parseStatuses reads names in any letter case with blanks or commas between
-// them (spec/cli.md 3.6).
+// them (docs/contracts/cli.md 3.6).
 func parseStatuses(values []string) ([]client.RuntimeStatus, error) {
 	var out []client.RuntimeStatus
 	for _, value := range values {

@@ -17,7 +17,7 @@ const (
 	list                // --x value value ..., also with blanks or commas inside a value
 )
 
-// options are all options with their inherited grammar (spec/cli.md 1.3). What
+// options are all options with their inherited grammar (docs/contracts/cli.md 1.3). What
 // differs from the flag library's is undone here, before that sees it; options
 // that are not here are left for it to complain about.
 var options = map[string]kind{

@@ -18,7 +18,7 @@ type eventForm struct {
 }
 
 // event is one event as get-history shows it: the type's own members, then what
-// every event has (spec/cli.md 3.2). A merged one has neither ids nor frames.
+// every event has (docs/contracts/cli.md 3.2). A merged one has neither ids nor frames.
 func (f eventForm) event(e *client.Event) object {
 	var o object
 	ev := &e.RecordedEvent

@@ -32,7 +32,7 @@ func (p *payloadOptions) register(cmd *cobra.Command, name string) {
 func (p *payloadOptions) given(suffix string) bool { return p.cmd.Flags().Changed(p.name + suffix) }
 
 // payload reads what the options name; nil when there is none
-// (spec/cli.md 3.4).
+// (docs/contracts/cli.md 3.4).
 func (t *tool) payload(p *payloadOptions) (json.RawMessage, error) {
 	if err := exclusive(p.cmd, p.name, p.name+"-file", p.name+"-string"); err != nil {
 		return nil, err

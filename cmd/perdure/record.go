@@ -77,7 +77,7 @@ func when(show bool, payload json.RawMessage) json.RawMessage {
 	return payload
 }
 
-// legacy is an instance in the shape of the original (spec/cli.md 3.1). The
+// legacy is an instance in the shape of the original (docs/contracts/cli.md 3.1). The
 // fields without a value there are constants.
 type legacy struct {
 	CompletedTime         string

@@ -7,7 +7,7 @@ import (
 
 // appSettings looks settings up by name: the process environment over the
 // Values of local.settings.json. An empty variable counts as absent
-// (spec/config.md 10, step 2).
+// (docs/contracts/config.md 10, step 2).
 type appSettings struct {
 	exact  map[string]string // environment as it is
 	folded map[string]leaf   // environment over Values, by lower-case name
@@ -44,7 +44,7 @@ func (s appSettings) find(name string) (value, source string, ok bool) {
 }
 
 // expand replaces every %NAME% in text by the app setting of that name. When
-// one is unknown, text stays as it is and missing names it (spec/config.md 5).
+// one is unknown, text stays as it is and missing names it (docs/contracts/config.md 5).
 func (s appSettings) expand(text string) (expanded, missing string) {
 	parts := strings.Split(text, "%")
 	if len(parts)%2 == 0 {

@@ -9,7 +9,7 @@ import (
 )
 
 // timeSpan is [d.]hh:mm[:ss[.fffffff]], as host.json has durations
-// (spec/config.md 2.2).
+// (docs/contracts/config.md 2.2).
 var timeSpan = regexp.MustCompile(`^(?:(\d{1,6})\.)?(\d{1,2}):(\d{1,2})(?::(\d{1,2})(\.\d{1,7})?)?$`)
 
 // wholeDays is a bare number: days, which few who write one mean.

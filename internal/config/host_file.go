@@ -19,7 +19,7 @@ const overridePrefix = "azurefunctionsjobhost__"
 const section = "extensions:durabletask"
 
 // flatKeys gives the place of the settings that Durable 1.x kept directly under
-// durableTask (spec/config.md 4).
+// durableTask (docs/contracts/config.md 4).
 var flatKeys = map[string]string{
 	"azurestorageconnectionstringname":  "storageprovider:connectionname",
 	"trackingstoreconnectionstringname": "storageprovider:trackingstoreconnectionname",
@@ -74,7 +74,7 @@ func readHostFile(path string, report func(Problem)) (settings tree, warnings []
 
 // durablePlace tells where the file has its durable settings: the v2 place when
 // version is the string "2.0", else the v1 place; a file that looks like v2 is
-// read as v2 all the same (spec/config.md 10, step 3).
+// read as v2 all the same (docs/contracts/config.md 10, step 3).
 func durablePlace(all tree) (place, warning string) {
 	if version := all["version"]; version.quoted && version.text == "2.0" {
 		return section, ""
@@ -107,7 +107,7 @@ func moveFlatKeys(settings tree) (warnings []string) {
 }
 
 // applyOverrides puts the AzureFunctionsJobHost__… app settings over those of
-// the file (spec/config.md 8).
+// the file (docs/contracts/config.md 8).
 func applyOverrides(settings tree, app appSettings) {
 	for name, l := range app.folded {
 		rest, ok := strings.CutPrefix(name, overridePrefix)

@@ -21,7 +21,7 @@ var otherProviders = map[string]string{
 }
 
 // provider resolves the kind of store: storageProvider.type, else what the
-// connection string looks like, else embedded (spec/config.md 7.2).
+// connection string looks like, else embedded (docs/contracts/config.md 7.2).
 func (c *Config) provider(settings tree, app appSettings, flag string, report func(Problem)) {
 	c.Provider = Embedded
 	if l, ok := settings["storageprovider:type"]; ok && l.kind == scalar && l.text != "" {
@@ -72,7 +72,7 @@ func connectionName(settings tree, flag string) (name, where string) {
 }
 
 // connection looks a connection up by name, in the host's order
-// (spec/config.md 7): Storage finds AzureWebJobsStorage.
+// (docs/contracts/config.md 7): Storage finds AzureWebJobsStorage.
 func (s appSettings) connection(name string) (value, source string, ok bool) {
 	for _, candidate := range []string{"ConnectionStrings:AzureWebJobs" + name, "AzureWebJobs" + name, "ConnectionStrings:" + name, name} {
 		if value, source, ok = s.find(candidate); ok {

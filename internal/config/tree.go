@@ -11,7 +11,7 @@ import (
 )
 
 // leaf is a scalar of a settings file, as text: "10" and 10 are the same
-// (spec/config.md 2.2).
+// (docs/contracts/config.md 2.2).
 type leaf struct {
 	text   string
 	path   string // keys as written, joined by '.'

@@ -41,7 +41,7 @@ func Begin(ev history.Event, id history.InstanceID, number history.Number, execu
 	return d
 }
 
-// Replace makes a start end the live instance that has its id (spec/runtime.md
+// Replace makes a start end the live instance that has its id (docs/contracts/runtime.md
 // 5.1): its timers go, and its parent is told.
 func (d *Decision) Replace(old *history.Instance, st *history.State) {
 	d.giveUp(old, st)
@@ -66,7 +66,7 @@ func (d *Decision) TellParent(old *history.Instance, reason string, at time.Time
 	}
 }
 
-// Erase decides that the instance goes without a trace (spec/runtime.md 5.9). st is the
+// Erase decides that the instance goes without a trace (docs/contracts/runtime.md 5.9). st is the
 // fold of a live one, nil when it has ended.
 func Erase(row history.Instance, st *history.State) Decision {
 	d := Decision{Erase: &row, RowKept: true, Ended: true}

@@ -22,7 +22,7 @@ type intake struct {
 }
 
 // take decides, message by message and against the state that the ones before
-// lead to, which events become part of the next turn (spec/runtime.md 3.3).
+// lead to, which events become part of the next turn (docs/contracts/runtime.md 3.3).
 // Whatever it looks at and does not accept is dropped: it is for another execution,
 // answers nothing that is open, or repeats what was applied.
 func take(row *history.Instance, st *history.State, inbox []Message, now time.Time) intake {
@@ -106,7 +106,7 @@ func Terminates(ev *history.Event, row *history.Instance) bool {
 const setBack = time.Millisecond
 
 // turnTime is the orchestrator's now: it advances with every turn, whatever the
-// clock does (spec/runtime.md 2.10).
+// clock does (docs/contracts/runtime.md 2.10).
 func turnTime(last, now time.Time) time.Time {
 	if now = history.Truncate(now); now.After(last) {
 		return now
@@ -212,7 +212,7 @@ func (d *Decision) scheduleTasks(events []history.Event) {
 }
 
 // continueAsNew replaces the history by the start record of the next execution
-// (spec/runtime.md 2.8).
+// (docs/contracts/runtime.md 2.8).
 func (d *Decision) continueAsNew(end *history.Action, execution history.ExecutionID) {
 	d.abandonOpen()
 	old := d.State
@@ -244,7 +244,7 @@ func (d *Decision) continueAsNew(end *history.Action, execution history.Executio
 }
 
 // terminate decides a turn that ends the instance without running its code
-// (spec/runtime.md 5.4).
+// (docs/contracts/runtime.md 5.4).
 func terminate(row history.Instance, st *history.State, in intake) Decision {
 	d := Decision{Row: row, OldStatus: row.Status, State: st, Record: in.turn}
 	turn, reason := &d.Record, in.terminated.Payload

@@ -29,7 +29,7 @@ import (
 	"github.com/perdure/perdure/internal/worker"
 )
 
-// The contract tests: one for each row of spec/runtime.md section 10, named after
+// The contract tests: one for each row of docs/contracts/runtime.md section 10, named after
 // its group and number, through the client and with real functions. Each runs
 // on every store, with orchestrators kept in memory and with all of them dropped
 // after every turn, in virtual time.

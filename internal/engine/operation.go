@@ -16,7 +16,7 @@ import (
 
 // Start creates an instance. When it returns nil the instance is durable and
 // will run. Errors: ErrInvalidArgument, ErrUnknownOrchestrator,
-// ErrAlreadyExists, ErrResourceExhausted, ErrUnavailable (spec/runtime.md 5.1).
+// ErrAlreadyExists, ErrResourceExhausted, ErrUnavailable (docs/contracts/runtime.md 5.1).
 func (e *Engine) Start(ctx context.Context, req hub.StartRequest) (history.InstanceID, error) {
 	if err := e.checkStart(&req); err != nil {
 		return "", err
@@ -171,7 +171,7 @@ func (t *tenure) replace(inst *instance, d *decision) (consumed []store.MessageK
 
 // Raise hands an event to an instance. When it returns nil the event is durable
 // and will be delivered. Errors: ErrInvalidArgument, ErrNotFound, ErrTerminal,
-// ErrResourceExhausted, ErrUnavailable (spec/runtime.md 5.6).
+// ErrResourceExhausted, ErrUnavailable (docs/contracts/runtime.md 5.6).
 func (e *Engine) Raise(ctx context.Context, id history.InstanceID, req hub.RaiseRequest) error {
 	if err := checkRaise(&req); err != nil {
 		return err
@@ -202,14 +202,14 @@ func checkRaise(req *hub.RaiseRequest) error {
 }
 
 // Terminate ends an instance. When it returns nil the request is durable; it takes effect before any
-// more of the instance's code runs. Errors as with [Engine.Raise] (spec/runtime.md 5.4).
+// more of the instance's code runs. Errors as with [Engine.Raise] (docs/contracts/runtime.md 5.4).
 func (e *Engine) Terminate(ctx context.Context, id history.InstanceID, req hub.TerminateRequest) error {
 	return e.command(ctx, id, history.Event{Kind: history.ExecutionTerminated, Payload: req.Reason, Recursive: req.Recursive}, nil)
 }
 
 // Suspend keeps an instance's code from running until it is resumed; events are kept.
 // Errors as with [Engine.Raise], and ErrInvalidState if it is suspended
-// already (spec/runtime.md 5.5).
+// already (docs/contracts/runtime.md 5.5).
 func (e *Engine) Suspend(ctx context.Context, id history.InstanceID, reason string) error {
 	return e.command(ctx, id, history.Event{Kind: history.ExecutionSuspended, Payload: decide.ReasonPayload(reason)}, func(inst *instance) error {
 		if inst.suspension() {

@@ -14,7 +14,7 @@ import (
 // Purge removes an instance that has ended, and with it all that is stored of it.
 // A missing one is no error: nothing is deleted. When it returns nil the removal is
 // durable. Errors: ErrInvalidArgument, ErrInvalidState when it, or with
-// req.Recursive one of its children, is live, ErrUnavailable (spec/runtime.md 5.9).
+// req.Recursive one of its children, is live, ErrUnavailable (docs/contracts/runtime.md 5.9).
 //
 // The tree of a recursive purge are its children of all its executions, those that
 // it called, and theirs. Instances started without being waited for are on their own,

@@ -12,7 +12,7 @@ import (
 )
 
 // This file lets a Failed instance go on: cut, keep facts, re-arm
-// (spec/runtime.md 5.7, docs/adr/0007-rewind.md). The history is cut before the turn
+// (docs/contracts/runtime.md 5.7, docs/adr/0007-rewind.md). The history is cut before the turn
 // in which the first of the failures to undo arrived. What had happened by then or later
 // without the code's doing, and answers what is left, is kept in a new start record and
 // delivered again: raised events, results. What is still open is armed again.

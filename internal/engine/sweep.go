@@ -20,7 +20,7 @@ const sweepPage = 1000
 // some at a time. What it reports as deleted is durable; when it is stopped, by the filter's
 // limits, by ctx or by an error, it tells how far it came and can be called again.
 // Errors: ErrInvalidArgument when only statuses of live instances are asked
-// for, ErrUnavailable, ctx's (spec/runtime.md 5.9).
+// for, ErrUnavailable, ctx's (docs/contracts/runtime.md 5.9).
 func (e *Engine) PurgeBy(ctx context.Context, filter hub.PurgeFilter) (hub.PurgeResult, error) {
 	statuses, err := endedStatuses(filter.Statuses)
 	if err != nil {

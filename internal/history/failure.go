@@ -7,7 +7,7 @@ import (
 
 // Failure is what user code reported when it did not succeed. It is data: it is
 // stored, sent to callers and shown, unlike an engine's error, which is not
-// (spec/runtime.md 2.13).
+// (docs/contracts/runtime.md 2.13).
 type Failure struct {
 	Type         string   `json:"type"`                   // error type, for example "*fs.PathError"
 	Message      string   `json:"message"`                // the error's text

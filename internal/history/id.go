@@ -19,7 +19,7 @@ type InstanceID string
 type ExecutionID string
 
 // MaxInstanceIDLength is the longest instance id, in UTF-16 units
-// (spec/http-api.md 3).
+// (docs/contracts/http-api.md 3).
 const MaxInstanceIDLength = 256
 
 // NewInstanceID returns a random instance id of 32 lowercase hex digits.
@@ -131,7 +131,7 @@ func (n Number) CreatedAt() time.Time { return time.UnixMicro(n.Micros()).UTC() 
 func (n Number) Partition() int { return int(n & (MaxPartitions - 1)) }
 
 // PartitionOf returns the partition of id among count: FNV-1a 32-bit over the
-// id's UTF-8 bytes, modulo count (spec/runtime.md 7.1).
+// id's UTF-8 bytes, modulo count (docs/contracts/runtime.md 7.1).
 func PartitionOf(id InstanceID, count int) int {
 	h := uint32(2166136261)
 	for i := 0; i < len(id); i++ {

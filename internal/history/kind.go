@@ -6,7 +6,7 @@ import (
 )
 
 // Kind says what an event records. The numbers are wire facts
-// (spec/runtime.md 3.1) and never move.
+// (docs/contracts/runtime.md 3.1) and never move.
 type Kind int8
 
 const (

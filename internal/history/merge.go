@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Merged is an event of a merged history (spec/http-api.md 5.3).
+// Merged is an event of a merged history (docs/contracts/http-api.md 5.3).
 type Merged struct {
 	*Event
 	// Scheduled is the scheduling event that a completion or a timer that fired

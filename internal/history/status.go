@@ -8,7 +8,7 @@ import (
 )
 
 // RuntimeStatus is where an instance stands. The numbers are wire facts
-// (spec/runtime.md 1.1) and never move.
+// (docs/contracts/runtime.md 1.1) and never move.
 type RuntimeStatus int8
 
 const (

@@ -50,7 +50,7 @@ func Turns(records iter.Seq2[Turn, error]) iter.Seq2[Turn, error] {
 }
 
 // Flatten returns the turn's events as clients see them: framed by
-// OrchestratorStarted and OrchestratorCompleted (spec/runtime.md 3.2).
+// OrchestratorStarted and OrchestratorCompleted (docs/contracts/runtime.md 3.2).
 func (t *Turn) Flatten() []Event {
 	if t.Start() {
 		return nil

@@ -50,7 +50,7 @@ func TestHTTP_148_HubsDoNotSeeEachOther(t *testing.T) {
 	})
 }
 
-// The tests below are the numbers of spec/http-api.md 11: what the npm client
+// The tests below are the numbers of docs/contracts/http-api.md 11: what the npm client
 // depends on, as far as other tests do not show it. test/clients/js runs the client.
 
 func TestHTTP_11_01and15_LinksAreStringsAndHaveAQuery(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 // accepted is the answer to a command that was queued: 202 and no body.
 var accepted = response{code: http.StatusAccepted}
 
-// raise is spec/http-api.md 5.5. That an instance is missing or has ended is
+// raise is docs/contracts/http-api.md 5.5. That an instance is missing or has ended is
 // told before anything that is wrong with the body.
 func raise(r *request) (response, error) {
 	ask := hub.RaiseRequest{Name: r.params["event"], Key: r.Header.Get(idempotencyHeader)}
@@ -25,7 +25,7 @@ func raise(r *request) (response, error) {
 	return accepted, r.hub.Raise(r.Context(), r.id(), ask)
 }
 
-// terminate is spec/http-api.md 5.6: the reason becomes the output, as a string
+// terminate is docs/contracts/http-api.md 5.6: the reason becomes the output, as a string
 // whatever it looks like. Ours besides: output, which is JSON.
 func terminate(r *request) (response, error) {
 	var reason json.RawMessage
@@ -38,17 +38,17 @@ func terminate(r *request) (response, error) {
 	return accepted, r.hub.Terminate(r.Context(), r.id(), hub.TerminateRequest{Reason: reason, Recursive: r.query.flag("recursive", false)})
 }
 
-// suspend is spec/http-api.md 5.7.
+// suspend is docs/contracts/http-api.md 5.7.
 func suspend(r *request) (response, error) {
 	return accepted, r.hub.Suspend(r.Context(), r.id(), r.query.reason())
 }
 
-// resume is spec/http-api.md 5.8.
+// resume is docs/contracts/http-api.md 5.8.
 func resume(r *request) (response, error) {
 	return accepted, r.hub.Resume(r.Context(), r.id(), r.query.reason())
 }
 
-// rewind is spec/http-api.md 5.9. Ours besides: all, and dryRun, which answers
+// rewind is docs/contracts/http-api.md 5.9. Ours besides: all, and dryRun, which answers
 // with the plan.
 func rewind(r *request) (response, error) {
 	ask := hub.RewindRequest{Reason: r.query.reason(), All: r.query.flag("all", false)}
@@ -64,7 +64,7 @@ func rewind(r *request) (response, error) {
 	return jsonResponse(plan)
 }
 
-// makePrimary is spec/http-api.md 5.16: there are no app leases.
+// makePrimary is docs/contracts/http-api.md 5.16: there are no app leases.
 func makePrimary(*request) (response, error) {
 	return response{}, invalid("this server has no app lease to take: the store's lock keeps one process per hub")
 }

@@ -37,7 +37,7 @@ type errorRow struct {
 	form errorShape
 }
 
-// errorShape is the body of an error (spec/http-api.md 2.2).
+// errorShape is the body of an error (docs/contracts/http-api.md 2.2).
 type errorShape int8
 
 const (

@@ -1,5 +1,5 @@
 // Package httpapi serves the instance-management API that Durable Functions
-// clients speak (spec/http-api.md).
+// clients speak (docs/contracts/http-api.md).
 //
 //	request -> host, origin -> base path -> route -> key -> hub -> decode -> one call of Hub -> encode
 //
@@ -241,7 +241,7 @@ func (h *Handler) relativePath(path string) (string, bool) {
 	return "", false
 }
 
-// findHub reads taskHub and connection (spec/http-api.md 1.6). A hub is never
+// findHub reads taskHub and connection (docs/contracts/http-api.md 1.6). A hub is never
 // created for a client.
 func (h *Handler) findHub(r *request) error {
 	r.connection = "Storage"

@@ -41,7 +41,7 @@ func checkStatus(r *request, id history.InstanceID) response {
 }
 
 // binding is ours: the object that clients in other languages are made of
-// (spec/http-api.md 7). It holds the key that the caller brought.
+// (docs/contracts/http-api.md 7). It holds the key that the caller brought.
 func binding(r *request) (response, error) {
 	code := r.caller.key
 	if h := r.handler; h.open() || h.Links.Scope == ScopeNone {

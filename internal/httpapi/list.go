@@ -21,10 +21,10 @@ const (
 )
 
 // fillTime is how long a list looks for more once the hub has returned a page
-// that is not full: many callers read only the first one (spec/http-api.md 12).
+// that is not full: many callers read only the first one (docs/contracts/http-api.md 12).
 const fillTime = time.Second
 
-// list is spec/http-api.md 5.4. Ours besides: the filters name, tag.NAME,
+// list is docs/contracts/http-api.md 5.4. Ours besides: the filters name, tag.NAME,
 // parentInstanceId and completedTimeFrom and -To, and showOutput and showDetails.
 func list(r *request) (response, error) {
 	q, err := r.query.filter()
@@ -105,7 +105,7 @@ func count(r *request) (response, error) {
 	return response{code: http.StatusOK, body: o.JSON()}, nil
 }
 
-// purge is spec/http-api.md 5.11. Ours besides: force and recursive; the answer
+// purge is docs/contracts/http-api.md 5.11. Ours besides: force and recursive; the answer
 // to the latter has all the numbers, as it has with showDetails.
 func purge(r *request) (response, error) {
 	ask := hub.PurgeRequest{Force: r.query.flag("force", false), Recursive: r.query.flag("recursive", false)}
@@ -122,7 +122,7 @@ func purge(r *request) (response, error) {
 	return response{code: http.StatusOK, body: body}, nil
 }
 
-// purgeMany is spec/http-api.md 5.12. Ours besides: every filter of lists,
+// purgeMany is docs/contracts/http-api.md 5.12. Ours besides: every filter of lists,
 // completedBefore, limit, timeBudget and dryRun.
 func purgeMany(r *request) (response, error) {
 	f, err := r.query.purgeFilter()
@@ -159,7 +159,7 @@ func (q query) purgeFilter() (hub.PurgeFilter, error) {
 }
 
 // filter reads [filterParams] and [parentParams]. Times that cannot be read are left out, an
-// unknown status is an error (spec/http-api.md 5.4).
+// unknown status is an error (docs/contracts/http-api.md 5.4).
 func (q query) filter() (history.Query, error) {
 	out := history.Query{
 		IDPrefix: q.last("instanceIdPrefix"), Name: q.last("name"), Tags: q.tags, Parent: history.InstanceID(q.last("parentInstanceId")),

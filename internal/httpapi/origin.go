@@ -27,7 +27,7 @@ func publicName(text string) string {
 }
 
 // origin is what stands before a path in links: scheme and authority as the
-// caller sees them (spec/http-api.md 2.5).
+// caller sees them (docs/contracts/http-api.md 2.5).
 func (r *request) origin() string {
 	public := strings.TrimRight(r.handler.PublicURL, "/")
 	if r.handler.UseForwarded {

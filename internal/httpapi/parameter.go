@@ -19,7 +19,7 @@ import (
 // Absent, empty, unreadable and unknown are four things. Requests that change
 // something refuse the last three, whatever the parameter, for what is dropped
 // there makes them do more than was asked. Requests that look are as lenient as the
-// contract (spec/http-api.md 1.4) about the parameters of the contract, and strict
+// contract (docs/contracts/http-api.md 1.4) about the parameters of the contract, and strict
 // about ours; so is a start, see [route.lenient].
 
 // pair is one parameter as it came.
@@ -44,7 +44,7 @@ func readPairs(raw string, to *route) []pair {
 			continue
 		}
 		p := to.pair(parts[i])
-		// npm's client pastes reasons as they are (spec/http-api.md 5.6): what
+		// npm's client pastes reasons as they are (docs/contracts/http-api.md 5.6): what
 		// follows a & in one is no parameter, and belongs to it.
 		for last := i + 1; p.of != nil && p.of.kind == prose && last < len(parts); last++ {
 			switch {

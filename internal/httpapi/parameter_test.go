@@ -38,7 +38,7 @@ var changes = []change{
 }
 
 // Of the parameters of the contract for starts, a value that cannot be read counts
-// as none (spec/http-api.md 1.4), and an empty hub as the app's own (1.6).
+// as none (docs/contracts/http-api.md 1.4), and an empty hub as the app's own (1.6).
 var lenient = map[string][]string{
 	"/orchestrators/": {"version", "timeout", "pollingInterval", "taskHub", "connection"},
 	"/restart":        {"timeout", "pollingInterval"},
@@ -153,7 +153,7 @@ func (s *site) everything() map[string]string {
 	return all
 }
 
-// sent are the requests of real clients (spec/http-api.md 8): npm's
+// sent are the requests of real clients (docs/contracts/http-api.md 8): npm's
 // durable-functions 3 with and without rpcBaseUrl, PyPI's azure-functions-durable
 // and PowerShell's module. None is refused as not understood.
 func TestWhatClientsSendIsAccepted(t *testing.T) {

@@ -30,7 +30,7 @@ type request struct {
 func (r *request) id() history.InstanceID { return history.InstanceID(r.params["id"]) }
 
 // query holds the parameters that a route documents; others do not exist
-// (spec/http-api.md 1.4).
+// (docs/contracts/http-api.md 1.4).
 type query struct {
 	params map[string][]string // by lower-case name, in the order they came
 	tags   map[string]string   // the parameters tag.NAME by NAME; nil: there are none
@@ -72,7 +72,7 @@ func parseSeconds(text string) (time.Duration, bool) {
 }
 
 // reason reads the parameter of that name. Placeholders that lazy callers leave
-// in place are none (spec/http-api.md 5.6).
+// in place are none (docs/contracts/http-api.md 5.6).
 func (q query) reason() string {
 	switch text := strings.Join(q.params["reason"], ","); text {
 	case "{text}", "{{text}}", "undefined":
@@ -85,7 +85,7 @@ func (q query) reason() string {
 // instant reads a time; ok is false when there is none or it cannot be read.
 func (q query) instant(name string) (at time.Time, ok bool) { return parseTime(q.last(name)) }
 
-// The parts of the times that callers send (spec/http-api.md 2.3). Fractions of
+// The parts of the times that callers send (docs/contracts/http-api.md 2.3). Fractions of
 // seconds may follow where there are seconds.
 var (
 	dateLayouts  = []string{"2006-01-02", "1/2/2006"}

@@ -8,7 +8,7 @@ import (
 	"github.com/perdure/perdure/internal/wire"
 )
 
-// routes are those of spec/http-api.md 1.2, in the order of matching, and ours
+// routes are those of docs/contracts/http-api.md 1.2, in the order of matching, and ours
 // after them. What is not here is 404, never 405. Entities have none yet.
 var routes = []route{
 	{

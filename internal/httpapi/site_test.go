@@ -22,7 +22,7 @@ import (
 	"github.com/perdure/perdure/internal/worker"
 )
 
-// The tests of this package are the rows of spec/http-api.md 10, on the real
+// The tests of this package are the rows of docs/contracts/http-api.md 10, on the real
 // engine, in virtual time and without a network.
 
 const base = httpapi.BasePath

@@ -11,7 +11,7 @@ import (
 	"github.com/perdure/perdure/internal/wire"
 )
 
-// start is spec/http-api.md 5.1. Ours besides: startAt, reuse and tag.NAME.
+// start is docs/contracts/http-api.md 5.1. Ours besides: startAt, reuse and tag.NAME.
 func start(r *request) (response, error) {
 	at, _ := r.query.instant("startAt")
 	ask := hub.StartRequest{
@@ -31,7 +31,7 @@ func start(r *request) (response, error) {
 	})
 }
 
-// restart is spec/http-api.md 5.10.
+// restart is docs/contracts/http-api.md 5.10.
 func restart(r *request) (response, error) {
 	sameID := !r.query.flag("restartWithNewInstanceId", true)
 	return r.begin(func() (history.InstanceID, error) {

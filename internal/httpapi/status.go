@@ -30,7 +30,7 @@ func parts(v wire.View) hub.StatusOptions {
 	return hub.StatusOptions{Input: v.Input, Output: v.Output, History: v.History}
 }
 
-// status is spec/http-api.md 5.2. Ours besides: wait=SECONDS keeps the request
+// status is docs/contracts/http-api.md 5.2. Ours besides: wait=SECONDS keeps the request
 // until the instance has ended, showOutput=false hides the output, and
 // showDetails=true adds what the contract's form has no place for.
 func status(r *request) (response, error) {

@@ -7,7 +7,7 @@ import (
 )
 
 // Errors of a hub's operations, to be matched with errors.Is. Their texts name the
-// instance or the argument (spec/client-api.md 6).
+// instance or the argument (docs/contracts/client-api.md 6).
 var (
 	ErrInvalidArgument     = errors.New("invalid argument")
 	ErrUnknownOrchestrator = errors.New("unknown orchestrator")    // comes with ErrInvalidArgument

@@ -3,7 +3,7 @@ package hub
 import "github.com/perdure/perdure/internal/history"
 
 // MergedEvent is an event of a merged history: a completion stands for its scheduling
-// event too, frames of turns and ids are left out (spec/http-api.md 5.3).
+// event too, frames of turns and ids are left out (docs/contracts/http-api.md 5.3).
 type MergedEvent struct {
 	history.Event
 	// Scheduled is what a completion answers, if known. It holds Kind, At, Name and

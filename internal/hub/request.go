@@ -8,7 +8,7 @@ import (
 )
 
 // Reuse says what a start does when its instance id exists already
-// (spec/client-api.md 3.1).
+// (docs/contracts/client-api.md 3.1).
 type Reuse int8
 
 const (
@@ -58,7 +58,7 @@ type TerminateRequest struct {
 }
 
 // RewindRequest asks to let a Failed instance go on from before its failure
-// (spec/runtime.md 5.7).
+// (docs/contracts/runtime.md 5.7).
 type RewindRequest struct {
 	Reason string
 	// All undoes every failure in the history, handled ones too, as the

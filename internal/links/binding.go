@@ -8,7 +8,7 @@ import (
 )
 
 // Binding is what a Functions host hands to the client of a function in another
-// language, which takes all its addresses from it (spec/http-api.md 7).
+// language, which takes all its addresses from it (docs/contracts/http-api.md 7).
 type Binding struct {
 	TaskHubName    string   `json:"taskHubName"`
 	CreationURLs   Creation `json:"creationUrls"`
@@ -20,7 +20,7 @@ type Binding struct {
 }
 
 // Creation are the addresses that instances are started at. Clients replace
-// {functionName} and the literal [/{instanceId}] (spec/http-api.md 6.3).
+// {functionName} and the literal [/{instanceId}] (docs/contracts/http-api.md 6.3).
 type Creation struct {
 	New     string `json:"createNewInstancePostUri"`
 	AndWait string `json:"createAndWaitOnNewInstancePostUri"`

@@ -1,5 +1,5 @@
 // Package links builds the addresses of one instance that callers are handed:
-// where to look, raise an event, terminate and so on (spec/http-api.md 6.1). It
+// where to look, raise an event, terminate and so on (docs/contracts/http-api.md 6.1). It
 // is the same for the HTTP API, which answers with them, and for clients, which
 // build them without asking anyone.
 package links

@@ -23,7 +23,7 @@ func (s *Session) complete() history.Action {
 			a.Carry = s.rest()
 		}
 		// Events that came after the code had ended were not the code's to
-		// discard (spec/runtime.md 2.8).
+		// discard (docs/contracts/runtime.md 2.8).
 		a.Carry = append(a.Carry, s.late...)
 	}
 	return a

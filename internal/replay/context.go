@@ -31,7 +31,7 @@ func (c *Context) ScheduleTask(a history.Action) *Task {
 }
 
 // StartSubOrchestration asks for a child that the code waits for. An empty id
-// stands for the default one (spec/runtime.md 2.4).
+// stands for the default one (docs/contracts/runtime.md 2.4).
 func (c *Context) StartSubOrchestration(a history.Action) *Task {
 	a.Kind = history.StartSubOrchestration
 	if a.Instance != "" {
@@ -203,7 +203,7 @@ func (c *Context) ContinueAsNew(next Next) error {
 }
 
 // Blame notes which tasks' failures make the code fail: a rewind makes these
-// calls again (spec/runtime.md 5.7). It says nothing unless the code then fails.
+// calls again (docs/contracts/runtime.md 5.7). It says nothing unless the code then fails.
 func (c *Context) Blame(tasks []int32) {
 	if c.s.co.enter() != nil {
 		return

@@ -11,7 +11,7 @@ import (
 // match checks that the code asked for what the turn recorded: each scheduling
 // event has a pending action of its sequence id, of the same kind and, where
 // the kind has a name, of the same name ignoring case. Nothing else is compared
-// (spec/runtime.md 3.4). What matches is no longer pending.
+// (docs/contracts/runtime.md 3.4). What matches is no longer pending.
 func (s *Session) match(t *history.Turn) {
 	rest, next := s.pending[:0], 0
 	rewound, before := false, s.recorded

@@ -20,13 +20,13 @@ import (
 type Func func(c *Context, input json.RawMessage) (json.RawMessage, *history.Failure)
 
 // DefaultMaxActions is how many actions an execution may ask for unless
-// [Config.MaxActions] says otherwise (spec/runtime.md 2.1).
+// [Config.MaxActions] says otherwise (docs/contracts/runtime.md 2.1).
 const DefaultMaxActions = 100_000
 
 // Config is what a session needs to know besides the code.
 type Config struct {
 	Instance         history.Instance // as of the session's start
-	AwaitOutstanding bool             // end only when all tasks have (spec/runtime.md 2.12)
+	AwaitOutstanding bool             // end only when all tasks have (docs/contracts/runtime.md 2.12)
 	Park             bool             // answer code that no longer fits with [history.ErrParked] instead of failing the instance
 	MaxActions       int              // 0 means DefaultMaxActions
 	Logger           *slog.Logger     // nil discards

@@ -12,7 +12,7 @@ type Code struct {
 	Kinds  []error // that it matches, the one that tells it from the others last
 	Status int     // of HTTP
 	Name   string  // field Code of the body
-	Empty  bool    // callers of others expect no body (spec/http-api.md 2.2)
+	Empty  bool    // callers of others expect no body (docs/contracts/http-api.md 2.2)
 }
 
 // Codes has every error that an operation can end with; the first match counts.

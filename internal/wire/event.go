@@ -13,7 +13,7 @@ import (
 type event = hub.MergedEvent
 
 // eventForms says what each kind shows after EventType and Timestamp, in the order of the
-// contract's table (spec/http-api.md 5.3). Kinds that are not here are not shown.
+// contract's table (docs/contracts/http-api.md 5.3). Kinds that are not here are not shown.
 var eventForms = map[history.Kind]form[event]{
 	history.ExecutionStarted:                  {text("FunctionName", name), input},
 	history.TaskScheduled:                     {text("Name", name), input},
@@ -151,7 +151,7 @@ func writeEvent(merged *history.Merged, view View) []byte {
 	return o.JSON()
 }
 
-// writeDetails adds what the original drops (spec/http-api.md 5.3): clients of others do
+// writeDetails adds what the original drops (docs/contracts/http-api.md 5.3): clients of others do
 // not expect it, and ours do not need it.
 func writeDetails(o *Object, e *event) {
 	number := func(n int64) json.RawMessage { return strconv.AppendInt(nil, n, 10) }

@@ -66,7 +66,7 @@ func Unquote(value json.RawMessage) string {
 	return string(value)
 }
 
-// Instant is a time in full precision (spec/http-api.md 2.3).
+// Instant is a time in full precision (docs/contracts/http-api.md 2.3).
 func Instant(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.9999999Z") }
 
 // Second is a time in whole seconds.

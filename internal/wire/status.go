@@ -10,7 +10,7 @@ import (
 	"github.com/perdure/perdure/internal/hub"
 )
 
-// Status is the status object of spec/http-api.md 5.2, with the history behind it if
+// Status is the status object of docs/contracts/http-api.md 5.2, with the history behind it if
 // that was asked for, as a client reads it.
 type Status struct {
 	hub.Status

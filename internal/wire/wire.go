@@ -6,7 +6,7 @@ package wire
 
 import "errors"
 
-// BasePath is where hosts serve the API (spec/http-api.md 1.1), in any letter case.
+// BasePath is where hosts serve the API (docs/contracts/http-api.md 1.1), in any letter case.
 const BasePath = "/runtime/webhooks/durabletask"
 
 // Other places of the API: for 1.x callers, and for worker processes of the same

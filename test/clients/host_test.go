@@ -43,7 +43,7 @@ func serve(t *testing.T, settings string) (info host.Info, key string) {
 	return info, systemKey(t, filepath.Join(dir, "data", "keys.json"))
 }
 
-// binding asks the host for what a client is made of (spec/http-api.md 7).
+// binding asks the host for what a client is made of (docs/contracts/http-api.md 7).
 func binding(t *testing.T, info host.Info, key string) []byte {
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, info.URL+"/runtime/webhooks/durabletask/binding", nil)
 	if err != nil {

@@ -307,18 +307,18 @@ func expand(prefix, list string) (numbers []string) {
 	return numbers
 }
 
-// numbersOfRows returns the numbers that literals in the function begin with, as
-// the rows of the client's tests do: {27, "An event ...", ...}.
+// numbersOfRows returns the numbers of rows in the function, as the client's tests have
+// them: {number: 27, says: "An event ...", ...}.
 func numbersOfRows(f *ast.FuncDecl) []string {
 	found := map[string]bool{}
 	ast.Inspect(f, func(n ast.Node) bool {
-		lit, ok := n.(*ast.CompositeLit)
-		if !ok || len(lit.Elts) != 4 {
+		field, ok := n.(*ast.KeyValueExpr)
+		if !ok {
 			return true
 		}
-		number, ok := lit.Elts[0].(*ast.BasicLit)
-		says, ok2 := lit.Elts[1].(*ast.BasicLit)
-		if ok && ok2 && number.Kind == token.INT && says.Kind == token.STRING {
+		name, ok := field.Key.(*ast.Ident)
+		number, ok2 := field.Value.(*ast.BasicLit)
+		if ok && ok2 && name.Name == "number" && number.Kind == token.INT {
 			found[number.Value] = true
 		}
 		return true

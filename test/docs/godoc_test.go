@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestGoDocCitesNothingThatUsersLack: the contracts in spec/ are not part of the
-// repository, so what go doc shows must not send anybody there.
+// TestGoDocCitesNothingThatUsersLack: the contracts are for those who work on the
+// repository, so what go doc shows does not send anybody there.
 func TestGoDocCitesNothingThatUsersLack(t *testing.T) {
 	for _, room := range []string{".", "client", "host"} {
 		fset := token.NewFileSet()
@@ -35,15 +35,15 @@ func TestGoDocCitesNothingThatUsersLack(t *testing.T) {
 		}
 		for _, file := range files { // only what is exported is left in them
 			ast.Inspect(file, func(n ast.Node) bool {
-				if group, ok := n.(*ast.CommentGroup); ok && strings.Contains(group.Text(), "spec/") {
+				if group, ok := n.(*ast.CommentGroup); ok && strings.Contains(group.Text(), "docs/contracts/") {
 					t.Errorf("%s: go doc cites %q", fset.Position(group.Pos()), strings.TrimSpace(group.Text()))
 				}
 				return true
 			})
 		}
 		check := func(name, text string) {
-			if strings.Contains(text, "spec/") {
-				t.Errorf("go doc of %s %s cites a page of spec/", room, name)
+			if strings.Contains(text, "docs/contracts/") {
+				t.Errorf("go doc of %s %s cites a contract", room, name)
 			}
 		}
 		check("", p.Doc)

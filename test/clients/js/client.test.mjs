@@ -1,9 +1,9 @@
 // Every method of the DurableClient of npm's durable-functions, unchanged, against
-// a running host; spec/http-api.md 8.1 and 11 say what its code depends on. The
+// a running host; docs/contracts/http-api.md 8.1 and 11 say what its code depends on. The
 // program that starts this file runs it twice: once with the address of the local
 // RPC endpoint in the client's binding, once without it and with a key.
 //
-// PERDURE_BINDING holds the binding object (spec/http-api.md 7).
+// PERDURE_BINDING holds the binding object (docs/contracts/http-api.md 7).
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as df from "durable-functions";

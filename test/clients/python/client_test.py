@@ -1,10 +1,10 @@
 """Every method of the DurableOrchestrationClient of PyPI's azure-functions-durable,
-unchanged, against a running host; spec/http-api.md 8.2 says what its code depends on.
+unchanged, against a running host; docs/contracts/http-api.md 8.2 says what its code depends on.
 The program that starts this file runs it with three bindings: of the local RPC
 endpoint, of the webhooks in its place, and with a key and no RPC endpoint at all,
 where this client only builds links.
 
-PERDURE_BINDING holds the binding object (spec/http-api.md 7).
+PERDURE_BINDING holds the binding object (docs/contracts/http-api.md 7).
 """
 import asyncio
 import functools
