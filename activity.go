@@ -14,8 +14,9 @@ import (
 // another.
 //
 // fn is a top-level function, an instantiation of a generic one or a method
-// expression. Method values, as of a struct with dependencies, and closures have no
-// identity in Go: register them under a name and call them by an [ActivityRef].
+// expression. Method values, as of a struct with dependencies, and closures
+// have no identity in Go: register them under a name and call them by an
+// [ActivityRef].
 func CallActivity[In, Out any](ctx *OrchestrationContext, fn func(context.Context, In) (Out, error), in In, opts ...ActivityCallOption) *Task[Out] {
 	name, err := nameOf(&ctx.app.functions.Activities, fn, "Activity")
 	if err != nil {
@@ -96,16 +97,17 @@ func ActivityInfoFrom(ctx context.Context) (info ActivityInfo, ok bool) {
 	}, true
 }
 
-// ErrStopping is the cause ([context.Cause]) of the end of an activity's context when the
-// app stops and the time to finish, DrainTimeout, is over. An activity that returns it, or an
-// error that wraps it, once the app stops has neither succeeded nor failed: it runs again
-// at the next start, as one that is cancelled then does.
+// ErrStopping is the cause ([context.Cause]) of the end of an activity's
+// context when the app stops and the time to finish, DrainTimeout, is over. An
+// activity that returns it, or an error that wraps it, once the app stops has
+// neither succeeded nor failed: it runs again at the next start, as one that is
+// cancelled then does.
 var ErrStopping = history.ErrStopping
 
-// Stopping returns a channel that is closed as soon as the app begins to stop, which is
-// DrainTimeout before ctx, the context of an activity, is cancelled: time to finish, or to
-// put back what was begun and return [ErrStopping]. Outside activities it is nil, which is
-// never closed.
+// Stopping returns a channel that is closed as soon as the app begins to stop,
+// which is DrainTimeout before ctx, the context of an activity, is cancelled:
+// time to finish, or to put back what was begun and return [ErrStopping].
+// Outside activities it is nil, which is never closed.
 func Stopping(ctx context.Context) <-chan struct{} { return history.Stopping(ctx) }
 
 func isStopping(ctx context.Context) bool {

@@ -22,8 +22,8 @@ func (a *App) Validate() error { return a.functions.Problems() }
 type NonDeterminismPolicy int
 
 const (
-	// ParkInstance lets the instance wait until code that fits is deployed. What
-	// does not fit is told by the log, once, and by explain.
+	// ParkInstance lets the instance wait until code that fits is deployed.
+	// What does not fit is told by the log, once, and by explain.
 	ParkInstance NonDeterminismPolicy = iota
 	// FailInstance fails the instance.
 	FailInstance

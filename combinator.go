@@ -8,10 +8,10 @@ import (
 	"github.com/perdure/perdure/internal/replay"
 )
 
-// WhenAll returns a task that ends when all tasks can. It leads to their results in
-// the order of the arguments; if some failed, to the error of the one that failed
-// first. Waits for events among them take theirs all at once, each one of its own,
-// and none before.
+// WhenAll returns a task that ends when all tasks can. It leads to their
+// results in the order of the arguments; if some failed, to the error of the
+// one that failed first. Waits for events among them take theirs all at once,
+// each one of its own, and none before.
 func WhenAll[T any](ctx *OrchestrationContext, tasks ...*Task[T]) *Task[[]T] {
 	members := make([]*replay.Task, len(tasks))
 	for i, t := range tasks {
@@ -32,8 +32,8 @@ func WhenAll[T any](ctx *OrchestrationContext, tasks ...*Task[T]) *Task[[]T] {
 	}}
 }
 
-// collect fills results with what tasks that have ended led to. If some failed, it
-// returns the error of the one that failed first.
+// collect fills results with what tasks that have ended led to. If some failed,
+// it returns the error of the one that failed first.
 func collect[T any](results []T, tasks []*Task[T]) error {
 	var failure error
 	var failures []error
@@ -65,9 +65,9 @@ func together(first error, failures []error) error {
 }
 
 // WhenAny returns a task that leads to the index of the first of tasks to end,
-// well or not, as history has it; the first argument wins if one event could end
-// several. The others go on; waits for events among them have taken nothing. A
-// call costs as much as it has arguments.
+// well or not, as history has it; the first argument wins if one event could
+// end several. The others go on; waits for events among them have taken
+// nothing. A call costs as much as it has arguments.
 func WhenAny(ctx *OrchestrationContext, tasks ...Awaitable) *Task[int] {
 	if len(tasks) == 0 {
 		return failed[int](ctx, "WhenAny", fmt.Errorf("WhenAny: there is no task to wait for"))

@@ -69,8 +69,8 @@ func (c *OrchestrationContext) Logger() *slog.Logger { return c.core.Logger() }
 const MaxCustomStatusBytes = 16 << 10
 
 // SetCustomStatus shows v, as JSON, in the instance's status from the end of
-// this turn on; nil removes what is there. After an error, for example because v
-// exceeds [MaxCustomStatusBytes], the custom status is what it was.
+// this turn on; nil removes what is there. After an error, for example because
+// v exceeds [MaxCustomStatusBytes], the custom status is what it was.
 func (c *OrchestrationContext) SetCustomStatus(v any) error {
 	status, err := encode(v)
 	if err != nil {

@@ -14,9 +14,9 @@ type eventOptions struct {
 	hasDefault bool
 }
 
-// WithTimeout ends the wait with a [*TimeoutError] when no event has come before a
-// timer of d fires. The timer is set at the call and cancelled when the wait takes
-// an event. An event that comes later is for the next wait.
+// WithTimeout ends the wait with a [*TimeoutError] when no event has come
+// before a timer of d fires. The timer is set at the call and cancelled when
+// the wait takes an event. An event that comes later is for the next wait.
 func WithTimeout(d time.Duration) EventOption {
 	return func(o *eventOptions) { o.timeout = &d }
 }
@@ -30,10 +30,11 @@ func WithDefault(v any) EventOption {
 // WaitForExternalEvent returns a task that ends with an event of that name,
 // which ignores case. Events are queued by name from when they come. The task
 // takes the oldest one when the code looks: when it awaits the task, or a
-// [WhenAny] that the task wins, or a [WhenAll] that it is in and that can end, or
-// asks one of these whether it is [Task.Done]. Until then it takes nothing, so a
-// wait that lost a race, or that nobody looks at, costs no event. An event is for
-// one wait only. A payload that is no T ends this wait with a [*ConversionError].
+// [WhenAny] that the task wins, or a [WhenAll] that it is in and that can end,
+// or asks one of these whether it is [Task.Done]. Until then it takes nothing,
+// so a wait that lost a race, or that nobody looks at, costs no event. An event
+// is for one wait only. A payload that is no T ends this wait with a
+// [*ConversionError].
 func WaitForExternalEvent[T any](ctx *OrchestrationContext, name string, opts ...EventOption) *Task[T] {
 	var o eventOptions
 	for _, opt := range opts {

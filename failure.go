@@ -38,7 +38,8 @@ func (e *TaskFailedError) Error() string {
 	return fmt.Sprintf("Task '%s' (#%d) failed with an unhandled exception: %s", e.Name, e.TaskID, e.Failure.Message)
 }
 
-// NonRetriable reports whether the function said that trying again is of no use.
+// NonRetriable reports whether the function said that trying again is of no
+// use.
 func (e *TaskFailedError) NonRetriable() bool { return e.Failure.NonRetriable }
 
 // TimeoutError says that an external event did not arrive in time.
@@ -52,8 +53,8 @@ func (e *TimeoutError) Error() string {
 }
 
 // NonRetriable marks err: retry policies give up at once when a function
-// returns it, or an error that wraps or joins it at any depth. NonRetriable(nil)
-// is nil.
+// returns it, or an error that wraps or joins it at any depth.
+// NonRetriable(nil) is nil.
 func NonRetriable(err error) error {
 	if err == nil {
 		return nil

@@ -65,8 +65,8 @@ type origin struct{ what, name string }
 
 func (o origin) String() string { return o.what + " " + o.name }
 
-// decodeInto reads payload, which is from, into the value that into points to. Null
-// and an absent payload leave the zero value.
+// decodeInto reads payload, which is from, into the value that into points to.
+// Null and an absent payload leave the zero value.
 func decodeInto(payload json.RawMessage, into any, from origin) error {
 	switch into := into.(type) {
 	case *None:

@@ -13,8 +13,8 @@ import (
 	"github.com/perdure/perdure/internal/replay"
 )
 
-// None is the input of a function that needs none, and the result of one that has
-// none. It is stored as no payload; reading it ignores what is there.
+// None is the input of a function that needs none, and the result of one that
+// has none. It is stored as no payload; reading it ignores what is there.
 type None = struct{}
 
 // OrchestratorOption changes how an orchestrator runs.
@@ -31,8 +31,9 @@ func AwaitOutstanding() OrchestratorOption {
 }
 
 // AddOrchestrator registers fn under a durable name: a string constant, or an
-// [OrchestratorRef] of the same types. Names are unique among orchestrators, ignoring
-// case. In and Out travel as JSON. Mistakes are reported by [App.Validate].
+// [OrchestratorRef] of the same types. Names are unique among orchestrators,
+// ignoring case. In and Out travel as JSON. Mistakes are reported by
+// [App.Validate].
 func AddOrchestrator[In, Out any](app *App, name OrchestratorRef[In, Out], fn func(*OrchestrationContext, In) (Out, error), opts ...OrchestratorOption) {
 	run := encoded(fn, origin{"input of orchestrator", string(name)})
 	o := orchestratorOptions{registry.Orchestrator{Run: func(c *replay.Context, input json.RawMessage) (json.RawMessage, *history.Failure) {
@@ -46,9 +47,9 @@ func AddOrchestrator[In, Out any](app *App, name OrchestratorRef[In, Out], fn fu
 	add(&app.functions.Orchestrators, "Orchestrator", string(name), fn, o.function)
 }
 
-// AddActivity registers fn under a durable name: a string constant, or an [ActivityRef]
-// of the same types. Names are unique among activities, ignoring case. In and Out
-// travel as JSON. Mistakes are reported by [App.Validate].
+// AddActivity registers fn under a durable name: a string constant, or an
+// [ActivityRef] of the same types. Names are unique among activities, ignoring
+// case. In and Out travel as JSON. Mistakes are reported by [App.Validate].
 //
 // An activity may run more than once for one call, for example when the program
 // dies before the result is stored; [ActivityInfo.IdempotencyToken] is the same

@@ -20,9 +20,9 @@ func CallSubOrchestrator[In, Out any](ctx *OrchestrationContext, fn func(*Orches
 
 // StartOrchestration starts a registered orchestrator as an instance of its own
 // and returns its id, without waiting for it. The start takes effect at the end
-// of the turn. Under an id that an instance has already (see [WithInstanceID]) it
-// replaces one that has ended, whose function then runs again, and is dropped
-// when it has not ended; the log tells of both.
+// of the turn. Under an id that an instance has already (see [WithInstanceID])
+// it replaces one that has ended, whose function then runs again, and is
+// dropped when it has not ended; the log tells of both.
 func StartOrchestration[In, Out any](ctx *OrchestrationContext, fn func(*OrchestrationContext, In) (Out, error), in In, opts ...StartOption) (InstanceID, error) {
 	name, err := nameOf(&ctx.app.functions.Orchestrators, fn, "Orchestrator")
 	if err != nil {

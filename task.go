@@ -43,8 +43,8 @@ func (t *Task[T]) Wait() error {
 	return err
 }
 
-// Done reports whether the task has ended, well or not. Of a wait for an event it
-// takes the event if one is there.
+// Done reports whether the task has ended, well or not. Of a wait for an event
+// it takes the event if one is there.
 func (t *Task[T]) Done() bool { return t.ctx.Done(t.core) }
 
 // result returns what a task led to that has ended.
@@ -77,8 +77,8 @@ func failed[T any](ctx *OrchestrationContext, name string, err error) *Task[T] {
 	return &Task[T]{ctx: ctx.core, core: ctx.core.Failed(name, err)}
 }
 
-// call makes a task of a call with the argument in, which is tried again as retry
-// says. what names the result.
+// call makes a task of a call with the argument in, which is tried again as
+// retry says. what names the result.
 func call[Out any](ctx *OrchestrationContext, what string, a history.Action, in any, retry *RetryPolicy) *Task[Out] {
 	var err error
 	if a.Payload, err = encode(in); err != nil {

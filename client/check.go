@@ -20,9 +20,9 @@ type (
 	Disagreement = history.Disagreement
 )
 
-// Check reads all of the hub as of now and tells what in it does not agree; it changes
-// nothing. Hosts elsewhere do it only for the command line of their own machine: for others it
-// is [ErrUnsupported] or [ErrUnauthenticated].
+// Check reads all of the hub as of now and tells what in it does not agree; it
+// changes nothing. Hosts elsewhere do it only for the command line of their own
+// machine: for others it is [ErrUnsupported] or [ErrUnauthenticated].
 func (c *Client) Check(ctx context.Context, o CheckOptions) (CheckReport, error) {
 	checker, ok := c.hub.(hub.Checker)
 	if !ok {
@@ -35,7 +35,8 @@ func (c *Client) Check(ctx context.Context, o CheckOptions) (CheckReport, error)
 	return report, nil
 }
 
-// CheckLine is one item of the array in which a host answers: each has one field.
+// CheckLine is one item of the array in which a host answers: each has one
+// field.
 type CheckLine struct {
 	Progress     *CheckReport  `json:"progress,omitempty"`
 	Disagreement *Disagreement `json:"disagreement,omitempty"`

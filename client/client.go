@@ -53,8 +53,8 @@ type StartOptions struct {
 	Reuse   Reuse     // default: the hub's rule, RefuseIfActive unless configured
 }
 
-// Start schedules an instance of the orchestrator name and returns its id
-// once that is durable. It does not wait for the orchestrator to run.
+// Start schedules an instance of the orchestrator name and returns its id once
+// that is durable. It does not wait for the orchestrator to run.
 //
 // Errors: [ErrInvalidArgument], [ErrUnknownOrchestrator], [ErrAlreadyExists],
 // [ErrResourceExhausted].
@@ -76,9 +76,9 @@ func (c *Client) Start(ctx context.Context, name string, input any, o StartOptio
 	return id, nil
 }
 
-// Wait returns the final status once the instance has ended, in
-// whatever way: see [Status.Err]. It survives restarts of a remote host. A
-// missing instance is [ErrNotFound] at once.
+// Wait returns the final status once the instance has ended, in whatever way:
+// see [Status.Err]. It survives restarts of a remote host. A missing instance
+// is [ErrNotFound] at once.
 func (c *Client) Wait(ctx context.Context, id InstanceID) (*Status, error) {
 	st, err := c.hub.Wait(ctx, id)
 	if err != nil {
@@ -101,9 +101,10 @@ type RaiseOption func(*raiseOptions)
 
 type raiseOptions struct{ request hub.RaiseRequest }
 
-// WithIdempotencyKey makes the instance take an event of this key, of at most 300
-// bytes, once, however often it is raised within 24 hours. An instance remembers 1 MiB of
-// keys; an event with another one is [ErrResourceExhausted] then.
+// WithIdempotencyKey makes the instance take an event of this key, of at most
+// 300 bytes, once, however often it is raised within 24 hours. An instance
+// remembers 1 MiB of keys; an event with another one is [ErrResourceExhausted]
+// then.
 func WithIdempotencyKey(key string) RaiseOption {
 	return func(o *raiseOptions) { o.request.Key = key }
 }

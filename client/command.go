@@ -45,14 +45,16 @@ func (o *TerminateOptions) output() (json.RawMessage, error) {
 
 // Suspend pauses an instance: events are held until it is resumed.
 //
-// Errors: [ErrNotFound], [ErrTerminal], [ErrInvalidState] when it is suspended already.
+// Errors: [ErrNotFound], [ErrTerminal], [ErrInvalidState] when it is suspended
+// already.
 func (c *Client) Suspend(ctx context.Context, id InstanceID, reason string) error {
 	return c.fail(ctx, "suspend", id, c.hub.Suspend(ctx, id, reason))
 }
 
 // Resume lets a suspended instance go on. It may follow a Suspend at once.
 //
-// Errors: [ErrNotFound], [ErrTerminal], [ErrInvalidState] when it is not suspended.
+// Errors: [ErrNotFound], [ErrTerminal], [ErrInvalidState] when it is not
+// suspended.
 func (c *Client) Resume(ctx context.Context, id InstanceID, reason string) error {
 	return c.fail(ctx, "resume", id, c.hub.Resume(ctx, id, reason))
 }

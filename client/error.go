@@ -19,8 +19,8 @@ var (
 	ErrTerminal            = hub.ErrTerminal    // comes with ErrInvalidState
 	ErrUnsupported         = hub.ErrUnsupported // by what serves the hub
 	ErrUnavailable         = hub.ErrUnavailable // what became of the call is unknown
-	// ErrResourceExhausted: the hub has more work at hand than it may have. Nothing
-	// was stored, and the same call may succeed in a moment.
+	// ErrResourceExhausted: the hub has more work at hand than it may have.
+	// Nothing was stored, and the same call may succeed in a moment.
 	ErrResourceExhausted = hub.ErrResourceExhausted
 
 	ErrHubNotFound     = wire.ErrHubNotFound
@@ -34,8 +34,7 @@ type Error struct {
 	Op string     // what was asked: "start Hello", "terminate"
 	ID InstanceID // instance; empty when none was named
 	// Status is where the instance stood right after it was in the way of the
-	// call: with ErrInvalidState and ErrAlreadyExists. Else it is
-	// [Unknown].
+	// call: with ErrInvalidState and ErrAlreadyExists. Else it is [Unknown].
 	Status RuntimeStatus
 	Err    error
 }

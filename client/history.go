@@ -10,17 +10,18 @@ import (
 	"github.com/perdure/perdure/internal/hub"
 )
 
-// EventType says what an event records. Its String is the name that the HTTP API has for
-// it, such as TaskCompleted.
+// EventType says what an event records. Its String is the name that the HTTP
+// API has for it, such as TaskCompleted.
 type EventType = history.Kind
 
 // ParseEventType reads the name of an event's type, in any letter case.
 func ParseEventType(name string) (EventType, error) { return history.ParseKind(name) }
 
-// RecordedEvent is what is recorded of an event: its Kind, when it came (At), and by kind the Name
-// and Version of a function or the Name of an event, the Payload, the ID of an action and the
-// TaskID of the one that it answers, FireAt of a timer, the Instance of a child or a receiver,
-// the Status and Failure of an end, the Attempt, and what an execution started with (Started).
+// RecordedEvent is what is recorded of an event: its Kind, when it came (At),
+// and by kind the Name and Version of a function or the Name of an event, the
+// Payload, the ID of an action and the TaskID of the one that it answers,
+// FireAt of a timer, the Instance of a child or a receiver, the Status and
+// Failure of an end, the Attempt, and what an execution started with (Started).
 // Its JSON form is that of an exported [Archive].
 type RecordedEvent = history.Event
 
@@ -40,8 +41,8 @@ type HistoryOptions struct {
 	Inputs  bool // of functions and events; else they are left out
 	Outputs bool // results; else they are left out, but failures are always told
 	// Merged asks for the form that the HTTP API shows: a completion stands for
-	// its scheduling event too, frames of turns and ids are left out. By default
-	// every event is there as it was recorded.
+	// its scheduling event too, frames of turns and ids are left out. By
+	// default every event is there as it was recorded.
 	Merged bool
 	Types  []EventType // none: all
 	After  int64       // only events with a higher Position; not with Merged

@@ -16,8 +16,8 @@ import (
 )
 
 // ManagementLinks are the addresses at which one instance can be managed over
-// HTTP, under the JSON names that every client knows.
-// Its methods fill in names of events and reasons.
+// HTTP, under the JSON names that every client knows. Its methods fill in names
+// of events and reasons.
 type ManagementLinks = links.Links
 
 // LinkOperation is what a link allows.
@@ -30,15 +30,17 @@ type LinkOptions struct {
 	TaskHub    string // empty: the host's own
 	Connection string // empty: Storage
 	Key        string // put into the links as code; empty: none
-	// Codes, if any, returns the codes of the links of an instance, for each operation,
-	// instead of Key. ctx is that of the request that they are made for, if there is one.
+	// Codes, if any, returns the codes of the links of an instance, for each
+	// operation, instead of Key. ctx is that of the request that they are made
+	// for, if there is one.
 	Codes func(ctx context.Context, id InstanceID) func(LinkOperation) string
 	// Fixed makes links that are built for a request begin with Base too, not
 	// with the address that the request came to.
 	Fixed bool
-	// Forwarded believes X-Forwarded-Proto and X-Forwarded-Host of requests when
-	// both are there and make an origin, and X-Forwarded-Prefix, which stands before
-	// the API's path, besides. Only for hosts behind a proxy that sets them.
+	// Forwarded believes X-Forwarded-Proto and X-Forwarded-Host of requests
+	// when both are there and make an origin, and X-Forwarded-Prefix, which
+	// stands before the API's path, besides. Only for hosts behind a proxy that
+	// sets them.
 	Forwarded bool
 }
 
@@ -52,8 +54,8 @@ func (c *Client) Links(id InstanceID) ManagementLinks {
 }
 
 // LinksFor is [Client.Links] for the answer to a request: links begin with the
-// scheme and host by which the caller has reached this process, and open no more than
-// the caller brought. r may be nil.
+// scheme and host by which the caller has reached this process, and open no
+// more than the caller brought. r may be nil.
 func (c *Client) LinksFor(r *http.Request, id InstanceID) ManagementLinks {
 	if r == nil {
 		return c.Links(id)
@@ -62,8 +64,8 @@ func (c *Client) LinksFor(r *http.Request, id InstanceID) ManagementLinks {
 	return c.links.build(r.Context(), origin, prefix, id)
 }
 
-// origin is where r came to, empty when that does not matter, and the path before
-// the API's, if a proxy says it.
+// origin is where r came to, empty when that does not matter, and the path
+// before the API's, if a proxy says it.
 func (o *LinkOptions) origin(r *http.Request) (origin, prefix string) {
 	if o.Forwarded {
 		if origin, prefix, ok := wire.Forwarded(r.Header); ok {
@@ -137,8 +139,8 @@ type WaitOptions struct {
 //	not ended in time     202, the links
 //	missing               404
 //
-// With an error nothing has been written unless it is the connection's.
-// Errors: [ErrInvalidArgument] and those of [Client.Wait].
+// With an error nothing has been written unless it is the connection's. Errors:
+// [ErrInvalidArgument] and those of [Client.Wait].
 func (c *Client) WaitOrCheckStatus(w http.ResponseWriter, r *http.Request, id InstanceID, o WaitOptions) error {
 	if o.Timeout == 0 {
 		o.Timeout = 10 * time.Second

@@ -62,9 +62,9 @@ func (c *Client) PurgeMany(ctx context.Context, ids []InstanceID, o PurgeOptions
 }
 
 // PurgeFilter says which ended instances to purge; all that is given must hold.
-// A condition that is nil is not given. One that is given and empty is a mistake:
-// a variable that was never set must not stand for all instances. The zero time
-// is a time, long ago. new(value) makes a condition of a value.
+// A condition that is nil is not given. One that is given and empty is a
+// mistake: a variable that was never set must not stand for all instances. The
+// zero time is a time, long ago. new(value) makes a condition of a value.
 type PurgeFilter struct {
 	CreatedFrom     *time.Time        // inclusive
 	CreatedTo       *time.Time        // inclusive
@@ -74,22 +74,23 @@ type PurgeFilter struct {
 	Name            *string           // of the orchestrator, in any letter case
 	Tags            map[string]string // all of them with these values, none of which is empty
 
-	// All purges every instance that has ended. It must be said when there is no
-	// condition, and cannot be said with one.
+	// All purges every instance that has ended. It must be said when there is
+	// no condition, and cannot be said with one.
 	All bool
 
 	Limit  int  // stop after so many; 0: no limit
 	DryRun bool // only count
-	// Progress, if any, is called now and then with what has been purged so far.
+	// Progress, if any, is called now and then with what has been purged so
+	// far.
 	Progress func(PurgeResult)
 }
 
 // PurgeBy removes the ended instances that f asks for, never a live one. With
 // an error it returns what it had removed until then.
 //
-// Errors: [ErrInvalidArgument] when f has no condition and does not say All, when
-// a condition is empty, and when only statuses of live instances are given,
-// [ErrUnsupported] when a remote host would not heed all of f.
+// Errors: [ErrInvalidArgument] when f has no condition and does not say All,
+// when a condition is empty, and when only statuses of live instances are
+// given, [ErrUnsupported] when a remote host would not heed all of f.
 func (c *Client) PurgeBy(ctx context.Context, f PurgeFilter) (PurgeResult, error) {
 	asked, err := f.request()
 	if err != nil {
@@ -162,8 +163,8 @@ type DeleteHubOptions struct {
 // back.
 //
 // Errors: [ErrInvalidState] when a worker serves it and Force is not set,
-// [ErrHubNotFound], [ErrUnsupported]; [ErrUnauthenticated] from a remote host unless
-// it is on this machine and the command line's key is used.
+// [ErrHubNotFound], [ErrUnsupported]; [ErrUnauthenticated] from a remote host
+// unless it is on this machine and the command line's key is used.
 func (c *Client) DeleteHub(ctx context.Context, o DeleteHubOptions) error {
 	err := ErrUnsupported
 	if deleter, ok := c.hub.(hub.Deleter); ok {

@@ -13,8 +13,8 @@ import (
 	"github.com/perdure/perdure/internal/hub"
 )
 
-// StatusOptions say what is read of a status. The zero value shows everything but
-// the history.
+// StatusOptions say what is read of a status. The zero value shows everything
+// but the history.
 type StatusOptions struct {
 	OmitInput     bool // the history's inputs too
 	OmitOutput    bool
@@ -46,9 +46,10 @@ func (o StatusOptions) parts() hub.StatusOptions {
 	return hub.StatusOptions{Input: !o.OmitInput, Output: !o.OmitOutput}
 }
 
-// Statuses returns the status of those of the ids that have an instance. It holds what
-// it returns: where payloads are large, ask for some ids at a time, or leave them out. It
-// reads 16 at once, but no more than fit into 4 MiB if they are like those before.
+// Statuses returns the status of those of the ids that have an instance. It
+// holds what it returns: where payloads are large, ask for some ids at a time,
+// or leave them out. It reads 16 at once, but no more than fit into 4 MiB if
+// they are like those before.
 func (c *Client) Statuses(ctx context.Context, ids []InstanceID, o StatusOptions) (map[InstanceID]*Status, error) {
 	found := make(map[InstanceID]*Status, len(ids))
 	var mu sync.Mutex // guards found and bytes
@@ -108,8 +109,9 @@ func forEach(ctx context.Context, ids []InstanceID, f func(context.Context, Inst
 }
 
 // Query says which instances a list holds; all that is given must hold, zero
-// fields do not filter. Times are pointers since the zero time is a time too, long
-// ago: new(at) makes one. Entities are left out unless IDPrefix asks for them.
+// fields do not filter. Times are pointers since the zero time is a time too,
+// long ago: new(at) makes one. Entities are left out unless IDPrefix asks for
+// them.
 type Query struct {
 	CreatedFrom   *time.Time // inclusive, as the others; nil: no bound
 	CreatedTo     *time.Time
@@ -119,9 +121,10 @@ type Query struct {
 	IDPrefix      string            // letter case counts
 	Name          string            // of the orchestrator, in any letter case
 	Tags          map[string]string // all of them with these values
-	// Parent leaves out all but the children of this instance: those that it called,
-	// in whatever execution, ended ones too. When there is no such instance any more they
-	// are those that are left of it, and of others that had the id.
+	// Parent leaves out all but the children of this instance: those that it
+	// called, in whatever execution, ended ones too. When there is no such
+	// instance any more they are those that are left of it, and of others that
+	// had the id.
 	Parent InstanceID
 
 	PageSize   int    // at most so many a page; 0: 100

@@ -21,13 +21,13 @@ type RemoteOptions struct {
 	Key        string       // sent as x-functions-key; empty: none
 	TaskHub    string       // empty: the host's own
 	HTTPClient *http.Client // nil: http.DefaultClient
-	// Socket is the Unix socket of an app that this user or root runs on this machine, such as
-	// .perdure/socket; it needs no key. What is asked goes there, whatever the
-	// address of the host, which links and messages have.
+	// Socket is the Unix socket of an app that this user or root runs on this
+	// machine, such as .perdure/socket; it needs no key. What is asked goes
+	// there, whatever the address of the host, which links and messages have.
 	Socket string
-	// MaxAnswerBytes is how large a status, a page, an archive or the like may be; 0: 1 GiB.
-	// A larger one is [ErrUnavailable], with the address and this bound. Other answers
-	// may have 1 MiB.
+	// MaxAnswerBytes is how large a status, a page, an archive or the like may
+	// be; 0: 1 GiB. A larger one is [ErrUnavailable], with the address and this
+	// bound. Other answers may have 1 MiB.
 	MaxAnswerBytes int64
 }
 
@@ -36,17 +36,18 @@ const maxAnswerBytes = 1 << 30
 
 // Remote returns a client that speaks the HTTP API of the host at baseURL, for
 // example "http://127.0.0.1:7071", or "https://example.org/orders" when a proxy
-// serves the host below a path. It does no I/O; an address that makes no sense is
-// [ErrInvalidArgument] of every call.
+// serves the host below a path. It does no I/O; an address that makes no sense
+// is [ErrInvalidArgument] of every call.
 //
-// The client trusts nobody. It follows no redirects, also with an HTTPClient that
-// would: the key and payloads go to no other origin. An answer counts only if it is
-// one that the API has for what was asked. What a proxy answers in place of the host
-// is [ErrUnavailable], with its status and address, and never taken for an answer
-// about an instance; but 401 is [ErrUnauthenticated] and 429 [ErrResourceExhausted],
-// whoever says so. A host of another make, or of an older build, is not asked for
-// what it would ignore: that is [ErrUnsupported]. A host from which nothing comes for 30 s, or 5 min for what
-// takes long, hangs: that is [ErrUnavailable] too, and says what may have happened.
+// The client trusts nobody. It follows no redirects, also with an HTTPClient
+// that would: the key and payloads go to no other origin. An answer counts only
+// if it is one that the API has for what was asked. What a proxy answers in
+// place of the host is [ErrUnavailable], with its status and address, and never
+// taken for an answer about an instance; but 401 is [ErrUnauthenticated] and
+// 429 [ErrResourceExhausted], whoever says so. A host of another make, or of an
+// older build, is not asked for what it would ignore: that is [ErrUnsupported].
+// A host from which nothing comes for 30 s, or 5 min for what takes long,
+// hangs: that is [ErrUnavailable] too, and says what may have happened.
 func Remote(baseURL string, o RemoteOptions) *Client {
 	if o.HTTPClient == nil {
 		o.HTTPClient = http.DefaultClient

@@ -54,8 +54,8 @@ var kindsByStatus = map[int][]error{
 // (docs/contracts/http-api.md 2.2).
 type problem struct{ Message, ExceptionMessage, ExceptionType, Code string }
 
-// readProblem reads an error body; ok is false for one that the contract does not
-// have there, such as a proxy's. Letter case counts: many say "message".
+// readProblem reads an error body; ok is false for one that the contract does
+// not have there, such as a proxy's. Letter case counts: many say "message".
 func readProblem(c call, body []byte) (p problem, ok bool) {
 	if c.method == http.MethodDelete || c.path[len(c.path)-1] == "rewind" {
 		if json.Unmarshal(body, &p.Message) == nil && p.Message != "" {
@@ -131,9 +131,9 @@ func statusLine(code int) string {
 	return strings.TrimSpace(fmt.Sprintf("%d %s", code, http.StatusText(code)))
 }
 
-// keepsContract asks what an answer without a body and without our mark is worth: a
-// host of another make answers a list at this address, and has no mark there either.
-// With one, something in between has answered for a host of ours.
+// keepsContract asks what an answer without a body and without our mark is
+// worth: a host of another make answers a list at this address, and has no mark
+// there either. With one, something in between has answered for a host of ours.
 func (r *remote) keepsContract(ctx context.Context) bool {
 	var row json.RawMessage
 	c := call{method: http.MethodGet, path: []string{"instances"}, query: url.Values{"top": {"1"}}, ok: done, large: true,

@@ -34,21 +34,21 @@ type call struct {
 	own     bool          // only a host of ours has it
 	looks   bool          // it changes nothing, though its method may look like it
 	silence time.Duration // how long nothing may come from the host; 0: [silence]
-	// item reads the next item of the answer, which is an array, as it comes: the answer
-	// has no body then. nil: it is not read as an array.
+	// item reads the next item of the answer, which is an array, as it comes:
+	// the answer has no body then. nil: it is not read as an array.
 	item func(*json.Decoder) error
 }
 
-// silence is how long a host that is asked to do little may be silent; slow is for
-// what takes long: purges, counts, archives, the deletion of a hub. Only time in
-// which no byte moves counts.
+// silence is how long a host that is asked to do little may be silent; slow is
+// for what takes long: purges, counts, archives, the deletion of a hub. Only
+// time in which no byte moves counts.
 const (
 	silence = 30 * time.Second
 	slow    = 5 * time.Minute
 )
 
-// doubt says what may have become of a call that was not answered, "" when there
-// is nothing to doubt.
+// doubt says what may have become of a call that was not answered, "" when
+// there is nothing to doubt.
 func (c *call) doubt() string {
 	word := c.path[len(c.path)-1]
 	switch {
@@ -207,7 +207,8 @@ func (r *remote) tooLong(c call, a answer, most int64) error {
 // fewBytes is how long an answer may be that is not large.
 const fewBytes = 1 << 20
 
-// bounded is a body that may have so many bytes left, and is cut off after one more.
+// bounded is a body that may have so many bytes left, and is cut off after one
+// more.
 type bounded struct {
 	io.Reader
 	left int64
@@ -226,8 +227,8 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readArray reads a JSON array item by item. One that has no end is an error: it was
-// cut off.
+// readArray reads a JSON array item by item. One that has no end is an error:
+// it was cut off.
 func readArray(r io.Reader, item func(*json.Decoder) error) error {
 	d := json.NewDecoder(r)
 	begin, err := d.Token()
@@ -266,8 +267,8 @@ func (m *moving) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// lost tells a caller who gave up from a host that is silent and one that cannot be
-// reached, and what may have happened.
+// lost tells a caller who gave up from a host that is silent and one that
+// cannot be reached, and what may have happened.
 func (r *remote) lost(ctx, within context.Context, c call, limit time.Duration, err error) error {
 	var dial *net.OpError
 	var stranger *tls.CertificateVerificationError
@@ -296,8 +297,8 @@ func (r *remote) tell(ctx context.Context, c call) error {
 	return err
 }
 
-// ask is do for answers in JSON. What they decode to is checked by formed: other
-// programs answer in JSON too.
+// ask is do for answers in JSON. What they decode to is checked by formed:
+// other programs answer in JSON too.
 func (r *remote) ask(ctx context.Context, c call, out any, formed func() bool) error {
 	a, err := r.do(ctx, c)
 	if err != nil {
@@ -312,9 +313,9 @@ func (r *remote) ask(ctx context.Context, c call, out any, formed func() bool) e
 	return nil
 }
 
-// parseBase reads the address of a host: with or without the path of the API at its
-// end, and with whatever path a proxy has before that. root is what stands before
-// the API's path.
+// parseBase reads the address of a host: with or without the path of the API at
+// its end, and with whatever path a proxy has before that. root is what stands
+// before the API's path.
 func parseBase(text string) (root, base, origin string, err error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery {

@@ -54,13 +54,13 @@ func onlyOurs(q *history.Query) bool {
 	return q.CompletedFrom != nil || q.CompletedTo != nil || q.Name != "" || q.Parent != "" || len(q.Tags) > 0
 }
 
-// errParent: hosts of older builds, which do not mark their answers, list all instances
-// for those of one parent.
+// errParent: hosts of older builds, which do not mark their answers, list all
+// instances for those of one parent.
 var errParent = fmt.Errorf("%w: the host does not know children", ErrUnsupported)
 
 // sharp keeps an upper bound in whole seconds from standing for all of its last
-// second, as it does over HTTP. Stored times are coarser than a nanosecond, so it
-// stays the same bound.
+// second, as it does over HTTP. Stored times are coarser than a nanosecond, so
+// it stays the same bound.
 func sharp(at *time.Time) *time.Time {
 	if at == nil || at.Nanosecond() != 0 {
 		return at
@@ -68,7 +68,8 @@ func sharp(at *time.Time) *time.Time {
 	return new(at.Add(1))
 }
 
-// mostItems is more than any host has on a page; [remote.List] refuses an endless one.
+// mostItems is more than any host has on a page; [remote.List] refuses an
+// endless one.
 const mostItems = 100_000
 
 func (r *remote) List(ctx context.Context, q hub.ListRequest, o hub.StatusOptions) (hub.StatusPage, error) {

@@ -12,8 +12,8 @@ type Run[Out any] struct {
 	id     InstanceID
 }
 
-// Start starts the orchestrator of a Ref, like [Client.Start], and returns the instance
-// with the type of its result:
+// Start starts the orchestrator of a Ref, like [Client.Start], and returns the
+// instance with the type of its result:
 //
 //	run, err := client.Start(ctx, c, Buy, order, client.StartOptions{})
 //	receipt, err := run.Wait(ctx)
@@ -25,8 +25,8 @@ func Start[In, Out any](ctx context.Context, c *Client, name perdure.Orchestrato
 // ID returns the id of the instance.
 func (r Run[Out]) ID() InstanceID { return r.id }
 
-// Wait returns the result once the instance has ended, see [Client.Wait]. It is an error
-// if that did not complete: see [Result].
+// Wait returns the result once the instance has ended, see [Client.Wait]. It is
+// an error if that did not complete: see [Result].
 func (r Run[Out]) Wait(ctx context.Context) (Out, error) {
 	status, err := r.client.Wait(ctx, r.id)
 	if err != nil {

@@ -25,12 +25,13 @@ const (
 	Unknown    = history.Unknown // of what cannot be read, or is not asked
 )
 
-// InstanceID names an instance in its hub: 1 to 100 bytes of UTF-8 without control characters, and
-// without some characters that addresses give a meaning. Letter case counts.
+// InstanceID names an instance in its hub: 1 to 100 bytes of UTF-8 without
+// control characters, and without some characters that addresses give a
+// meaning. Letter case counts.
 type InstanceID = history.InstanceID
 
-// ExecutionID names one run of an instance's code: it changes when the instance continues as
-// new, is rewound or restarted in place.
+// ExecutionID names one run of an instance's code: it changes when the instance
+// continues as new, is rewound or restarted in place.
 type ExecutionID = history.ExecutionID
 
 // Failure is what user code reported when it did not succeed.
@@ -55,11 +56,13 @@ type Status struct {
 	ParentID    InstanceID // instance that waits for this one; empty when none
 	Tags        map[string]string
 	Failure     *Failure // Failed only
-	// FailureText is the first line of Failure, cut at 300 bytes; also where outputs are
-	// left out. Of hosts of another make it is made of the output, if they send it.
+	// FailureText is the first line of Failure, cut at 300 bytes; also where
+	// outputs are left out. Of hosts of another make it is made of the output,
+	// if they send it.
 	FailureText string
-	// Problem says what is stored and cannot be shown, and why; empty when all is
-	// well. Such an instance is in lists, and may have nothing but its ID, or not even that.
+	// Problem says what is stored and cannot be shown, and why; empty when all
+	// is well. Such an instance is in lists, and may have nothing but its ID,
+	// or not even that.
 	Problem string
 
 	History []Event // merged, when asked for

@@ -29,8 +29,8 @@ func apiOptions(own *hubs.Hub, at address, keys *hubs.Keyring) httpapi.Options {
 	return o
 }
 
-// newGate lets bodies that are on their way, and answers, take as much memory as work
-// at hand may, and half of the connections wait.
+// newGate lets bodies that are on their way, and answers, take as much memory
+// as work at hand may, and half of the connections wait.
 func newGate(cfg *config.Config) *httpapi.Gate {
 	bytes := cmp.Or(int64(cfg.MaxBacklogBytes), httpapi.GateBytes)
 	body := cmp.Or(int64(cfg.Management.MaxBodyBytes), httpapi.MaxBodyBytes)

@@ -7,8 +7,9 @@ import (
 	"os"
 )
 
-// build names the program that runs, by what is in its file: one that is built again
-// from the same code has the same name. It is empty when that cannot be read.
+// build names the program that runs, by what is in its file: one that is built
+// again from the same code has the same name. It is empty when that cannot be
+// read.
 func build() string {
 	path, err := os.Executable()
 	if err != nil {

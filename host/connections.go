@@ -13,14 +13,14 @@ import (
 	"github.com/perdure/perdure/internal/hubs"
 )
 
-// maxConnections is how many connections there are at most, whatever the system allows:
-// each costs some 20 KiB, and what its request brings.
+// maxConnections is how many connections there are at most, whatever the system
+// allows: each costs some 20 KiB, and what its request brings.
 const maxConnections = 4096
 
-// connections bounds those of all servers of a host but its socket's, so that the store keeps the files
-// that it needs. One that waits for a request, or has sent only a part of its first one,
-// makes way for one that comes: whoever waited longest goes. When all are busy, whoever
-// comes is refused.
+// connections bounds those of all servers of a host but its socket's, so that
+// the store keeps the files that it needs. One that waits for a request, or has
+// sent only a part of its first one, makes way for one that comes: whoever
+// waited longest goes. When all are busy, whoever comes is refused.
 type connections struct {
 	most int
 	log  *slog.Logger
@@ -34,8 +34,8 @@ func newConnections(most int, log *slog.Logger) *connections {
 	return &connections{most: most, log: log, open: make(map[net.Conn]*list.Element)}
 }
 
-// connectionLimit leaves half of the descriptors to the store. Go has raised the soft limit to
-// the hard one.
+// connectionLimit leaves half of the descriptors to the store. Go has raised
+// the soft limit to the hard one.
 func connectionLimit() int {
 	files, ok := hubs.MaxFiles()
 	if !ok {
@@ -44,8 +44,8 @@ func connectionLimit() int {
 	return int(max(1, min(maxConnections, files/2)))
 }
 
-// watch makes server count its connections here. Those that a handler takes over are
-// its own from then on.
+// watch makes server count its connections here. Those that a handler takes
+// over are its own from then on.
 func (c *connections) watch(server *http.Server) { server.ConnState = c.changed }
 
 func (c *connections) changed(conn net.Conn, state http.ConnState) {
@@ -118,8 +118,8 @@ func (c *connections) forget(conn net.Conn) {
 
 const noConnection = "all connections of this server are busy; try again in a moment\n"
 
-// refuseConnection answers whoever was let in last. Nobody may be kept waiting for it: what does
-// not fit into the buffer of the connection is not sent.
+// refuseConnection answers whoever was let in last. Nobody may be kept waiting
+// for it: what does not fit into the buffer of the connection is not sent.
 func refuseConnection(conn net.Conn) {
 	if secured(conn) == nil {
 		conn.SetWriteDeadline(time.Now().Add(time.Second))

@@ -48,8 +48,8 @@ func (h *health) readiness() (r readiness) {
 	return r
 }
 
-// wrap answers probes before next is asked. Functions of the app at these paths come
-// first: has reports whether there is one for a request.
+// wrap answers probes before next is asked. Functions of the app at these paths
+// come first: has reports whether there is one for a request.
 func (h *health) wrap(next http.Handler, has func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		probe := (r.URL.Path == healthPath || r.URL.Path == readyPath) && (r.Method == http.MethodGet || r.Method == http.MethodHead)

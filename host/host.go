@@ -6,8 +6,8 @@
 //
 // It ends in reverse order: what can be reached from outside goes first, the
 // store last. A crash anywhere leaves nothing that the next start must repair:
-// the lock of the store is the operating system's, and an endpoint whose process does
-// not hold that lock counts for nothing.
+// the lock of the store is the operating system's, and an endpoint whose
+// process does not hold that lock counts for nothing.
 package host
 
 import (
@@ -37,8 +37,9 @@ const (
 	FreePort       = 0
 	ConfiguredPort = -1 // local.settings.json Host.LocalHttpPort, else DefaultPort
 	DefaultPort    = 7071
-	// NoPort opens none: the program serves [Info.Handler] on a server of its own, or nobody but
-	// it and the command line of this machine gets at the hub.
+	// NoPort opens none: the program serves [Info.Handler] on a server of its
+	// own, or nobody but it and the command line of this machine gets at the
+	// hub.
 	NoPort = -2
 )
 
@@ -51,8 +52,9 @@ type Options struct {
 	DataDir string // folder of the store; empty: .perdure beside host.json
 	Address string // IP address to listen on, or localhost; empty: local.settings.json Host.LocalHttpAddress, else 127.0.0.1
 	Port    int    // see FreePort and ConfiguredPort
-	// PlainHTTP lets an address that others than this machine can reach go without TLS:
-	// something in front of it encrypts. It is management.allowPlainHttp besides.
+	// PlainHTTP lets an address that others than this machine can reach go
+	// without TLS: something in front of it encrypts. It is
+	// management.allowPlainHttp besides.
 	PlainHTTP bool
 
 	HTTP   []HTTPFunction
@@ -63,8 +65,8 @@ type Options struct {
 	Stdout       io.Writer     // where functions and addresses are listed; nil: nowhere
 
 	// OnReady is called in a goroutine of its own once the app can be used. ctx
-	// ends when the host stops, which waits for it, for DrainTimeout at most. An error stops
-	// the host and becomes Run's.
+	// ends when the host stops, which waits for it, for DrainTimeout at most.
+	// An error stops the host and becomes Run's.
 	OnReady func(ctx context.Context, info Info) error
 
 	stopping func(activities int, within time.Duration) // told instead of Logger that ctx has ended
@@ -75,13 +77,14 @@ type Info struct {
 	URL     string // of the HTTP server, without a path; empty with [NoPort]
 	TaskHub string
 	Client  *client.Client // of the app's hub, in this process
-	// Handler serves what the HTTP server does: the management API, the app's HTTP functions, and
-	// /healthz and /readyz. A program can mount it at the root of a server of its own, which sees
-	// to TLS. It asks for keys as the host's server does; with [NoPort] always, unless
-	// management.requireKey is false. Once the host stops it answers 503.
+	// Handler serves what the HTTP server does: the management API, the app's
+	// HTTP functions, and /healthz and /readyz. A program can mount it at the
+	// root of a server of its own, which sees to TLS. It asks for keys as the
+	// host's server does; with [NoPort] always, unless management.requireKey is
+	// false. Once the host stops it answers 503.
 	Handler http.Handler
-	// RPCBaseURL is where worker processes of this machine manage instances, with
-	// a slash at its end; empty unless localRpcEndpointEnabled.
+	// RPCBaseURL is where worker processes of this machine manage instances,
+	// with a slash at its end; empty unless localRpcEndpointEnabled.
 	RPCBaseURL string
 }
 
@@ -196,8 +199,8 @@ func serve(ctx context.Context, app *perdure.App, o Options, cfg *config.Config,
 }
 
 // startWork starts what the host does besides serving: timer functions and
-// retention. end stops it and returns when it has ended, or with an error if it has not
-// within DrainTimeout.
+// retention. end stops it and returns when it has ended, or with an error if it
+// has not within DrainTimeout.
 func startWork(ctx context.Context, o Options, own *hubs.Hub, c *client.Client) (end func() error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var work sync.WaitGroup
@@ -248,8 +251,8 @@ func stopping(o Options, own *hubs.Hub, log *slog.Logger) {
 	log.Info("stopping", "activities", n, "within", drainTimeout(o))
 }
 
-// untilStopped calls OnReady and returns when ctx ends, which stopping is told at once,
-// or with what went wrong.
+// untilStopped calls OnReady and returns when ctx ends, which stopping is told
+// at once, or with what went wrong.
 func untilStopped(ctx context.Context, o Options, info Info, engineEnded, served <-chan error, stopping func()) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	ready := make(chan error, 1)

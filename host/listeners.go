@@ -13,8 +13,9 @@ type listeners struct {
 	api net.Listener // nil: the program serves the handler
 	rpc net.Listener // of worker processes; nil: it is not asked for
 
-	// Of the command line: the socket; where the system has none and api asks for TLS, which
-	// has names of its own, or is not there, a loopback address beside it; nil and nil: it comes in by api.
+	// Of the command line: the socket; where the system has none and api asks
+	// for TLS, which has names of its own, or is not there, a loopback address
+	// beside it; nil and nil: it comes in by api.
 	socket     net.Listener
 	socketName string // as the endpoint has it
 	local      net.Listener

@@ -22,21 +22,22 @@ import (
 // MainOption varies [Main].
 type MainOption func(*Options)
 
-// OnStart calls do once the app can be used, in a goroutine of its own; ctx ends
-// when the app stops. An error stops the app.
+// OnStart calls do once the app can be used, in a goroutine of its own; ctx
+// ends when the app stops. An error stops the app.
 func OnStart(do func(ctx context.Context, c *client.Client) error) MainOption {
 	return func(o *Options) {
 		o.OnReady = func(ctx context.Context, info Info) error { return do(ctx, info.Client) }
 	}
 }
 
-// Main is the whole main function of a function app: it reads the command
-// line, runs app until SIGINT or SIGTERM and exits with 0; 1 when something
-// went wrong, 2 when the command line is wrong. A second signal ends the process at once.
+// Main is the whole main function of a function app: it reads the command line,
+// runs app until SIGINT or SIGTERM and exits with 0; 1 when something went
+// wrong, 2 when the command line is wrong. A second signal ends the process at
+// once.
 //
-// Main lets the heap grow to five times what lives before it is collected, unless
-// the environment sets GOGC. It keeps below what the cgroup of the process allows, unless
-// GOMEMLIMIT says where to keep.
+// Main lets the heap grow to five times what lives before it is collected,
+// unless the environment sets GOGC. It keeps below what the cgroup of the
+// process allows, unless GOMEMLIMIT says where to keep.
 func Main(app *perdure.App, options ...MainOption) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // the second signal does what signals do
@@ -45,9 +46,9 @@ func Main(app *perdure.App, options ...MainOption) {
 	os.Exit(runMain(ctx, app, os.Args[1:], os.Stdout, os.Stderr, options...))
 }
 
-// gcPercent is how much the heap may grow between two collections. Little lives in
-// an app's heap, so at Go's 100 it would be collected many times a second, for a
-// seventh of the CPU time of a hello.
+// gcPercent is how much the heap may grow between two collections. Little lives
+// in an app's heap, so at Go's 100 it would be collected many times a second,
+// for a seventh of the CPU time of a hello.
 const gcPercent = 400
 
 // collectLess sets gcPercent, unless the environment says what it should be.

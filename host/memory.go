@@ -14,9 +14,9 @@ import (
 // construction and blocks read from disk.
 const storeBytes = 192 << 20
 
-// limitMemory makes Go's collector keep below what the cgroup of the process allows,
-// unless GOMEMLIMIT says where to keep: else the system would kill the process for memory
-// that is garbage.
+// limitMemory makes Go's collector keep below what the cgroup of the process
+// allows, unless GOMEMLIMIT says where to keep: else the system would kill the
+// process for memory that is garbage.
 func limitMemory() {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
@@ -26,12 +26,12 @@ func limitMemory() {
 	}
 }
 
-// goMemory is how much of so many bytes Go may have: a tenth is for stacks of C and what
-// the system keeps for the process.
+// goMemory is how much of so many bytes Go may have: a tenth is for stacks of C
+// and what the system keeps for the process.
 func goMemory(allowed int64) int64 { return max(allowed/10*9-storeBytes, allowed/2) }
 
-// cgroupMemory returns the least limit of the cgroups, of either version, that the
-// process is in. root is the root of the file system.
+// cgroupMemory returns the least limit of the cgroups, of either version, that
+// the process is in. root is the root of the file system.
 func cgroupMemory(root fs.FS) (least int64, ok bool) {
 	groups, err := fs.ReadFile(root, "proc/self/cgroup")
 	if err != nil {

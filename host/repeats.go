@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// repeats is a handler of logs that tells a warning or an error once, and when it has come again
-// within repeatTime how often: a cause that stays must not fill the disk.
+// repeats is a handler of logs that tells a warning or an error once, and when
+// it has come again within repeatTime how often: a cause that stays must not
+// fill the disk.
 type repeats struct {
 	slog.Handler
 	told *told
@@ -83,7 +84,8 @@ func (h *repeats) end() {
 	h.told.sumUp(context.Background())
 }
 
-// sumUp tells of each line how often it came again, and begins anew. mu is held.
+// sumUp tells of each line how often it came again, and begins anew. mu is
+// held.
 func (t *told) sumUp(ctx context.Context) {
 	for _, l := range t.lines {
 		if l.again > 0 {
@@ -94,8 +96,8 @@ func (t *told) sumUp(ctx context.Context) {
 	clear(t.lines)
 }
 
-// remote is what the HTTP server says of where a request came from: without it, what it
-// logs of many is the same.
+// remote is what the HTTP server says of where a request came from: without it,
+// what it logs of many is the same.
 var remote = regexp.MustCompile(` (from|for) \S+:`)
 
 // serverLog has what an HTTP server says.

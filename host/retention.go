@@ -14,10 +14,10 @@ import (
 )
 
 // retain removes what r does not keep any longer, again and again until ctx
-// ends. The hub logs what has been removed. The first time is soon, but not at once:
-// apps that start together do not purge together, and a start has other work. After a clock
-// that was set ahead it waits for one more interval: if that was a mistake, nothing is
-// lost by it.
+// ends. The hub logs what has been removed. The first time is soon, but not at
+// once: apps that start together do not purge together, and a start has other
+// work. After a clock that was set ahead it waits for one more interval: if
+// that was a mistake, nothing is lost by it.
 func retain(ctx context.Context, purger hub.Hub, r config.Retention, log *slog.Logger, clock func() time.Time) {
 	ages := retentionAges(r)
 	if len(ages) == 0 {
@@ -33,16 +33,19 @@ func retain(ctx context.Context, purger hub.Hub, r config.Retention, log *slog.L
 			continue
 		}
 		for _, a := range ages {
-			// What goes wrong is logged by the hub, and the next time makes up for it.
+			// What goes wrong is logged by the hub, and the next time makes up
+			// for it.
 			purger.PurgeBy(ctx, hub.PurgeFilter{Query: history.Query{CompletedTo: new(now.Add(-a.age)), Statuses: a.statuses}})
 		}
 	}
 }
 
-// setAhead is how far a clock must be set ahead to count: less comes from keeping it right.
+// setAhead is how far a clock must be set ahead to count: less comes from
+// keeping it right.
 const setAhead = time.Minute
 
-// retentionAge is how long instances with these statuses are kept after their end.
+// retentionAge is how long instances with these statuses are kept after their
+// end.
 type retentionAge struct {
 	age      time.Duration
 	statuses []history.RuntimeStatus
@@ -67,8 +70,8 @@ func retentionAges(r config.Retention) []retentionAge {
 	return ages
 }
 
-// lookAgain is how long a wait for a time of the clock sleeps at most: the clock may be
-// set meanwhile.
+// lookAgain is how long a wait for a time of the clock sleeps at most: the
+// clock may be set meanwhile.
 const lookAgain = 2 * time.Second
 
 // sleep waits for d; it reports whether ctx is still alive.
@@ -83,8 +86,8 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// expireAudit removes files of the audit that are older than keep, again and again until ctx
-// ends. A clock that is put ahead makes nothing old.
+// expireAudit removes files of the audit that are older than keep, again and
+// again until ctx ends. A clock that is put ahead makes nothing old.
 func expireAudit(ctx context.Context, journal *hubs.Journal, keep time.Duration, clock func() time.Time) {
 	first, began := clock(), time.Now()
 	for sleep(ctx, time.Hour) {

@@ -28,8 +28,9 @@ func newServers(log *slog.Logger) *servers {
 	return &servers{connections: newConnections(connectionLimit(), log), log: log, failed: make(chan error, 4)}
 }
 
-// serveAll serves the API, with what is open to all around it and by TLS if there are
-// certificates, and for worker processes, if they have a way in, what rpc says.
+// serveAll serves the API, with what is open to all around it and by TLS if
+// there are certificates, and for worker processes, if they have a way in, what
+// rpc says.
 func (s *servers) serveAll(in listeners, api *httpapi.Handler, open http.Handler, rpc httpapi.Options, secure *certificates) {
 	if in.api != nil {
 		s.serve(in.api, open, secure)
@@ -71,8 +72,8 @@ func (s *servers) untilShutdown(h http.Handler) http.Handler {
 	})
 }
 
-// shutdown takes no more requests and closes down when all are answered, which ctx
-// bounds.
+// shutdown takes no more requests and closes down when all are answered, which
+// ctx bounds.
 func (s *servers) shutdown(ctx context.Context) (down <-chan struct{}) {
 	s.closing.Store(true)
 	var closing sync.WaitGroup

@@ -15,15 +15,17 @@ import (
 	"github.com/perdure/perdure/internal/private"
 )
 
-// socketName is what the socket of the command line is called, in the data folder or, if
-// its path is too long there for the system, in a folder of its own.
+// socketName is what the socket of the command line is called, in the data
+// folder or, if its path is too long there for the system, in a folder of its
+// own.
 const socketName = "socket"
 
 // socketFolder is how folders for sockets begin.
 const socketFolder = "perdure-"
 
-// listenSocket listens for the command line. name is how the endpoint has it. Where that
-// is not possible there is no socket, and the command line brings the endpoint's key.
+// listenSocket listens for the command line. name is how the endpoint has it.
+// Where that is not possible there is no socket, and the command line brings
+// the endpoint's key.
 func listenSocket(dataDir, runtimeDir string, log *slog.Logger) (l net.Listener, name string) {
 	l, err := private.Listen(filepath.Join(dataDir, socketName))
 	if err == nil {
@@ -39,8 +41,8 @@ func listenSocket(dataDir, runtimeDir string, log *slog.Logger) (l net.Listener,
 	return nil, ""
 }
 
-// listenElsewhere makes a folder with mode 0700 for the socket, in the user's runtime
-// folder or among the temporary files.
+// listenElsewhere makes a folder with mode 0700 for the socket, in the user's
+// runtime folder or among the temporary files.
 func listenElsewhere(runtimeDir string) (net.Listener, string, error) {
 	if runtimeDir == "" {
 		runtimeDir = os.TempDir()
@@ -73,9 +75,10 @@ func (l inFolder) Close() error {
 	return err
 }
 
-// removeStale removes the endpoint and the socket that a process left which did not end
-// in order. The caller holds the store's lock, so they are nobody's; but the endpoint may
-// have come with a copied folder, and a socket elsewhere that answers is the original's.
+// removeStale removes the endpoint and the socket that a process left which did
+// not end in order. The caller holds the store's lock, so they are nobody's;
+// but the endpoint may have come with a copied folder, and a socket elsewhere
+// that answers is the original's.
 func removeStale(dataDir string) error {
 	ep, err := hubs.ReadEndpoint(dataDir)
 	folder := filepath.Dir(ep.Socket)

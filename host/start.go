@@ -15,8 +15,9 @@ type Running struct {
 	err   error         // of Run; set before ended is closed
 }
 
-// Start serves app as [Run] does, and returns once it can be used. The app runs until Close;
-// ctx limits the start only. An error is Run's, or the cause of ctx, and then nothing runs.
+// Start serves app as [Run] does, and returns once it can be used. The app runs
+// until Close; ctx limits the start only. An error is Run's, or the cause of
+// ctx, and then nothing runs.
 //
 //	app, err := host.Start(ctx, newApp(), host.Options{Port: host.FreePort})
 //	if err != nil {
@@ -55,12 +56,13 @@ func Start(ctx context.Context, app *perdure.App, o Options) (*Running, error) {
 	}
 }
 
-// Ended is closed when the app has ended: by Close, or because it could not go on, which Close then
-// tells.
+// Ended is closed when the app has ended: by Close, or because it could not go
+// on, which Close then tells.
 func (r *Running) Ended() <-chan struct{} { return r.ended }
 
-// Close stops the app and returns when everything is stored, with what went wrong. What
-// runs may take [Options.DrainTimeout] to finish. A second Close returns the same.
+// Close stops the app and returns when everything is stored, with what went
+// wrong. What runs may take [Options.DrainTimeout] to finish. A second Close
+// returns the same.
 func (r *Running) Close() error {
 	r.stop()
 	<-r.ended

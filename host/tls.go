@@ -18,9 +18,9 @@ import (
 // lookPause is how long files of TLS are not looked at again.
 const lookPause = time.Second
 
-// certificates are the files of management.tls as they are now: a change counts from the
-// first handshake that is a second later than the one before. Files that cannot be used
-// change nothing and are told once.
+// certificates are the files of management.tls as they are now: a change counts
+// from the first handshake that is a second later than the one before. Files
+// that cannot be used change nothing and are told once.
 type certificates struct {
 	files config.TLS
 	log   *slog.Logger

@@ -15,10 +15,10 @@ import (
 	"github.com/perdure/perdure/client"
 )
 
-// HTTPFunction is an HTTP function of an app. It is served at Pattern, and below
-// /api as Functions have it: "POST /orders" answers at /orders and /api/orders.
-// The management API's own paths come first. Requests are checked as those to the
-// management API are: where that needs a key, so does this.
+// HTTPFunction is an HTTP function of an app. It is served at Pattern, and
+// below /api as Functions have it: "POST /orders" answers at /orders and
+// /api/orders. The management API's own paths come first. Requests are checked
+// as those to the management API are: where that needs a key, so does this.
 type HTTPFunction struct {
 	Pattern string                              // of [http.ServeMux]
 	New     func(c *client.Client) http.Handler // called once, with a client of the app's hub
@@ -36,9 +36,10 @@ func HTTP(pattern string, new func(c *client.Client) http.Handler) MainOption {
 //	@every 1h30m      and @hourly, @daily, @weekly, @monthly, @yearly
 //
 // A tick that comes while the one before still runs is skipped, and one that
-// would have come while no host ran is not made up for. Ticks follow a clock that is
-// set; one that is set back by less than the time between two ticks repeats none. An error
-// or a panic is logged. ctx ends when the host stops, which waits for the function.
+// would have come while no host ran is not made up for. Ticks follow a clock
+// that is set; one that is set back by less than the time between two ticks
+// repeats none. An error or a panic is logged. ctx ends when the host stops,
+// which waits for the function.
 type TickFunction struct {
 	Name     string
 	Schedule string
@@ -171,8 +172,9 @@ func (f TickFunction) run(ctx context.Context, c *client.Client, log *slog.Logge
 	}
 }
 
-// await waits until the clock is not before due, and returns that tick; if the clock is set
-// back meanwhile, the one that is next then. It reports whether ctx is still alive.
+// await waits until the clock is not before due, and returns that tick; if the
+// clock is set back meanwhile, the one that is next then. It reports whether
+// ctx is still alive.
 func await(ctx context.Context, schedule cron.Schedule, due time.Time, now func() time.Time) (time.Time, bool) {
 	period := schedule.Next(due).Sub(due)
 	for {

@@ -54,7 +54,8 @@ type audited struct {
 	open    bool                       // it was asked for, and what became of it is not told
 }
 
-// readAudit returns the newest changes, oldest first, each with what became of it.
+// readAudit returns the newest changes, oldest first, each with what became of
+// it.
 func readAudit(dir string, last int) ([]*audited, error) {
 	var all []*audited
 	asked := map[uint64]*audited{}

@@ -30,8 +30,8 @@ func (t *tool) paint(text string) string {
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
 }
 
-// colors reports whether stdout is in color: on a terminal, unless the environment
-// or --color says otherwise.
+// colors reports whether stdout is in color: on a terminal, unless the
+// environment or --color says otherwise.
 func (t *tool) colors() bool {
 	switch {
 	case t.color == "always":

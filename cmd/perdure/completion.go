@@ -14,15 +14,15 @@ import (
 	"github.com/perdure/perdure/internal/hubs"
 )
 
-// What a shell may offer is asked for while somebody types: not many, and not for
-// long.
+// What a shell may offer is asked for while somebody types: not many, and not
+// for long.
 const (
 	completionLimit    = 100
 	completionPatience = 2 * time.Second
 )
 
-// wordsOfTheShell replaces, in the script for bash, the one function that needs the
-// package bash-completion: without it the words are those of the shell.
+// wordsOfTheShell replaces, in the script for bash, the one function that needs
+// the package bash-completion: without it the words are those of the shell.
 const wordsOfTheShell = `
 __perdure_init_completion()
 {

@@ -19,7 +19,8 @@ import (
 // patience bounds a command that does not wait for an instance.
 const patience = time.Minute
 
-// doubt is how long a host may take before a person is told that it has not answered.
+// doubt is how long a host may take before a person is told that it has not
+// answered.
 const doubt = 5 * time.Second
 
 // access says how a command uses the hub.
@@ -37,8 +38,8 @@ type hub struct {
 	dir  string // of the store, when that is on this machine
 }
 
-// withClient resolves the configuration, calls do with the hub, and lets go of the
-// store again.
+// withClient resolves the configuration, calls do with the hub, and lets go of
+// the store again.
 func (t *tool) withClient(ctx context.Context, a access, do func(context.Context, *hub) error) error {
 	if !a.endless {
 		var cancel context.CancelFunc
@@ -82,8 +83,8 @@ func (t *tool) withClient(ctx context.Context, a access, do func(context.Context
 	return errors.Join(err, c.Close())
 }
 
-// doubting tells after a while that the host at an address has not answered: it may
-// hang. What may take long is left alone. end ends it.
+// doubting tells after a while that the host at an address has not answered: it
+// may hang. What may take long is left alone. end ends it.
 func (t *tool) doubting(a access, address string) (end func()) {
 	if a.endless {
 		return func() {}
@@ -100,8 +101,8 @@ func (t *tool) doubting(a access, address string) (end func()) {
 	}
 }
 
-// storeHere is the configuration of a store that must be on this machine; why says what
-// a host elsewhere cannot be asked.
+// storeHere is the configuration of a store that must be on this machine; why
+// says what a host elsewhere cannot be asked.
 func (t *tool) storeHere(why string) (*config.Config, error) {
 	if t.url != "" {
 		return nil, usage("%s: --url does not go with it", why)
@@ -147,8 +148,8 @@ func (t *tool) createOption(cmd *cobra.Command) *bool {
 	return cmd.Flags().Bool("create", false, "make the store and the task hub, if they are not there")
 }
 
-// creates is whether a store and a hub that are not there are made: where that was
-// asked for. The original always does.
+// creates is whether a store and a hub that are not there are made: where that
+// was asked for. The original always does.
 func (t *tool) creates(asked bool) (bool, error) {
 	if asked && t.url != "" {
 		return false, usage("--create makes a store on this machine, and goes with no address of a host")
@@ -162,8 +163,8 @@ func (t *tool) config() (*config.Config, error) {
 	})
 }
 
-// checkAddress completes and checks --url and --key. A folder that is named on the
-// command line stands above an address in the environment.
+// checkAddress completes and checks --url and --key. A folder that is named on
+// the command line stands above an address in the environment.
 func (t *tool) checkAddress() error {
 	switch {
 	case t.url != "" && t.dataDir != "":
@@ -192,8 +193,8 @@ func (t *tool) checkAddress() error {
 	return nil
 }
 
-// tell prints warnings and, when asked, every setting with its source. That there
-// is no host.json is worth a line where there is no store either.
+// tell prints warnings and, when asked, every setting with its source. That
+// there is no host.json is worth a line where there is no store either.
 func (t *tool) tell(cfg *config.Config) {
 	if t.told {
 		return

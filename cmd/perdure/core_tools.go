@@ -7,9 +7,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Compatibility with the original, chosen by --compat core-tools or PERDURE_COMPAT
-// (docs/contracts/cli.md 8 and the rows marked [K] of 10): its exit codes, its streams, and what it
-// forgives. Commands ask t.coreTools where they differ; the rest is here.
+// Compatibility with the original, chosen by --compat core-tools or
+// PERDURE_COMPAT (docs/contracts/cli.md 8 and the rows marked [K] of 10): its
+// exit codes, its streams, and what it forgives. Commands ask t.coreTools where
+// they differ; the rest is here.
 const coreTools = "core-tools"
 
 // readCompat finds out the mode before anything else is read.
@@ -62,12 +63,12 @@ func forgive(root *cobra.Command) {
 	}
 }
 
-// destroys reports whether a command removes many instances. It forgives nothing: an
-// option that is dropped there removes more than was meant.
+// destroys reports whether a command removes many instances. It forgives
+// nothing: an option that is dropped there removes more than was meant.
 func destroys(name string) bool { return name == "purge-history" || name == "delete-task-hub" }
 
-// answer returns the exit code of the original for err, having told it the way the
-// original does: help for a command line that cannot be read.
+// answer returns the exit code of the original for err, having told it the way
+// the original does: help for a command line that cannot be read.
 func (t *tool) answer(root *cobra.Command, err error) int {
 	if err == nil {
 		return 0

@@ -14,8 +14,9 @@ var instantLayouts = []string{
 }
 
 // parseInstant reads a point in time: RFC 3339 whose seconds and zone may be
-// missing, a date, or a duration that counts from now, backwards when ahead is false. Without a zone it
-// is UTC, whatever the machine's (docs/contracts/cli.md 3.5).
+// missing, a date, or a duration that counts from now, backwards when ahead is
+// false. Without a zone it is UTC, whatever the machine's
+// (docs/contracts/cli.md 3.5).
 func parseInstant(text string, now time.Time, ahead bool) (time.Time, error) {
 	if d, err := parseDuration(text); err == nil {
 		if ahead {
@@ -74,7 +75,8 @@ func (o *dateOption) instant() (time.Time, error) {
 	return at, nil
 }
 
-// bound is instant for an option that bounds a search: nil when it was not given.
+// bound is instant for an option that bounds a search: nil when it was not
+// given.
 func (o *dateOption) bound() (*time.Time, error) {
 	at, err := o.instant()
 	if err != nil || o.text == "" {
@@ -83,8 +85,8 @@ func (o *dateOption) bound() (*time.Time, error) {
 	return &at, nil
 }
 
-// secondsEnd is an upper bound that includes its last second: times are shown in
-// whole seconds.
+// secondsEnd is an upper bound that includes its last second: times are shown
+// in whole seconds.
 func secondsEnd(at *time.Time) *time.Time {
 	if at == nil || at.Nanosecond() != 0 {
 		return at

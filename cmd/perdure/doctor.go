@@ -48,8 +48,8 @@ func diagnosis(findings []finding) result {
 	return result{document: object{{"findings", findings}}, lines: lines, rows: rows, usual: "table"}
 }
 
-// examineSettings tells of every setting where it comes from. None of them holds
-// a secret.
+// examineSettings tells of every setting where it comes from. None of them
+// holds a secret.
 func (t *tool) examineSettings() ([]finding, error) {
 	if t.url != "" {
 		return t.examineAddress(), nil

@@ -41,8 +41,8 @@ var errTimedOut = errors.New("timed out")
 // errIdle is a wait for what cannot happen, since no app runs.
 var errIdle = errors.New("it goes on once the app runs")
 
-// errUnknown is a wait for an instance whose orchestrator the running app does not
-// have, or not as it was.
+// errUnknown is a wait for an instance whose orchestrator the running app does
+// not have, or not as it was.
 var errUnknown = errors.New("the app that runs cannot go on with it")
 
 // errEndedBadly is an instance that ended in another way than was waited for.

@@ -11,7 +11,8 @@ import (
 	"github.com/perdure/perdure/internal/nearest"
 )
 
-// filterOptions say which instances get-instances lists and purge-history purges.
+// filterOptions say which instances get-instances lists and purge-history
+// purges.
 type filterOptions struct {
 	after, before  dateOption
 	statuses, tags []string

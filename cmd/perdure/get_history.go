@@ -47,8 +47,8 @@ func readHistory(ctx context.Context, h *hub, id string, o client.HistoryOptions
 	return events, nil
 }
 
-// noHistory is about an instance that is not there: scripts that know the original
-// read its empty history.
+// noHistory is about an instance that is not there: scripts that know the
+// original read its empty history.
 func (t *tool) noHistory(err error) error {
 	if _, ok := errors.AsType[*missing](err); !ok {
 		return err

@@ -73,8 +73,8 @@ func (t *tool) getInstances() *cobra.Command {
 	return cmd
 }
 
-// tellsAll reports whether payloads are shown unless they are asked not to be: in
-// every format but a table, where they would not fit.
+// tellsAll reports whether payloads are shown unless they are asked not to be:
+// in every format but a table, where they would not fit.
 func (t *tool) tellsAll(streams bool) bool {
 	if streams {
 		return t.streamFormat() != "table"
@@ -121,9 +121,9 @@ func number(option, text string, most int) (int, error) {
 	return n, nil
 }
 
-// list shows limit instances, all if that is 0. JSON is shown as it is read, and a
-// document has no end if something goes wrong; everything else at once, so that what is
-// cut short is not mistaken for the whole.
+// list shows limit instances, all if that is 0. JSON is shown as it is read,
+// and a document has no end if something goes wrong; everything else at once,
+// so that what is cut short is not mistaken for the whole.
 func (t *tool) list(ctx context.Context, h *hub, q client.Query, limit int, v shown) error {
 	form := t.format("")
 	var found []*client.Status
@@ -205,8 +205,9 @@ func countResult(counts client.Counts) result {
 	return result{document: object{{"counts", byStatus}, {"total", counts.Total()}}, rows: append(rows, row{"Total", fmt.Sprint(counts.Total())})}
 }
 
-// watchInstances shows a page, and from then on every instance of it that is new
-// or has changed, until it is interrupted. Where no app runs nothing changes.
+// watchInstances shows a page, and from then on every instance of it that is
+// new or has changed, until it is interrupted. Where no app runs nothing
+// changes.
 func (t *tool) watchInstances(ctx context.Context, q client.Query, v shown) error {
 	if err := t.checkStream("--watch"); err != nil {
 		return err

@@ -17,9 +17,9 @@ const (
 	list                // --x value value ..., also with blanks or commas inside a value
 )
 
-// options are all options with their inherited grammar (docs/contracts/cli.md 1.3). What
-// differs from the flag library's is undone here, before that sees it; options
-// that are not here are left for it to complain about.
+// options are all options with their inherited grammar (docs/contracts/cli.md
+// 1.3). What differs from the flag library's is undone here, before that sees
+// it; options that are not here are left for it to complain about.
 var options = map[string]kind{
 	"--function-name": text, "-n": text,
 	"--id": text, "-i": text,
@@ -163,8 +163,8 @@ func commandWords(words []string) []string {
 	return words
 }
 
-// completionWords are those of a shell that asks what may follow; the last word is
-// still being written, so it stays as it is.
+// completionWords are those of a shell that asks what may follow; the last word
+// is still being written, so it stays as it is.
 func completionWords(args []string) []string {
 	written := args[1:max(1, len(args)-1)]
 	return slices.Concat(args[:1], commandWords(written), args[1+len(written):])
@@ -222,9 +222,10 @@ func nextValue(args []string, i int, name string, kind kind) (string, int, error
 	return next, i + 1, nil
 }
 
-// looksLikeName reports whether the word after a boolean option is no value of it
-// but the id or name that the command is about, as in "purge-history --dry-run
-// order-17": it does not look like a boolean, and nothing else says the id or name.
+// looksLikeName reports whether the word after a boolean option is no value of
+// it but the id or name that the command is about, as in "purge-history
+// --dry-run order-17": it does not look like a boolean, and nothing else says
+// the id or name.
 func looksLikeName(args []string, word string) bool {
 	switch strings.ToLower(word) {
 	case "true", "false", "yes", "no", "on", "off", "0", "1", "":

@@ -18,7 +18,8 @@ type eventForm struct {
 }
 
 // event is one event as get-history shows it: the type's own members, then what
-// every event has (docs/contracts/cli.md 3.2). A merged one has neither ids nor frames.
+// every event has (docs/contracts/cli.md 3.2). A merged one has neither ids nor
+// frames.
 func (f eventForm) event(e *client.Event) object {
 	var o object
 	ev := &e.RecordedEvent
@@ -130,8 +131,8 @@ func (f eventForm) status(status client.RuntimeStatus) any {
 	return status
 }
 
-// eventRow is an event in a table; a merged one tells how long what it completes
-// has taken.
+// eventRow is an event in a table; a merged one tells how long what it
+// completes has taken.
 func eventRow(e *client.Event, merged bool) row {
 	ev := &e.RecordedEvent
 	detail, name, took := string(ev.Payload), ev.Name, ""

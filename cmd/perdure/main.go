@@ -1,10 +1,11 @@
 // Perdure manages the instances of a task hub from the command line, with the
-// commands and flags that users of "func durable" know, and what came after them.
+// commands and flags that users of "func durable" know, and what came after
+// them.
 //
 // Messages follow four rules. Results go to stdout, and nothing else does.
-// Errors, warnings, questions and progress go to stderr. An error names the thing
-// and, where one can act, what to do. The exit code tells the kind of failure (see
-// exitCodes).
+// Errors, warnings, questions and progress go to stderr. An error names the
+// thing and, where one can act, what to do. The exit code tells the kind of
+// failure (see exitCodes).
 package main
 
 import (
@@ -213,7 +214,8 @@ func (t *tool) commonFlags(root *cobra.Command) {
 	flags.BoolVar(&t.noHeaders, "no-headers", false, "tables without the first line")
 	flags.StringVar(&t.color, "color", "", "auto, always or never: statuses of tables in color (default: on a terminal, unless NO_COLOR is set)")
 	flags.BoolVar(&t.verbose, "verbose", false, "tell where each setting comes from")
-	// Read in front of cobra, see normalize and readCompat; here for help and completion.
+	// Read in front of cobra, see normalize and readCompat; here for help and
+	// completion.
 	flags.StringVar(&t.scriptRoot, "script-root", "", "directory to work in")
 	flags.StringVar(&t.scriptRoot, "prefix", "", "the same as --script-root")
 	flags.StringVar(&t.compat, "compat", "", "core-tools: exit codes, streams and leniency of func durable (default: PERDURE_COMPAT)")
@@ -252,8 +254,8 @@ func (t *tool) instanceID(cmd *cobra.Command) *string {
 	return id
 }
 
-// takesWord lets the value of an option be the command's only word. The original
-// ignores words.
+// takesWord lets the value of an option be the command's only word. The
+// original ignores words.
 func (t *tool) takesWord(cmd *cobra.Command, option string, required bool) {
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if !cmd.Flags().Changed(option) && len(args) > 0 && !t.coreTools {
@@ -272,7 +274,8 @@ func (t *tool) takesWord(cmd *cobra.Command, option string, required bool) {
 	}
 }
 
-// spokenNames are the things that may be a command's only word, by their options.
+// spokenNames are the things that may be a command's only word, by their
+// options.
 var spokenNames = map[string]string{
 	"id": "the id", "function-name": "the name of the orchestrator", "task-hub-name": "the name of the task hub",
 }
@@ -309,7 +312,8 @@ func exclusive(cmd *cobra.Command, names ...string) error {
 	return nil
 }
 
-// flagError names the option that was probably meant: one of those of the command.
+// flagError names the option that was probably meant: one of those of the
+// command.
 func flagError(cmd *cobra.Command, err error) error {
 	word, found := strings.CutPrefix(err.Error(), "unknown flag: ")
 	if !found {

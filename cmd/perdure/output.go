@@ -83,8 +83,9 @@ func (t *tool) show(r result) error {
 	}
 }
 
-// sentence is the result of a command that does something: a text with a line for
-// people and scripts, which is the default, and the same as members of an object.
+// sentence is the result of a command that does something: a text with a line
+// for people and scripts, which is the default, and the same as members of an
+// object.
 func sentence(text string, members object) result {
 	head, values := row{}, row{}
 	for _, m := range members {
@@ -140,8 +141,8 @@ func encode(w io.Writer, indent string, v any) error {
 	return enc.Encode(v)
 }
 
-// arrayWriter writes a JSON object that begins with an array, item by item, as encode
-// would write it as a whole.
+// arrayWriter writes a JSON object that begins with an array, item by item, as
+// encode would write it as a whole.
 type arrayWriter struct {
 	w     io.Writer
 	name  string // of the array

@@ -54,7 +54,8 @@ func (t *tool) raiseEvent() *cobra.Command {
 	return cmd
 }
 
-// howEnded adds to an error about an instance that has ended how and when it did.
+// howEnded adds to an error about an instance that has ended how and when it
+// did.
 func (h *hub) howEnded(ctx context.Context, id string, err error) error {
 	status, unknown := h.Status(ctx, client.InstanceID(id), client.StatusOptions{OmitInput: true, OmitOutput: true})
 	switch {

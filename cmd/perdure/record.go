@@ -77,8 +77,8 @@ func when(show bool, payload json.RawMessage) json.RawMessage {
 	return payload
 }
 
-// legacy is an instance in the shape of the original (docs/contracts/cli.md 3.1). The
-// fields without a value there are constants.
+// legacy is an instance in the shape of the original (docs/contracts/cli.md
+// 3.1). The fields without a value there are constants.
 type legacy struct {
 	CompletedTime         string
 	CompressedSize        int

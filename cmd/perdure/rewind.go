@@ -50,8 +50,8 @@ func (t *tool) rewind() *cobra.Command {
 	return cmd
 }
 
-// rewound tells of a rewind in the words that scripts know. Only Failed instances
-// can be rewound, so that is what it was.
+// rewound tells of a rewind in the words that scripts know. Only Failed
+// instances can be rewound, so that is what it was.
 func rewound(id string, after client.RuntimeStatus) result {
 	text := fmt.Sprintf("Status before rewind: %s\nStatus after rewind: %s", history.Failed, after)
 	return sentence(text, object{{"instanceId", id}, {"statusBefore", history.Failed}, {"statusAfter", after}})

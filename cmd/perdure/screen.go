@@ -10,11 +10,11 @@ import (
 	"github.com/perdure/perdure/internal/history"
 )
 
-// screen is a stream that may end at a terminal. What is written to it comes from
-// others in part: failures, ids, answers of a host. A terminal must neither obey it nor
-// show other than it says, so characters that nobody sees as they are, line ends and tabs
-// aside, become \uXXXX. In JSON, where such characters are within strings only, that means
-// the same.
+// screen is a stream that may end at a terminal. What is written to it comes
+// from others in part: failures, ids, answers of a host. A terminal must
+// neither obey it nor show other than it says, so characters that nobody sees
+// as they are, line ends and tabs aside, become \uXXXX. In JSON, where such
+// characters are within strings only, that means the same.
 type screen struct {
 	w    io.Writer
 	rest []byte // begins a character that is not whole
@@ -43,7 +43,8 @@ func (s *screen) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// visible returns text with what nobody sees, line ends and tabs aside, as \uXXXX.
+// visible returns text with what nobody sees, line ends and tabs aside, as
+// \uXXXX.
 func visible(text string) string {
 	shown := func(r rune) bool { return r == '\n' || r == '\t' || history.Visible(r) }
 	if utf8.ValidString(text) && strings.IndexFunc(text, func(r rune) bool { return !shown(r) }) < 0 {
@@ -63,8 +64,8 @@ func visible(text string) string {
 	return b.String()
 }
 
-// draw writes text with codes for the terminal that are our own; what it holds of
-// others is visible already.
+// draw writes text with codes for the terminal that are our own; what it holds
+// of others is visible already.
 func draw(w io.Writer, text string) error {
 	if s, ok := w.(*screen); ok {
 		w = s.w

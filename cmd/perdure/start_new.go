@@ -101,8 +101,8 @@ func (t *tool) startNew() *cobra.Command {
 	return cmd
 }
 
-// started tells of a start in the words that scripts know; JSON has the links by
-// which the instance is managed over HTTP.
+// started tells of a start in the words that scripts know; JSON has the links
+// by which the instance is managed over HTTP.
 func started(s *client.Status, c *client.Client) result {
 	r := instance(s, shown{input: true, output: true})
 	r.document = r.document.(object).with("links", links(c, string(s.ID)))
@@ -124,8 +124,8 @@ func orNull(payload []byte) string {
 	return string(payload)
 }
 
-// links are those of an instance, without a key; nil when no host serves the hub,
-// so that there are none.
+// links are those of an instance, without a key; nil when no host serves the
+// hub, so that there are none.
 func links(c *client.Client, id string) *client.ManagementLinks {
 	base, hub := address(c)
 	if base == "" {

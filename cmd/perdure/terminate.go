@@ -74,7 +74,8 @@ func (t *tool) terminate() *cobra.Command {
 	return cmd
 }
 
-// ends tells that an instance that was asked to end does so later, if that is so.
+// ends tells that an instance that was asked to end does so later, if that is
+// so.
 func (h *hub) ends() {
 	h.later("it ends when the app starts; the request waits in %s", h.dir)
 }

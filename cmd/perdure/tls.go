@@ -49,7 +49,8 @@ func (t *tool) httpClient() (*http.Client, error) {
 	return &http.Client{Transport: transport}, nil
 }
 
-// signedBy adds to the error about a certificate of an unknown signer what to do.
+// signedBy adds to the error about a certificate of an unknown signer what to
+// do.
 func signedBy(err error) error {
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		return fmt.Errorf("%w; name who signed it by --ca-file", err)

@@ -7,8 +7,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is what is known of this build: its version, and the commit with its date
-// when it was built from a checkout.
+// version is what is known of this build: its version, and the commit with its
+// date when it was built from a checkout.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -67,8 +67,9 @@ func (o *waitOptions) check() (err error) {
 	return err
 }
 
-// until returns the status of the instance once it is one that is waited for, or
-// errTimedOut at the limit, or errIdle or errUnknown at once if that cannot happen.
+// until returns the status of the instance once it is one that is waited for,
+// or errTimedOut at the limit, or errIdle or errUnknown at once if that cannot
+// happen.
 func (o *waitOptions) until(ctx context.Context, h *hub, id string, reached func(client.RuntimeStatus) bool,
 	wait func(context.Context, client.InstanceID) (*client.Status, error)) (*client.Status, error) {
 	limited := ctx
@@ -95,8 +96,8 @@ func (o *waitOptions) until(ctx context.Context, h *hub, id string, reached func
 	return nil, fmt.Errorf("wait for instance %s: %w after %s; it goes on", id, errTimedOut, o.limit)
 }
 
-// stopped looks at an instance that no app runs: its status if that is one that is
-// waited for, else errIdle.
+// stopped looks at an instance that no app runs: its status if that is one that
+// is waited for, else errIdle.
 func (h *hub) stopped(ctx context.Context, id string, reached func(client.RuntimeStatus) bool, _ bool) (*client.Status, error) {
 	status, err := h.Status(ctx, client.InstanceID(id), client.StatusOptions{})
 	if err != nil || reached(status.RuntimeStatus) {
@@ -105,8 +106,9 @@ func (h *hub) stopped(ctx context.Context, id string, reached func(client.Runtim
 	return nil, fmt.Errorf("instance %s is %s, and %s: %w", id, status.RuntimeStatus, h.idle, errIdle)
 }
 
-// explained looks at an instance that a running app has, and returns nothing unless
-// that app cannot go on with it. A person may be told what is waited for.
+// explained looks at an instance that a running app has, and returns nothing
+// unless that app cannot go on with it. A person may be told what is waited
+// for.
 func (h *hub) explained(ctx context.Context, id string, reached func(client.RuntimeStatus) bool, tell bool) (*client.Status, error) {
 	e, err := h.Explain(ctx, client.InstanceID(id))
 	switch {
@@ -150,8 +152,8 @@ func (o *waitOptions) started(ctx context.Context, h *hub, id string) (*client.S
 	return o.until(ctx, h, id, begun, h.WaitStarted)
 }
 
-// ended shows a status that was waited for, also when it is not the one that was
-// hoped for.
+// ended shows a status that was waited for, also when it is not the one that
+// was hoped for.
 func (t *tool) ended(status *client.Status, err error, form func(*client.Status) result) error {
 	if status == nil {
 		return err

@@ -1,5 +1,5 @@
-// Package advice hides how people are told to do something: the engine says which
-// operation would help, and here that becomes a command that can be run.
+// Package advice hides how people are told to do something: the engine says
+// which operation would help, and here that becomes a command that can be run.
 package advice
 
 import (
@@ -9,14 +9,14 @@ import (
 	"github.com/perdure/perdure/internal/hub"
 )
 
-// Render puts the command into the advice of an explanation. Whoever shows one calls it;
-// a second time it changes nothing.
+// Render puts the command into the advice of an explanation. Whoever shows one
+// calls it; a second time it changes nothing.
 func Render(x *hub.Explanation) {
 	x.Advice = strings.ReplaceAll(x.Advice, hub.TheAction, Command(x.Action, x.Target, x.Event))
 }
 
-// Command is the line that asks for an operation on an instance. event is the name of one
-// that is raised.
+// Command is the line that asks for an operation on an instance. event is the
+// name of one that is raised.
 func Command(operation string, instance history.InstanceID, event string) string {
 	line := "perdure " + operation + " " + option("--id", string(instance))
 	if event != "" {

@@ -23,8 +23,8 @@ type chapter struct {
 	hash string // of the first line
 }
 
-// chapters returns the files of dir in order of their numbers, and the names of those
-// whose first line is none.
+// chapters returns the files of dir in order of their numbers, and the names of
+// those whose first line is none.
 func chapters(dir string) (all []chapter, unread []string, err error) {
 	if _, err := private.Folder(dir, 0o700); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, nil
@@ -68,13 +68,14 @@ func readHead(dir, name string) (c chapter, ok bool, err error) {
 	return c, true, nil
 }
 
-// lines reads a file line by line. What has no line feed, and what is longer than a
-// line can be, comes in parts that are no lines.
+// lines reads a file line by line. What has no line feed, and what is longer
+// than a line can be, comes in parts that are no lines.
 type lines struct{ *bufio.Reader }
 
 func newLines(r io.Reader) lines { return lines{bufio.NewReaderSize(r, maxLine)} }
 
-// next returns a line, which is good until the next one, or [io.EOF] with what is left.
+// next returns a line, which is good until the next one, or [io.EOF] with what
+// is left.
 func (l lines) next() ([]byte, error) {
 	line, err := l.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {
@@ -83,8 +84,8 @@ func (l lines) next() ([]byte, error) {
 	return line, err
 }
 
-// look finds the newest line and what stands behind it. The turn is taken, or nobody
-// else has the log.
+// look finds the newest line and what stands behind it. The turn is taken, or
+// nobody else has the log.
 func (l *Log) look() error {
 	l.closeFile()
 	all, unread, err := chapters(l.dir)
@@ -117,7 +118,8 @@ func (l *Log) look() error {
 	return nil
 }
 
-// found is what scan found: the last line that follows from all before, and what is left.
+// found is what scan found: the last line that follows from all before, and
+// what is left.
 type found struct {
 	n       uint64
 	hash    string

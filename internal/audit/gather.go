@@ -12,8 +12,8 @@ type entry struct {
 	n       uint64 // once it is written
 }
 
-// gather makes groups of what comes while others are written. The first one of a group
-// writes all of it.
+// gather makes groups of what comes while others are written. The first one of
+// a group writes all of it.
 type gather struct {
 	mu   sync.Mutex // guards next
 	next *group     // takes in more; nil: there is none

@@ -10,9 +10,10 @@ import (
 // whatExpire is what a line says that tells of files that are removed.
 const whatExpire = "expire"
 
-// Expire removes the files of which all lines were written before a time, oldest first and
-// never the newest. A line that tells so comes before: files that are missing without one were
-// removed by somebody else. It returns how many it has removed.
+// Expire removes the files of which all lines were written before a time,
+// oldest first and never the newest. A line that tells so comes before: files
+// that are missing without one were removed by somebody else. It returns how
+// many it has removed.
 func (l *Log) Expire(before time.Time, attrs ...slog.Attr) (int, error) {
 	all, err := l.expired(before)
 	if err != nil || len(all) == 0 {
@@ -32,7 +33,8 @@ func (l *Log) Expire(before time.Time, attrs ...slog.Attr) (int, error) {
 	return len(all), syncDir(l.dir)
 }
 
-// expired returns the oldest files, up to the first one that has a line which is not.
+// expired returns the oldest files, up to the first one that has a line which
+// is not.
 func (l *Log) expired(before time.Time) ([]chapter, error) {
 	l.take()
 	defer l.release()

@@ -16,7 +16,8 @@ import (
 // maxLine is the longest line there can be.
 const maxLine = 256 << 10
 
-// hashMember stands between the body of a line and its hash, lineEnd behind that.
+// hashMember stands between the body of a line and its hash, lineEnd behind
+// that.
 const (
 	hashMember = `,"hash":"`
 	lineEnd    = "\"}\n"
@@ -24,7 +25,8 @@ const (
 	sealLen    = len(hashMember) + hashLen + len(lineEnd)
 )
 
-// sum is the hash of the line with this body that follows the one with hash previous.
+// sum is the hash of the line with this body that follows the one with hash
+// previous.
 func sum(previous string, body []byte) string {
 	h := sha256.New()
 	h.Write([]byte(previous))
@@ -32,8 +34,9 @@ func sum(previous string, body []byte) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// open takes a line, with its line feed, apart. It reports whether that is whole and of
-// the form of a line; who knows the hash of the line before can tell with sum whether it is true.
+// open takes a line, with its line feed, apart. It reports whether that is
+// whole and of the form of a line; who knows the hash of the line before can
+// tell with sum whether it is true.
 func open(line []byte) (body []byte, hash string, ok bool) {
 	at := len(line) - sealLen
 	if at < 2 || line[0] != '{' || !bytes.HasPrefix(line[at:], []byte(hashMember)) || !bytes.HasSuffix(line, []byte(lineEnd)) {
@@ -42,14 +45,16 @@ func open(line []byte) (body []byte, hash string, ok bool) {
 	return line[:at], string(line[at+len(hashMember) : len(line)-len(lineEnd)]), true
 }
 
-// appendBody appends what stands before the hash: the number, the time and the members.
+// appendBody appends what stands before the hash: the number, the time and the
+// members.
 func appendBody(out []byte, n uint64, at time.Time, members []byte) []byte {
 	out = strconv.AppendUint(append(out, `{"n":`...), n, 10)
 	out = at.UTC().AppendFormat(append(out, `,"time":"`...), time.RFC3339Nano)
 	return append(append(out, '"'), members...)
 }
 
-// encode writes attributes as the members of a JSON object, each behind a comma.
+// encode writes attributes as the members of a JSON object, each behind a
+// comma.
 func encode(attrs []slog.Attr) ([]byte, error) {
 	var out []byte
 	for _, a := range attrs {
@@ -70,7 +75,8 @@ func encode(attrs []slog.Attr) ([]byte, error) {
 	return out, nil
 }
 
-// plain escapes what a terminal obeys, or what hides other text, in the strings of a JSON text.
+// plain escapes what a terminal obeys, or what hides other text, in the strings
+// of a JSON text.
 func plain(text []byte) []byte {
 	if !bytes.ContainsFunc(text, hidden) {
 		return text

@@ -14,7 +14,8 @@ import (
 	"github.com/perdure/perdure/internal/private"
 )
 
-// MaxFileBytes is how large a file gets, unless what is written at once is larger.
+// MaxFileBytes is how large a file gets, unless what is written at once is
+// larger.
 const MaxFileBytes = 64 << 20
 
 // Options of a [Log]. The zero value is good.
@@ -23,8 +24,9 @@ type Options struct {
 	Logger       *slog.Logger // nil: nothing is logged
 }
 
-// Log writes the audit of a folder. Only one at a time may do so: who has it holds the
-// lock of the store beside it. All methods are safe for concurrent use.
+// Log writes the audit of a folder. Only one at a time may do so: who has it
+// holds the lock of the store beside it. All methods are safe for concurrent
+// use.
 type Log struct {
 	dir      string
 	maxBytes int64
@@ -65,17 +67,19 @@ type head struct {
 // whatFile is what a first line says that it is about.
 const whatFile = "file"
 
-// Left is what stands at the end of a file and is no line: a crash, or a full disk, left it.
+// Left is what stands at the end of a file and is no line: a crash, or a full
+// disk, left it.
 type Left struct {
 	Bytes  int64  `json:"bytes"`
 	SHA256 string `json:"sha256"`
 }
 
-// State is something that is told when it changes, by names. It must hold no secrets.
+// State is something that is told when it changes, by names. It must hold no
+// secrets.
 type State map[string]string
 
-// Open makes a log of the audit in dir. Nothing is read before it is needed, and nothing
-// written before there is a line.
+// Open makes a log of the audit in dir. Nothing is read before it is needed,
+// and nothing written before there is a line.
 func Open(dir string, o Options) *Log {
 	return &Log{
 		dir: dir, maxBytes: cmp.Or(o.MaxFileBytes, MaxFileBytes), log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler)),
@@ -83,9 +87,9 @@ func Open(dir string, o Options) *Log {
 	}
 }
 
-// Append stores a line with the attributes as members, behind its number and time, and
-// returns its number once it is durable. Callers that come while others are being stored
-// are stored together.
+// Append stores a line with the attributes as members, behind its number and
+// time, and returns its number once it is durable. Callers that come while
+// others are being stored are stored together.
 func (l *Log) Append(attrs ...slog.Attr) (n uint64, err error) {
 	members, err := encode(attrs)
 	if err != nil {
@@ -101,9 +105,9 @@ func (l *Log) Append(attrs ...slog.Attr) (n uint64, err error) {
 func (l *Log) take()    { l.turn <- struct{}{} }
 func (l *Log) release() { <-l.turn }
 
-// Note stores a line for each of the states that is not as it was when it was last noted,
-// with what has changed. Of one that was never noted there is no line: the first line of
-// a file has all of them.
+// Note stores a line for each of the states that is not as it was when it was
+// last noted, with what has changed. Of one that was never noted there is no
+// line: the first line of a file has all of them.
 func (l *Log) Note(states map[string]State, attrs ...slog.Attr) error {
 	before, err := l.states()
 	if err != nil {
@@ -216,8 +220,9 @@ func (l *Log) room(now time.Time, size int64) (err error) {
 	return err
 }
 
-// there reports whether the file that is written is still the one of its name, and as it
-// was left. If not the chain goes on in another one, and what is missing is found.
+// there reports whether the file that is written is still the one of its name,
+// and as it was left. If not the chain goes on in another one, and what is
+// missing is found.
 func (l *Log) there() bool {
 	open, err := l.file.Stat()
 	if err != nil {
@@ -231,8 +236,8 @@ func (l *Log) damaged(name, problem string) {
 	l.log.Error("audit is damaged", "file", filepath.Join(l.dir, name), "problem", problem)
 }
 
-// guard calls do, which knows the newest end. After an error that is looked for again,
-// and the next line begins another file.
+// guard calls do, which knows the newest end. After an error that is looked for
+// again, and the next line begins another file.
 func (l *Log) guard(do func() error) error {
 	if l.lost {
 		if err := l.look(); err != nil {
@@ -256,7 +261,8 @@ func (l *Log) closeFile() error {
 	return err
 }
 
-// begin makes a file behind the newest one. It appears with its first line, or not at all.
+// begin makes a file behind the newest one. It appears with its first line, or
+// not at all.
 func (l *Log) begin(now time.Time, states map[string]State) error {
 	if err := makeFolder(l.dir); err != nil {
 		return err
@@ -318,8 +324,8 @@ func (l *Log) Close() error {
 	return l.closeFile()
 }
 
-// Head names the newest line: a chain that still has it has not been written anew since. It is
-// empty when there is no line.
+// Head names the newest line: a chain that still has it has not been written
+// anew since. It is empty when there is no line.
 func (l *Log) Head() (head string, err error) {
 	l.take()
 	defer l.release()

@@ -37,13 +37,13 @@ type Finding struct {
 // maxFindings are told; more say nothing new.
 const maxFindings = 100
 
-// Verify reads the audit in dir and finds what is not as it was written: lines and files that
-// were edited, put in, put elsewhere or taken away.
+// Verify reads the audit in dir and finds what is not as it was written: lines
+// and files that were edited, put in, put elsewhere or taken away.
 //
-// The newest lines can be cut off, and whoever may write to the folder can write
-// everything from some line to the end anew, with new hashes. That is found when the head of an
-// earlier time, noted elsewhere, is given: a line of that number and hash must still be
-// there. Empty is none.
+// The newest lines can be cut off, and whoever may write to the folder can
+// write everything from some line to the end anew, with new hashes. That is
+// found when the head of an earlier time, noted elsewhere, is given: a line of
+// that number and hash must still be there. Empty is none.
 //
 // It may run while the audit is written.
 func Verify(dir, head string) (Report, error) {

@@ -16,7 +16,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// FormatVersion is the version of a backup folder's layout. A build refuses newer ones.
+// FormatVersion is the version of a backup folder's layout. A build refuses
+// newer ones.
 const FormatVersion = 1
 
 const (
@@ -70,7 +71,8 @@ func (b *Backup) encode() ([]byte, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256(text)
-	// The text stands there as it was summed up: an encoder would indent it anew.
+	// The text stands there as it was summed up: an encoder would indent it
+	// anew.
 	return fmt.Appendf(nil, "{\"perdureBackup\": %d, \"sha256\": %q, \"backup\": %s}\n", FormatVersion, hex.EncodeToString(sum[:]), text), nil
 }
 
@@ -104,7 +106,8 @@ func isSum(name string) bool {
 	return err == nil && len(sum) == sha256.Size && name == strings.ToLower(name)
 }
 
-// Read returns what dir holds, [ErrNone] if that is no backup. It looks at no content.
+// Read returns what dir holds, [ErrNone] if that is no backup. It looks at no
+// content.
 func Read(disk vfs.FS, dir string) (*Backup, error) {
 	path := disk.PathJoin(dir, headFile)
 	file, err := disk.Open(path)

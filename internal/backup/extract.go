@@ -9,9 +9,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// Extract copies the files of the backup in dir into the folder to, durably, and makes
-// that and the folders in it. All checksums are verified before, so that nothing is
-// written of a damaged backup, and again of what is written.
+// Extract copies the files of the backup in dir into the folder to, durably,
+// and makes that and the folders in it. All checksums are verified before, so
+// that nothing is written of a damaged backup, and again of what is written.
 func Extract(ctx context.Context, disk vfs.FS, dir, to string) (*Backup, error) {
 	b, err := Verify(ctx, disk, dir)
 	if err != nil {

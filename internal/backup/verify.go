@@ -28,8 +28,8 @@ func (e *DamagedError) Error() string {
 	return fmt.Sprintf("backup %s is damaged: %s", e.Dir, strings.Join(files, "; "))
 }
 
-// Verify reads all content of the backup in dir. Errors: [ErrNone], [*DamagedError],
-// which names every file that is not what it was.
+// Verify reads all content of the backup in dir. Errors: [ErrNone],
+// [*DamagedError], which names every file that is not what it was.
 func Verify(ctx context.Context, disk vfs.FS, dir string) (*Backup, error) {
 	b, err := Read(disk, dir)
 	if err != nil {
@@ -83,8 +83,8 @@ func (f File) compare(bytes int64, sum string) error {
 	return nil
 }
 
-// transfer copies from r to w until the end or the end of ctx, and says how much that was
-// and its SHA-256.
+// transfer copies from r to w until the end or the end of ctx, and says how
+// much that was and its SHA-256.
 func transfer(ctx context.Context, w io.Writer, r io.Reader) (n int64, sum string, err error) {
 	hash, buffer := sha256.New(), make([]byte, 256<<10)
 	for {

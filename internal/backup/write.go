@@ -19,7 +19,8 @@ type Source struct {
 	Path  string // in the backup, with slashes
 	From  string // where it lies
 	Bytes int64
-	// Immutable says that all files that the store ever had under Path are this one.
+	// Immutable says that all files that the store ever had under Path are this
+	// one.
 	Immutable bool
 }
 
@@ -30,10 +31,12 @@ type Result struct {
 	CopiedBytes int64 // the others were there already
 }
 
-// keptFree is what a backup leaves free on its disk: the store may be on the same one.
+// keptFree is what a backup leaves free on its disk: the store may be on the
+// same one.
 const keptFree = 128 << 20
 
-// Folder is a folder that backups are written to. It is locked until it is closed.
+// Folder is a folder that backups are written to. It is locked until it is
+// closed.
 type Folder struct {
 	disk vfs.FS
 	dir  string
@@ -41,7 +44,8 @@ type Folder struct {
 	last *Backup // that it holds; nil: none yet
 }
 
-// Open makes dir ready for a backup. It refuses a folder that holds something else.
+// Open makes dir ready for a backup. It refuses a folder that holds something
+// else.
 func Open(disk vfs.FS, dir string) (*Folder, error) {
 	err := checkFolder(disk, dir)
 	if err == nil {
@@ -67,7 +71,8 @@ func Open(disk vfs.FS, dir string) (*Folder, error) {
 	return &Folder{disk: disk, dir: dir, lock: lock, last: last}, nil
 }
 
-// checkFolder returns an error if dir is there and is neither empty nor a backup's.
+// checkFolder returns an error if dir is there and is neither empty nor a
+// backup's.
 func checkFolder(disk vfs.FS, dir string) error {
 	names, err := disk.List(dir)
 	switch {
@@ -93,9 +98,10 @@ func (f *Folder) Last() *Backup { return f.last }
 // Close lets go of the folder.
 func (f *Folder) Close() error { return f.lock.Close() }
 
-// Write makes a backup of the sources in place of the last one, which stays whole until
-// the new one is durable. What the last one has of the same store is not copied again:
-// an immutable file of the same path and length, whose content still has its checksum.
+// Write makes a backup of the sources in place of the last one, which stays
+// whole until the new one is durable. What the last one has of the same store
+// is not copied again: an immutable file of the same path and length, whose
+// content still has its checksum.
 func (f *Folder) Write(ctx context.Context, origin Origin, sources []Source) (*Result, error) {
 	if err := f.refuse(origin); err != nil {
 		return nil, err
@@ -231,8 +237,8 @@ func (f *Folder) replace(b *Backup) error {
 	return syncDir(f.disk, f.dir)
 }
 
-// sweep removes the content that the backup does not name. What stays because it cannot
-// be removed does no harm, and the next backup tries again.
+// sweep removes the content that the backup does not name. What stays because
+// it cannot be removed does no harm, and the next backup tries again.
 func (f *Folder) sweep() {
 	used := make(map[string]bool)
 	for _, file := range f.last.Files {

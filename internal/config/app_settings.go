@@ -21,7 +21,8 @@ func newAppSettings(environ []string, local localSettings) appSettings {
 			out.folded[name] = l
 		}
 	}
-	// Sorted, so that of two names that differ in case the same one wins every time.
+	// Sorted, so that of two names that differ in case the same one wins every
+	// time.
 	for _, entry := range slices.Sorted(slices.Values(environ)) {
 		name, value, ok := strings.Cut(entry, "=")
 		if !ok || name == "" || value == "" {
@@ -44,7 +45,8 @@ func (s appSettings) find(name string) (value, source string, ok bool) {
 }
 
 // expand replaces every %NAME% in text by the app setting of that name. When
-// one is unknown, text stays as it is and missing names it (docs/contracts/config.md 5).
+// one is unknown, text stays as it is and missing names it
+// (docs/contracts/config.md 5).
 func (s appSettings) expand(text string) (expanded, missing string) {
 	parts := strings.Split(text, "%")
 	if len(parts)%2 == 0 {

@@ -21,13 +21,15 @@ type Source struct {
 	Connection string // --connection-string-setting: the name of a setting
 	DataDir    string // --data-dir, relative to Dir
 
-	// FindStore is for what manages an app and is not the app itself: where neither
-	// host.json nor local.settings.json tells the app's folder, the nearest folder from
-	// Dir upwards that has a store is it. Without one the store is in Dir, as for the app.
+	// FindStore is for what manages an app and is not the app itself: where
+	// neither host.json nor local.settings.json tells the app's folder, the
+	// nearest folder from Dir upwards that has a store is it. Without one the
+	// store is in Dir, as for the app.
 	FindStore bool
 }
 
-// Config is a resolved and valid configuration. Nothing changes it after [Load].
+// Config is a resolved and valid configuration. Nothing changes it after
+// [Load].
 type Config struct {
 	Root     string // directory of host.json or local.settings.json, else the working directory
 	HostFile string // path of host.json; empty when there is none

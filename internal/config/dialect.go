@@ -4,9 +4,9 @@ import "bytes"
 
 // standardize turns the lenient JSON that Functions tools accept into JSON: it
 // drops a byte-order mark and overwrites comments and trailing commas with
-// blanks, so that every other byte keeps its line and column (docs/contracts/config.md 2.1).
-// Text that is not JSON in this dialect either comes out as it went in, more or
-// less, for the JSON parser to complain about.
+// blanks, so that every other byte keeps its line and column
+// (docs/contracts/config.md 2.1). Text that is not JSON in this dialect either
+// comes out as it went in, more or less, for the JSON parser to complain about.
 func standardize(text []byte) []byte {
 	out := bytes.Clone(bytes.TrimPrefix(text, []byte("\uFEFF")))
 	comma := -1 // place of a comma that nothing but blanks and comments followed yet

@@ -9,7 +9,8 @@ import (
 
 const localSettingsFile = "local.settings.json"
 
-// localSettings is what a local.settings.json says (docs/contracts/config.md 9).
+// localSettings is what a local.settings.json says (docs/contracts/config.md
+// 9).
 type localSettings struct {
 	file     string
 	values   map[string]leaf // Values and ConnectionStrings by lower-case name

@@ -37,7 +37,8 @@ const (
 	NoLinks       = "none"     // nothing: links hold no key
 )
 
-// auditKeep is more than a year, so that one can look back for a year at any time.
+// auditKeep is more than a year, so that one can look back for a year at any
+// time.
 const auditKeep = 400 * 24 * time.Hour
 
 // Retention says how long after their end instances are kept. 0 is for ever.
@@ -46,7 +47,8 @@ type Retention struct {
 	Interval                      time.Duration // between two looks for what is too old
 }
 
-// management reads what is not a single value, and checks what belongs together.
+// management reads what is not a single value, and checks what belongs
+// together.
 func (c *Config) management(settings tree, report func(Problem)) {
 	hosts, source := settings.list("management:allowedhosts", report)
 	for _, l := range hosts {

@@ -36,8 +36,8 @@ type tree map[string]leaf
 // maxDepth bounds how deep a settings file may nest.
 const maxDepth = 64
 
-// parseTree reads one JSON object in the lenient dialect. Of keys that differ only in
-// letter case, or not at all, the last one wins; a warning names both.
+// parseTree reads one JSON object in the lenient dialect. Of keys that differ
+// only in letter case, or not at all, the last one wins; a warning names both.
 func parseTree(source string, text []byte) (out tree, warnings []string, err error) {
 	clean := standardize(text)
 	p := parser{source: source, out: tree{}, dec: json.NewDecoder(bytes.NewReader(clean))}

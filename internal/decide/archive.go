@@ -132,8 +132,8 @@ func (a *Arrival) Decide(number history.Number, prev history.Instance) Decision 
 	return d
 }
 
-// TakeIn puts what a turn would accept of an inbox into the start record at the end of
-// an archive, which there may be already.
+// TakeIn puts what a turn would accept of an inbox into the start record at the
+// end of an archive, which there may be already.
 func TakeIn(a *hub.Archive, inbox []Message) {
 	st := &history.State{}
 	for i := range a.Turns {

@@ -41,8 +41,8 @@ func Begin(ev history.Event, id history.InstanceID, number history.Number, execu
 	return d
 }
 
-// Replace makes a start end the live instance that has its id (docs/contracts/runtime.md
-// 5.1): its timers go, and its parent is told.
+// Replace makes a start end the live instance that has its id
+// (docs/contracts/runtime.md 5.1): its timers go, and its parent is told.
 func (d *Decision) Replace(old *history.Instance, st *history.State) {
 	d.giveUp(old, st)
 	d.TellParent(old, "replaced", d.Row.CreatedAt)
@@ -58,16 +58,17 @@ func (d *Decision) giveUp(old *history.Instance, st *history.State) {
 	d.ClearTimers, d.Abandon = was.ClearTimers, true
 }
 
-// TellParent tells the parent of a live instance that goes, if one waits, that it
-// was terminated.
+// TellParent tells the parent of a live instance that goes, if one waits, that
+// it was terminated.
 func (d *Decision) TellParent(old *history.Instance, reason string, at time.Time) {
 	if parent := old.Parent; parent != nil {
 		d.send(parent.InstanceID, parent.ExecutionID, childEnded(parent.TaskID, at, history.Terminated, ReasonPayload(reason), nil))
 	}
 }
 
-// Erase decides that the instance goes without a trace (docs/contracts/runtime.md 5.9). st is the
-// fold of a live one, nil when it has ended.
+// Erase decides that the instance goes without a trace
+// (docs/contracts/runtime.md 5.9). st is the fold of a live one, nil when it
+// has ended.
 func Erase(row history.Instance, st *history.State) Decision {
 	d := Decision{Erase: &row, RowKept: true, Ended: true}
 	if st != nil {

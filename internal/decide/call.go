@@ -11,7 +11,8 @@ import (
 	"github.com/perdure/perdure/internal/store"
 )
 
-// This file knows calls: who made one, what answers it, and the timers behind it.
+// This file knows calls: who made one, what answers it, and the timers behind
+// it.
 
 // ParentOf tells the child of the call task who waits for it.
 func ParentOf(row *history.Instance, task int32) *history.Parent {

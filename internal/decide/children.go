@@ -9,15 +9,17 @@ import (
 	"github.com/perdure/perdure/internal/hub"
 )
 
-// This file tells what a rewind does about the children that its calls wait for. It
-// depends on what has become of them; plan, rewind and explanation ask here.
+// This file tells what a rewind does about the children that its calls wait
+// for. It depends on what has become of them; plan, rewind and explanation ask
+// here.
 
-// ChildRows are the rows of the instances that have the ids of children, by call: Number
-// is 0 where there is none.
+// ChildRows are the rows of the instances that have the ids of children, by
+// call: Number is 0 where there is none.
 type ChildRows map[int32]history.Instance
 
-// afterEnding returns k as it is once the rewind of row has ended the children of the
-// calls that it drops, which is before it starts any: their ids are free then.
+// afterEnding returns k as it is once the rewind of row has ended the children
+// of the calls that it drops, which is before it starts any: their ids are free
+// then.
 func (k ChildRows) afterEnding(row *history.Instance, dropped []*history.Event) ChildRows {
 	k = maps.Clone(k)
 	for id, child := range k {
@@ -41,10 +43,10 @@ const (
 	lost               // nothing: its id belongs to another
 )
 
-// fates decides about the children of the calls that are open in st. A child that was
-// terminated ended so, unless its termination is what is to be undone. Several calls may
-// have named one id: it belongs to the child that lives or will, else to the first of
-// them that is made again.
+// fates decides about the children of the calls that are open in st. A child
+// that was terminated ended so, unless its termination is what is to be undone.
+// Several calls may have named one id: it belongs to the child that lives or
+// will, else to the first of them that is made again.
 func (k ChildRows) fates(row *history.Instance, st *history.State, past *Past, undone map[int32]moment) map[int32]fate {
 	fates := make(map[int32]fate)
 	held := make(map[history.InstanceID]bool)
@@ -77,8 +79,9 @@ func (k ChildRows) fates(row *history.Instance, st *history.State, past *Past, u
 	return fates
 }
 
-// called reports whether the call task of row, in the execution whose history p is,
-// started child. What came without numbers was imported, and knows no executions.
+// called reports whether the call task of row, in the execution whose history p
+// is, started child. What came without numbers was imported, and knows no
+// executions.
 func (p *Past) called(child, row *history.Instance, task int32) bool {
 	if child.Number == 0 || !SameCall(child.Parent, ParentOf(row, task)) {
 		return false
@@ -88,8 +91,8 @@ func (p *Past) called(child, row *history.Instance, task int32) bool {
 	})
 }
 
-// callsAgain returns the calls that are made again, as events behind the marker of
-// the rewind. A child without a name of its own gets another.
+// callsAgain returns the calls that are made again, as events behind the marker
+// of the rewind. A child without a name of its own gets another.
 func callsAgain(row *history.Instance, st *history.State, fates map[int32]fate, marker *history.Event) (calls []history.Event) {
 	for _, id := range slices.Sorted(maps.Keys(fates)) {
 		if fates[id] != again {
@@ -105,8 +108,8 @@ func callsAgain(row *history.Instance, st *history.State, fates map[int32]fate, 
 	return calls
 }
 
-// tellChildren adds the children to the plan. It returns an error if one of the calls that are
-// to be made again cannot be.
+// tellChildren adds the children to the plan. It returns an error if one of the
+// calls that are to be made again cannot be.
 func tellChildren(p *hub.RewindPlan, past *Past, fates map[int32]fate, undone map[int32]moment, k ChildRows) (err error) {
 	for _, id := range slices.Sorted(maps.Keys(fates)) {
 		child := past.calls[id].event.Instance
@@ -127,7 +130,8 @@ func tellChildren(p *hub.RewindPlan, past *Past, fates map[int32]fate, undone ma
 	return err
 }
 
-// holder tells who has the id of a call that cannot be made again, and what can be done.
+// holder tells who has the id of a call that cannot be made again, and what can
+// be done.
 func holder(parent history.InstanceID, child history.Instance) string {
 	if child.Status.Terminal() || child.Number == 0 {
 		return fmt.Sprintf("the child of another call of %q, which goes on too; restart %[1]q", parent)

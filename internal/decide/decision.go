@@ -51,12 +51,16 @@ func (d *Decision) PayloadBytes() (bytes int) {
 	return bytes
 }
 
+// send adds a message for an instance. execution is the one it is for, empty for
+// whichever is there. What is sent leaves when the decision is durable, behind
+// what was sent before.
 func (d *Decision) send(to history.InstanceID, execution history.ExecutionID, ev history.Event) {
 	ev.ID = history.NoID
 	d.Sent = append(d.Sent, history.Message{To: to, ExecutionID: execution, Event: ev})
 }
 
-// startChild sends the start that a SubOrchestrationInstanceCreated event records.
+// startChild sends the start that a SubOrchestrationInstanceCreated event
+// records.
 func (d *Decision) startChild(created *history.Event) {
 	started := new(history.Started)
 	if created.Started != nil {

@@ -1,18 +1,20 @@
-// Package decide hides how an instance goes on: its state, the messages for it and the
-// time go in, a decision comes out.
+// Package decide hides how an instance goes on: its state, the messages for it
+// and the time go in, a decision comes out.
 //
-// It is pure. It calls no store and no code of a user, looks at no clock, starts no
-// goroutine and draws no random number; what it needs of those comes in as a value. The
-// same input gives the same decision, byte for byte, which the scripts in testdata/turn
-// hold. It can be driven by hand, see the example of [Open]:
+// It is pure. It calls no store and no code of a user, looks at no clock,
+// starts no goroutine and draws no random number; what it needs of those comes
+// in as a value. The same input gives the same decision, byte for byte, which
+// the scripts in testdata/turn hold. It can be driven by hand, see the example
+// of [Open]:
 //
 //	Inbox -- Open --> Step: code must run, something must be read, or nothing
 //	                   |
 //	                   +-- Close(Answer) --> Decision: what is to be stored and sent
 //
-// Only an instance's owner calls it, for one instance at a time. What a step is about is
-// found by a table of rules, precedence; a second kind of addressee, such as an
-// entity, has a table of its own and shares messages, steps and decisions.
+// Only an instance's owner calls it, for one instance at a time. What a step is
+// about is found by a table of rules, precedence; a second kind of addressee,
+// such as an entity, has a table of its own and shares messages, steps and
+// decisions.
 //
 // Each file uses names of those above it, and of none below:
 //

@@ -10,14 +10,15 @@ import (
 
 // This file tells why an execution failed, and what a failed attempt led to.
 
-// FailsAgain reports whether the code of a Failed instance that no failed call ended
-// would fail again as it is: it panicked, or a rewind lets nothing happen anew.
+// FailsAgain reports whether the code of a Failed instance that no failed call
+// ended would fail again as it is: it panicked, or a rewind lets nothing happen
+// anew.
 func (p *Past) FailsAgain() bool {
 	return p.ended != nil && p.ended.Failure != nil && p.ended.Failure.Type == history.FailurePanic || len(p.undo(false)) == 0
 }
 
-// TimedOut reports whether an execution failed since an event did not come in time:
-// the timer has fired, and stays so.
+// TimedOut reports whether an execution failed since an event did not come in
+// time: the timer has fired, and stays so.
 func TimedOut(turns []history.Turn) bool {
 	ended := LastEvent(turns)
 	if ended == nil {
@@ -48,9 +49,9 @@ type Setback struct {
 	Failure *history.Failure
 }
 
-// Setbacks returns, by timer, the failures in answer to which timers were set, as
-// retry policies do. History does not tie the two: in a turn that brought as many
-// failures as it set timers, they belong together in their order.
+// Setbacks returns, by timer, the failures in answer to which timers were set,
+// as retry policies do. History does not tie the two: in a turn that brought as
+// many failures as it set timers, they belong together in their order.
 func Setbacks(turns []history.Turn) map[int32]Setback {
 	p := Survey(turns)
 	attempts := make(map[int32]int32)

@@ -6,8 +6,8 @@ import "github.com/perdure/perdure/internal/history"
 const maxRetained = 1000
 
 // retain decides what a Failed instance keeps of inbox: events, which a rewind
-// will deliver (docs/contracts/runtime.md 5.7, step 8). They go into the last record, before
-// the end. It reports false when there is nothing to keep.
+// will deliver (docs/contracts/runtime.md 5.7, step 8). They go into the last
+// record, before the end. It reports false when there is nothing to keep.
 func retain(row history.Instance, records []history.Turn, inbox []Message) (d Decision, ok bool) {
 	st := &history.State{}
 	for i := range records {

@@ -15,7 +15,8 @@ type Message struct {
 	Key       store.MessageKey // of the row
 }
 
-// Find returns the place of the first message of that kind, -1 if there is none.
+// Find returns the place of the first message of that kind, -1 if there is
+// none.
 func Find(batch []Message, kind history.Kind) int {
 	return slices.IndexFunc(batch, func(m Message) bool { return m.Event.Kind == kind })
 }

@@ -45,8 +45,8 @@ func Survey(records []history.Turn) *Past {
 	return p
 }
 
-// Children returns the ids of the children, by call, that the execution may have to wait
-// for again.
+// Children returns the ids of the children, by call, that the execution may
+// have to wait for again.
 func (p *Past) Children() map[int32]history.InstanceID {
 	completed := make(map[int32]bool)
 	for _, m := range p.events {
@@ -95,6 +95,8 @@ func (p *Past) undo(all bool) map[int32]moment {
 	return latest
 }
 
+// foundByReplay reports whether a failure came of the code itself and not of a
+// call: trying calls again would not help.
 func foundByReplay(failure *history.Failure) bool {
 	if failure == nil {
 		return false
@@ -124,6 +126,10 @@ type remains struct {
 	children []*history.Event // that nothing has answered and nobody will wait for
 }
 
+// divide says what becomes of the events from the cut on: what is kept as the
+// beginning of the record, what is delivered again, and what goes. Answers to
+// calls that were made before the cut are facts: they happened, and the code
+// asks for them again.
 func (p *Past) divide(cut int, undone map[int32]moment) remains {
 	var r remains
 	answered := make(map[int32]bool)

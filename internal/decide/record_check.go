@@ -144,6 +144,8 @@ func (c *RecordCheck) Turn(turn *history.Turn) error {
 	return nil
 }
 
+// time looks at the time of a turn, which grows from turn to turn. Start records
+// have none.
 func (c *RecordCheck) time(turn *history.Turn) error {
 	switch {
 	case turn.Start():
@@ -157,6 +159,7 @@ func (c *RecordCheck) time(turn *history.Turn) error {
 	return nil
 }
 
+// event looks at one event. What it allows is what the engine records, by class.
 func (c *RecordCheck) event(ev *history.Event, first bool) error {
 	switch {
 	case first != (ev.Kind == history.ExecutionStarted):
@@ -199,6 +202,7 @@ func (c *RecordCheck) event(ev *history.Event, first bool) error {
 	return nil
 }
 
+// started looks at what an execution began with.
 func (c *RecordCheck) started(ev *history.Event) error {
 	switch {
 	case ev.Started == nil:
@@ -227,6 +231,8 @@ func (c *RecordCheck) started(ev *history.Event) error {
 	return nil
 }
 
+// scheduled looks at an action: ids ascend, but for children that a rewind calls
+// again under the same one.
 func (c *RecordCheck) scheduled(ev *history.Event) error {
 	timer := ev.Kind == history.TimerCreated
 	child := ev.Kind == history.SubOrchestrationInstanceCreated
@@ -248,6 +254,7 @@ func (c *RecordCheck) scheduled(ev *history.Event) error {
 	return nil
 }
 
+// answered looks at an answer: something must wait for it.
 func (c *RecordCheck) answered(ev *history.Event) error {
 	if open, ok := c.open[ev.TaskID]; !ok || !answers(ev, open) {
 		return fmt.Errorf("its taskId is %d, but nothing of that id waits for it", ev.TaskID)

@@ -17,9 +17,9 @@ type FailedInstance struct {
 	Children ChildRows      // of its calls
 }
 
-// Rewind decides how the instance goes on as execution, for parent if that is not nil, and
-// tells what that undoes. An error says why it would be of no use; the decision is good
-// all the same.
+// Rewind decides how the instance goes on as execution, for parent if that is
+// not nil, and tells what that undoes. An error says why it would be of no use;
+// the decision is good all the same.
 func (f *FailedInstance) Rewind(req hub.RewindRequest, parent *history.Parent, now time.Time, execution history.ExecutionID) (Decision, hub.RewindPlan, error) {
 	row, records := f.Row, f.Records
 	past := Survey(records)

@@ -24,7 +24,8 @@ type Inbox struct {
 // live reports whether there is an instance that has not ended.
 func (in *Inbox) live() bool { return in.Row.Number != 0 && !in.Row.Status.Terminal() }
 
-// first returns what came before the next start: it is for the instance that is there.
+// first returns what came before the next start: it is for the instance that is
+// there.
 func (in *Inbox) first() []Message { return in.Batch[:in.next:in.next] }
 
 // Kind says what a step is, and what [Step.Close] must be told for it.
@@ -44,8 +45,9 @@ const (
 	NewParent               // a child learns who waits for it
 )
 
-// Step is what comes next for an instance. Between [Open] and [Step.Close] the owner finds
-// out what Kind asks for; nobody else decides about the instance meanwhile.
+// Step is what comes next for an instance. Between [Open] and [Step.Close] the
+// owner finds out what Kind asks for; nobody else decides about the instance
+// meanwhile.
 //
 //	messages --> Open --> Step --> the owner runs code, reads, draws ids --> Close --> Decision
 type Step struct {
@@ -70,10 +72,10 @@ type Answer struct {
 	Ended     *history.Event // the last of its history
 }
 
-// precedence lists what a batch may ask for. The first entry that finds a message, or
-// anything at all, decides; what it does not use stays for the step after. Whatever comes
-// before a start is for the instance that is there now, so a start waits when that
-// will end or go on first.
+// precedence lists what a batch may ask for. The first entry that finds a
+// message, or anything at all, decides; what it does not use stays for the step
+// after. Whatever comes before a start is for the instance that is there now,
+// so a start waits when that will end or go on first.
 var precedence = [...]struct {
 	rule string
 	find func(*history.Instance, *history.State, []Message, int) int // the place of the message, -1 for none
@@ -107,8 +109,8 @@ func (in *Inbox) one(kind Kind, at int) Step {
 }
 
 // findTree finds a message that is to end the children of an instance that has
-// ended. Before the next start these are also the terminations that came too late for the
-// instance itself.
+// ended. Before the next start these are also the terminations that came too
+// late for the instance itself.
 func findTree(row *history.Instance, _ *history.State, batch []Message, next int) int {
 	ended := row.Number != 0 && row.Status.Terminal()
 	for i := range batch {
@@ -120,22 +122,27 @@ func findTree(row *history.Instance, _ *history.State, batch []Message, next int
 	return -1
 }
 
+// openTree asks for a page of the children. The message says how far it has come.
 func openTree(in Inbox, at int) Step {
 	s := in.one(EndTree, at)
 	s.Tree = newTree(in.Row, s.event)
 	return s
 }
 
-// findStray finds, before the next start, a message that a parent sent to end a child,
-// and that row is not, or not any more. It must not reach the one that starts next.
+// findStray finds, before the next start, a message that a parent sent to end a
+// child, and that row is not, or not any more. It must not reach the one that
+// starts next.
 func findStray(row *history.Instance, _ *history.State, batch []Message, next int) int {
 	return slices.IndexFunc(batch[:next], func(m Message) bool {
 		return m.Event.Kind == history.ExecutionTerminated && m.Event.Instance != "" && (row.Status.Terminal() || !Terminates(&m.Event, row))
 	})
 }
 
+// openStray uses the message up: it says nothing to whatever has the id now.
 func openStray(in Inbox, at int) Step { return in.one(Drop, at) }
 
+// findStart finds the next start, unless what lives has been told to end, or a
+// rewind waits: both come first, and may free the id.
 func findStart(_ *history.Instance, st *history.State, batch []Message, next int) int {
 	before := batch[:next]
 	if next == len(batch) || Find(before, history.ExecutionRewound) >= 0 || st != nil && Find(before, history.ExecutionTerminated) >= 0 {
@@ -144,6 +151,8 @@ func findStart(_ *history.Instance, st *history.State, batch []Message, next int
 	return next
 }
 
+// openStart: an id that lives is not replaced by a message. A child's parent
+// learns that, and a start that nobody waits for is dropped.
 func openStart(in Inbox, at int) Step {
 	if in.live() {
 		return in.one(RefuseStart, at)
@@ -151,13 +160,14 @@ func openStart(in Inbox, at int) Step {
 	return in.one(Start, at)
 }
 
+// findRewound finds what a parent that was rewound asks of its child.
 func findRewound(_ *history.Instance, _ *history.State, batch []Message, next int) int {
 	return Find(batch[:next], history.ExecutionRewound)
 }
 
-// openRewound: the call that waits for the child waits again, and the message says for
-// whom. A Failed child is rewound too, one that has ended otherwise tells its end again,
-// and a live one learns whom to tell.
+// openRewound: the call that waits for the child waits again, and the message
+// says for whom. A Failed child is rewound too, one that has ended otherwise
+// tells its end again, and a live one learns whom to tell.
 func openRewound(in Inbox, at int) Step {
 	s := in.one(NewParent, at)
 	switch {
@@ -171,6 +181,8 @@ func openRewound(in Inbox, at int) Step {
 	return s
 }
 
+// findAfterEnd applies to whatever has ended or is not there: no code will run,
+// whatever came.
 func findAfterEnd(row *history.Instance, _ *history.State, _ []Message, _ int) int {
 	if row.Number == 0 || row.Status.Terminal() {
 		return 0
@@ -178,6 +190,8 @@ func findAfterEnd(row *history.Instance, _ *history.State, _ []Message, _ int) i
 	return -1
 }
 
+// openAfterEnd keeps the events of a Failed instance for a rewind, and uses up
+// all the rest.
 func openAfterEnd(in Inbox, _ int) Step {
 	s := Step{Kind: Drop, Used: in.first(), Left: in.Batch[in.next:], in: in}
 	if in.Row.Status == history.Failed && Find(s.Used, history.EventRaised) >= 0 {
@@ -186,8 +200,11 @@ func openAfterEnd(in Inbox, _ int) Step {
 	return s
 }
 
+// findTurn applies when nothing else does: the instance lives.
 func findTurn(*history.Instance, *history.State, []Message, int) int { return 0 }
 
+// openTurn takes what the instance can take. Before a scheduled start that is
+// only a termination: what else came waits for the first turn.
 func openTurn(in Inbox, _ int) Step {
 	batch, rest := in.first(), []Message(nil)
 	early := in.Row.Status == history.Pending && !in.Row.ScheduledAt.IsZero() && in.Now.Before(in.Row.ScheduledAt)
@@ -234,17 +251,19 @@ func (s *Step) Work() history.Turn {
 	return turn
 }
 
-// Asked returns the event that a step about one message is about; nil for others.
+// Asked returns the event that a step about one message is about; nil for
+// others.
 func (s *Step) Asked() *history.Event { return s.event }
 
-// Continues reports whether an execution follows the outcome, which needs an id.
+// Continues reports whether an execution follows the outcome, which needs an
+// id.
 func Continues(out *history.Outcome) bool {
 	n := len(out.Actions)
 	return n > 0 && out.Actions[n-1].Status == history.ContinuedAsNew
 }
 
-// Close makes the answer to what the step asks for a decision. It reports false if there
-// is nothing to change: what is used is used up all the same.
+// Close makes the answer to what the step asks for a decision. It reports false
+// if there is nothing to change: what is used is used up all the same.
 func (s *Step) Close(a *Answer) (d Decision, ok bool) {
 	in := &s.in
 	switch s.Kind {
@@ -272,7 +291,8 @@ func (s *Step) Close(a *Answer) (d Decision, ok bool) {
 	return s.tellParent(a), true
 }
 
-// tellParent decides what an instance that changes nothing of itself tells its parent.
+// tellParent decides what an instance that changes nothing of itself tells its
+// parent.
 func (s *Step) tellParent(a *Answer) Decision {
 	row, parent, at := s.in.Row, s.event.Started.Parent, history.Truncate(s.in.Now)
 	d := Decision{Row: *row, OldStatus: row.Status, RowKept: true, State: s.in.State}

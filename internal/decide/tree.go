@@ -9,12 +9,12 @@ import (
 	"github.com/perdure/perdure/internal/history"
 )
 
-// This file knows trees. A recursive termination goes down a tree by messages, each
-// stored with the decision that sends it, so a crash loses none of it. An instance
-// that it ends tells the children it waits for at once, and sends itself a message to
-// look for the others, a page at a time. That message is about a number: it is good
-// whatever has become of the instance meanwhile. A child that has ended is passed
-// through, since children of its own may live.
+// This file knows trees. A recursive termination goes down a tree by messages,
+// each stored with the decision that sends it, so a crash loses none of it. An
+// instance that it ends tells the children it waits for at once, and sends
+// itself a message to look for the others, a page at a time. That message is
+// about a number: it is good whatever has become of the instance meanwhile. A
+// child that has ended is passed through, since children of its own may live.
 
 // endTree is the message that asks to end the children of row, which has ended.
 func endTree(row *history.Instance, at time.Time, reason json.RawMessage) history.Event {
@@ -30,8 +30,8 @@ func EndsTree(ev *history.Event) bool {
 }
 
 // endChildren hands a termination on to the children that are waited for. It
-// follows their starts on the same way, so none slips through. The others, if there
-// may be any, are looked up later.
+// follows their starts on the same way, so none slips through. The others, if
+// there may be any, are looked up later.
 func (d *Decision) endChildren(reason json.RawMessage) {
 	var told []int32
 	for _, task := range slices.Sorted(maps.Keys(d.State.Open)) {
@@ -68,8 +68,8 @@ func newTree(row *history.Instance, ev *history.Event) Tree {
 	return Tree{Parent: asked.Started.Parent, Before: asked.Started.Before, event: asked}
 }
 
-// Told reports whether the child of that call has been told to end, with the end of
-// the instance.
+// Told reports whether the child of that call has been told to end, with the
+// end of the instance.
 func (t *Tree) Told(call *history.Parent) bool {
 	_, found := slices.BinarySearch(t.event.Tasks, call.TaskID)
 	return found && call.ExecutionID == t.event.Started.ExecutionID

@@ -22,9 +22,9 @@ type intake struct {
 }
 
 // take decides, message by message and against the state that the ones before
-// lead to, which events become part of the next turn (docs/contracts/runtime.md 3.3).
-// Whatever it looks at and does not accept is dropped: it is for another execution,
-// answers nothing that is open, or repeats what was applied.
+// lead to, which events become part of the next turn (docs/contracts/runtime.md
+// 3.3). Whatever it looks at and does not accept is dropped: it is for another
+// execution, answers nothing that is open, or repeats what was applied.
 func take(row *history.Instance, st *history.State, inbox []Message, now time.Time) intake {
 	in := intake{turn: history.Turn{Seq: st.Seq + 1, At: turnTime(st.At, now)}}
 	if ahead := in.turn.At.Sub(now); ahead > setBack {
@@ -93,16 +93,17 @@ func take(row *history.Instance, st *history.State, inbox []Message, now time.Ti
 	return in
 }
 
-// Terminates reports whether ev is meant for row: a parent that ends its children
-// ends no instance of somebody else that has the id of one, and when it was rewound none
-// that it started since.
+// Terminates reports whether ev is meant for row: a parent that ends its
+// children ends no instance of somebody else that has the id of one, and when
+// it was rewound none that it started since.
 func Terminates(ev *history.Event, row *history.Instance) bool {
 	return ev.Instance == "" || row.Parent != nil && row.Parent.InstanceID == ev.Instance && row.Parent.TaskID == ev.TaskID &&
 		(ev.Started == nil || row.Parent.ExecutionID == ev.Started.ExecutionID)
 }
 
-// setBack is how far a clock that is set back may leave an orchestrator's time ahead
-// before timers are corrected: turns that follow each other closely are ahead by less.
+// setBack is how far a clock that is set back may leave an orchestrator's time
+// ahead before timers are corrected: turns that follow each other closely are
+// ahead by less.
 const setBack = time.Millisecond
 
 // turnTime is the orchestrator's now: it advances with every turn, whatever the
@@ -154,8 +155,9 @@ func finish(row history.Instance, st *history.State, in intake, out history.Outc
 	return d
 }
 
-// act records an action in the turn and notes its effects. A timer that is to fire
-// some time after the turn does so by the clock, of which the turn's time may be ahead.
+// act records an action in the turn and notes its effects. A timer that is to
+// fire some time after the turn does so by the clock, of which the turn's time
+// may be ahead.
 func (d *Decision) act(a *history.Action, turn *history.Turn, version string, ahead time.Duration) {
 	if a.Kind == history.CancelTimer {
 		turn.Canceled = append(turn.Canceled, a.ID)
@@ -203,6 +205,8 @@ func (d *Decision) live(events []history.Event) {
 	}
 }
 
+// scheduleTasks notes the activities that the turn called. They run once it is
+// durable.
 func (d *Decision) scheduleTasks(events []history.Event) {
 	for i := range events {
 		if events[i].Kind == history.TaskScheduled {

@@ -12,7 +12,8 @@ import (
 	"github.com/perdure/perdure/internal/store"
 )
 
-// account is what the records of an instance, one after the other, say of its row.
+// account is what the records of an instance, one after the other, say of its
+// row.
 type account struct {
 	row    *history.Instance
 	check  decide.RecordCheck
@@ -47,8 +48,8 @@ func (a *account) read(rec *store.Record) error {
 	return nil
 }
 
-// raisedLast counts the events before the end of an execution: they may have come when
-// it had Failed, and are kept for a rewind.
+// raisedLast counts the events before the end of an execution: they may have
+// come when it had Failed, and are kept for a rewind.
 func raisedLast(turn *history.Turn) (n int32) {
 	last := len(turn.Events) - 1
 	if last < 0 || turn.Events[last].Kind != history.ExecutionCompleted || turn.Events[last].Status != history.Failed {
@@ -60,7 +61,8 @@ func raisedLast(turn *history.Turn) (n int32) {
 	return n
 }
 
-// misfits yields where the row contradicts the history, all of which has been read.
+// misfits yields where the row contradicts the history, all of which has been
+// read.
 func (a *account) misfits() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		row, began := a.row, a.state.Started.Started
@@ -113,8 +115,8 @@ func (a *account) strayed(partitions int) iter.Seq[string] {
 				return
 			}
 		}
-		// One that did not know the number of its parent when it was born has no label,
-		// though a rewind may have told it.
+		// One that did not know the number of its parent when it was born has
+		// no label, though a rewind may have told it.
 		untold := len(row.Labels) == 0 && (a.born == nil || a.born.Number == 0)
 		if want := decide.LabelsOf(parent); !untold && !slices.Equal(row.Labels, want) {
 			yield(fmt.Sprintf("its labels are %q, but its parent asks for %q", row.Labels, want))

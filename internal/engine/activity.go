@@ -17,8 +17,8 @@ import (
 )
 
 // activity is a scheduled task from the commit that scheduled it to the turn
-// that takes its result in. The TaskScheduled event is its durable record; there
-// is no other: after a crash it is found there and runs again.
+// that takes its result in. The TaskScheduled event is its durable record;
+// there is no other: after a crash it is found there and runs again.
 type activity struct {
 	instance *instance
 	task     history.Task
@@ -121,7 +121,8 @@ func (s *slot) work(as *activities) {
 // address is what [stacktrace.Trace.Place] finds the goroutine by.
 func (s *slot) address() uintptr { return uintptr(unsafe.Pointer(s)) }
 
-// next waits for an activity to run; nil after stop, and for a slot that was lost.
+// next waits for an activity to run; nil after stop, and for a slot that was
+// lost.
 func (as *activities) next(s *slot) *activity {
 	as.mu.Lock()
 	defer as.mu.Unlock()
@@ -182,8 +183,8 @@ func (as *activities) bounded() bool {
 	return as.lost >= maxReplaced
 }
 
-// taken returns the names of what holds the slots, while all are taken and others
-// wait.
+// taken returns the names of what holds the slots, while all are taken and
+// others wait.
 func (as *activities) taken() (names []string, waiting int) {
 	as.mu.Lock()
 	defer as.mu.Unlock()
@@ -238,8 +239,8 @@ func (t *tenure) schedule(inst *instance, events []*history.Event) {
 	}
 }
 
-// dispatch queues a, unless it has to wait because it was running when the process
-// died. mu of the partition is held.
+// dispatch queues a, unless it has to wait because it was running when the
+// process died. mu of the partition is held.
 func (t *tenure) dispatch(a *activity) {
 	err := t.deaths.admit(a.run, a)
 	switch {

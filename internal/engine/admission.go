@@ -16,17 +16,18 @@ import (
 )
 
 // admission keeps the work at hand within bounds: what is in memory and cannot
-// leave it before it is done. That is what is not stored yet, messages that no turn has
-// taken in, instances that are about to be decided, and activities without a
-// result. Instances that only wait cost nothing here; the cache bounds them.
+// leave it before it is done. That is what is not stored yet, messages that no
+// turn has taken in, instances that are about to be decided, and activities
+// without a result. Instances that only wait cost nothing here; the cache
+// bounds them.
 //
-// Clients that bring work (start, restart, import, raise) come in while less than
-// limit is at hand. Else they wait, in the order they came, and only so many and so
-// long; then they are refused with [hub.ErrResourceExhausted], and nothing of them
-// stays. There is no second mark below the limit that must be reached first:
-// work that cannot move for long would shut the hub until then. What instances send
-// each other, results, timers, and what operators do to instances that exist
-// always gets through: it is how work ends.
+// Clients that bring work (start, restart, import, raise) come in while less
+// than limit is at hand. Else they wait, in the order they came, and only so
+// many and so long; then they are refused with [hub.ErrResourceExhausted], and
+// nothing of them stays. There is no second mark below the limit that must be
+// reached first: work that cannot move for long would shut the hub until then.
+// What instances send each other, results, timers, and what operators do to
+// instances that exist always gets through: it is how work ends.
 type admission struct {
 	hub    string // for errors
 	advice string // what makes room, for errors
@@ -56,15 +57,16 @@ const (
 )
 
 // Limits of those who wait to be admitted. Their bytes may be as many as those
-// at hand. At 500 starts a second, 1,000 callers that each wait for
-// their answer are all admitted within 2 s.
+// at hand. At 500 starts a second, 1,000 callers that each wait for their
+// answer are all admitted within 2 s.
 const (
 	maxAdmissionWaiters = 4096
 	patience            = 2 * time.Second
 )
 
 // inboxShare is the part of the limit, as a divisor, that the inbox of one
-// instance may take: one that does not go on must not shut the hub for the others.
+// instance may take: one that does not go on must not shut the hub for the
+// others.
 const inboxShare = 4
 
 // newAdmission returns an admission to a hub, where nothing runs if it is idle.
@@ -83,17 +85,17 @@ func newAdmission(o *Options, idle bool) *admission {
 	return a
 }
 
-// commandShare is how much of commands, such as suspend and resume, may wait in the inbox
-// of one instance, as they do for code that does not come back; crowdedShare while more
-// work is at hand than there may be.
+// commandShare is how much of commands, such as suspend and resume, may wait in
+// the inbox of one instance, as they do for code that does not come back;
+// crowdedShare while more work is at hand than there may be.
 const (
 	commandShare = 1 << 20
 	crowdedShare = 16 << 10
 )
 
-// admit lets an operation in that brings so many bytes. What it takes is in use until
-// release, when what it brought is counted or came to nothing.
-// Errors: [hub.ErrResourceExhausted], with that of ctx if it ended.
+// admit lets an operation in that brings so many bytes. What it takes is in use
+// until release, when what it brought is counted or came to nothing. Errors:
+// [hub.ErrResourceExhausted], with that of ctx if it ended.
 func (a *admission) admit(ctx context.Context, brought int) error {
 	bytes := messageBytes + int64(brought)
 	if !a.crowded.Load() {
@@ -123,7 +125,8 @@ var errAdmissionWait = errors.New("admission wait timed out")
 // release ends what admit began.
 func (a *admission) release(brought int) { a.add(-messageBytes - int64(brought)) }
 
-// room waits, as admit does, until an operation would be let in that brings next to nothing.
+// room waits, as admit does, until an operation would be let in that brings
+// next to nothing.
 func (a *admission) room(ctx context.Context) error {
 	if !a.crowded.Load() && a.used.Load() < a.limit {
 		return nil
@@ -204,9 +207,9 @@ func (a *admission) refuseInbox(inst *instance) error {
 	return nil
 }
 
-// refuseCommand tells why a command for inst is not taken, nil if it is: work must be able
-// to end, but not by messages without end. An instance can always be told to end once.
-// mu of its partition is held.
+// refuseCommand tells why a command for inst is not taken, nil if it is: work
+// must be able to end, but not by messages without end. An instance can always
+// be told to end once. mu of its partition is held.
 func (a *admission) refuseCommand(inst *instance, kind history.Kind) error {
 	if kind == history.ExecutionTerminated && !inst.terminating() {
 		return nil
@@ -258,8 +261,8 @@ func (i *instance) receive(m decide.Message) {
 	i.tally.add(&m)
 }
 
-// recount sums the inbox up anew after a decision, which may have taken anything
-// out of it. mu of the partition is held.
+// recount sums the inbox up anew after a decision, which may have taken
+// anything out of it. mu of the partition is held.
 func (i *instance) recount() {
 	i.tally = tally{}
 	for k := range i.inbox {
@@ -267,7 +270,8 @@ func (i *instance) recount() {
 	}
 }
 
-// startBytes is what the start record that waits, if one does, holds of what callers brought.
+// startBytes is what the start record that waits, if one does, holds of what
+// callers brought.
 func startBytes(st *history.State) (bytes int64) {
 	if st == nil {
 		return 0

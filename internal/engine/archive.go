@@ -66,8 +66,8 @@ func picture(ctx context.Context, from store.Reader, id history.InstanceID) (a h
 	return a, err
 }
 
-// exportable reports which event of a turn would spoil an archive. Older builds let
-// such payloads in.
+// exportable reports which event of a turn would spoil an archive. Older builds
+// let such payloads in.
 func exportable(turn *history.Turn) error {
 	for i := range turn.Events {
 		if err := history.CheckEncoded(turn.Events[i].Payload); err != nil {
@@ -78,17 +78,17 @@ func exportable(turn *history.Turn) error {
 }
 
 // Import stores an archive as an instance of this hub and returns its id. When
-// it returns nil the instance is durable. Errors: ErrInvalidArgument, naming the
-// turn and the event that make no sense; ErrAlreadyExists, ErrResourceExhausted,
-// ErrUnavailable.
+// it returns nil the instance is durable. Errors: ErrInvalidArgument, naming
+// the turn and the event that make no sense; ErrAlreadyExists,
+// ErrResourceExhausted, ErrUnavailable.
 //
-// The instance is listed, and found by its creation time, where it was imported;
-// its row shows the times of the original. One that has ended is stored as it
-// was, and nobody is told. A live one goes on here: activities without a result
-// run (again), timers are set at their own times. It is an execution of its own
-// from then on: what is sent to the original does not reach it, it has no
-// parent, and children that it waits for, which did not come with it, fail with
-// [history.FailureMissing].
+// The instance is listed, and found by its creation time, where it was
+// imported; its row shows the times of the original. One that has ended is
+// stored as it was, and nobody is told. A live one goes on here: activities
+// without a result run (again), timers are set at their own times. It is an
+// execution of its own from then on: what is sent to the original does not
+// reach it, it has no parent, and children that it waits for, which did not
+// come with it, fail with [history.FailureMissing].
 func (e *Engine) Import(ctx context.Context, req hub.ImportRequest) (history.InstanceID, error) {
 	moved, err := decide.CheckImport(&req, history.NewExecutionID())
 	if err != nil {

@@ -12,20 +12,20 @@ const (
 	openBytes   = 512
 )
 
-// heldShare is the part of the cache, as a divisor, that the payloads count for at
-// most that were given to code: of what it was given, nobody knows how much it still
-// holds, and code that lets go of it must not be rebuilt after every turn. The largest
-// one counts in any case.
+// heldShare is the part of the cache, as a divisor, that the payloads count for
+// at most that were given to code: of what it was given, nobody knows how much
+// it still holds, and code that lets go of it must not be rebuilt after every
+// turn. The largest one counts in any case.
 const heldShare = 8
 
-// maxTries is how many instances are looked at to make room for one. Those that are
-// at work stay: looking at all of them each time would take ever longer, the more
-// there are.
+// maxTries is how many instances are looked at to make room for one. Those that
+// are at work stay: looking at all of them each time would take ever longer,
+// the more there are.
 const maxTries = 8
 
 // cache bounds what loaded instances cost in memory: beyond max bytes, those
-// that were looked at longest ago lose their coroutine and their fold. They are read
-// again when something happens to them.
+// that were looked at longest ago lose their coroutine and their fold. They are
+// read again when something happens to them.
 type cache struct {
 	max int // 0: nothing is kept beyond the commit of a turn
 
@@ -83,8 +83,8 @@ func (c *cache) touch(inst *instance) {
 	}
 }
 
-// payloads returns how many bytes of payloads a loaded instance holds: its row, its
-// fold, and its code. mu of the partition is held.
+// payloads returns how many bytes of payloads a loaded instance holds: its row,
+// its fold, and its code. mu of the partition is held.
 func (c *cache) payloads(inst *instance) int {
 	row, st := &inst.row, inst.state
 	given := max(st.LargestBytes, min(st.GivenBytes, c.max/heldShare))

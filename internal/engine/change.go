@@ -9,8 +9,8 @@ import (
 	"github.com/perdure/perdure/internal/hub"
 )
 
-// This file is how operations change an instance: they claim it, as a turn does, so that
-// nobody else decides about it meanwhile.
+// This file is how operations change an instance: they claim it, as a turn
+// does, so that nobody else decides about it meanwhile.
 
 // claim tells what is claimed, and for what.
 type claim struct {
@@ -20,19 +20,22 @@ type claim struct {
 	bytes int  // of payloads that will be stored, about
 }
 
-// committing hands what was decided to the committer, under the mutex of the partition, and
-// returns the messages to route; done is called when it is durable or has failed.
+// committing hands what was decided to the committer, under the mutex of the
+// partition, and returns the messages to route; done is called when it is
+// durable or has failed.
 type committing func(done func(error)) []routed
 
-// change decides about an instance and returns when that is durable. prepare works out what to
-// do, and may read and wait: the instance is claimed, and the mutex is not held. It returns
-// what commits that, nil if there is nothing to change, or why it cannot be. What it knew may
-// not be durable yet, so those answers wait their turn among the commits too.
+// change decides about an instance and returns when that is durable. prepare
+// works out what to do, and may read and wait: the instance is claimed, and the
+// mutex is not held. It returns what commits that, nil if there is nothing to
+// change, or why it cannot be. What it knew may not be durable yet, so those
+// answers wait their turn among the commits too.
 //
-// What is decided is routed before the claim ends. Messages are delivered here at once, in
-// this order, and stored in the order of the commits: whoever decides next would else send
-// its messages ahead of these, and one who receives both would see the older ones last,
-// until the process dies and they are read from the store the other way round.
+// What is decided is routed before the claim ends. Messages are delivered here
+// at once, in this order, and stored in the order of the commits: whoever
+// decides next would else send its messages ahead of these, and one who
+// receives both would see the older ones last, until the process dies and they
+// are read from the store the other way round.
 func (t *tenure) change(ctx context.Context, c claim, prepare func(*instance) (committing, error)) error {
 	p := t.partition(c.id)
 	inst, err := p.take(ctx, c)
@@ -63,8 +66,8 @@ func (t *tenure) change(ctx context.Context, c claim, prepare func(*instance) (c
 	return stored.wait(ctx)
 }
 
-// passOn routes what was decided about a claimed instance and ends the claim. mu of the
-// partition is held, and is released.
+// passOn routes what was decided about a claimed instance and ends the claim.
+// mu of the partition is held, and is released.
 func (t *tenure) passOn(inst *instance, sent []routed) {
 	p := inst.partition
 	if len(sent) > 0 {
@@ -76,9 +79,10 @@ func (t *tenure) passOn(inst *instance, sent []routed) {
 	p.mu.Unlock()
 }
 
-// beside puts something into the inbox of an instance and returns when that is durable. It
-// need not wait for whoever decides about the instance. put is called once, under the mutex
-// of the partition, with the row known, and sees that done is called.
+// beside puts something into the inbox of an instance and returns when that is
+// durable. It need not wait for whoever decides about the instance. put is
+// called once, under the mutex of the partition, with the row known, and sees
+// that done is called.
 func (t *tenure) beside(ctx context.Context, c claim, put func(inst *instance, done func(error))) error {
 	p, stored := t.partition(c.id), newAnswer()
 	now := func(inst *instance) { put(inst, stored.give) }
@@ -110,7 +114,8 @@ func (t *tenure) beside(ctx context.Context, c claim, put func(inst *instance, d
 	}
 }
 
-// known calls f, under the mutex, if the row of id is in memory. It reports whether it did.
+// known calls f, under the mutex, if the row of id is in memory. It reports
+// whether it did.
 func (p *partition) known(id history.InstanceID, f func(*instance)) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -123,9 +128,10 @@ func (p *partition) known(id history.InstanceID, f func(*instance)) bool {
 	return true
 }
 
-// take makes the caller the one who decides about an instance, and its row known. It
-// waits for whoever does so now, but not for a turn that does not come back
-// ([blockedError]), unless c ends the instance. The caller ends it with passOn or yield.
+// take makes the caller the one who decides about an instance, and its row
+// known. It waits for whoever does so now, but not for a turn that does not
+// come back ([blockedError]), unless c ends the instance. The caller ends it
+// with passOn or yield.
 func (p *partition) take(ctx context.Context, c claim) (*instance, error) {
 	for {
 		p.mu.Lock()
@@ -188,8 +194,8 @@ func (p *partition) yield(inst *instance) {
 	}
 }
 
-// whenIdle returns a channel that is closed when running is cleared, or the turn
-// that runs is found not to come back. mu is held.
+// whenIdle returns a channel that is closed when running is cleared, or the
+// turn that runs is found not to come back. mu is held.
 func (i *instance) whenIdle() <-chan struct{} {
 	if i.idle == nil {
 		i.idle = make(chan struct{})
@@ -197,7 +203,8 @@ func (i *instance) whenIdle() <-chan struct{} {
 	return i.idle
 }
 
-// blockedError is an ErrInvalidState: the turn of an instance does not come back.
+// blockedError is an ErrInvalidState: the turn of an instance does not come
+// back.
 type blockedError struct {
 	row   history.Instance
 	stuck stuck
@@ -221,8 +228,8 @@ type answer chan error
 
 func newAnswer() answer { return make(answer, 1) }
 
-// give answers, once; an error of the store tells the caller that what became of
-// its request is not known.
+// give answers, once; an error of the store tells the caller that what became
+// of its request is not known.
 func (a answer) give(err error) { a <- err }
 
 func (a answer) wait(ctx context.Context) error {

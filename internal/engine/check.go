@@ -14,14 +14,15 @@ import (
 	"github.com/perdure/perdure/internal/store"
 )
 
-// Check reads a whole hub and tells what in it does not agree: rows with the histories they
-// sum up, timers and work flags with what the histories leave open, messages with those
-// who sent them, children with their parents, and the store's own rows with each other. It changes
-// nothing. An error is why it did not come to an end; what cannot be read is a
-// disagreement, and the rest is looked at all the same.
+// Check reads a whole hub and tells what in it does not agree: rows with the
+// histories they sum up, timers and work flags with what the histories leave
+// open, messages with those who sent them, children with their parents, and the
+// store's own rows with each other. It changes nothing. An error is why it did
+// not come to an end; what cannot be read is a disagreement, and the rest is
+// looked at all the same.
 //
-// It takes memory for what is open in one instance at a time, whatever the size of the hub,
-// and a little for each disagreement.
+// It takes memory for what is open in one instance at a time, whatever the size
+// of the hub, and a little for each disagreement.
 func Check(ctx context.Context, view store.View, o hub.CheckOptions) (hub.CheckReport, error) {
 	c := &checker{ctx: ctx, view: view, options: o, unknown: make(map[history.Number]bool), calls: make(map[call]string)}
 	c.begun, c.told = time.Now(), time.Now()
@@ -48,7 +49,8 @@ func Check(ctx context.Context, view store.View, o hub.CheckOptions) (hub.CheckR
 	return c.report, nil
 }
 
-// Check checks the engine's hub as of now, while it runs; see the function [Check].
+// Check checks the engine's hub as of now, while it runs; see the function
+// [Check].
 func (e *Engine) Check(ctx context.Context, o hub.CheckOptions) (hub.CheckReport, error) {
 	view, err := e.store.View(ctx)
 	if err != nil {
@@ -83,8 +85,8 @@ const (
 	progressTime = time.Second / 2
 )
 
-// step is called between any two rows: it ends the check, leaves time to others, and tells
-// how far it is.
+// step is called between any two rows: it ends the check, leaves time to
+// others, and tells how far it is.
 func (c *checker) step() error {
 	if c.ctx.Err() != nil {
 		return context.Cause(c.ctx)
@@ -130,7 +132,8 @@ func (c *checker) inboxes() error {
 	return nil
 }
 
-// message looks at one message. What it tells of calls that wait is kept: they are answered.
+// message looks at one message. What it tells of calls that wait is kept: they
+// are answered.
 func (c *checker) message(m *store.Message) error {
 	decoded, err := history.DecodeMessage(m.Bytes)
 	d := history.Disagreement{
@@ -174,8 +177,8 @@ func (c *checker) message(m *store.Message) error {
 	return err
 }
 
-// parentIn returns the parent that a message to a child names, if it is one that makes
-// the child answer.
+// parentIn returns the parent that a message to a child names, if it is one
+// that makes the child answer.
 func parentIn(ev *history.Event) *history.Parent {
 	if ev.Kind.Class() == history.Beginning && ev.Started != nil {
 		return ev.Started.Parent
@@ -222,7 +225,8 @@ type call struct {
 // maxCalls bounds the calls that are kept until all messages are known.
 const maxCalls = 100_000
 
-// waiting notes a call that waits for child, unless the child is there and will answer.
+// waiting notes a call that waits for child, unless the child is there and will
+// answer.
 func (c *checker) waiting(parent *history.Instance, created *history.Event) error {
 	child, there, err := c.view.FindInstance(c.ctx, created.Instance)
 	if err != nil {

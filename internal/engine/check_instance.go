@@ -14,9 +14,9 @@ import (
 	"github.com/perdure/perdure/internal/store"
 )
 
-// duty is a row that sees to it that an instance goes on when nothing comes for it: a
-// timer, or a work flag. The first come in the order in which they are due, so they
-// are compared by a ledger.
+// duty is a row that sees to it that an instance goes on when nothing comes for
+// it: a timer, or a work flag. The first come in the order in which they are
+// due, so they are compared by a ledger.
 type duty struct {
 	number    history.Number
 	instance  history.InstanceID
@@ -30,7 +30,8 @@ func timerDuty(partition int, t *store.Timer) duty {
 	return duty{number: t.Number, instance: t.Instance, partition: partition, timer: t.ID, due: t.Due.UnixMicro()}
 }
 
-// duties looks at all instances, and whether there is exactly what lets them go on.
+// duties looks at all instances, and whether there is exactly what lets them go
+// on.
 func (c *checker) duties() error {
 	l := ledger.New[duty]()
 	for round := range l.Rounds() {
@@ -96,8 +97,8 @@ func (c *checker) storedDuties(l *ledger.Ledger[duty], first bool) error {
 	return nil
 }
 
-// compareDuties tells of what is too much and too little. Of an instance whose history
-// cannot be read nobody knows what it needs.
+// compareDuties tells of what is too much and too little. Of an instance whose
+// history cannot be read nobody knows what it needs.
 func (c *checker) compareDuties(l *ledger.Ledger[duty]) {
 	missing := make(map[duty]bool)
 	for d, should := range l.Differing() {
@@ -137,14 +138,15 @@ func (d *duty) disagreement(missing bool) history.Disagreement {
 	return t
 }
 
-// What to do about a row that an import writes anew, and about one that is too much.
+// What to do about a row that an import writes anew, and about one that is too
+// much.
 const (
 	exportAndImport = "restore a backup, or export the instance and import it in its own place: perdure export --id ID >FILE, then perdure import @FILE --on-conflict terminate"
 	noHarm          = "nothing now: it does no harm. Restore a backup if there is more that does not agree"
 )
 
-// instance looks at one instance and returns what should be stored so that it goes
-// on. Only the first look tells what it finds.
+// instance looks at one instance and returns what should be stored so that it
+// goes on. Only the first look tells what it finds.
 func (c *checker) instance(stored *store.Stored, first bool) ([]duty, error) {
 	a := account{row: &stored.Row, check: decide.NewRecordCheck()}
 	tell := func(rule, rows, do, format string, args ...any) {
@@ -196,8 +198,8 @@ func (c *checker) instance(stored *store.Stored, first bool) ([]duty, error) {
 	return c.open(&a, first)
 }
 
-// open returns what a live instance needs so that it goes on, and looks for the children
-// that it waits for.
+// open returns what a live instance needs so that it goes on, and looks for the
+// children that it waits for.
 func (c *checker) open(a *account, first bool) (duties []duty, err error) {
 	row, st := a.row, &a.state
 	home := history.PartitionOf(row.ID, c.view.Partitions())

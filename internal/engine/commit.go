@@ -18,8 +18,8 @@ const (
 	maxCommitBytes  = 2 << 20
 )
 
-// commits gathers deltas and stores them, in order, one commit at a time: the next
-// batch gathers while the last one syncs (natural batching). It is where
+// commits gathers deltas and stores them, in order, one commit at a time: the
+// next batch gathers while the last one syncs (natural batching). It is where
 // decisions become durable, and the only place from which effects leave.
 type commits struct {
 	store     store.Committer
@@ -50,8 +50,9 @@ func newCommits(store store.Committer, admission *admission, turns *readyQueue, 
 	return c
 }
 
-// add queues a delta; its done is called exactly once, from run, in order of add. It
-// never blocks. After close, done is called at once with ErrUnavailable.
+// add queues a delta; its done is called exactly once, from run, in order of
+// add. It never blocks. After close, done is called at once with
+// ErrUnavailable.
 func (c *commits) add(delta *store.Delta, done func(error)) {
 	c.enqueue(done, commit{delta: delta, bytes: deltaBytes(delta), done: done})
 }
@@ -96,7 +97,8 @@ func (c *commits) enqueue(done func(error), batch ...commit) {
 	c.more.Signal()
 }
 
-// small returns how many deltas were queued so far that were not large, see [largeQueue].
+// small returns how many deltas were queued so far that were not large, see
+// [largeQueue].
 func (c *commits) small() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -133,8 +135,8 @@ func (c *commits) close() {
 
 // run stores what is added until close. After a commit that does not succeed it
 // calls failed once, stores nothing more, and everything is done with that
-// error. What is done happens in order, while the next commit syncs; after a small
-// commit it happens here, since handing it over would take longer.
+// error. What is done happens in order, while the next commit syncs; after a
+// small commit it happens here, since handing it over would take longer.
 func (c *commits) run(ctx context.Context, failed func(error)) {
 	stored := make(chan outcome, 1)
 	var handedOver atomic.Int32 // outcomes that are not done
@@ -219,8 +221,8 @@ func (c *commits) next() []commit {
 	return batch
 }
 
-// gather lets turns that are being decided become part of the next commit. A start
-// and its first turn are then stored by one sync, not by two. mu is held.
+// gather lets turns that are being decided become part of the next commit. A
+// start and its first turn are then stored by one sync, not by two. mu is held.
 func (c *commits) gather() {
 	if c.turns.isEmpty() {
 		return

@@ -16,18 +16,19 @@ import (
 	"github.com/perdure/perdure/internal/store"
 )
 
-// This file remembers what ran when a process died, so that code which takes the
-// process down again and again does not take everything else with it.
+// This file remembers what ran when a process died, so that code which takes
+// the process down again and again does not take everything else with it.
 //
-// While user code runs, a note of the store's [store.CrashNotes] says so. The process that
-// finds notes counts a death for each of them; a process that stops in good order
-// leaves none. What ran at one death only goes on as ever: an operator's kill -9 makes
-// everything that ran a suspect. From the second death on a suspect waits for a
-// pause that grows, and of several one runs at a time, the one with the fewest deaths
-// first, until it is clear: it has ended, or has run clearly longer than when the
-// process died. So the killer soon dies alone, and only its own count grows. At
-// MaxDeaths it is put aside: an activity fails ([history.FailurePoison]), a turn
-// waits for a command or for another build.
+// While user code runs, a note of the store's [store.CrashNotes] says so. The
+// process that finds notes counts a death for each of them; a process that
+// stops in good order leaves none. What ran at one death only goes on as ever:
+// an operator's kill -9 makes everything that ran a suspect. From the second
+// death on a suspect waits for a pause that grows, and of several one runs at a
+// time, the one with the fewest deaths first, until it is clear: it has ended,
+// or has run clearly longer than when the process died. So the killer soon dies
+// alone, and only its own count grows. At MaxDeaths it is put aside: an
+// activity fails ([history.FailurePoison]), a turn waits for a command or for
+// another build.
 
 // runID identifies a turn or an activity of an instance.
 type runID struct {
@@ -125,8 +126,8 @@ const maxNotes = 256
 // maxCounted bounds the table.
 const maxCounted = 1000
 
-// newDeaths reads what the process before left. Whatever goes wrong with it is no
-// reason not to run.
+// newDeaths reads what the process before left. Whatever goes wrong with it is
+// no reason not to run.
 func newDeaths(ctx context.Context, kept store.Store, runs bool, o *Options) *deaths {
 	d := &deaths{
 		log: o.Logger, max: o.MaxDeaths, began: time.Now(),
@@ -243,8 +244,8 @@ func (d *deaths) prune(ctx context.Context, store store.Reader) error {
 	return nil
 }
 
-// suspects returns how many wait for their turn to run. mu is held, or nobody else
-// knows d yet.
+// suspects returns how many wait for their turn to run. mu is held, or nobody
+// else knows d yet.
 func (d *deaths) suspects() (n int) {
 	for _, c := range d.counts {
 		if c.Deaths >= suspectAt {
@@ -334,8 +335,8 @@ func (e *deathError) Error() string {
 	return fmt.Sprintf("it was running each of the last %d times that the program died; it is held back for a while, and then runs when no other suspect does", e.deaths)
 }
 
-// restart is for a new tenure, with timers of its own, which asks anew for all that
-// is to run.
+// restart is for a new tenure, with timers of its own, which asks anew for all
+// that is to run.
 func (d *deaths) restart(after func(time.Duration, func())) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -365,7 +366,8 @@ type heldRun interface {
 	runAgain()
 }
 
-// admit reports, as nil, that run may run now. Otherwise s runs again once it may.
+// admit reports, as nil, that run may run now. Otherwise s runs again once it
+// may.
 func (d *deaths) admit(run runID, held heldRun) error {
 	if !d.some.Load() {
 		return nil
@@ -385,15 +387,15 @@ func (d *deaths) admit(run runID, held heldRun) error {
 	return &deathError{deaths: c.Deaths, pause: pause}
 }
 
-// pause is how long it takes until a suspect may run: 1 s, 2 s, ... 60 s of this process's
-// life have passed then.
+// pause is how long it takes until a suspect may run: 1 s, 2 s, ... 60 s of
+// this process's life have passed then.
 func (d *deaths) pause(c *deathCount) time.Duration {
 	return time.Until(d.began.Add(min(firstRetry<<min(c.Deaths-suspectAt, 6), lastRetry)))
 }
 
-// pick lets the first of the suspects run, if none does: the one with the fewest
-// deaths. Those that take long to show that they do not kill come after all others,
-// the longest last: nobody is to wait for them who need not.
+// pick lets the first of the suspects run, if none does: the one with the
+// fewest deaths. Those that take long to show that they do not kill come after
+// all others, the longest last: nobody is to wait for them who need not.
 func (d *deaths) pick() {
 	d.mu.Lock()
 	if d.trial != (runID{}) {
@@ -468,8 +470,8 @@ func (d *deaths) outlived(run runID, ran time.Duration) {
 	}
 }
 
-// provenAfter is how much longer at least than when the process died a suspect runs
-// until it is clear without having ended.
+// provenAfter is how much longer at least than when the process died a suspect
+// runs until it is clear without having ended.
 const provenAfter = 10 * time.Second
 
 // proof is how long a suspect runs until it is clear without having ended.

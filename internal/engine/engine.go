@@ -84,7 +84,8 @@ type Engine struct {
 }
 
 // New returns an engine for the hub in store. With an exec of nil it accepts
-// operations, and what they ask for happens when an engine with one runs on the store.
+// operations, and what they ask for happens when an engine with one runs on the
+// store.
 func New(store store.Store, exec Executor, options Options) *Engine {
 	options.setDefaults()
 	return &Engine{store: store, exec: newCode(exec), options: options, change: make(chan struct{})}
@@ -94,8 +95,9 @@ func New(store store.Store, exec Executor, options Options) *Engine {
 // DrainTimeout for what runs, stores its results and returns nil. A commit that
 // does not succeed does not end Run: everything not known to be stored is given
 // up, read again, and done again. What does end it early is a store that is
-// broken for good ([store.ErrBroken]). User code that ignores all that gets two seconds
-// more; should any still run then, the error is an [ErrLeftBehind] that names it.
+// broken for good ([store.ErrBroken]). User code that ignores all that gets two
+// seconds more; should any still run then, the error is an [ErrLeftBehind] that
+// names it.
 func (e *Engine) Run(ctx context.Context) error {
 	defer e.set(nil, nil, true)
 	defer func() {
@@ -192,7 +194,8 @@ func (e *Engine) owner(ctx context.Context) (*tenure, error) {
 	}
 }
 
-// Owned reports whether the engine has the hub: operations need not wait for it.
+// Owned reports whether the engine has the hub: operations need not wait for
+// it.
 func (e *Engine) Owned() bool { return e.current() != nil }
 
 // current returns the present tenure, nil when there is none.

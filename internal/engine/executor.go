@@ -24,15 +24,16 @@ type Executor interface {
 	Orchestrate(ctx context.Context, w history.Work) (history.Outcome, error)
 
 	// Forget drops what is cached for an instance, if anything: it will be
-	// rebuilt from its history. It waits for no code of the instance: what unwinds
-	// goes on by itself.
+	// rebuilt from its history. It waits for no code of the instance: what
+	// unwinds goes on by itself.
 	Forget(number history.Number)
 
-	// RunActivity runs an activity and calls done once, before it returns. Exactly
-	// one of the three arguments tells the end: a failure of user code, an error as
-	// with Orchestrate, or else the result. ctx ends when the result is no longer
-	// wanted, and tells that the engine begins to stop ([history.Stopping]). User code may exit the goroutine ([runtime.Goexit]): done is called all
-	// the same.
+	// RunActivity runs an activity and calls done once, before it returns.
+	// Exactly one of the three arguments tells the end: a failure of user code,
+	// an error as with Orchestrate, or else the result. ctx ends when the
+	// result is no longer wanted, and tells that the engine begins to stop
+	// ([history.Stopping]). User code may exit the goroutine
+	// ([runtime.Goexit]): done is called all the same.
 	RunActivity(ctx context.Context, t history.Task, done func(json.RawMessage, *history.Failure, error))
 }
 
@@ -40,24 +41,25 @@ type Executor interface {
 // waits for that no history shows.
 type Inspector interface {
 	// Awaits returns the external events that the code waits for after the past
-	// turns of w, and those that are kept though it does not wait for their names,
-	// each by name. It changes nothing, and does not wait for a turn that runs.
-	// Errors are those of Orchestrate, or that the code runs right now.
+	// turns of w, and those that are kept though it does not wait for their
+	// names, each by name. It changes nothing, and does not wait for a turn
+	// that runs. Errors are those of Orchestrate, or that the code runs right
+	// now.
 	Awaits(ctx context.Context, w history.Work) ([]history.Await, []history.Kept, error)
 }
 
-// Observer is what an [Executor] may be besides: one that knows of code that does
-// not come back, and can do without it.
+// Observer is what an [Executor] may be besides: one that knows of code that
+// does not come back, and can do without it.
 type Observer interface {
-	// Place returns where the turn of an instance is in the code, as of the trace;
-	// empty when that is not known.
+	// Place returns where the turn of an instance is in the code, as of the
+	// trace; empty when that is not known.
 	Place(number history.Number, trace *stacktrace.Trace) string
-	// Leave is Forget while a turn of the instance runs that does not come back: the
-	// turn is left behind. Whatever it does from now on has no effect, and Orchestrate
-	// returns an error if ever it comes back.
+	// Leave is Forget while a turn of the instance runs that does not come
+	// back: the turn is left behind. Whatever it does from now on has no
+	// effect, and Orchestrate returns an error if ever it comes back.
 	Leave(number history.Number)
-	// Unwinding lists what runs although its instance has been forgotten: deferred
-	// functions.
+	// Unwinding lists what runs although its instance has been forgotten:
+	// deferred functions.
 	Unwinding() []Unwinding
 	// Unwound waits until what Unwinding lists now has ended, or ctx ends.
 	Unwound(ctx context.Context)
@@ -71,8 +73,8 @@ type Unwinding struct {
 	Place    func(*stacktrace.Trace) string // where in the code they are; empty when that is not known
 }
 
-// code is an executor with all that one may be; what it is not, and all of it where there
-// is no executor, is done by [nobody].
+// code is an executor with all that one may be; what it is not, and all of it
+// where there is no executor, is done by [nobody].
 type code struct {
 	Executor
 	Inspector

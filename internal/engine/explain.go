@@ -103,8 +103,8 @@ func (s *situation) died() string {
 	return told.String()
 }
 
-// unwinding adds to what is told of an instance that has ended that its deferred
-// functions have not.
+// unwinding adds to what is told of an instance that has ended that its
+// deferred functions have not.
 func (e *Engine) unwinding(x hub.Explanation) hub.Explanation {
 	if t := e.current(); t != nil {
 		if since, place, ok := t.watch.unwinds(x.Instance); ok {
@@ -355,11 +355,12 @@ func (s *situation) awaiting(x hub.Explanation) hub.Explanation {
 	return x
 }
 
-// suspended reports whether the instance is suspended and nobody has resumed it.
+// suspended reports whether the instance is suspended and nobody has resumed
+// it.
 func (s *situation) suspended() bool { return s.row.Status == history.Suspended && !s.resumed }
 
-// ownWaits are for what no call of its code has asked for: a host, its next turn, a resume,
-// the time of its start.
+// ownWaits are for what no call of its code has asked for: a host, its next
+// turn, a resume, the time of its start.
 func (s *situation) ownWaits() []hub.Wait {
 	waits := []hub.Wait{}
 	if !s.hosted {

@@ -10,8 +10,8 @@ import (
 	"github.com/perdure/perdure/internal/hub"
 )
 
-// This file tells about failures: of a tree of instances, which call is behind it and
-// whose rewind moves it; of a timer, which failed attempt it follows.
+// This file tells about failures: of a tree of instances, which call is behind
+// it and whose rewind moves it; of a timer, which failed attempt it follows.
 
 // fault is a failed call that ended an instance, or a descendant of it.
 type fault struct {
@@ -80,8 +80,8 @@ func (e *Engine) descend(ctx context.Context, s *situation, budget *int) error {
 	}
 }
 
-// ascend looks for the topmost ancestor whose rewind rewinds the instance too. It
-// returns the history of that.
+// ascend looks for the topmost ancestor whose rewind rewinds the instance too.
+// It returns the history of that.
 func (e *Engine) ascend(ctx context.Context, s *situation, budget *int) (turns []history.Turn, err error) {
 	s.top, turns = s.row, s.turns
 	for s.top.Parent != nil && *budget > 0 {
@@ -118,7 +118,8 @@ func (e *Engine) ascend(ctx context.Context, s *situation, budget *int) (turns [
 	return turns, nil
 }
 
-// reached reports whether a rewind of parent rewinds the topmost instance known.
+// reached reports whether a rewind of parent rewinds the topmost instance
+// known.
 func (s *situation) reached(parent *hub.Archive, children decide.ChildRows) bool {
 	if !decide.Failed(parent.Turns) {
 		return false

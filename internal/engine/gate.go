@@ -9,10 +9,11 @@ import (
 	"github.com/perdure/perdure/internal/hub"
 )
 
-// What is here lets a caller be refused before it has sent what may be large: a payload,
-// an archive. Each check waits for room, as the operation would.
+// What is here lets a caller be refused before it has sent what may be large: a
+// payload, an archive. Each check waits for room, as the operation would.
 
-// CheckStart returns the error that [Engine.Start] would have whatever the input is.
+// CheckStart returns the error that [Engine.Start] would have whatever the
+// input is.
 func (e *Engine) CheckStart(ctx context.Context, req hub.StartRequest) error {
 	if err := e.checkStart(&req); err != nil {
 		return err
@@ -20,7 +21,8 @@ func (e *Engine) CheckStart(ctx context.Context, req hub.StartRequest) error {
 	return e.room(ctx)
 }
 
-// CheckRaise returns the error that [Engine.Raise] would have whatever the payload is.
+// CheckRaise returns the error that [Engine.Raise] would have whatever the
+// payload is.
 func (e *Engine) CheckRaise(ctx context.Context, id history.InstanceID, req hub.RaiseRequest) error {
 	if err := checkRaise(&req); err != nil {
 		return err
@@ -35,7 +37,8 @@ func (e *Engine) CheckRaise(ctx context.Context, id history.InstanceID, req hub.
 	return t.admission.room(ctx)
 }
 
-// CheckImport returns the error that [Engine.Import] would have whatever the archive is.
+// CheckImport returns the error that [Engine.Import] would have whatever the
+// archive is.
 func (e *Engine) CheckImport(ctx context.Context, req hub.ImportRequest) error {
 	if req.ID != "" {
 		if err := req.ID.Validate(); err != nil {

@@ -10,8 +10,8 @@ import (
 )
 
 // Hold tells why an instance does not go on although it could: its code is
-// missing here, or cannot run now. Work that is held is tried again by itself, after 1 s,
-// 2 s, ... up to 60 s (docs/contracts/runtime.md 6.6).
+// missing here, or cannot run now. Work that is held is tried again by itself,
+// after 1 s, 2 s, ... up to 60 s (docs/contracts/runtime.md 6.6).
 type Hold struct {
 	Instance history.InstanceID
 	Task     int32 // the activity that is held; history.NoID when it is the orchestrator

@@ -11,10 +11,11 @@ import (
 
 // instance is what the owner of a partition holds of one instance in memory. It
 // exists only while there is something to hold: messages, activities, a turn, a
-// commit under way, or a fold kept to save reading it again. Everything in it can
-// be read back from the store once deltas is 0.
+// commit under way, or a fold kept to save reading it again. Everything in it
+// can be read back from the store once deltas is 0.
 //
-// What it is doing, by queued, running and inFlight; deltas counts its commits under way:
+// What it is doing, by queued, running and inFlight; deltas counts its commits
+// under way:
 //
 //	          wake, when ready            pop             decided
 //	at rest ------------------> queued -------> running ----------> deltas > 0; inFlight after a turn
@@ -22,12 +23,12 @@ import (
 //	   |   +--- an operation claims it ---------+   | nothing to store     | durable
 //	   +--------------------------------------------+----------------------+ then wake again
 //
-// A turn that is in flight keeps the next one from being queued, but not operations. An
-// instance that is held is not ready until its hold is over, or a termination comes. One
-// that is at rest and droppable leaves memory.
+// A turn that is in flight keeps the next one from being queued, but not
+// operations. An instance that is held is not ready until its hold is over, or
+// a termination comes. One that is at rest and droppable leaves memory.
 //
-// Its fields are guarded by the partition's mutex, except that row and state belong to
-// whoever has set running, until running is cleared.
+// Its fields are guarded by the partition's mutex, except that row and state
+// belong to whoever has set running, until running is cleared.
 type instance struct {
 	id        history.InstanceID
 	partition *partition
@@ -63,8 +64,9 @@ type instance struct {
 // exists reports whether there is such an instance.
 func (i *instance) exists() bool { return i.row.Number != 0 }
 
-// ready reports whether a turn can be decided now and there is reason to. It and
-// what it asks look at the clock only if they must: most instances are not scheduled.
+// ready reports whether a turn can be decided now and there is reason to. It
+// and what it asks look at the clock only if they must: most instances are not
+// scheduled.
 func (i *instance) ready(now func() time.Time) bool {
 	if i.queued || i.running || i.inFlight {
 		return false
@@ -87,9 +89,10 @@ func (i *instance) early(now func() time.Time) bool {
 // so nothing can hold it.
 func (i *instance) terminating() bool { return i.tally.terminations > 0 }
 
-// ends reports whether a termination has arrived that ends the instance whatever
-// its code does. It may be a part of what the running turn has taken: a turn
-// accepts so many messages only, and the others stay. mu of the partition is held.
+// ends reports whether a termination has arrived that ends the instance
+// whatever its code does. It may be a part of what the running turn has taken:
+// a turn accepts so many messages only, and the others stay. mu of the
+// partition is held.
 func (i *instance) ends() bool {
 	ends := func(m decide.Message) bool {
 		return m.Event.Kind == history.ExecutionTerminated && (m.Execution == "" || m.Execution == i.row.ExecutionID) && decide.Terminates(&m.Event, &i.row)
@@ -111,10 +114,10 @@ func (i *instance) droppable() bool {
 // runAgain implements [heldRun].
 func (i *instance) runAgain() { i.partition.tryAgain(i) }
 
-// clearInbox empties the inbox of an instance that goes, except for what belongs
-// to the next one: the start of a child with this id and all behind it. Starts by
-// the instances gone go too; what is to end a tree stays, since that is about a
-// number. It returns the rows to delete.
+// clearInbox empties the inbox of an instance that goes, except for what
+// belongs to the next one: the start of a child with this id and all behind it.
+// Starts by the instances gone go too; what is to end a tree stays, since that
+// is about a number. It returns the rows to delete.
 func (i *instance) clearInbox(gone map[history.InstanceID]bool) []store.MessageKey {
 	at := slices.IndexFunc(i.inbox, func(m decide.Message) bool {
 		return m.Event.Kind == history.ExecutionStarted && (m.Event.Started.Parent == nil || !gone[m.Event.Started.Parent.InstanceID])

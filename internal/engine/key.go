@@ -9,8 +9,8 @@ import (
 	"github.com/perdure/perdure/internal/hub"
 )
 
-// refuseKey tells why an event with an idempotency key is not taken: its instance
-// would have to remember too much; nil if it is.
+// refuseKey tells why an event with an idempotency key is not taken: its
+// instance would have to remember too much; nil if it is.
 func (t *tenure) refuseKey(ctx context.Context, id history.InstanceID, key string) error {
 	p := t.partition(id)
 	p.mu.Lock()
@@ -40,8 +40,8 @@ func (t *tenure) refuseKey(ctx context.Context, id history.InstanceID, key strin
 	return err
 }
 
-// refuseKey is that for an instance that is claimed and loaded. mu of its partition
-// is held.
+// refuseKey is that for an instance that is claimed and loaded. mu of its
+// partition is held.
 func (i *instance) refuseKey(key string, at time.Time) error {
 	keys := &i.state.Keys
 	if keys.Taken(key, at) {
@@ -62,8 +62,8 @@ func (i *instance) refuseKey(key string, at time.Time) error {
 		hub.ErrResourceExhausted, i.id, bytes, history.MaxKeysBytes, history.KeyLife)
 }
 
-// remember notes how many bytes of keys the fold st holds. mu of the partition is
-// held.
+// remember notes how many bytes of keys the fold st holds. mu of the partition
+// is held.
 func (i *instance) remember(st *history.State) {
 	i.keysKnown = st != nil
 	if st != nil {

@@ -12,13 +12,13 @@ const (
 	largeAtOnce = 1 << 20  // of those that go through it side by side; a larger one goes alone
 )
 
-// largeQueue limits how many bytes of large payloads are in the queue of commits at a
-// time. That queue is in order, so a large delta delays all that stand behind it. While
-// others commit too, it pauses after each of its batches for as long as that has kept them
-// waiting.
+// largeQueue limits how many bytes of large payloads are in the queue of
+// commits at a time. That queue is in order, so a large delta delays all that
+// stand behind it. While others commit too, it pauses after each of its batches
+// for as long as that has kept them waiting.
 //
-// Whoever queues here has claimed the instance it decides about, so no decision in the
-// queue waits for one behind it.
+// Whoever queues here has claimed the instance it decides about, so no decision
+// in the queue waits for one behind it.
 type largeQueue struct {
 	ctx     context.Context // of the tenure
 	commits *commits
@@ -41,8 +41,8 @@ func newLargeQueue(ctx context.Context, commits *commits) *largeQueue {
 	return &largeQueue{ctx: ctx, commits: commits, more: make(chan struct{}, 1)}
 }
 
-// add queues a decision; it never blocks. When the tenure ends, queued decisions are
-// committed at once, so that each fails with ErrUnavailable.
+// add queues a decision; it never blocks. When the tenure ends, queued
+// decisions are committed at once, so that each fails with ErrUnavailable.
 func (q *largeQueue) add(d *largeDecision) {
 	q.mu.Lock()
 	closed := q.closed
@@ -61,8 +61,8 @@ func (q *largeQueue) add(d *largeDecision) {
 }
 
 // enter waits until the caller may commit so many bytes; leave must follow when
-// that is durable, or came to nothing; after an error it does nothing. What is small
-// need not wait.
+// that is durable, or came to nothing; after an error it does nothing. What is
+// small need not wait.
 func (q *largeQueue) enter(ctx context.Context, bytes int) (leave func(), err error) {
 	if bytes < largeBytes {
 		return func() {}, nil

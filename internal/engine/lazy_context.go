@@ -6,9 +6,10 @@ import (
 	"time"
 )
 
-// lazyContext is the context of an activity: it ends when its parent, the tenure's,
-// does, or by cancel. Few activities ask for the channel that tells so: one that
-// does not costs no entry among the children of the tenure's context.
+// lazyContext is the context of an activity: it ends when its parent, the
+// tenure's, does, or by cancel. Few activities ask for the channel that tells
+// so: one that does not costs no entry among the children of the tenure's
+// context.
 type lazyContext struct {
 	parent context.Context
 

@@ -6,10 +6,11 @@ import (
 	"github.com/perdure/perdure/internal/history"
 )
 
-// Listener hears what an engine does: the log does, and metrics and whatever shows a hub
-// while it works can. Its functions are called where it happens, at once from several
-// goroutines and some under a lock: they return soon and do not call the engine. What they are given they
-// neither change nor keep. Those that are nil are not called.
+// Listener hears what an engine does: the log does, and metrics and whatever
+// shows a hub while it works can. Its functions are called where it happens, at
+// once from several goroutines and some under a lock: they return soon and do
+// not call the engine. What they are given they neither change nor keep. Those
+// that are nil are not called.
 type Listener struct {
 	Turn     func(TurnInfo)
 	Attempt  func(AttemptInfo)
@@ -17,7 +18,8 @@ type Listener struct {
 	Hold     func(HoldInfo)
 	Refusal  func(RefusalInfo)
 	SlowCode func(SlowCodeInfo)
-	// Successes reports whether Attempt wants those that succeeded; nil: it does not.
+	// Successes reports whether Attempt wants those that succeeded; nil: it
+	// does not.
 	Successes func() bool
 }
 
@@ -70,21 +72,24 @@ type CommitInfo struct {
 	Err    error // nil: it is durable
 }
 
-// HoldInfo is work that is held: for the first time, again, or for another reason.
+// HoldInfo is work that is held: for the first time, again, or for another
+// reason.
 type HoldInfo struct {
 	*Hold
 	Function string
 	Again    bool // for the same reason as before
 }
 
-// RefusalInfo is an operation that was refused since there is too much work at hand.
+// RefusalInfo is an operation that was refused since there is too much work at
+// hand.
 type RefusalInfo struct {
 	Instance history.InstanceID // whose inbox is full; empty: it is the hub's work
 	Bytes    int64
 	Limit    int64
 }
 
-// SlowCodeInfo is code of users that takes long, or that nobody waits for any more.
+// SlowCodeInfo is code of users that takes long, or that nobody waits for any
+// more.
 type SlowCodeInfo struct {
 	Kind       SlowKind
 	Instance   history.InstanceID

@@ -8,8 +8,8 @@ import (
 	"github.com/perdure/perdure/internal/history"
 )
 
-// This file writes the log of what a [Listener] hears: failures as warnings and errors,
-// starts and ends at Debug.
+// This file writes the log of what a [Listener] hears: failures as warnings and
+// errors, starts and ends at Debug.
 
 // logger writes what it hears.
 type logger struct{ *slog.Logger }
@@ -47,9 +47,9 @@ func (l logger) turn(t TurnInfo) {
 	}
 }
 
-// failure tells that an instance failed. It is an error, with the stack if there is one,
-// when the code is at fault; one that passes the failure of a call on is not: that was told
-// of.
+// failure tells that an instance failed. It is an error, with the stack if
+// there is one, when the code is at fault; one that passes the failure of a
+// call on is not: that was told of.
 func (l logger) failure(t TurnInfo) {
 	level := slog.LevelWarn
 	if t.End.Failure != nil && len(t.End.Tasks) == 0 {
@@ -123,7 +123,8 @@ func (l logger) slowCode(s SlowCodeInfo) {
 // maxToldBytes bounds each text of the user's in a line.
 const maxToldBytes = 8 << 10
 
-// write writes a line. That of an error has the failure's stack, if there is one.
+// write writes a line. That of an error has the failure's stack, if there is
+// one.
 func (l logger) write(level slog.Level, message string, attrs []slog.Attr, failure *history.Failure) {
 	if failure != nil {
 		attrs = append(attrs, slog.String("error", shortened(failure.String())))

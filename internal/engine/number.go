@@ -9,11 +9,12 @@ import (
 	"github.com/perdure/perdure/internal/store"
 )
 
-// numbering gives out the numbers of a partition's instances: the time of creation, in
-// microseconds, and never the same twice. Clocks jump: one that was ahead for a while leaves
-// numbers of a time that has not come. When it is right again, numbers go on in the time
-// between, which nobody has used. Where that is not known, after a clock that goes
-// back into times that were used, they follow the highest one.
+// numbering gives out the numbers of a partition's instances: the time of
+// creation, in microseconds, and never the same twice. Clocks jump: one that
+// was ahead for a while leaves numbers of a time that has not come. When it is
+// right again, numbers go on in the time between, which nobody has used. Where
+// that is not known, after a clock that goes back into times that were used,
+// they follow the highest one.
 type numbering struct {
 	last int64 // given out last
 	end  int64 // where the gap ends that they are from; 0: they are the highest
@@ -25,20 +26,22 @@ type numbering struct {
 type gap struct{ from, to int64 } // to is the first that does not belong to it
 
 const (
-	// A clock that is less behind is not followed: numbers come in the order of creation.
+	// A clock that is less behind is not followed: numbers come in the order of
+	// creation.
 	followBack = int64(time.Second / time.Microsecond)
 	maxGaps    = 16
 )
 
-// newNumbering goes on after the highest number that was ever used, and in free.
+// newNumbering goes on after the highest number that was ever used, and in
+// free.
 func newNumbering(last history.Number, free gap) numbering {
 	n := numbering{last: last.Micros(), top: last.Micros()}
 	n.passedOver(free)
 	return n
 }
 
-// unused finds the gap between now and the first number stored after it, for a start at
-// which the highest number, last, is of a time that has not come.
+// unused finds the gap between now and the first number stored after it, for a
+// start at which the highest number, last, is of a time that has not come.
 func unused(ctx context.Context, store store.Reader, now time.Time, last history.Number) (gap, error) {
 	if last.Micros() <= now.UnixMicro()+followBack {
 		return gap{}, nil
@@ -72,8 +75,8 @@ func (n *numbering) next(now time.Time, partition int) history.Number {
 	return history.NewNumber(next, partition)
 }
 
-// move leaves the stretch that numbers are given out from: into the gap that has the
-// time micros, else behind all that are used.
+// move leaves the stretch that numbers are given out from: into the gap that
+// has the time micros, else behind all that are used.
 func (n *numbering) move(micros int64) {
 	if n.end != 0 {
 		n.passedOver(gap{n.last + 1, n.end})

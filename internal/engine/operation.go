@@ -16,7 +16,8 @@ import (
 
 // Start creates an instance. When it returns nil the instance is durable and
 // will run. Errors: ErrInvalidArgument, ErrUnknownOrchestrator,
-// ErrAlreadyExists, ErrResourceExhausted, ErrUnavailable (docs/contracts/runtime.md 5.1).
+// ErrAlreadyExists, ErrResourceExhausted, ErrUnavailable
+// (docs/contracts/runtime.md 5.1).
 func (e *Engine) Start(ctx context.Context, req hub.StartRequest) (history.InstanceID, error) {
 	if err := e.checkStart(&req); err != nil {
 		return "", err
@@ -81,7 +82,8 @@ func checkPayload(what string, payload json.RawMessage) error {
 	return refuse(what, history.CheckPayload(payload))
 }
 
-// refuse makes what is wrong with an argument, if anything is, an error of the caller.
+// refuse makes what is wrong with an argument, if anything is, an error of the
+// caller.
 func refuse(what string, problem error) error {
 	if problem == nil {
 		return nil
@@ -104,8 +106,9 @@ func (t *tenure) start(ctx context.Context, req *hub.StartRequest, fresh bool) e
 	return t.found(ctx, err, req.Reuse, req.Found)
 }
 
-// vacate makes sure that a claimed id can be used. It reports whether what has it is kept, and
-// loads what lives and will be replaced: its timers and its parent must learn of the end.
+// vacate makes sure that a claimed id can be used. It reports whether what has
+// it is kept, and loads what lives and will be replaced: its timers and its
+// parent must learn of the end.
 func (t *tenure) vacate(inst *instance, reuse hub.Reuse) (kept bool, err error) {
 	switch err := refusal(&inst.row, reuse); {
 	case err != nil, !inst.exists():
@@ -127,8 +130,9 @@ func refusal(row *history.Instance, reuse hub.Reuse) error {
 	return nil
 }
 
-// found answers those whose instance id is that of one in a turn that does not come back:
-// it lives, as others do. What is known of it may not be durable yet, so the answer waits its turn.
+// found answers those whose instance id is that of one in a turn that does not
+// come back: it lives, as others do. What is known of it may not be durable
+// yet, so the answer waits its turn.
 func (t *tenure) found(ctx context.Context, err error, reuse hub.Reuse, found *bool) error {
 	if err == nil {
 		return nil
@@ -157,7 +161,8 @@ func (t *tenure) create(inst *instance, req *hub.StartRequest, done func(error))
 	return t.commit(inst, d, t.replace(inst, d), done)
 }
 
-// replace makes d end what inst was. It returns the messages that were for that. mu is held.
+// replace makes d end what inst was. It returns the messages that were for
+// that. mu is held.
 func (t *tenure) replace(inst *instance, d *decision) (consumed []store.MessageKey) {
 	if inst.exists() {
 		consumed = inst.clearInbox(nil)
@@ -201,14 +206,15 @@ func checkRaise(req *hub.RaiseRequest) error {
 	return cmp.Or(checkName("event name", req.Name), refuse("idempotency key", history.CheckKey(req.Key)))
 }
 
-// Terminate ends an instance. When it returns nil the request is durable; it takes effect before any
-// more of the instance's code runs. Errors as with [Engine.Raise] (docs/contracts/runtime.md 5.4).
+// Terminate ends an instance. When it returns nil the request is durable; it
+// takes effect before any more of the instance's code runs. Errors as with
+// [Engine.Raise] (docs/contracts/runtime.md 5.4).
 func (e *Engine) Terminate(ctx context.Context, id history.InstanceID, req hub.TerminateRequest) error {
 	return e.command(ctx, id, history.Event{Kind: history.ExecutionTerminated, Payload: req.Reason, Recursive: req.Recursive}, nil)
 }
 
-// Suspend keeps an instance's code from running until it is resumed; events are kept.
-// Errors as with [Engine.Raise], and ErrInvalidState if it is suspended
+// Suspend keeps an instance's code from running until it is resumed; events are
+// kept. Errors as with [Engine.Raise], and ErrInvalidState if it is suspended
 // already (docs/contracts/runtime.md 5.5).
 func (e *Engine) Suspend(ctx context.Context, id history.InstanceID, reason string) error {
 	return e.command(ctx, id, history.Event{Kind: history.ExecutionSuspended, Payload: decide.ReasonPayload(reason)}, func(inst *instance) error {
@@ -219,9 +225,9 @@ func (e *Engine) Suspend(ctx context.Context, id history.InstanceID, reason stri
 	})
 }
 
-// Resume lets an instance go on that is suspended, or whose turn was put aside because
-// the program died each time it ran. Errors as with [Engine.Raise], and ErrInvalidState
-// if it is neither.
+// Resume lets an instance go on that is suspended, or whose turn was put aside
+// because the program died each time it ran. Errors as with [Engine.Raise], and
+// ErrInvalidState if it is neither.
 func (e *Engine) Resume(ctx context.Context, id history.InstanceID, reason string) error {
 	return e.command(ctx, id, history.Event{Kind: history.ExecutionResumed, Payload: decide.ReasonPayload(reason)}, func(inst *instance) error {
 		switch {

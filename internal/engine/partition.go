@@ -15,8 +15,8 @@ import (
 //
 //	made --acquire: the epoch is durable, work, inbox and near timers are read--> serving --kill--> dead
 //
-// Messages are taken in from the first moment on, and nothing is decided once it is dead: the next
-// owner finds all of it in the store.
+// Messages are taken in from the first moment on, and nothing is decided once
+// it is dead: the next owner finds all of it in the store.
 type partition struct {
 	tenure *tenure
 	index  int
@@ -100,8 +100,8 @@ func (p *partition) deliver(id history.InstanceID, m decide.Message) {
 	p.wake(inst)
 }
 
-// wake queues inst if there is something to decide, and counts what it costs. mu
-// is held.
+// wake queues inst if there is something to decide, and counts what it costs.
+// mu is held.
 func (p *partition) wake(inst *instance) {
 	if inst.stuck != nil && inst.ends() {
 		p.tenure.leave(inst) // which wakes it

@@ -11,14 +11,15 @@ import (
 	"github.com/perdure/perdure/internal/hub"
 )
 
-// Purge removes an instance that has ended, and with it all that is stored of it.
-// A missing one is no error: nothing is deleted. When it returns nil the removal is
-// durable. Errors: ErrInvalidArgument, ErrInvalidState when it, or with
-// req.Recursive one of its children, is live, ErrUnavailable (docs/contracts/runtime.md 5.9).
+// Purge removes an instance that has ended, and with it all that is stored of
+// it. A missing one is no error: nothing is deleted. When it returns nil the
+// removal is durable. Errors: ErrInvalidArgument, ErrInvalidState when it, or
+// with req.Recursive one of its children, is live, ErrUnavailable
+// (docs/contracts/runtime.md 5.9).
 //
-// The tree of a recursive purge are its children of all its executions, those that
-// it called, and theirs. Instances started without being waited for are on their own,
-// and so is whatever else has the id of a child now.
+// The tree of a recursive purge are its children of all its executions, those
+// that it called, and theirs. Instances started without being waited for are on
+// their own, and so is whatever else has the id of a child now.
 func (e *Engine) Purge(ctx context.Context, id history.InstanceID, req hub.PurgeRequest) (hub.PurgeResult, error) {
 	if id == "" {
 		return hub.PurgeResult{}, fmt.Errorf("%w: instance id is empty", hub.ErrInvalidArgument)
@@ -46,9 +47,9 @@ func (e *Engine) Purge(ctx context.Context, id history.InstanceID, req hub.Purge
 }
 
 // treePurge is the purge of a tree of instances, which may be a single one. It
-// claims all of them first, parents before children: while it looks none of them
-// moves. Then it erases children before parents, so that after a crash in the
-// middle what is left is still found.
+// claims all of them first, parents before children: while it looks none of
+// them moves. Then it erases children before parents, so that after a crash in
+// the middle what is left is still found.
 type treePurge struct {
 	tenure  *tenure
 	force   bool                        // live instances go too
@@ -86,8 +87,9 @@ func (f *treePurge) release() {
 	}
 }
 
-// claimChildren claims the children of claimed instances. Of those that start right
-// now it learns first: what is not under way any more is stored once all is settled.
+// claimChildren claims the children of claimed instances. Of those that start
+// right now it learns first: what is not under way any more is stored once all
+// is settled.
 func (f *treePurge) claimChildren(ctx context.Context, parents []*instance) error {
 	byNumber := make(map[history.Number]*instance, len(parents))
 	for _, parent := range parents {
@@ -194,8 +196,8 @@ func (f *treePurge) erase(ctx context.Context) (hub.PurgeResult, error) {
 }
 
 // erase commits the end of a claimed instance, which may be no more than a
-// start that waits. Its parent, should one wait, is told if tell says so; gone are the ids of
-// all that go with it.
+// start that waits. Its parent, should one wait, is told if tell says so; gone
+// are the ids of all that go with it.
 func (t *tenure) erase(inst *instance, gone map[history.InstanceID]bool, tell bool) error {
 	p := inst.partition
 	live := inst.state != nil

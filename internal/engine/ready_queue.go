@@ -48,8 +48,8 @@ func (r *readyQueue) pop() (inst *instance, ok bool) {
 	return inst, true
 }
 
-// markStuck notes that a turn does not come back: nothing is to wait for it but quiet.
-// Either back or leave follows.
+// markStuck notes that a turn does not come back: nothing is to wait for it but
+// quiet. Either back or leave follows.
 func (r *readyQueue) markStuck() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -11,10 +11,11 @@ import (
 )
 
 // Restart runs an instance anew with its name, input, version and tags, and
-// returns the id of what it started: a new one, or with SameID the same, in place of the
-// instance, which must have ended. When it returns nil that is durable. Errors:
-// ErrInvalidArgument, ErrNotFound, ErrAlreadyExists, ErrUnknownOrchestrator,
-// ErrResourceExhausted, ErrUnavailable (docs/contracts/runtime.md 5.8).
+// returns the id of what it started: a new one, or with SameID the same, in
+// place of the instance, which must have ended. When it returns nil that is
+// durable. Errors: ErrInvalidArgument, ErrNotFound, ErrAlreadyExists,
+// ErrUnknownOrchestrator, ErrResourceExhausted, ErrUnavailable
+// (docs/contracts/runtime.md 5.8).
 func (e *Engine) Restart(ctx context.Context, id history.InstanceID, req hub.RestartRequest) (history.InstanceID, error) {
 	switch {
 	case id == "":

@@ -12,20 +12,21 @@ import (
 )
 
 // This file lets a Failed instance go on: cut, keep facts, re-arm
-// (docs/contracts/runtime.md 5.7, docs/adr/0007-rewind.md). The history is cut before the turn
-// in which the first of the failures to undo arrived. What had happened by then or later
-// without the code's doing, and answers what is left, is kept in a new start record and
-// delivered again: raised events, results. What is still open is armed again.
+// (docs/contracts/runtime.md 5.7, docs/adr/0007-rewind.md). The history is cut
+// before the turn in which the first of the failures to undo arrived. What had
+// happened by then or later without the code's doing, and answers what is left,
+// is kept in a new start record and delivered again: raised events, results.
+// What is still open is armed again.
 
 // Rewind lets a Failed instance go on from before its failure, and its failed
 // children with it. When it returns nil the instance is durably Pending; the
-// children follow. Errors: ErrInvalidArgument, ErrNotFound, ErrInvalidState if it is
-// not Failed or the id of a child that must be started again belongs to another live
-// instance, ErrUnavailable.
+// children follow. Errors: ErrInvalidArgument, ErrNotFound, ErrInvalidState if
+// it is not Failed or the id of a child that must be started again belongs to
+// another live instance, ErrUnavailable.
 //
-// What it does is decided when it is called, from the children as they are then;
-// [Engine.PlanRewind] decides in the same way from what is there when that is
-// called.
+// What it does is decided when it is called, from the children as they are
+// then; [Engine.PlanRewind] decides in the same way from what is there when
+// that is called.
 func (e *Engine) Rewind(ctx context.Context, id history.InstanceID, req hub.RewindRequest) error {
 	if id == "" {
 		return fmt.Errorf("%w: instance id is empty", hub.ErrInvalidArgument)
@@ -145,7 +146,8 @@ func (t *tenure) lastEvent(inst *instance) (*history.Event, error) {
 	return ended, nil
 }
 
-// childRowsOf reads what has become of the children that an execution may have to wait for.
+// childRowsOf reads what has become of the children that an execution may have
+// to wait for.
 func childRowsOf(ctx context.Context, store store.Reader, records []history.Turn) (decide.ChildRows, error) {
 	rows := make(decide.ChildRows)
 	for id, child := range decide.Survey(records).Children() {

@@ -14,11 +14,11 @@ import (
 // slot is a goroutine that runs user code, one turn or one activity after
 // another.
 //
-// User code is never trusted to come back. One that does not keeps its goroutine,
-// which Go cannot end; what it holds besides is taken away from it: its slot is
-// replaced by another one, and its instance can be decided about by somebody else
-// (see [tenure.leave]). Should it come back after all, it finds that it was left
-// behind, and what it led to is dropped.
+// User code is never trusted to come back. One that does not keeps its
+// goroutine, which Go cannot end; what it holds besides is taken away from it:
+// its slot is replaced by another one, and its instance can be decided about by
+// somebody else (see [tenure.leave]). Should it come back after all, it finds
+// that it was left behind, and what it led to is dropped.
 type slot struct {
 	serial   atomic.Uint64            // grows with each thing that it runs
 	turn     atomic.Pointer[instance] // whose code runs; nil: none
@@ -55,8 +55,8 @@ func at(place string) string {
 }
 
 // maxReplaced is how many slots, of turns and of activities each, are made in
-// place of those that are lost to code which does not come back. Beyond it what is
-// lost stays lost.
+// place of those that are lost to code which does not come back. Beyond it what
+// is lost stays lost.
 const maxReplaced = 1000
 
 // turnSlots are the goroutines that run turns.
@@ -127,8 +127,8 @@ func (t *tenure) orchestrate(inst *instance, w history.Work) (history.Outcome, e
 	return out, err
 }
 
-// cameBack ends the case of a turn that was stuck. It reports whether it was left
-// behind meanwhile.
+// cameBack ends the case of a turn that was stuck. It reports whether it was
+// left behind meanwhile.
 func (t *tenure) cameBack(inst *instance, s *slot) (left bool) {
 	p := inst.partition
 	p.mu.Lock()
@@ -147,8 +147,8 @@ func (t *tenure) cameBack(inst *instance, s *slot) (left bool) {
 	return false
 }
 
-// markStuck notes that a turn does not come back, and replaces its slot. It returns
-// nil if it just did.
+// markStuck notes that a turn does not come back, and replaces its slot. It
+// returns nil if it just did.
 func (t *tenure) markStuck(s *slot, serial uint64, since time.Time) *instance {
 	inst := s.turn.Load()
 	if inst == nil {
@@ -181,8 +181,8 @@ func (t *tenure) hire() {
 	t.loops.Go(func() { t.work(s) }) // ends when runs is closed, or once it was replaced
 }
 
-// leave takes the claim away from a turn that does not come back: its instance can
-// be decided about again, and what the turn had taken waits. mu is held.
+// leave takes the claim away from a turn that does not come back: its instance
+// can be decided about again, and what the turn had taken waits. mu is held.
 func (t *tenure) leave(inst *instance) {
 	p, s := inst.partition, inst.stuck
 	inst.stuck, s.slot.left = nil, true

@@ -26,8 +26,8 @@ func (e *Engine) Status(ctx context.Context, id history.InstanceID, options hub.
 	return found, err
 }
 
-// statusOf completes a row from its records; ok is false if there are none. What was stored
-// and cannot be shown is left out and named in Problem.
+// statusOf completes a row from its records; ok is false if there are none.
+// What was stored and cannot be shown is left out and named in Problem.
 func statusOf(at store.Snapshot, options hub.StatusOptions) (status hub.Status, ok bool, err error) {
 	status.Instance = at.Row
 	last, ok, err := at.Last()
@@ -55,8 +55,8 @@ func statusOf(at store.Snapshot, options hub.StatusOptions) (status hub.Status, 
 	return status, err == nil, err
 }
 
-// fillHistory fills the input, if payloads are asked for, and the history, if that
-// is.
+// fillHistory fills the input, if payloads are asked for, and the history, if
+// that is.
 func fillHistory(status *hub.Status, records iter.Seq2[store.Record, error], options hub.StatusOptions) error {
 	for turn, err := range history.Turns(decodeRecords(status.Number, records)) {
 		if err != nil {
@@ -84,8 +84,8 @@ func lack(s *hub.Status, part string, why error) {
 	s.Problem += part + ": " + why.Error()
 }
 
-// conceal leaves payloads out that would spoil every answer they became a part of.
-// Older builds let them in.
+// conceal leaves payloads out that would spoil every answer they became a part
+// of. Older builds let them in.
 func conceal(s *hub.Status) {
 	hide := func(part string, payload *json.RawMessage) {
 		if err := history.CheckEncoded(*payload); err != nil {
@@ -101,8 +101,8 @@ func conceal(s *hub.Status) {
 	}
 }
 
-// fillEnd fills what the newest turn says about how the instance ended: without payloads
-// FailureText alone.
+// fillEnd fills what the newest turn says about how the instance ended: without
+// payloads FailureText alone.
 func fillEnd(s *hub.Status, last *history.Turn, payloads bool) {
 	if s.Status == history.Suspended && payloads {
 		s.Output = s.Reason
@@ -129,9 +129,9 @@ func fillEnd(s *hub.Status, last *history.Turn, payloads bool) {
 	}
 }
 
-// List returns a page of instances, newest first. It ends at [history.PageBytes] of payloads
-// if not before. An instance of which something cannot be read is among them and says
-// so.
+// List returns a page of instances, newest first. It ends at
+// [history.PageBytes] of payloads if not before. An instance of which something
+// cannot be read is among them and says so.
 func (e *Engine) List(ctx context.Context, r hub.ListRequest, options hub.StatusOptions) (hub.StatusPage, error) {
 	q := r.Query
 	var err error
@@ -179,7 +179,8 @@ func (e *Engine) now(ctx context.Context, row *history.Instance) store.Snapshot 
 	}
 }
 
-// MergedHistory returns the status of an instance, payloads included, and its history, merged.
+// MergedHistory returns the status of an instance, payloads included, and its
+// history, merged.
 func (e *Engine) MergedHistory(ctx context.Context, id history.InstanceID, inputs, outputs bool) (hub.Status, []hub.MergedEvent, error) {
 	status, err := e.Status(ctx, id, hub.StatusOptions{Input: true, Output: true, History: true})
 	if err != nil {
@@ -188,8 +189,8 @@ func (e *Engine) MergedHistory(ctx context.Context, id history.InstanceID, input
 	return status, hub.MergedHistory(status.History, inputs, outputs), nil
 }
 
-// findParent adds to q the label of the children of q.Parent, if there is such an
-// instance. Else rows are looked at for those of one that was purged.
+// findParent adds to q the label of the children of q.Parent, if there is such
+// an instance. Else rows are looked at for those of one that was purged.
 func (e *Engine) findParent(ctx context.Context, q *history.Query) error {
 	if q.Parent == "" {
 		return nil
@@ -204,8 +205,8 @@ func (e *Engine) findParent(ctx context.Context, q *history.Query) error {
 	return nil
 }
 
-// Count returns how many instances q matches, by status. Those that cannot be read
-// count as [history.Unknown].
+// Count returns how many instances q matches, by status. Those that cannot be
+// read count as [history.Unknown].
 func (e *Engine) Count(ctx context.Context, q history.Query) (history.Counts, error) {
 	if err := e.findParent(ctx, &q); err != nil {
 		return nil, err
@@ -223,7 +224,8 @@ func (e *Engine) WaitStarted(ctx context.Context, id history.InstanceID) error {
 }
 
 // Wait returns the status of an instance, payloads included, when it has ended,
-// durably. It does not poll. Errors: ErrNotFound, ErrUnavailable, and the cause of ctx.
+// durably. It does not poll. Errors: ErrNotFound, ErrUnavailable, and the cause
+// of ctx.
 func (e *Engine) Wait(ctx context.Context, id history.InstanceID) (hub.Status, error) {
 	ended := e.waiters.add(id)
 	defer e.waiters.remove(id, ended)

@@ -17,10 +17,11 @@ import (
 const sweepPage = 1000
 
 // PurgeBy removes all ended instances that match the filter, newest first and
-// some at a time. What it reports as deleted is durable; when it is stopped, by the filter's
-// limits, by ctx or by an error, it tells how far it came and can be called again.
-// Errors: ErrInvalidArgument when only statuses of live instances are asked
-// for, ErrUnavailable, ctx's (docs/contracts/runtime.md 5.9).
+// some at a time. What it reports as deleted is durable; when it is stopped, by
+// the filter's limits, by ctx or by an error, it tells how far it came and can
+// be called again. Errors: ErrInvalidArgument when only statuses of live
+// instances are asked for, ErrUnavailable, ctx's (docs/contracts/runtime.md
+// 5.9).
 func (e *Engine) PurgeBy(ctx context.Context, filter hub.PurgeFilter) (hub.PurgeResult, error) {
 	statuses, err := endedStatuses(filter.Statuses)
 	if err != nil {
@@ -148,8 +149,8 @@ func (s *sweep) over() bool {
 		!s.filter.Until.IsZero() && !time.Now().Before(s.filter.Until)
 }
 
-// await waits until a page, if any, is durable, whatever becomes of the caller: what is
-// reported as deleted is, and what is deleted is reported.
+// await waits until a page, if any, is durable, whatever becomes of the caller:
+// what is reported as deleted is, and what is deleted is reported.
 func (s *sweep) await(w *pageResult) error {
 	if w == nil {
 		return nil
@@ -217,8 +218,8 @@ func (t *tenure) pageAgain(ctx context.Context, q history.Query, rows []history.
 }
 
 // claimFree claims those of rows that nothing is known of in memory: all about
-// them is durable, and nobody can decide anything until the claim ends. The others are
-// returned as busy.
+// them is durable, and nobody can decide anything until the claim ends. The
+// others are returned as busy.
 func (t *tenure) claimFree(rows []history.Instance) (free map[history.Number]*instance, busy []history.Instance) {
 	free = make(map[history.Number]*instance, len(rows))
 	for i := range rows {
@@ -237,8 +238,8 @@ func (t *tenure) claimFree(rows []history.Instance) (free map[history.Number]*in
 	return free, busy
 }
 
-// eraseFree commits the end of those of rows that are free, as one, and ends all
-// claims. What stays in free was not among rows.
+// eraseFree commits the end of those of rows that are free, as one, and ends
+// all claims. What stays in free was not among rows.
 func (t *tenure) eraseFree(rows []history.Instance, free map[history.Number]*instance, w *pageResult) {
 	deltas := make([]*store.Delta, 0, len(free))
 	erased := make([]*instance, 0, len(free))

@@ -5,8 +5,9 @@ import (
 	"github.com/perdure/perdure/internal/history"
 )
 
-// This file tells the listener what became of functions: when it is durable, once, not by
-// replay, and not by a decision that was not stored and is made again.
+// This file tells the listener what became of functions: when it is durable,
+// once, not by replay, and not by a decision that was not stored and is made
+// again.
 
 // told is what is told of a decision besides what the decision itself says.
 type told struct {
@@ -38,9 +39,9 @@ func (t *tenure) toldOf(inst *instance, step *decide.Step) *told {
 	return nil
 }
 
-// endings finds what is to be told of the completions among events, which are about to be
-// applied to st, the fold of row: the attempts that failed; those that did not, too, if
-// somebody wants to hear of them.
+// endings finds what is to be told of the completions among events, which are
+// about to be applied to st, the fold of row: the attempts that failed; those
+// that did not, too, if somebody wants to hear of them.
 func (t *tenure) endings(row *history.Instance, st *history.State, events []history.Event) *told {
 	var found *told
 	for i := range events {
@@ -68,8 +69,8 @@ func (t *tenure) endings(row *history.Instance, st *history.State, events []hist
 	return found
 }
 
-// tellsItself reports whether a child that ended with the failure has a line of its
-// own: it has unless it was never there, or was ended by others.
+// tellsItself reports whether a child that ended with the failure has a line of
+// its own: it has unless it was never there, or was ended by others.
 func tellsItself(failure *history.Failure) bool {
 	switch {
 	case failure == nil:

@@ -17,16 +17,18 @@ import (
 )
 
 // tenure is one unbroken ownership of the hub's partitions by this process. It
-// begins by acquiring them and reading what there is to do, and ends when the engine
-// stops or a commit does not succeed: what is in memory may then be ahead of what is
-// stored, so all of it is given up and a new tenure reads the truth.
+// begins by acquiring them and reading what there is to do, and ends when the
+// engine stops or a commit does not succeed: what is in memory may then be
+// ahead of what is stored, so all of it is given up and a new tenure reads the
+// truth.
 //
 //	       acquired, all read        ctx ends: drain             kill: nobody decides any more
 //	begin --------------------> run ----------------> draining ------------------> closing --> ended
 //	  | cannot be read           |                                                    ^
 //	  +----> tried again         +-- a commit did not succeed: its effects are lost --+
 //
-// After an end that was not asked for the engine begins another tenure. While it runs:
+// After an end that was not asked for the engine begins another tenure. While
+// it runs:
 //
 //	client operation --+                                    +--> answers
 //	timer, activity  --+--> inbox --> turn --> commits ------+--> activities, timers
@@ -163,11 +165,12 @@ func (t *tenure) run(ctx context.Context, draining func()) error {
 // nobody wants its result any more.
 const stopGrace = 2 * time.Second
 
-// ErrLeftBehind says that user code did not return when the engine stopped. All that
-// was accepted is stored.
+// ErrLeftBehind says that user code did not return when the engine stopped. All
+// that was accepted is stored.
 var ErrLeftBehind = errors.New("user code that does not return is left behind")
 
-// stopped waits for the loops, the activities and deferred functions, but not for ever.
+// stopped waits for the loops, the activities and deferred functions, but not
+// for ever.
 func (t *tenure) stopped(loops *sync.WaitGroup) bool {
 	idle, all := t.activities.stop(), make(chan struct{})
 	go func() { // ends with the user code it waits for, or with the process
@@ -212,7 +215,8 @@ func (t *tenure) stillRunning() string {
 const maxNamed = 10
 
 // drain lets what runs come to an end, for at most DrainTimeout, and gets it
-// stored. Activities that have not started do not start: the next owner finds them.
+// stored. Activities that have not started do not start: the next owner finds
+// them.
 func (t *tenure) drain() {
 	ctx, cancel := context.WithTimeout(t.ctx, t.options.DrainTimeout)
 	defer cancel()

@@ -14,19 +14,20 @@ import (
 )
 
 const (
-	// timerWindow is how far ahead durable timers are kept in memory; later ones
-	// stay in the index until their time comes nearer.
+	// timerWindow is how far ahead durable timers are kept in memory; later
+	// ones stay in the index until their time comes nearer.
 	timerWindow = time.Minute
 	// timerPage bounds how many timers of a partition are read at once.
 	timerPage = 4096
 )
 
-// lookAgain is how long a sleep takes at most, in real time: the clock may have been
-// set meanwhile.
+// lookAgain is how long a sleep takes at most, in real time: the clock may have
+// been set meanwhile.
 const lookAgain = 2 * time.Second
 
-// timerQueue calls functions at given times: the near window of the durable timers, by the
-// clock; and after some time: the engine's own retries, whatever the clock does.
+// timerQueue calls functions at given times: the near window of the durable
+// timers, by the clock; and after some time: the engine's own retries, whatever
+// the clock does.
 type timerQueue struct {
 	now func() time.Time
 
@@ -91,8 +92,8 @@ func (a *timerQueue) run(ctx context.Context) {
 	}
 }
 
-// due takes the first timer if its time has come, else says how long to sleep; 0 when
-// there is none.
+// due takes the first timer if its time has come, else says how long to sleep;
+// 0 when there is none.
 func (a *timerQueue) due() (ring func(), next time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -142,8 +143,8 @@ type timerKey struct {
 func keyOf(t *store.Timer) timerKey { return timerKey{t.Due.UnixMicro(), t.Number, t.ID} }
 
 // arm keeps a durable timer in memory unless it is due after the horizon: later
-// ones are found when the horizon moves. One due exactly then may sort before the
-// place from which the index is read on, so it is armed here. mu is held.
+// ones are found when the horizon moves. One due exactly then may sort before
+// the place from which the index is read on, so it is armed here. mu is held.
 func (p *partition) arm(t store.Timer) {
 	if _, known := p.armed[keyOf(&t)]; known || t.Due.After(p.horizon) {
 		return
@@ -152,9 +153,9 @@ func (p *partition) arm(t store.Timer) {
 	p.tenure.timers.set(t.Due, func() { p.fire(t) })
 }
 
-// disarm keeps timers that a decision clears from firing: a cancelled timer must
-// not reach an instance that forgets, when it is evicted, that it cancelled it.
-// What has rung already is taken out of the inbox. mu is held.
+// disarm keeps timers that a decision clears from firing: a cancelled timer
+// must not reach an instance that forgets, when it is evicted, that it
+// cancelled it. What has rung already is taken out of the inbox. mu is held.
 func (p *partition) disarm(inst *instance, timers []store.Timer) {
 	if len(timers) == 0 {
 		return
@@ -174,8 +175,8 @@ func (p *partition) disarm(inst *instance, timers []store.Timer) {
 	})
 }
 
-// fire tells the instance that its timer is due. The row stays until the turn that
-// takes the event in is durable.
+// fire tells the instance that its timer is due. The row stays until the turn
+// that takes the event in is durable.
 func (p *partition) fire(t store.Timer) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -8,8 +8,9 @@ import (
 )
 
 // This file knows trees. The children of an instance are those that it called,
-// in whatever execution, and that are still there: a label of their rows names it. Those
-// whose start is under way have no row yet: it is in an inbox of this process.
+// in whatever execution, and that are still there: a label of their rows names
+// it. Those whose start is under way have no row yet: it is in an inbox of this
+// process.
 
 // treePageSize is how many children one decision looks at.
 const treePageSize = 1000

@@ -14,10 +14,10 @@ import (
 )
 
 // turn decides about one instance: it takes what is in the inbox, lets user
-// code run if it must, and hands the decision to the committer. The next turn of the
-// instance waits until this one is durable; what arrives meanwhile becomes one turn.
-// It reports false if the turn was left behind meanwhile: then somebody else has
-// decided.
+// code run if it must, and hands the decision to the committer. The next turn
+// of the instance waits until this one is durable; what arrives meanwhile
+// becomes one turn. It reports false if the turn was left behind meanwhile:
+// then somebody else has decided.
 func (t *tenure) turn(s *slot, inst *instance) bool {
 	p := inst.partition
 	p.mu.Lock()
@@ -116,8 +116,8 @@ type decision struct {
 	encoded store.Record
 }
 
-// decide works out what the inbox batch leads to: what is used up and what stays, and the
-// decision, nil for none. The caller has set running.
+// decide works out what the inbox batch leads to: what is used up and what
+// stays, and the decision, nil for none. The caller has set running.
 func (t *tenure) decide(inst *instance, batch []decide.Message) (*decision, decide.Step, error) {
 	if err := t.load(inst); err != nil {
 		return nil, decide.Step{}, err
@@ -211,7 +211,8 @@ func readRecords(ctx context.Context, store store.Reader, number history.Number)
 	return decodeRecords(number, store.Records(ctx, number))
 }
 
-// readInstance calls read with an instance as of one moment, or returns hub.ErrNotFound.
+// readInstance calls read with an instance as of one moment, or returns
+// hub.ErrNotFound.
 func readInstance(ctx context.Context, from store.Reader, id history.InstanceID, read func(store.Snapshot) error) error {
 	ok, err := from.ReadInstance(ctx, id, read)
 	if err == nil && !ok {
@@ -299,8 +300,9 @@ type routed struct {
 }
 
 // commit hands a decision (nil: only messages are used up) to the committer and
-// makes it the instance's present. done, if any, is called when it is durable or has
-// failed. It returns the messages to route once mu, which is held, is released.
+// makes it the instance's present. done, if any, is called when it is durable
+// or has failed. It returns the messages to route once mu, which is held, is
+// released.
 func (t *tenure) commit(inst *instance, d *decision, consumed []store.MessageKey, done func(error)) []routed {
 	if d == nil && len(consumed) == 0 {
 		return nil
@@ -379,7 +381,8 @@ func (t *tenure) fill(inst *instance, d *decision) []routed {
 const recordBytes = 256
 
 // route puts messages into inboxes of this process. They may run ahead of
-// durability: the commits are in order, so whatever they lead to is stored after them.
+// durability: the commits are in order, so whatever they lead to is stored
+// after them.
 func (t *tenure) route(sent []routed) {
 	for i := range sent {
 		t.partition(sent[i].to).deliver(sent[i].to, sent[i].Message)
@@ -427,9 +430,9 @@ func (t *tenure) committed(inst *instance, d *decision) {
 	t.cache.touch(inst)
 }
 
-// final is the status that an instance has after the turn that ended it; nil when
-// this was no such turn: the instance went without a trace, or had ended before; or when
-// the store must tell its input.
+// final is the status that an instance has after the turn that ended it; nil
+// when this was no such turn: the instance went without a trace, or had ended
+// before; or when the store must tell its input.
 func (d *decision) final() *hub.Status {
 	if d.State == nil || d.State.Completed == nil || d.State.LargeInput {
 		return nil

@@ -16,8 +16,8 @@ type Unfinished struct {
 	Overdue    int            // timers that are due
 }
 
-// FindUnfinished reads what the hub in store, which nobody runs, has left to do at the
-// time now.
+// FindUnfinished reads what the hub in store, which nobody runs, has left to do
+// at the time now.
 func FindUnfinished(ctx context.Context, store store.Store, now time.Time) (Unfinished, error) {
 	u := Unfinished{Activities: make(map[string]int)}
 	var err error

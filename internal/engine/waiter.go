@@ -20,7 +20,8 @@ type waiters struct {
 }
 
 // news tells a caller that what it waits for may have come: ask the store. For
-// those who wait for an end it may bring the durable status, as [Engine.Wait] returns it.
+// those who wait for an end it may bring the durable status, as [Engine.Wait]
+// returns it.
 type news chan *hub.Status
 
 // callers are those who wait for the same thing, by instance.

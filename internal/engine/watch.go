@@ -172,8 +172,8 @@ func (w *watch) tellBound() {
 	}
 }
 
-// lookAtActivities returns the slots whose activities take long, and those that nobody
-// has wanted for long.
+// lookAtActivities returns the slots whose activities take long, and those that
+// nobody has wanted for long.
 func (w *watch) lookAtActivities(now time.Time) (slow, lost []*slot, running bool) {
 	for _, s := range w.tenure.activities.all() {
 		serial, a := s.serial.Load(), s.activity.Load()
@@ -320,8 +320,8 @@ func holders(names []string) string {
 	return strings.Join(order, ", ")
 }
 
-// unwinds returns since when and where deferred functions of an instance run that do
-// not come back; ok is false when none do.
+// unwinds returns since when and where deferred functions of an instance run
+// that do not come back; ok is false when none do.
 func (w *watch) unwinds(id history.InstanceID) (since time.Time, place string, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -26,9 +26,9 @@ func (k ActionKind) String() string {
 	return actionNames[k]
 }
 
-// Action is one request of an orchestrator. Actions of a turn are handed over in
-// ascending ID; the fields a kind fills are those of the event that will record
-// it (see [Event] and [Action.Event]).
+// Action is one request of an orchestrator. Actions of a turn are handed over
+// in ascending ID; the fields a kind fills are those of the event that will
+// record it (see [Event] and [Action.Event]).
 type Action struct {
 	Kind          ActionKind
 	ID            int32 // sequence id; CancelTimer: the timer's

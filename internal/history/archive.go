@@ -20,11 +20,11 @@ import (
 //	  {"seq": 1, "events": [{"eventType": "ExecutionStarted", "eventId": -1, "timestamp": ...}]},
 //	  {"seq": 2, "at": "2026-03-04T12:00:00.1234567Z", "events": [...]}]}
 //
-// Names are those of the Go fields in camelCase, but for an event's type, id and
-// time. Left out are nil and zero values. A payload stands there as the JSON that it is;
-// one that JSON tools may write in another way (with spaces, for instance)
-// stands as text in a field of its own, its name followed by Text. Text that is no
-// valid UTF-8 is {"base64": ...}.
+// Names are those of the Go fields in camelCase, but for an event's type, id
+// and time. Left out are nil and zero values. A payload stands there as the
+// JSON that it is; one that JSON tools may write in another way (with spaces,
+// for instance) stands as text in a field of its own, its name followed by
+// Text. Text that is no valid UTF-8 is {"base64": ...}.
 type Archive struct {
 	Instance Instance
 	Turns    []Turn // as recorded, start record included
@@ -48,8 +48,8 @@ func (a Archive) MarshalJSON() ([]byte, error) {
 	return out, nil
 }
 
-// Parts yields the JSON form piece by piece, a turn at a time, for archives that are
-// large. What [Archive.MarshalJSON] would fail on ends it.
+// Parts yields the JSON form piece by piece, a turn at a time, for archives
+// that are large. What [Archive.MarshalJSON] would fail on ends it.
 func (a Archive) Parts() iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		head, err := json.Marshal(&wireArchive{Format: archiveFormat + archiveVersion, Instance: wireInstanceOf(&a.Instance)})

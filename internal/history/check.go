@@ -10,21 +10,23 @@ import (
 	"unicode/utf8"
 )
 
-// This file says what may come into a history, once for every door: HTTP, clients,
-// the command line, imports, and what code asks for. Whatever passes has a form on every
-// wire, inside of whatever answer it becomes a part of.
+// This file says what may come into a history, once for every door: HTTP,
+// clients, the command line, imports, and what code asks for. Whatever passes
+// has a form on every wire, inside of whatever answer it becomes a part of.
 
 const (
 	// MaxDepth is how many arrays and objects of a payload may lie within each
-	// other. It is below what the encoders and decoders of callers bear, Go's 10,000
-	// and some 900 of Python's: answers put payloads into more of them.
+	// other. It is below what the encoders and decoders of callers bear, Go's
+	// 10,000 and some 900 of Python's: answers put payloads into more of them.
 	MaxDepth = 500
-	// MaxNameBytes bounds the names of functions, external events and tags, and versions.
+	// MaxNameBytes bounds the names of functions, external events and tags, and
+	// versions.
 	MaxNameBytes = 300
-	// MaxReasonBytes bounds reasons, as JSON. Those that a URL can hold have less.
+	// MaxReasonBytes bounds reasons, as JSON. Those that a URL can hold have
+	// less.
 	MaxReasonBytes = 64 << 10
-	// MaxTags and MaxTagsBytes bound the tags of an instance, which its row and its
-	// indexes hold.
+	// MaxTags and MaxTagsBytes bound the tags of an instance, which its row and
+	// its indexes hold.
 	MaxTags      = 100
 	MaxTagsBytes = 16 << 10
 )
@@ -42,8 +44,9 @@ var (
 	errTooDeep = fmt.Errorf("its arrays and objects lie more than %d levels deep", MaxDepth)
 )
 
-// CheckPayload reports why payload cannot be stored: it must be JSON in valid UTF-8, at
-// most [MaxDepth] levels deep. Escapes of lone surrogates are valid. nil is null.
+// CheckPayload reports why payload cannot be stored: it must be JSON in valid
+// UTF-8, at most [MaxDepth] levels deep. Escapes of lone surrogates are valid.
+// nil is null.
 func CheckPayload(payload json.RawMessage) error {
 	if payload == nil {
 		return nil
@@ -54,7 +57,8 @@ func CheckPayload(payload json.RawMessage) error {
 	return CheckEncoded(payload)
 }
 
-// CheckEncoded is [CheckPayload] for what an encoder wrote, which is JSON for sure.
+// CheckEncoded is [CheckPayload] for what an encoder wrote, which is JSON for
+// sure.
 func CheckEncoded(payload json.RawMessage) error {
 	switch {
 	case !utf8.Valid(payload):
@@ -65,8 +69,8 @@ func CheckEncoded(payload json.RawMessage) error {
 	return nil
 }
 
-// tooDeep looks at each byte only if there are enough brackets at all, which are
-// counted much faster.
+// tooDeep looks at each byte only if there are enough brackets at all, which
+// are counted much faster.
 func tooDeep(payload json.RawMessage) bool {
 	if len(payload) <= MaxDepth || bytes.Count(payload, []byte{'['})+bytes.Count(payload, []byte{'{'}) <= MaxDepth {
 		return false
@@ -90,7 +94,8 @@ func tooDeep(payload json.RawMessage) bool {
 	return false
 }
 
-// CheckTime reports why t cannot be stored: it must lie from [MinTime] to [MaxTime].
+// CheckTime reports why t cannot be stored: it must lie from [MinTime] to
+// [MaxTime].
 func CheckTime(t time.Time) error {
 	if t.Before(MinTime) || t.After(MaxTime) {
 		return fmt.Errorf("it is in the year %d; years from 0 to 9999 in UTC can be told", t.UTC().Year())
@@ -98,8 +103,8 @@ func CheckTime(t time.Time) error {
 	return nil
 }
 
-// Tellable returns the time from [MinTime] to [MaxTime] that is nearest to t: what
-// lies beyond stands for long ago or for never.
+// Tellable returns the time from [MinTime] to [MaxTime] that is nearest to t:
+// what lies beyond stands for long ago or for never.
 func Tellable(t time.Time) time.Time {
 	switch {
 	case t.Before(MinTime):
@@ -110,8 +115,8 @@ func Tellable(t time.Time) time.Time {
 	return t
 }
 
-// CheckName reports why name cannot be that of a function or an event: it must be
-// valid UTF-8 of at most [MaxNameBytes], and not blank.
+// CheckName reports why name cannot be that of a function or an event: it must
+// be valid UTF-8 of at most [MaxNameBytes], and not blank.
 func CheckName(name string) error {
 	switch {
 	case strings.TrimSpace(name) == "":
@@ -122,8 +127,8 @@ func CheckName(name string) error {
 	return CheckText(name)
 }
 
-// CheckVersion reports why version cannot be stored: it must be valid UTF-8 of at most
-// [MaxNameBytes].
+// CheckVersion reports why version cannot be stored: it must be valid UTF-8 of
+// at most [MaxNameBytes].
 func CheckVersion(version string) error {
 	if len(version) > MaxNameBytes {
 		return fmt.Errorf("%.32q... has %d bytes, at most %d are allowed", version, len(version), MaxNameBytes)
@@ -148,8 +153,8 @@ func CheckText(text string) error {
 	return nil
 }
 
-// CheckTags reports why tags cannot be stored: names and values must be valid UTF-8, and
-// there may be so many and so much of them.
+// CheckTags reports why tags cannot be stored: names and values must be valid
+// UTF-8, and there may be so many and so much of them.
 func CheckTags(tags map[string]string) error {
 	if len(tags) > MaxTags {
 		return fmt.Errorf("there are %d of them, at most %d are allowed", len(tags), MaxTags)

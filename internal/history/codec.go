@@ -15,9 +15,10 @@ import (
 const CodecVersion = 3
 
 // The Append functions append the encoded form of a value to b, as append does.
-// They write times to 100 ns and in UTC, and empty lists as none; all else comes
-// back as it was. The Decode functions return payloads that are parts of b, so
-// b must not change as long as they are in use; everything else is a copy.
+// They write times to 100 ns and in UTC, and empty lists as none; all else
+// comes back as it was. The Decode functions return payloads that are parts of
+// b, so b must not change as long as they are in use; everything else is a
+// copy.
 
 // AppendTurn appends the encoded form of t without its Seq.
 func AppendTurn(b []byte, t *Turn) []byte {
@@ -198,8 +199,8 @@ func DecodeMessage(b []byte) (Message, error) {
 	return m, nil
 }
 
-// TellsCanceled reports whether an encoded turn is of a codec version that records
-// [Turn.Canceled].
+// TellsCanceled reports whether an encoded turn is of a codec version that
+// records [Turn.Canceled].
 func TellsCanceled(b []byte) bool {
 	f, err := begin("turn", b)
 	return err == nil && f.n >= 3

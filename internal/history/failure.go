@@ -34,8 +34,8 @@ var plainTypes = map[string]bool{
 	"context.deadlineExceededError": true,
 }
 
-// String renders the failure as status output shows it: "Type: Message", and the
-// message alone where the type of the error tells nothing.
+// String renders the failure as status output shows it: "Type: Message", and
+// the message alone where the type of the error tells nothing.
 func (f *Failure) String() string {
 	if f.Type == "" || plainTypes[f.Type] {
 		return f.Message
@@ -46,8 +46,8 @@ func (f *Failure) String() string {
 // BriefBytes is how long a text is at most that [Brief] returns.
 const BriefBytes = 300
 
-// Brief is the text of a failure as lists have it: the first line, cut if it is too
-// long. It holds nothing of the rest.
+// Brief is the text of a failure as lists have it: the first line, cut if it is
+// too long. It holds nothing of the rest.
 func Brief(text string) string {
 	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
 	if len(text) <= BriefBytes {
@@ -69,8 +69,8 @@ func (f *Failure) Bytes() (n int) {
 	return n
 }
 
-// Trace returns the stack of the failure, or of the first of its causes that has
-// one; empty when none has.
+// Trace returns the stack of the failure, or of the first of its causes that
+// has one; empty when none has.
 func (f *Failure) Trace() string {
 	for ; f != nil; f = f.Inner {
 		if f.Stack != "" {
@@ -80,8 +80,8 @@ func (f *Failure) Trace() string {
 	return ""
 }
 
-// NonRetriable reports whether err, or any error that it wraps or joins, says by a
-// method NonRetriable() bool that trying again is of no use.
+// NonRetriable reports whether err, or any error that it wraps or joins, says
+// by a method NonRetriable() bool that trying again is of no use.
 func NonRetriable(err error) bool {
 	if e, ok := err.(interface{ NonRetriable() bool }); ok && e.NonRetriable() {
 		return true

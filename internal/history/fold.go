@@ -29,8 +29,8 @@ type State struct {
 	LargestBytes int  // of one of these
 }
 
-// largeBytes is from where on it pays to copy what is kept of a record rather than
-// to keep the record.
+// largeBytes is from where on it pays to copy what is kept of a record rather
+// than to keep the record.
 const largeBytes = 4 << 10
 
 // eventBytes is what an event takes besides its payload, about.
@@ -115,8 +115,8 @@ func (s *State) given(bytes int) {
 	s.LargestBytes = max(s.LargestBytes, bytes)
 }
 
-// apart returns ev so that it does not keep a record of so many bytes in memory,
-// unless ev is about all there is to it.
+// apart returns ev so that it does not keep a record of so many bytes in
+// memory, unless ev is about all there is to it.
 func apart(ev *Event, bytes int) *Event {
 	if bytes < largeBytes || bytes < 2*(eventBytes+len(ev.Payload)) {
 		return ev

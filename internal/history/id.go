@@ -34,10 +34,11 @@ func randomHex() string {
 	return hex.EncodeToString(b[:])
 }
 
-// Validate reports why id cannot name an orchestration: it must be valid UTF-8 of
-// 1 to [MaxInstanceIDLength] UTF-16 units, must not start with '@' (entities do),
-// must not be . or .. and must not hold / \ # ? or a character that nobody sees as it is
-// ([Visible]): control characters, directions of writing, what hides.
+// Validate reports why id cannot name an orchestration: it must be valid UTF-8
+// of 1 to [MaxInstanceIDLength] UTF-16 units, must not start with '@' (entities
+// do), must not be . or .. and must not hold / \ # ? or a character that nobody
+// sees as it is ([Visible]): control characters, directions of writing, what
+// hides.
 func (id InstanceID) Validate() error {
 	text := string(id)
 	switch {
@@ -60,11 +61,12 @@ func (id InstanceID) Validate() error {
 	return nil
 }
 
-// ChildID returns the id of the child that the call task of an execution starts,
-// unless the call names one: <parent>:<16 hex digits of the execution
-// id>:<sequence id as at least 4 hex digits>. If that is too long, the first 32 hex
-// digits of the SHA-256 of the parent's id stand for that. No two calls have the
-// same: an execution id is never used again, and within one sequence ids are not.
+// ChildID returns the id of the child that the call task of an execution
+// starts, unless the call names one: <parent>:<16 hex digits of the execution
+// id>:<sequence id as at least 4 hex digits>. If that is too long, the first 32
+// hex digits of the SHA-256 of the parent's id stand for that. No two calls
+// have the same: an execution id is never used again, and within one sequence
+// ids are not.
 func ChildID(parent InstanceID, execution ExecutionID, task int32) InstanceID {
 	digits := string(execution)
 	if packed := [16]byte{}; !packExecutionID(&packed, execution) { // of another engine, perhaps
@@ -77,8 +79,8 @@ func ChildID(parent InstanceID, execution ExecutionID, task int32) InstanceID {
 	return InstanceID(hash(string(parent)) + suffix)
 }
 
-// IsChildID reports whether id is what [ChildID] returns for the call task of some
-// execution of parent.
+// IsChildID reports whether id is what [ChildID] returns for the call task of
+// some execution of parent.
 func IsChildID(id, parent InstanceID, task int32) bool {
 	suffix := fmt.Sprintf(":%04x", task)
 	rest, ok := strings.CutSuffix(string(id), suffix)
@@ -106,8 +108,8 @@ func (id InstanceID) length() (n int) {
 // Number is an instance's place in the order of creation, unique in its hub:
 // the creation time in microseconds since 1970 in the high 54 bits and the
 // partition in the low 10. Keys that begin with it arrive in order, a range of
-// creation times is a range of numbers, and newest-first is a reverse scan.
-// 0 is no number.
+// creation times is a range of numbers, and newest-first is a reverse scan. 0
+// is no number.
 type Number uint64
 
 // MaxPartitions is the most partitions a hub can have: what fits a [Number].

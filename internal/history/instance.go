@@ -7,7 +7,8 @@ import (
 
 // Instance is the status row of an instance: what queries filter on and show,
 // without the payloads that its history holds already (input, output, failure).
-// It is rewritten only when one of its fields changes (docs/contracts/runtime.md 1.4).
+// It is rewritten only when one of its fields changes
+// (docs/contracts/runtime.md 1.4).
 type Instance struct {
 	Number       Number
 	ID           InstanceID

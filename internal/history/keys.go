@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// What is remembered of idempotency keys. Nothing but age makes an instance forget
-// one: who hands over events refuses what would be too much.
+// What is remembered of idempotency keys. Nothing but age makes an instance
+// forget one: who hands over events refuses what would be too much.
 const (
 	KeyLife      = 24 * time.Hour // from when its event was accepted
 	MaxKeyLength = 300            // bytes of one key
@@ -29,8 +29,8 @@ type Keys struct {
 	bytes int
 }
 
-// Taken reports whether an event with this key, accepted at the time at, is one that
-// was taken already.
+// Taken reports whether an event with this key, accepted at the time at, is one
+// that was taken already.
 func (k *Keys) Taken(key string, at time.Time) bool {
 	taken, ok := k.taken[key]
 	return ok && at.Sub(taken) < KeyLife
@@ -69,8 +69,8 @@ func (k *Keys) Take(key string, at time.Time) {
 	k.taken[key] = at
 }
 
-// List returns what is remembered at the time at, oldest first, and when each was
-// taken.
+// List returns what is remembered at the time at, oldest first, and when each
+// was taken.
 func (k *Keys) List(at time.Time) (keys []string, times []time.Time) {
 	for _, key := range k.order {
 		if k.Taken(key, at) {

@@ -48,7 +48,8 @@ const (
 	Foreign                   // of other systems; in no stored history
 )
 
-// kinds has a row for each kind: its wire name, its class, and what answers answer.
+// kinds has a row for each kind: its wire name, its class, and what answers
+// answer.
 var kinds = [...]struct {
 	name    string
 	class   Class
@@ -100,13 +101,14 @@ func (k Kind) Answers() Kind {
 // orchestrator asked for.
 func (k Kind) Scheduling() bool { return k.Class() == Scheduling }
 
-// SeenByCode reports whether the code of an orchestrator gets to see events of this kind.
+// SeenByCode reports whether the code of an orchestrator gets to see events of
+// this kind.
 func (k Kind) SeenByCode() bool {
 	return k == ExecutionStarted || k.Class() == Raised || k.Class() == Answer
 }
 
-// Completes reports whether events of this kind stand for their scheduling events too where
-// a history is merged.
+// Completes reports whether events of this kind stand for their scheduling
+// events too where a history is merged.
 func (k Kind) Completes() bool { return k.Class() == Answer && k != TimerFired }
 
 // Fails reports whether events of this kind answer that it did not succeed.

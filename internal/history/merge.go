@@ -9,15 +9,16 @@ import (
 type Merged struct {
 	*Event
 	// Scheduled is the scheduling event that a completion or a timer that fired
-	// answers, nil if it is not known; ScheduledAt is its time, but not after the
-	// completion's. Turns have times of their own, each later than the one before: ahead
-	// of the clock, by which tasks end, where that stands still or was set back.
+	// answers, nil if it is not known; ScheduledAt is its time, but not after
+	// the completion's. Turns have times of their own, each later than the one
+	// before: ahead of the clock, by which tasks end, where that stands still
+	// or was set back.
 	Scheduled   *Event
 	ScheduledAt time.Time
 }
 
-// Merge leaves out the frames of turns, and of calls that have ended their scheduling
-// events: their completions stand for both.
+// Merge leaves out the frames of turns, and of calls that have ended their
+// scheduling events: their completions stand for both.
 func Merge(events []Event) iter.Seq[Merged] {
 	scheduled := map[int32]*Event{}
 	answered := map[*Event]bool{}

@@ -12,10 +12,10 @@ import (
 )
 
 // DecodePayload reads payload into the value that into points to, as
-// [json.Unmarshal] does, but loses no number on the way into an any: it becomes a
-// float64 where that is written the same again, as most are, and a [json.Number]
-// where it is not, as 9007199254740993 or 1.50. So what comes in as any goes
-// out as it came.
+// [json.Unmarshal] does, but loses no number on the way into an any: it becomes
+// a float64 where that is written the same again, as most are, and a
+// [json.Number] where it is not, as 9007199254740993 or 1.50. So what comes in
+// as any goes out as it came.
 func DecodePayload(payload json.RawMessage, into any) error {
 	v := reflect.ValueOf(into)
 	if v.Kind() != reflect.Pointer || v.IsNil() || string(payload) == "null" || !holdsAny.of(v.Type().Elem()) {
@@ -33,8 +33,8 @@ func DecodePayload(payload json.RawMessage, into any) error {
 	return nil
 }
 
-// property is something that a type made of others has or has not. What was found
-// out about a type is kept.
+// property is something that a type made of others has or has not. What was
+// found out about a type is kept.
 type property struct {
 	find  func(t reflect.Type, seen map[reflect.Type]bool) bool
 	known sync.Map // reflect.Type -> bool
@@ -54,8 +54,8 @@ func (p *property) of(t reflect.Type) bool {
 	return found
 }
 
-// holdsAny is of types whose values can have an any in them that [json.Unmarshal]
-// fills.
+// holdsAny is of types whose values can have an any in them that
+// [json.Unmarshal] fills.
 var holdsAny = property{find: findAny}
 
 var (
@@ -92,7 +92,8 @@ func readsItself(t reflect.Type) bool {
 	return p.Implements(unmarshalerType) || p.Implements(textType)
 }
 
-// settleNumbers makes the numbers in v that are written the same as a float64 one.
+// settleNumbers makes the numbers in v that are written the same as a float64
+// one.
 func settleNumbers(v reflect.Value) {
 	if !holdsAny.of(v.Type()) {
 		return

@@ -7,10 +7,10 @@ import (
 	"reflect"
 )
 
-// CheckPayloadType reports why values of type t do not travel as JSON: they hold
-// something, and JSON keeps nothing of it, as of a struct without exported fields
-// that does not write itself. Of a pointer, slice, array or map it is about what
-// that holds.
+// CheckPayloadType reports why values of type t do not travel as JSON: they
+// hold something, and JSON keeps nothing of it, as of a struct without exported
+// fields that does not write itself. Of a pointer, slice, array or map it is
+// about what that holds.
 func CheckPayloadType(t reflect.Type) error {
 	if t == nil || !losesAll.of(t) {
 		return nil
@@ -35,8 +35,8 @@ func findLoss(t reflect.Type, seen map[reflect.Type]bool) bool {
 	return false
 }
 
-// keepsField reports whether JSON has anything of the fields of t, or of the structs that
-// are embedded in it.
+// keepsField reports whether JSON has anything of the fields of t, or of the
+// structs that are embedded in it.
 func keepsField(t reflect.Type, seen map[reflect.Type]bool) bool {
 	for i := range t.NumField() {
 		f := t.Field(i)
@@ -63,8 +63,8 @@ var (
 	textMarshalerType = reflect.TypeFor[encoding.TextMarshaler]()
 )
 
-// writesItself reports whether values of type t have a say in how they are written
-// or read.
+// writesItself reports whether values of type t have a say in how they are
+// written or read.
 func writesItself(t reflect.Type) bool {
 	p := reflect.PointerTo(t)
 	return p.Implements(marshalerType) || p.Implements(textMarshalerType) || readsItself(t)

@@ -8,8 +8,8 @@ import (
 
 // Query filters status rows; all that is given must hold. Zero fields do not
 // filter; a time does unless it is nil, the zero time too: it is long ago.
-// Instances whose id begins with '@' belong to entities: they are left out unless
-// IDPrefix asks for them.
+// Instances whose id begins with '@' belong to entities: they are left out
+// unless IDPrefix asks for them.
 type Query struct {
 	CreatedFrom   *time.Time // inclusive, to the microsecond
 	CreatedTo     *time.Time // inclusive
@@ -20,23 +20,24 @@ type Query struct {
 	Name          string            // of the orchestrator, in any letter case
 	Tags          map[string]string // all of them with these values
 	Labels        []string          // all of them; see [ParentLabel]
-	// Parent leaves out all but the children of instances that have, or had, this
-	// id. A store need not look it up in an index: what else is known belongs in Labels.
+	// Parent leaves out all but the children of instances that have, or had,
+	// this id. A store need not look it up in an index: what else is known
+	// belongs in Labels.
 	Parent InstanceID
 	Before Number // only numbers below; where the page before ended
 	Limit  int    // at most so many rows; 0 means 100
 }
 
 // PageBytes is how many bytes of payloads a page of a list holds before it ends
-// early: it has at least one instance, and what a page takes is about as much and one
-// instance more.
+// early: it has at least one instance, and what a page takes is about as much
+// and one instance more.
 const PageBytes = 4 << 20
 
 // RowBytes is how much of a row counts for [PageBytes].
 func RowBytes(row *Instance) int { return len(row.CustomStatus) + len(row.Reason) }
 
-// Counts says how many instances there are in each status; a status without
-// any may be missing.
+// Counts says how many instances there are in each status; a status without any
+// may be missing.
 type Counts map[RuntimeStatus]int64
 
 // Total returns the sum.

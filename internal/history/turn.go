@@ -11,8 +11,8 @@ type Turn struct {
 	Seq    uint32    // place of the record among all records of the instance; grows by 1, never restarts
 	At     time.Time // the orchestrator's "now" during the turn; zero in a start record
 	Events []Event
-	// Canceled are the timers, by sequence id, that the orchestrator canceled in the turn.
-	// Records before codec version 3 do not say.
+	// Canceled are the timers, by sequence id, that the orchestrator canceled
+	// in the turn. Records before codec version 3 do not say.
 	Canceled []int32
 }
 
@@ -50,7 +50,8 @@ func Turns(records iter.Seq2[Turn, error]) iter.Seq2[Turn, error] {
 }
 
 // Flatten returns the turn's events as clients see them: framed by
-// OrchestratorStarted and OrchestratorCompleted (docs/contracts/runtime.md 3.2).
+// OrchestratorStarted and OrchestratorCompleted (docs/contracts/runtime.md
+// 3.2).
 func (t *Turn) Flatten() []Event {
 	if t.Start() {
 		return nil

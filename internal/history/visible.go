@@ -2,9 +2,9 @@ package history
 
 import "unicode"
 
-// Visible reports whether a person sees r as it is: it is no control character, changes
-// no direction of writing, and does not hide. What is shown of others, and ids, hold no
-// other characters.
+// Visible reports whether a person sees r as it is: it is no control character,
+// changes no direction of writing, and does not hide. What is shown of others,
+// and ids, hold no other characters.
 func Visible(r rune) bool {
 	switch {
 	case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Cs, unicode.Zl, unicode.Zp),

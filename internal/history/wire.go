@@ -153,8 +153,8 @@ var (
 	maxTicks   = maxSeconds*ticksPerSecond + int64(MaxTime.Nanosecond()/100)
 )
 
-// ticks writes what lies beyond [MinTime] and [MaxTime] as these: far away, and no
-// number that wraps.
+// ticks writes what lies beyond [MinTime] and [MaxTime] as these: far away, and
+// no number that wraps.
 func ticks(t time.Time) int64 {
 	if sec := t.Unix(); sec < minSeconds || sec > maxSeconds {
 		t = Tellable(t)
@@ -162,8 +162,8 @@ func ticks(t time.Time) int64 {
 	return t.Unix()*ticksPerSecond + int64(t.Nanosecond()/100)
 }
 
-// fromTicks is the inverse of ticks; the zero time comes back as time.Time{}. Older
-// builds stored times that cannot be told.
+// fromTicks is the inverse of ticks; the zero time comes back as time.Time{}.
+// Older builds stored times that cannot be told.
 func fromTicks(n int64) time.Time {
 	n = min(max(n, minSeconds*ticksPerSecond), maxTicks)
 	return time.Unix(n/ticksPerSecond, n%ticksPerSecond*100).UTC()

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// The types in this file are how the engine and whatever runs user code talk:
-// a worker in this process and a worker behind a wire look the same.
+// The types in this file are how the engine and whatever runs user code talk: a
+// worker in this process and a worker behind a wire look the same.
 
 // Errors of whatever runs user code that mean "not now": the engine holds the
 // work, says so, and tries again later. It takes any other error the same way.

@@ -46,14 +46,15 @@ const (
 type callerKey struct{}
 
 // Caller tells a [Hub] who called, from the context that the API passes: the
-// name of a key or an [Identity], [CallerLink] or [CallerAnonymous]. It is "" for the
-// context of anything else.
+// name of a key or an [Identity], [CallerLink] or [CallerAnonymous]. It is ""
+// for the context of anything else.
 func Caller(ctx context.Context) string {
 	c, _ := ctx.Value(callerKey{}).(caller)
 	return c.Name
 }
 
-// CallerBy is [Caller] and what proves it: names of keys and of other things are apart.
+// CallerBy is [Caller] and what proves it: names of keys and of other things
+// are apart.
 func CallerBy(ctx context.Context) (by, name string) {
 	c, _ := ctx.Value(callerKey{}).(caller)
 	return c.By, c.Name
@@ -66,8 +67,8 @@ type caller struct {
 	made history.Number // of the instance that its link was made for; 0: it has come by no link
 }
 
-// identify returns who sent a request for route, which is nil when there is no such
-// route. A link opens what its holder may not do without it.
+// identify returns who sent a request for route, which is nil when there is no
+// such route. A link opens what its holder may not do without it.
 func (h *Handler) identify(r *request, to *route) caller {
 	code := r.query.last("code")
 	c, known := h.holder(cmp.Or(r.Header.Get("x-functions-key"), code))
@@ -89,8 +90,8 @@ func (h *Handler) identify(r *request, to *route) caller {
 	return c
 }
 
-// holder returns who holds a key of that value. It takes the same time whichever key
-// it is, wherever it differs and however long it is.
+// holder returns who holds a key of that value. It takes the same time
+// whichever key it is, wherever it differs and however long it is.
 func (h *Handler) holder(value string) (c caller, known bool) {
 	if value == "" {
 		return c, false
@@ -116,8 +117,8 @@ func (h *Handler) keys() []Key {
 // open reports whether requests need no key.
 func (h *Handler) open() bool { return h.Open || h.Keys == nil }
 
-// least is the least role that the route is open to. What is no route of ours, such as
-// the app's own functions, may do anything.
+// least is the least role that the route is open to. What is no route of ours,
+// such as the app's own functions, may do anything.
 func (t *route) least() Role {
 	if t == nil {
 		return RoleOperate

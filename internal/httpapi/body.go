@@ -13,8 +13,8 @@ import (
 	"unicode/utf8"
 )
 
-// payload returns the body as JSON; nothing but blanks is null. It is called once all
-// has been looked at that can be without the body.
+// payload returns the body as JSON; nothing but blanks is null. It is called
+// once all has been looked at that can be without the body.
 func (r *request) payload() (json.RawMessage, error) {
 	body, err := r.readBody()
 	switch text := bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\uFEFF"))); {
@@ -44,8 +44,8 @@ func (r *request) jsonPayload() (json.RawMessage, error) {
 	return text, nil
 }
 
-// readBody reads the body into one buffer, of the length that the header tells if it
-// does. The buffer has room in the gate before it is made, until r.drop.
+// readBody reads the body into one buffer, of the length that the header tells
+// if it does. The buffer has room in the gate before it is made, until r.drop.
 func (r *request) readBody() ([]byte, error) {
 	size := r.ContentLength
 	if size == 0 || r.Body == nil {
@@ -118,8 +118,8 @@ func brokenOff(err error) error {
 	return invalid("the body could not be read: %v", err)
 }
 
-// saysMore reports whether the request has a body with something in it. Some clients
-// send one that has not.
+// saysMore reports whether the request has a body with something in it. Some
+// clients send one that has not.
 func (r *request) saysMore() bool {
 	const most = 1 << 10 // bytes of nothing
 	if r.ContentLength > most {
@@ -130,8 +130,8 @@ func (r *request) saysMore() bool {
 	return len(begin) == most || !slices.Contains([]string{"", "null", "{}", `""`}, text)
 }
 
-// foreignEncoding names how a body is encoded if that is not UTF-8 as it is, by what the
-// header says or by how it begins; "" if it is.
+// foreignEncoding names how a body is encoded if that is not UTF-8 as it is, by
+// what the header says or by how it begins; "" if it is.
 func foreignEncoding(header http.Header, body []byte) string {
 	if name := strings.ToLower(strings.TrimSpace(header.Get("Content-Encoding"))); name != "" && name != "identity" {
 		return name

@@ -11,8 +11,8 @@ import (
 // accepted is the answer to a command that was queued: 202 and no body.
 var accepted = response{code: http.StatusAccepted}
 
-// raise is docs/contracts/http-api.md 5.5. That an instance is missing or has ended is
-// told before anything that is wrong with the body.
+// raise is docs/contracts/http-api.md 5.5. That an instance is missing or has
+// ended is told before anything that is wrong with the body.
 func raise(r *request) (response, error) {
 	ask := hub.RaiseRequest{Name: r.params["event"], Key: r.Header.Get(idempotencyHeader)}
 	if err := r.hub.CheckRaise(r.Context(), r.id(), ask); err != nil {
@@ -25,8 +25,8 @@ func raise(r *request) (response, error) {
 	return accepted, r.hub.Raise(r.Context(), r.id(), ask)
 }
 
-// terminate is docs/contracts/http-api.md 5.6: the reason becomes the output, as a string
-// whatever it looks like. Ours besides: output, which is JSON.
+// terminate is docs/contracts/http-api.md 5.6: the reason becomes the output,
+// as a string whatever it looks like. Ours besides: output, which is JSON.
 func terminate(r *request) (response, error) {
 	var reason json.RawMessage
 	switch text, output := r.query.reason(), r.query.last("output"); {
@@ -48,8 +48,8 @@ func resume(r *request) (response, error) {
 	return accepted, r.hub.Resume(r.Context(), r.id(), r.query.reason())
 }
 
-// rewind is docs/contracts/http-api.md 5.9. Ours besides: all, and dryRun, which answers
-// with the plan.
+// rewind is docs/contracts/http-api.md 5.9. Ours besides: all, and dryRun,
+// which answers with the plan.
 func rewind(r *request) (response, error) {
 	ask := hub.RewindRequest{Reason: r.query.reason(), All: r.query.flag("all", false)}
 	if !r.query.flag("dryRun", false) {

@@ -46,8 +46,8 @@ const (
 	bareText                   // EB3, a JSON string
 )
 
-// overloadPause is when to try again after 429, in seconds. The engine has let the
-// caller wait for a while already, unless too many wait.
+// overloadPause is when to try again after 429, in seconds. The engine has let
+// the caller wait for a while already, unless too many wait.
 const overloadPause = 1
 
 // answerError answers with an error and what tells it from others.
@@ -65,7 +65,8 @@ func answerError(err error, status int, kind string, form errorShape) response {
 	return res
 }
 
-// noFiles is the answer when the process has no descriptor left, whatever the file.
+// noFiles is the answer when the process has no descriptor left, whatever the
+// file.
 var noFiles = response{
 	code: http.StatusServiceUnavailable, retryAfter: overloadPause,
 	body: errorBody(wire.Unavailable, "the server has too many files and connections open; try again in a moment"),
@@ -94,8 +95,8 @@ func errorResponse(err error) response {
 	return answerError(errInternal, http.StatusInternalServerError, "Internal", full)
 }
 
-// errInternal stands for errors that say what is inside, such as paths of files: they are
-// for the log.
+// errInternal stands for errors that say what is inside, such as paths of
+// files: they are for the log.
 var errInternal = errors.New("something went wrong inside; the log of the app tells what")
 
 // WriteError answers a request with an error of a [Hub] as the API does.

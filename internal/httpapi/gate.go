@@ -10,13 +10,15 @@ import (
 	"github.com/perdure/perdure/internal/hub"
 )
 
-// Gate bounds what the requests to one or more handlers hold together: a request is
-// looked at before anything that it brings is read, and what it brings or asks for must
-// find room. What finds none is refused with [hub.ErrResourceExhausted], which is 429 with
-// Retry-After. It is safe for concurrent use.
+// Gate bounds what the requests to one or more handlers hold together: a
+// request is looked at before anything that it brings is read, and what it
+// brings or asks for must find room. What finds none is refused with
+// [hub.ErrResourceExhausted], which is 429 with Retry-After. It is safe for
+// concurrent use.
 //
-// The first [freeBytes] of each body and each answer are not counted: the number of
-// connections bounds them. So what is small gets through while large ones are refused.
+// The first [freeBytes] of each body and each answer are not counted: the
+// number of connections bounds them. So what is small gets through while large
+// ones are refused.
 type Gate struct {
 	bodies  budget        // bytes of bodies that are on their way to the hub
 	answers budget        // bytes of answers that are on their way to callers
@@ -34,8 +36,8 @@ const (
 // freeBytes is how much of a body, and of an answer, is free.
 const freeBytes = 16 << 10
 
-// NewGate returns a gate for so many bytes of bodies, as many of answers, and so many
-// requests that wait.
+// NewGate returns a gate for so many bytes of bodies, as many of answers, and
+// so many requests that wait.
 func NewGate(bytes int64, waits int) *Gate {
 	reads := max(4, 2*runtime.GOMAXPROCS(0))
 	g := &Gate{looks: make(chan struct{}, reads), lists: make(chan struct{}, reads)}

@@ -61,23 +61,24 @@ type Options struct {
 	Keys  func() []Key // those that open the API now; nil: no key is needed
 	Open  bool         // no key is needed, although there are Keys: they only tell who calls, and links hold none
 	Links Links        // what the links that are handed out open
-	// Identify names callers that bring no key but prove who they are in another way,
-	// such as a client certificate. nil: nobody does.
+	// Identify names callers that bring no key but prove who they are in
+	// another way, such as a client certificate. nil: nobody does.
 	Identify func(*http.Request) (Identity, bool)
 
-	// Loopback and AllowedHosts refuse requests whose host is not the loopback's,
-	// one of the names in AllowedHosts (without ports) or that of PublicURL: a web
-	// page whose name was rebound to this address. Both zero: any host will do.
+	// Loopback and AllowedHosts refuse requests whose host is not the
+	// loopback's, one of the names in AllowedHosts (without ports) or that of
+	// PublicURL: a web page whose name was rebound to this address. Both zero:
+	// any host will do.
 	Loopback     bool
 	AllowedHosts []string
 	// PublicURL is the origin of links, perhaps with the path that a proxy puts
-	// before ours; empty: that of the request. With UseForwarded a proxy says the
-	// origin, in X-Forwarded-Host and X-Forwarded-Proto, and in X-Forwarded-Prefix
-	// the path, if another than that of PublicURL.
+	// before ours; empty: that of the request. With UseForwarded a proxy says
+	// the origin, in X-Forwarded-Host and X-Forwarded-Proto, and in
+	// X-Forwarded-Prefix the path, if another than that of PublicURL.
 	PublicURL    string
 	UseForwarded bool
-	// HTTPS makes the origin of a request that did not come by TLS begin with https all the
-	// same: others are served by TLS, and links lead there.
+	// HTTPS makes the origin of a request that did not come by TLS begin with
+	// https all the same: others are served by TLS, and links lead there.
 	HTTPS bool
 	// AllowedOrigins are the origins of web pages that may call the API and see
 	// its answers, "*" for all; AllowCredentials lets those that are named use
@@ -85,15 +86,15 @@ type Options struct {
 	AllowedOrigins   []string
 	AllowCredentials bool
 
-	// LocalRPC serves the API at [RPCBasePath] and nowhere else, and asks for no
-	// key: worker processes of this machine have none.
+	// LocalRPC serves the API at [RPCBasePath] and nowhere else, and asks for
+	// no key: worker processes of this machine have none.
 	LocalRPC bool
 	// RPCBaseURL is where such a handler is served, for client bindings; empty:
 	// nowhere.
 	RPCBaseURL string
 
-	// Other answers what is not the API's, after the same checks of host, origin
-	// and key. nil: 404.
+	// Other answers what is not the API's, after the same checks of host,
+	// origin and key. nil: 404.
 	Other http.Handler
 
 	MaxBodyBytes int64        // 0: [MaxBodyBytes]
@@ -241,8 +242,8 @@ func (h *Handler) relativePath(path string) (string, bool) {
 	return "", false
 }
 
-// findHub reads taskHub and connection (docs/contracts/http-api.md 1.6). A hub is never
-// created for a client.
+// findHub reads taskHub and connection (docs/contracts/http-api.md 1.6). A hub
+// is never created for a client.
 func (h *Handler) findHub(r *request) error {
 	r.connection = "Storage"
 	if name := strings.TrimSpace(r.query.last("connection")); name != "" {

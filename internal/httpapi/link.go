@@ -16,7 +16,8 @@ import (
 )
 
 // Links say what the links that the API hands out let their holders do, when a
-// key is needed. The zero value is compatible: they hold the key that the caller brought.
+// key is needed. The zero value is compatible: they hold the key that the
+// caller brought.
 type Links struct {
 	Scope    LinkScope
 	Lifetime time.Duration // of links with [ScopeInstance]; 0: they do not expire
@@ -51,15 +52,16 @@ func binding(r *request) (response, error) {
 	return response{code: http.StatusOK, body: b.JSON()}, nil
 }
 
-// LinkCodes returns what links to an instance of the app's own hub hold as code, for
-// each operation: "" for none. ctx is that of the request that they are made for, or of
-// the program itself, which signs links but has no key to put into them.
+// LinkCodes returns what links to an instance of the app's own hub hold as
+// code, for each operation: "" for none. ctx is that of the request that they
+// are made for, or of the program itself, which signs links but has no key to
+// put into them.
 func (h *Handler) LinkCodes(ctx context.Context, id history.InstanceID) func(links.Operation) string {
 	return h.codes(ctx, h.Hub, h.TaskHub, id)
 }
 
-// codes is LinkCodes for any hub. No link opens more than its maker brought: who came by
-// a link or with nothing makes links without a code.
+// codes is LinkCodes for any hub. No link opens more than its maker brought:
+// who came by a link or with nothing makes links without a code.
 func (h *Handler) codes(ctx context.Context, of Hub, taskHub string, id history.InstanceID) func(links.Operation) string {
 	c, called := ctx.Value(callerKey{}).(caller)
 	code := ""
@@ -76,9 +78,9 @@ func (h *Handler) codes(ctx context.Context, of Hub, taskHub string, id history.
 	return func(links.Operation) string { return code }
 }
 
-// A capability is the code of a link that opens one operation on one instance until it
-// ends, its maker's key is taken away, or the instance is purged or replaced. Hub, id and
-// operation are not in it but in the request, and signed:
+// A capability is the code of a link that opens one operation on one instance
+// until it ends, its maker's key is taken away, or the instance is purged or
+// replaced. Hub, id and operation are not in it but in the request, and signed:
 //
 //	base64url( version(u8) | expires(unix s, i64; 0: never) | number(u64) | hmac-sha256 )
 //
@@ -88,8 +90,8 @@ const (
 	capabilityHead    = 1 + 8 + 8
 )
 
-// capabilityText is strict, so that each capability has one text. It passes over line
-// feeds even so: see opens.
+// capabilityText is strict, so that each capability has one text. It passes
+// over line feeds even so: see opens.
 var capabilityText = base64.RawURLEncoding.Strict()
 
 func (h *Handler) sign(key, taskHub string, id history.InstanceID, number history.Number, op links.Operation) string {
@@ -125,8 +127,9 @@ func (h *Handler) opens(code, taskHub string, id history.InstanceID, op links.Op
 	return history.Number(binary.BigEndian.Uint64(head[9:])), true
 }
 
-// signer is what signs the links that holders of a key make, so that they end with it;
-// "": those of the program and of who has no key. Nobody can sign who knows a key alone.
+// signer is what signs the links that holders of a key make, so that they end
+// with it; "": those of the program and of who has no key. Nobody can sign who
+// knows a key alone.
 func (h *Handler) signer(key string) []byte {
 	if key == "" {
 		return h.Links.Secret

@@ -8,9 +8,10 @@ import (
 	"github.com/perdure/perdure/internal/hub"
 )
 
-// linked is a hub as who came by a link has it. It looks, at each operation that links
-// open, whether the instance is still the one that the link was made for: one that was
-// purged or replaced meanwhile is not found. No other operation gets here.
+// linked is a hub as who came by a link has it. It looks, at each operation
+// that links open, whether the instance is still the one that the link was made
+// for: one that was purged or replaced meanwhile is not found. No other
+// operation gets here.
 type linked struct {
 	Hub
 	made history.Number

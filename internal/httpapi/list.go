@@ -21,11 +21,13 @@ const (
 )
 
 // fillTime is how long a list looks for more once the hub has returned a page
-// that is not full: many callers read only the first one (docs/contracts/http-api.md 12).
+// that is not full: many callers read only the first one
+// (docs/contracts/http-api.md 12).
 const fillTime = time.Second
 
-// list is docs/contracts/http-api.md 5.4. Ours besides: the filters name, tag.NAME,
-// parentInstanceId and completedTimeFrom and -To, and showOutput and showDetails.
+// list is docs/contracts/http-api.md 5.4. Ours besides: the filters name,
+// tag.NAME, parentInstanceId and completedTimeFrom and -To, and showOutput and
+// showDetails.
 func list(r *request) (response, error) {
 	q, err := r.query.filter()
 	if err != nil {
@@ -46,7 +48,8 @@ func list(r *request) (response, error) {
 	return response{code: http.StatusOK, next: &ask.Token, parts: array(statusBodies(items, v)), held: bytesOf(items)}, nil
 }
 
-// fill collects the instances of one page, and leaves in ask where the next one begins.
+// fill collects the instances of one page, and leaves in ask where the next one
+// begins.
 func (r *request) fill(ask *hub.ListRequest, o hub.StatusOptions) (items []hub.Status, err error) {
 	left := r.query.top()
 	for until := time.Now().Add(fillTime); ; {
@@ -105,8 +108,8 @@ func count(r *request) (response, error) {
 	return response{code: http.StatusOK, body: o.JSON()}, nil
 }
 
-// purge is docs/contracts/http-api.md 5.11. Ours besides: force and recursive; the answer
-// to the latter has all the numbers, as it has with showDetails.
+// purge is docs/contracts/http-api.md 5.11. Ours besides: force and recursive;
+// the answer to the latter has all the numbers, as it has with showDetails.
 func purge(r *request) (response, error) {
 	ask := hub.PurgeRequest{Force: r.query.flag("force", false), Recursive: r.query.flag("recursive", false)}
 	done, err := r.hub.Purge(r.Context(), r.id(), ask)
@@ -122,8 +125,8 @@ func purge(r *request) (response, error) {
 	return response{code: http.StatusOK, body: body}, nil
 }
 
-// purgeMany is docs/contracts/http-api.md 5.12. Ours besides: every filter of lists,
-// completedBefore, limit, timeBudget and dryRun.
+// purgeMany is docs/contracts/http-api.md 5.12. Ours besides: every filter of
+// lists, completedBefore, limit, timeBudget and dryRun.
 func purgeMany(r *request) (response, error) {
 	f, err := r.query.purgeFilter()
 	if err != nil {
@@ -158,8 +161,8 @@ func (q query) purgeFilter() (hub.PurgeFilter, error) {
 	return f, err
 }
 
-// filter reads [filterParams] and [parentParams]. Times that cannot be read are left out, an
-// unknown status is an error (docs/contracts/http-api.md 5.4).
+// filter reads [filterParams] and [parentParams]. Times that cannot be read are
+// left out, an unknown status is an error (docs/contracts/http-api.md 5.4).
 func (q query) filter() (history.Query, error) {
 	out := history.Query{
 		IDPrefix: q.last("instanceIdPrefix"), Name: q.last("name"), Tags: q.tags, Parent: history.InstanceID(q.last("parentInstanceId")),

@@ -63,8 +63,9 @@ func (r *request) localAddress() string {
 }
 
 // answersFor reports whether a request is for one of our hosts. Names of the
-// loopback always are: no other server's page can come by them. So is none at all,
-// which browsers never send: health checks of old balancers speak HTTP/1.0.
+// loopback always are: no other server's page can come by them. So is none at
+// all, which browsers never send: health checks of old balancers speak
+// HTTP/1.0.
 func (h *Handler) answersFor(r *http.Request) bool {
 	if !h.Loopback && len(h.AllowedHosts) == 0 || r.Host == "" && !r.ProtoAtLeast(1, 1) {
 		return true
@@ -101,9 +102,9 @@ func newCrossOrigin(allowed []string) *http.CrossOriginProtection {
 	return c
 }
 
-// foreign reports whether a browser sent r for a page of another origin that is not
-// allowed. Looking counts as much as changing: the page cannot read the answer, but it
-// could make this server work, and call functions of the app.
+// foreign reports whether a browser sent r for a page of another origin that is
+// not allowed. Looking counts as much as changing: the page cannot read the
+// answer, but it could make this server work, and call functions of the app.
 func (h *Handler) foreign(r *http.Request) bool {
 	if h.crossOrigin == nil {
 		return false
@@ -113,8 +114,9 @@ func (h *Handler) foreign(r *http.Request) bool {
 	return h.crossOrigin.Check(&strict) != nil
 }
 
-// followed reports whether r is a link that somebody followed in a browser, in a window
-// of its own: in a mail or a chat a link is on a page of another origin.
+// followed reports whether r is a link that somebody followed in a browser, in
+// a window of its own: in a mail or a chat a link is on a page of another
+// origin.
 func followed(r *http.Request) bool {
 	return r.Method == http.MethodGet && r.Header.Get("Origin") == "" &&
 		r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"

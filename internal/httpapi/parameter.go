@@ -18,9 +18,9 @@ import (
 
 // Absent, empty, unreadable and unknown are four things. Requests that change
 // something refuse the last three, whatever the parameter, for what is dropped
-// there makes them do more than was asked. Requests that look are as lenient as the
-// contract (docs/contracts/http-api.md 1.4) about the parameters of the contract, and strict
-// about ours; so is a start, see [route.lenient].
+// there makes them do more than was asked. Requests that look are as lenient as
+// the contract (docs/contracts/http-api.md 1.4) about the parameters of the
+// contract, and strict about ours; so is a start, see [route.lenient].
 
 // pair is one parameter as it came.
 type pair struct {
@@ -31,8 +31,9 @@ type pair struct {
 	of          *param // nil: the route has none of this name
 }
 
-// ignored are parameters that any request may have. They select nothing here: code
-// has been looked at, and the others are what some clients believe they must send.
+// ignored are parameters that any request may have. They select nothing here:
+// code has been looked at, and the others are what some clients believe they
+// must send.
 var ignored = []string{"code", "connectionName", "systemKey"}
 
 // readPairs splits a raw query for a route, which may be nil.
@@ -44,8 +45,8 @@ func readPairs(raw string, to *route) []pair {
 			continue
 		}
 		p := to.pair(parts[i])
-		// npm's client pastes reasons as they are (docs/contracts/http-api.md 5.6): what
-		// follows a & in one is no parameter, and belongs to it.
+		// npm's client pastes reasons as they are (docs/contracts/http-api.md
+		// 5.6): what follows a & in one is no parameter, and belongs to it.
 		for last := i + 1; p.of != nil && p.of.kind == prose && last < len(parts); last++ {
 			switch {
 			case goesOn(parts[last]):
@@ -78,8 +79,8 @@ func (t *route) pair(raw string) pair {
 	return p
 }
 
-// goesOn reports whether text that follows a & goes on with a sentence: it begins
-// with a blank, and is not a parameter with a blank too many.
+// goesOn reports whether text that follows a & goes on with a sentence: it
+// begins with a blank, and is not a parameter with a blank too many.
 func goesOn(raw string) bool {
 	if !strings.HasPrefix(raw, "%20") && !strings.HasPrefix(raw, "+") {
 		return false
@@ -96,8 +97,8 @@ func goesOn(raw string) bool {
 
 var notInNames = regexp.MustCompile(`[^A-Za-z0-9.]`)
 
-// unescapeProse decodes text that people write: a '%' that begins no escape stands
-// for itself, as it does in ASP.NET.
+// unescapeProse decodes text that people write: a '%' that begins no escape
+// stands for itself, as it does in ASP.NET.
 func unescapeProse(raw string) string {
 	out := make([]byte, 0, len(raw))
 	for i := 0; i < len(raw); i++ {
@@ -148,7 +149,8 @@ func (t *route) changes() bool {
 	return t != nil && (t.method == http.MethodPost || t.method == http.MethodDelete)
 }
 
-// strict reports whether the route refuses a value of p that is empty or unreadable.
+// strict reports whether the route refuses a value of p that is empty or
+// unreadable.
 func (t *route) strict(p *param) bool {
 	if !t.changes() {
 		return p.ours

@@ -85,8 +85,8 @@ func (q query) reason() string {
 // instant reads a time; ok is false when there is none or it cannot be read.
 func (q query) instant(name string) (at time.Time, ok bool) { return parseTime(q.last(name)) }
 
-// The parts of the times that callers send (docs/contracts/http-api.md 2.3). Fractions of
-// seconds may follow where there are seconds.
+// The parts of the times that callers send (docs/contracts/http-api.md 2.3).
+// Fractions of seconds may follow where there are seconds.
 var (
 	dateLayouts  = []string{"2006-01-02", "1/2/2006"}
 	clockLayouts = []string{"", "15:04:05", "15:04", "3:04:05 PM", "3:04 PM"}
@@ -96,8 +96,8 @@ var (
 )
 
 // parseTime reads ISO 8601 and what a parser of the invariant culture takes. No
-// zone is UTC. Years may lack zeros, and the plus of an offset may have become a
-// blank.
+// zone is UTC. Years may lack zeros, and the plus of an offset may have become
+// a blank.
 func parseTime(text string) (time.Time, bool) {
 	text = strings.ToUpper(strings.TrimSpace(text))
 	if text == "" {

@@ -19,8 +19,8 @@ type response struct {
 	retryAfter int     // seconds; 0: none
 	next       *string // continuation token, also when it is empty; nil: not a list
 	body       []byte
-	// parts are the body where it may be large, each made when it is written. nil: body
-	// is all. An error ends them.
+	// parts are the body where it may be large, each made when it is written.
+	// nil: body is all. An error ends them.
 	parts iter.Seq2[[]byte, error]
 	held  int // bytes of what the parts are made from
 }
@@ -28,8 +28,8 @@ type response struct {
 // bytes is what the answer takes of the gate until it is sent.
 func (r response) bytes() int64 { return beyondFree(int64(len(r.body) + r.held)) }
 
-// write sends the answer. An error means that not all of it was sent: the caller must
-// be cut off then, or it could take what there is for the whole.
+// write sends the answer. An error means that not all of it was sent: the
+// caller must be cut off then, or it could take what there is for the whole.
 func (r response) write(w http.ResponseWriter) error {
 	header := w.Header()
 	header.Set(wire.Mark, cmp.Or(r.mark, wire.Served))
@@ -86,9 +86,9 @@ func array(items iter.Seq[[]byte]) iter.Seq2[[]byte, error] {
 	}
 }
 
-// jsonResponse answers with a value as JSON that leaves <, > and & as they are. A value that has
-// no such form, which is a mistake of ours, is an error and no panic: it must not cut
-// the caller off.
+// jsonResponse answers with a value as JSON that leaves <, > and & as they are.
+// A value that has no such form, which is a mistake of ours, is an error and no
+// panic: it must not cut the caller off.
 func jsonResponse(value any) (response, error) {
 	body, err := wire.Encode(value)
 	if err != nil {

@@ -34,8 +34,8 @@ func ParseRole(name string) (Role, error) {
 	return 0, fmt.Errorf("%q is not metadata, read or operate", name)
 }
 
-// tooLow is the answer to a caller whose role is below the one that what it asked for
-// needs.
+// tooLow is the answer to a caller whose role is below the one that what it
+// asked for needs.
 func (r *request) tooLow(least Role, what string) error {
 	return refuse(http.StatusForbidden, "%s has the role %s, and %s needs %s: ask for a key with that role", r.caller.Name, r.caller.Role, what, least)
 }

@@ -90,8 +90,8 @@ func (t *route) answer(r *request) (response, error) {
 	return res, err
 }
 
-// formID is the parameter that holds the id as forms encode it, with '+' for a blank,
-// if the path has a '+' there. %2B is a plus, whoever writes it.
+// formID is the parameter that holds the id as forms encode it, with '+' for a
+// blank, if the path has a '+' there. %2B is a plus, whoever writes it.
 const formID = "id of a form"
 
 // findRoute matches an escaped path below the base. Slashes around it do not

@@ -8,8 +8,9 @@ import (
 	"github.com/perdure/perdure/internal/wire"
 )
 
-// routes are those of docs/contracts/http-api.md 1.2, in the order of matching, and ours
-// after them. What is not here is 404, never 405. Entities have none yet.
+// routes are those of docs/contracts/http-api.md 1.2, in the order of matching,
+// and ours after them. What is not here is 404, never 405. Entities have none
+// yet.
 var routes = []route{
 	{
 		method: http.MethodPost, pattern: "orchestrators/{name}/{id?}", serve: start, role: RoleOperate,

@@ -6,10 +6,11 @@ import (
 	"time"
 )
 
-// NewServer returns a server for h with limits on what a request may cost before
-// a handler sees it, and how slowly its body may come. Answers have no time limit, since
-// callers may wait; those of a [Handler] must be taken, though half as fast will do. A
-// connection has one request at a time, so that the number of connections bounds all else.
+// NewServer returns a server for h with limits on what a request may cost
+// before a handler sees it, and how slowly its body may come. Answers have no
+// time limit, since callers may wait; those of a [Handler] must be taken,
+// though half as fast will do. A connection has one request at a time, so that
+// the number of connections bounds all else.
 func NewServer(h http.Handler) *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
@@ -22,8 +23,8 @@ func NewServer(h http.Handler) *http.Server {
 	}
 }
 
-// At least stride bytes of a body, or all that is left of it, must come within pause,
-// else the connection is dropped; so must bytes of an answer be taken.
+// At least stride bytes of a body, or all that is left of it, must come within
+// pause, else the connection is dropped; so must bytes of an answer be taken.
 const (
 	stride = 256 << 10
 	pause  = 10 * time.Second
@@ -43,8 +44,8 @@ func (p paced) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.Handler.ServeHTTP(w, r)
 }
 
-// pacedBody is a body with a deadline that moves as it comes. Only time counts in which
-// somebody reads.
+// pacedBody is a body with a deadline that moves as it comes. Only time counts
+// in which somebody reads.
 type pacedBody struct {
 	io.ReadCloser
 	control *http.ResponseController
@@ -71,12 +72,12 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// smallRest is how much of a body that nobody read the server may wait for before it
-// answers.
+// smallRest is how much of a body that nobody read the server may wait for
+// before it answers.
 const smallRest = 1 << 10
 
-// leavesUnread reports whether more of the body is to come. The connection must be closed
-// then, or the answer would wait for it.
+// leavesUnread reports whether more of the body is to come. The connection must
+// be closed then, or the answer would wait for it.
 func leavesUnread(r *http.Request) bool {
 	b, ok := r.Body.(*pacedBody)
 	return ok && !b.ended && (b.left < 0 || b.left > smallRest)

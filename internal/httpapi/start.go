@@ -11,7 +11,8 @@ import (
 	"github.com/perdure/perdure/internal/wire"
 )
 
-// start is docs/contracts/http-api.md 5.1. Ours besides: startAt, reuse and tag.NAME.
+// start is docs/contracts/http-api.md 5.1. Ours besides: startAt, reuse and
+// tag.NAME.
 func start(r *request) (response, error) {
 	at, _ := r.query.instant("startAt")
 	ask := hub.StartRequest{
@@ -44,8 +45,8 @@ func (q query) reuse() hub.Reuse {
 	return rule
 }
 
-// begin lets an instance start and waits for its end, if asked to. What is wrong
-// with the times is told before anything starts.
+// begin lets an instance start and waits for its end, if asked to. What is
+// wrong with the times is told before anything starts.
 func (r *request) begin(start func() (history.InstanceID, error)) (response, error) {
 	timeout, wait := r.query.seconds("timeout")
 	interval, polled := r.query.seconds("pollingInterval")

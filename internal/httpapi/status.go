@@ -9,9 +9,9 @@ import (
 	"github.com/perdure/perdure/internal/wire"
 )
 
-// view is what the caller asked to see and may. Input and output are shown unless
-// somebody says otherwise, so they are left out for whom they are not, but a history is
-// asked for: it is refused.
+// view is what the caller asked to see and may. Input and output are shown
+// unless somebody says otherwise, so they are left out for whom they are not,
+// but a history is asked for: it is refused.
 func (r *request) view() (wire.View, error) {
 	v := wire.View{Details: r.query.flag("showDetails", false), History: r.query.flag("showHistory", false)}
 	switch {
@@ -30,9 +30,9 @@ func parts(v wire.View) hub.StatusOptions {
 	return hub.StatusOptions{Input: v.Input, Output: v.Output, History: v.History}
 }
 
-// status is docs/contracts/http-api.md 5.2. Ours besides: wait=SECONDS keeps the request
-// until the instance has ended, showOutput=false hides the output, and
-// showDetails=true adds what the contract's form has no place for.
+// status is docs/contracts/http-api.md 5.2. Ours besides: wait=SECONDS keeps
+// the request until the instance has ended, showOutput=false hides the output,
+// and showDetails=true adds what the contract's form has no place for.
 func status(r *request) (response, error) {
 	v, err := r.view()
 	if err != nil {

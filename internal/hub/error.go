@@ -6,8 +6,8 @@ import (
 	"github.com/perdure/perdure/internal/history"
 )
 
-// Errors of a hub's operations, to be matched with errors.Is. Their texts name the
-// instance or the argument (docs/contracts/client-api.md 6).
+// Errors of a hub's operations, to be matched with errors.Is. Their texts name
+// the instance or the argument (docs/contracts/client-api.md 6).
 var (
 	ErrInvalidArgument     = errors.New("invalid argument")
 	ErrUnknownOrchestrator = errors.New("unknown orchestrator")    // comes with ErrInvalidArgument
@@ -20,7 +20,7 @@ var (
 	// ErrResourceExhausted: more work is at hand than there may be. Nothing was
 	// stored, and the same call may succeed in a moment.
 	ErrResourceExhausted = errors.New("resource exhausted")
-	// ErrNoSpace: the disk of the hub's store is (nearly) full. Nothing was stored; it may
-	// succeed once there is space.
+	// ErrNoSpace: the disk of the hub's store is (nearly) full. Nothing was
+	// stored; it may succeed once there is space.
 	ErrNoSpace = history.ErrNoSpace
 )

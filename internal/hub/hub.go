@@ -1,9 +1,9 @@
-// Package hub hides where a task hub is and who serves it: it says what one can ask of
-// one, and how that is answered, once for all who ask (client, httpapi, host) and all
-// who answer (engine, the client of a remote host).
+// Package hub hides where a task hub is and who serves it: it says what one can
+// ask of one, and how that is answered, once for all who ask (client, httpapi,
+// host) and all who answer (engine, the client of a remote host).
 //
-// Values go in and out; nothing here does anything. Errors match the sentinels of this
-// package, whoever answers.
+// Values go in and out; nothing here does anything. Errors match the sentinels
+// of this package, whoever answers.
 package hub
 
 import (
@@ -12,8 +12,8 @@ import (
 	"github.com/perdure/perdure/internal/history"
 )
 
-// Hub is a task hub. All methods are safe for concurrent use. The context of a call
-// limits the call, never the instance.
+// Hub is a task hub. All methods are safe for concurrent use. The context of a
+// call limits the call, never the instance.
 type Hub interface {
 	Starter
 	Reader
@@ -34,18 +34,21 @@ type Starter interface {
 type Reader interface {
 	Status(ctx context.Context, id history.InstanceID, o StatusOptions) (Status, error)
 	List(ctx context.Context, r ListRequest, o StatusOptions) (StatusPage, error)
-	// MergedHistory returns the status, payloads included, and the history of an instance at
-	// one moment.
+	// MergedHistory returns the status, payloads included, and the history of
+	// an instance at one moment.
 	MergedHistory(ctx context.Context, id history.InstanceID, inputs, outputs bool) (Status, []MergedEvent, error)
 	Count(ctx context.Context, q history.Query) (history.Counts, error)
 	Explain(ctx context.Context, id history.InstanceID) (Explanation, error)
-	// WaitStarted returns nil once the instance has had its first turn, or has ended.
+	// WaitStarted returns nil once the instance has had its first turn, or has
+	// ended.
 	WaitStarted(ctx context.Context, id history.InstanceID) error
-	// Wait returns the status, payloads included, once the instance is terminal.
+	// Wait returns the status, payloads included, once the instance is
+	// terminal.
 	Wait(ctx context.Context, id history.InstanceID) (Status, error)
 }
 
-// Changer changes what an instance does. Each method returns when the change is durable.
+// Changer changes what an instance does. Each method returns when the change is
+// durable.
 type Changer interface {
 	Raise(ctx context.Context, id history.InstanceID, r RaiseRequest) error
 	Terminate(ctx context.Context, id history.InstanceID, r TerminateRequest) error
@@ -68,8 +71,8 @@ type Mover interface {
 	Import(ctx context.Context, r ImportRequest) (history.InstanceID, error)
 }
 
-// Gate tells of a request whose payload has not come yet what it would be refused for
-// whatever the payload is; nil if nothing is known against it.
+// Gate tells of a request whose payload has not come yet what it would be
+// refused for whatever the payload is; nil if nothing is known against it.
 type Gate interface {
 	CheckStart(ctx context.Context, r StartRequest) error
 	CheckRaise(ctx context.Context, id history.InstanceID, r RaiseRequest) error
@@ -84,7 +87,7 @@ type Checker interface {
 
 // Deleter is what a hub may be besides: one that can be deleted.
 type Deleter interface {
-	// DeleteHub removes the hub with all of its instances; with force also while a worker
-	// serves it.
+	// DeleteHub removes the hub with all of its instances; with force also
+	// while a worker serves it.
 	DeleteHub(ctx context.Context, force bool) error
 }

@@ -2,17 +2,18 @@ package hub
 
 import "github.com/perdure/perdure/internal/history"
 
-// MergedEvent is an event of a merged history: a completion stands for its scheduling
-// event too, frames of turns and ids are left out (docs/contracts/http-api.md 5.3).
+// MergedEvent is an event of a merged history: a completion stands for its
+// scheduling event too, frames of turns and ids are left out
+// (docs/contracts/http-api.md 5.3).
 type MergedEvent struct {
 	history.Event
-	// Scheduled is what a completion answers, if known. It holds Kind, At, Name and
-	// Payload.
+	// Scheduled is what a completion answers, if known. It holds Kind, At, Name
+	// and Payload.
 	Scheduled *history.Event
 }
 
-// MergedHistory merges a history as it was recorded, with the inputs and the outputs only
-// if they are asked for.
+// MergedHistory merges a history as it was recorded, with the inputs and the
+// outputs only if they are asked for.
 func MergedHistory(recorded []history.Event, inputs, outputs bool) []MergedEvent {
 	var out []MergedEvent
 	for ev := range history.Merge(recorded) {

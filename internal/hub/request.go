@@ -27,7 +27,8 @@ type StartRequest struct {
 	Tags        map[string]string
 	ScheduledAt time.Time // not before; zero: now
 	Reuse       Reuse
-	// Found, if any, is set when the start succeeds with an instance that was there.
+	// Found, if any, is set when the start succeeds with an instance that was
+	// there.
 	Found *bool
 }
 
@@ -44,7 +45,8 @@ type RaiseRequest struct {
 	Key     string          // idempotency key, at most [history.MaxKeyLength] bytes: within [history.KeyLife] the instance takes an event of a key once; empty: always
 }
 
-// StatusOptions says which parts of a [Status] to read. What is left out is nil.
+// StatusOptions says which parts of a [Status] to read. What is left out is
+// nil.
 type StatusOptions struct {
 	Input   bool // Input
 	Output  bool // Output and Failure
@@ -92,8 +94,8 @@ type Undone struct {
 	Failure  *history.Failure   `json:"failure"`
 }
 
-// RestartRequest asks to run an instance anew with its name, input, version
-// and tags.
+// RestartRequest asks to run an instance anew with its name, input, version and
+// tags.
 type RestartRequest struct {
 	SameID bool // in place of the instance, which must have ended; else with a new id
 }
@@ -104,14 +106,15 @@ type PurgeRequest struct {
 	Recursive bool // with its whole tree of children; a live child prevents all of it unless forced
 }
 
-// PurgeFilter asks to remove the ended instances that match Query; statuses
-// of live ones are left aside, none given means all of ended ones.
+// PurgeFilter asks to remove the ended instances that match Query; statuses of
+// live ones are left aside, none given means all of ended ones.
 type PurgeFilter struct {
 	history.Query           // Before and Limit say nothing
 	Max           int       // stop after so many; 0: no limit
 	Until         time.Time // stop, incomplete, at this time; zero: no limit
 	DryRun        bool      // count only
-	// Progress, if any, is called now and then with what has been purged so far.
+	// Progress, if any, is called now and then with what has been purged so
+	// far.
 	Progress func(PurgeResult)
 }
 
@@ -134,14 +137,15 @@ type Explanation struct {
 	Target   history.InstanceID    `json:"target"`              // the instance to act upon: this one, or one that it waits for
 	Event    string                `json:"eventName,omitempty"` // of the action "raise-event"
 	Advice   string                `json:"advice"`              // what to do, in a sentence; [TheAction] stands for the action upon the target
-	// LeftBehind is how many goroutines of user code, of all instances, do not come back
-	// and are no longer waited for where the hub runs. Only a restart of the app ends them.
+	// LeftBehind is how many goroutines of user code, of all instances, do not
+	// come back and are no longer waited for where the hub runs. Only a restart
+	// of the app ends them.
 	LeftBehind int    `json:"leftBehind,omitempty"`
 	Stack      string `json:"stack,omitempty"` // of the panic behind a failure, where it was raised first; empty when there was none
 }
 
-// TheAction stands in [Explanation.Advice] for its action: whoever shows the advice says
-// how that is done.
+// TheAction stands in [Explanation.Advice] for its action: whoever shows the
+// advice says how that is done.
 const TheAction = "{action}"
 
 // Wait is something that an instance waits for.

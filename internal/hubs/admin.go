@@ -15,9 +15,9 @@ import (
 	"github.com/perdure/perdure/internal/wire"
 )
 
-// adminPath is where a host has what the command line of its machine asks for beside the
-// management API: only the command line gets in. Whoever may read the endpoint could do as
-// much with the folder.
+// adminPath is where a host has what the command line of its machine asks for
+// beside the management API: only the command line gets in. Whoever may read
+// the endpoint could do as much with the folder.
 const adminPath = "/admin/perdure/"
 
 // admin answers with do's result as JSON, or its error.
@@ -73,16 +73,17 @@ func (ep Endpoint) ask(ctx context.Context, word string, query url.Values, answe
 	return errors.New(told.Message)
 }
 
-// ServeAdmin has mux answer what the command line of this machine asks of the host.
+// ServeAdmin has mux answer what the command line of this machine asks of the
+// host.
 func (r *Hub) ServeAdmin(mux *http.ServeMux) {
 	mux.Handle("POST "+deleteHubPath, deleteHub(r))
 	mux.Handle("POST "+checkPath, serveCheck(r))
 	mux.Handle("POST "+adminPath+backupWord, admin(r.backUpHere))
 }
 
-// deleteHubPath is where the command line has a running host delete a hub. It is
-// no part of the management API, and only the command line gets in: whoever may read the
-// endpoint could delete the folder.
+// deleteHubPath is where the command line has a running host delete a hub. It
+// is no part of the management API, and only the command line gets in: whoever
+// may read the endpoint could delete the folder.
 const deleteHubPath = "/admin/perdure/delete-hub"
 
 func deleteHub(own *Hub) http.HandlerFunc {
@@ -109,8 +110,9 @@ func deleteHub(own *Hub) http.HandlerFunc {
 	}
 }
 
-// whatToDelete reads what is asked of deleteHub, own being the hub if none is named. As
-// in the API, what is not understood is an error: it must not stand for the app's own hub.
+// whatToDelete reads what is asked of deleteHub, own being the hub if none is
+// named. As in the API, what is not understood is an error: it must not stand
+// for the app's own hub.
 func whatToDelete(query, own string) (name string, force bool, err error) {
 	asked, err := url.ParseQuery(query)
 	if err != nil {

@@ -23,19 +23,21 @@ const (
 	ByCommandLine = "command line" // without a host, or with the key in a host's endpoint file
 )
 
-// audited is a running hub as one party has it: every change that the party asks for is
-// noted in the audit, before it is done and after, and logged once, with message
-// "management" and the attributes
+// audited is a running hub as one party has it: every change that the party
+// asks for is noted in the audit, before it is done and after, and logged once,
+// with message "management" and the attributes
 //
 //	who what hub [function] [instance] [reason] ... result
 //
-// where result is "ok" or the error. A purge of many has all that it was asked for
-// and is logged when it only counts, too: who purges by accident can tell what it was.
-// Other looks are not logged, nor are keys and payloads. The level is Info.
+// where result is "ok" or the error. A purge of many has all that it was asked
+// for and is logged when it only counts, too: who purges by accident can tell
+// what it was. Other looks are not logged, nor are keys and payloads. The level
+// is Info.
 //
-// Starts and events of the app itself, which is what an app does all day, and those of
-// callers who need no key are logged only, the app's at Debug. A start that is content
-// with an instance that was there is no change, and is not logged.
+// Starts and events of the app itself, which is what an app does all day, and
+// those of callers who need no key are logged only, the app's at Debug. A start
+// that is content with an instance that was there is no change, and is not
+// logged.
 type audited struct {
 	*Hub
 	who        string // unless the API says who calls
@@ -164,8 +166,8 @@ func (a audited) Start(ctx context.Context, r hub.StartRequest) (history.Instanc
 	return id, err
 }
 
-// What is refused before it has come whole is logged like any refusal. Nothing is going to
-// be done, so the audit has no line of it.
+// What is refused before it has come whole is logged like any refusal. Nothing
+// is going to be done, so the audit has no line of it.
 
 func (a audited) CheckStart(ctx context.Context, r hub.StartRequest) error {
 	return a.refused(ctx, a.Engine.Load().CheckStart(ctx, r), "start", r.ID, slog.String("function", r.Name))

@@ -17,9 +17,10 @@ import (
 
 const backupWord = "backup"
 
-// Backup makes the folder dir a backup of the configured store, with what was acknowledged
-// before the call. If a host holds the store, that host does it, on its machine and as its
-// user. dir is absolute. Errors: [ErrNoStore], and what is wrong with dir.
+// Backup makes the folder dir a backup of the configured store, with what was
+// acknowledged before the call. If a host holds the store, that host does it,
+// on its machine and as its user. dir is absolute. Errors: [ErrNoStore], and
+// what is wrong with dir.
 func Backup(ctx context.Context, cfg *config.Config, dir string) (*backup.Result, error) {
 	db, err := openExisting(ctx, cfg, Opening{})
 	if isLocked(err) {
@@ -37,8 +38,8 @@ func Backup(ctx context.Context, cfg *config.Config, dir string) (*backup.Result
 	return result, errors.Join(err, db.Close())
 }
 
-// backUpHere is [Backup] in the host that holds the store. It is noted in the audit, as all that
-// leaves the hub is.
+// backUpHere is [Backup] in the host that holds the store. It is noted in the
+// audit, as all that leaves the hub is.
 func (r *Hub) backUpHere(ctx context.Context, query url.Values) (any, error) {
 	dir := query.Get("dir")
 	if len(query) != 1 || !filepath.IsAbs(dir) {
@@ -73,9 +74,9 @@ func backUp(ctx context.Context, db store.Provider, cfg *config.Config, dir stri
 	return folder.Backup(ctx, dir, others)
 }
 
-// ownFiles are the files of the host that are in a backup: the keys, what signs links, so
-// that those that were handed out go on to work, and the audit. What concerns a process
-// that runs is not.
+// ownFiles are the files of the host that are in a backup: the keys, what signs
+// links, so that those that were handed out go on to work, and the audit. What
+// concerns a process that runs is not.
 func ownFiles(cfg *config.Config) ([]string, error) {
 	files := []string{"keys.json", "link-secret"}
 	lines, err := filepath.Glob(filepath.Join(AuditDir(cfg), "*.jsonl"))

@@ -19,9 +19,9 @@ import (
 	"github.com/perdure/perdure/internal/wire"
 )
 
-// Check checks the configured hub and changes nothing: the store is opened for reading
-// only, or the process that has it open checks it. A store that is refused is
-// a disagreement. Errors are those of [Connect].
+// Check checks the configured hub and changes nothing: the store is opened for
+// reading only, or the process that has it open checks it. A store that is
+// refused is a disagreement. Errors are those of [Connect].
 func Check(ctx context.Context, cfg *config.Config, o client.CheckOptions) (client.CheckReport, error) {
 	db, err := openExisting(ctx, cfg, Opening{ReadOnly: true})
 	if isLocked(err) {
@@ -59,10 +59,12 @@ func checkHub(ctx context.Context, db store.Provider, name string, o client.Chec
 	return report, errors.Join(err, view.Close())
 }
 
-// checkPath is where the command line has a running host check a hub; see [adminPath].
+// checkPath is where the command line has a running host check a hub; see
+// [adminPath].
 const checkPath = adminPath + "check"
 
-// serveCheck answers with an array of [client.CheckLine], each as soon as it is known.
+// serveCheck answers with an array of [client.CheckLine], each as soon as it is
+// known.
 func serveCheck(own *Hub) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(wire.Mark, wire.Served)
@@ -112,8 +114,8 @@ func whatToCheck(query, own string) (string, error) {
 	return own, nil
 }
 
-// lines writes a JSON array item by item. When the caller has gone the check ends by its
-// context.
+// lines writes a JSON array item by item. When the caller has gone the check
+// ends by its context.
 type lines struct {
 	w     http.ResponseWriter
 	flush *http.ResponseController

@@ -15,7 +15,8 @@ import (
 	"github.com/perdure/perdure/internal/store"
 )
 
-// ErrNoStore says that no store was ever made in the configured folder, and so no hub.
+// ErrNoStore says that no store was ever made in the configured folder, and so
+// no hub.
 var ErrNoStore = errors.New("there is no store")
 
 // Connection is the hub of a program that is not its host. It is safe for
@@ -31,15 +32,16 @@ type Connection struct {
 func (c *Connection) Close() error { return c.close() }
 
 // Connect reaches the configured hub. If another process holds the store, the
-// client speaks to that process; otherwise the store is opened here, where no app can
-// use it until the connection is closed. A store that stays locked without a host is
-// [client.ErrUnavailable].
+// client speaks to that process; otherwise the store is opened here, where no
+// app can use it until the connection is closed. A store that stays locked
+// without a host is [client.ErrUnavailable].
 //
-// What is changed without a host is noted in the same audit as what a host does.
+// What is changed without a host is noted in the same audit as what a host
+// does.
 //
-// With create a store and a hub that do not exist are created, unless a host holds
-// the store; else that is [client.ErrHubNotFound], and [ErrNoStore] as well if there is not
-// even a store, and nothing is written.
+// With create a store and a hub that do not exist are created, unless a host
+// holds the store; else that is [client.ErrHubNotFound], and [ErrNoStore] as
+// well if there is not even a store, and nothing is written.
 func Connect(ctx context.Context, cfg *config.Config, create bool, log *slog.Logger) (*Connection, error) {
 	open := openExisting
 	if create {
@@ -75,12 +77,14 @@ func Connect(ctx context.Context, cfg *config.Config, create bool, log *slog.Log
 		return nil, errors.Join(err, db.Close())
 	}
 	return &Connection{Client: client.Local(r.ForProgram(ByCommandLine)), close: func() error {
-		// What a purge left is given back now: this process does not stay to do it.
+		// What a purge left is given back now: this process does not stay to do
+		// it.
 		return errors.Join(hubs.Stop(), reclaim(context.WithoutCancel(ctx), db), journal.Close(), db.Close())
 	}}, nil
 }
 
-// reclaim gives back the space of what was deleted, if the store does not do that by itself.
+// reclaim gives back the space of what was deleted, if the store does not do
+// that by itself.
 func reclaim(ctx context.Context, kept store.Provider) error {
 	if r, ok := kept.(interface{ Reclaim(context.Context) error }); ok {
 		return r.Reclaim(ctx)
@@ -88,8 +92,8 @@ func reclaim(ctx context.Context, kept store.Provider) error {
 	return nil
 }
 
-// hostOf returns where the host is that keeps us from the store, err being why we could
-// not open it.
+// hostOf returns where the host is that keeps us from the store, err being why
+// we could not open it.
 func hostOf(cfg *config.Config, err error) (Endpoint, error) {
 	var locked *store.LockedError
 	if errors.As(err, &locked) {

@@ -46,9 +46,9 @@ func (ep Endpoint) Write(dataDir string) (remove func(), err error) {
 	return func() { os.Remove(path) }, nil // one that stays is recognised as stale
 }
 
-// findEndpoint returns the endpoint that process pid left in dataDir, its socket as an
-// absolute path. One that another user could have written, or that leads to another
-// machine, is an error: payloads would go there.
+// findEndpoint returns the endpoint that process pid left in dataDir, its
+// socket as an absolute path. One that another user could have written, or that
+// leads to another machine, is an error: payloads would go there.
 func findEndpoint(dataDir string, pid int) (ep Endpoint, found bool, err error) {
 	ep, err = ReadEndpoint(dataDir)
 	switch {
@@ -116,8 +116,9 @@ func (ep Endpoint) client(hub string) *client.Client {
 // answerTime is how long a process may take to say that it is there.
 const answerTime = time.Second
 
-// answers reports whether the process says anything. Others can still connect to one
-// that was killed while the system takes its memory away, but it does not answer.
+// answers reports whether the process says anything. Others can still connect
+// to one that was killed while the system takes its memory away, but it does
+// not answer.
 func (ep Endpoint) answers(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()

@@ -58,7 +58,8 @@ func New(db store.Provider, cfg *config.Config, options engine.Options, journal 
 	return h
 }
 
-// whileOpen returns a context that ends with ctx, with done, and when the hubs are stopped.
+// whileOpen returns a context that ends with ctx, with done, and when the hubs
+// are stopped.
 func (h *Hubs) whileOpen(ctx context.Context) (_ context.Context, done func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(h.open, func() { cancel(context.Cause(h.open)) })

@@ -17,10 +17,10 @@ import (
 	"github.com/perdure/perdure/internal/hub"
 )
 
-// Journal is the audit of a data folder. What is going to be done is noted before it
-// is, and what became of it after, each on disk before anything goes on: after a crash
-// the audit may tell of something that was asked for and not whether it was done, but nothing
-// is done that it does not tell of.
+// Journal is the audit of a data folder. What is going to be done is noted
+// before it is, and what became of it after, each on disk before anything goes
+// on: after a crash the audit may tell of something that was asked for and not
+// whether it was done, but nothing is done that it does not tell of.
 type Journal struct {
 	*audit.Log
 	required bool // what cannot be noted is not done
@@ -35,8 +35,9 @@ type Journal struct {
 // AuditDir is the folder of the audit, which is there from the first line on.
 func AuditDir(cfg *config.Config) string { return filepath.Join(cfg.DataDir, "audit") }
 
-// OpenJournal returns the audit of the configured store. What goes wrong with its files is told in
-// the log, or by those who ask for a change, as the configuration has it.
+// OpenJournal returns the audit of the configured store. What goes wrong with
+// its files is told in the log, or by those who ask for a change, as the
+// configuration has it.
 func OpenJournal(cfg *config.Config, log *slog.Logger) *Journal {
 	return &Journal{Log: audit.Open(AuditDir(cfg), audit.Options{Logger: log}), required: cfg.Management.AuditRequired, log: log}
 }
@@ -44,8 +45,8 @@ func OpenJournal(cfg *config.Config, log *slog.Logger) *Journal {
 // errUnaudited is what a caller elsewhere gets to hear.
 var errUnaudited = errors.New("it cannot be noted in the audit, so nothing was done; the host's log says why")
 
-// ask notes what is going to be done, and returns the number of the line; 0 where it goes on
-// without one.
+// ask notes what is going to be done, and returns the number of the line; 0
+// where it goes on without one.
 func (j *Journal) ask(attrs []slog.Attr) (uint64, error) {
 	n, err := j.Append(attrs...)
 	if err == nil {
@@ -104,7 +105,8 @@ func (j *Journal) Begin(cfg *config.Config, keys []storedKey) error {
 	return nil
 }
 
-// NoteKeys notes what has changed in the keys. If that is an error, they must not count.
+// NoteKeys notes what has changed in the keys. If that is an error, they must
+// not count.
 func (j *Journal) NoteKeys(keys []storedKey) error {
 	return j.note(map[string]audit.State{"keys": keyState(keys)}, "while it runs")
 }
@@ -125,7 +127,8 @@ func (j *Journal) unnoted(err error) error {
 	return fmt.Errorf("audit: %w. With management.audit.required false in host.json it goes on without", err)
 }
 
-// keyState tells two sets of keys apart and no key: of the value it has 16 bits of a hash.
+// keyState tells two sets of keys apart and no key: of the value it has 16 bits
+// of a hash.
 func keyState(keys []storedKey) audit.State {
 	state := audit.State{}
 	for _, k := range keys {

@@ -11,12 +11,12 @@ import (
 	"github.com/perdure/perdure/internal/httpapi"
 )
 
-// Keyring is keys.json as it is now: an edit counts from the next request on. Each
-// request with a key, or a link, looks whether the file is still the one that was read,
-// which takes a microsecond.
+// Keyring is keys.json as it is now: an edit counts from the next request on.
+// Each request with a key, or a link, looks whether the file is still the one
+// that was read, which takes a microsecond.
 //
-// A file that cannot be used, or is gone, changes nothing and is told once. So does a
-// change that cannot be noted in the audit; it is tried again.
+// A file that cannot be used, or is gone, changes nothing and is told once. So
+// does a change that cannot be noted in the audit; it is tried again.
 type Keyring struct {
 	path       string
 	always     []httpapi.Key // besides those of the file
@@ -35,7 +35,8 @@ type Keyring struct {
 // settled is how old a file must be for its next change to have another time.
 const settled = 2 * time.Second
 
-// NewKeyring reads the secrets of a host. Those in always are keys besides the file's.
+// NewKeyring reads the secrets of a host. Those in always are keys besides the
+// file's.
 func NewKeyring(cfg *config.Config, log *slog.Logger, note func([]storedKey) error, always ...httpapi.Key) (*Keyring, error) {
 	k := &Keyring{path: KeysPath(cfg.DataDir), always: always, log: log, note: note}
 	stored, err := loadKeys(cfg.DataDir)
@@ -82,8 +83,8 @@ func (k *Keyring) Current() []httpapi.Key {
 	return k.keys
 }
 
-// unchanged reports whether info is of the file that was read. One that was young then
-// may have been written again within the same tick of its clock.
+// unchanged reports whether info is of the file that was read. One that was
+// young then may have been written again within the same tick of its clock.
 func (k *Keyring) unchanged(info fs.FileInfo) bool {
 	return k.seen != nil && os.SameFile(k.seen, info) && k.seen.Size() == info.Size() && k.seen.Mode() == info.Mode() &&
 		k.seen.ModTime().Equal(info.ModTime()) && info.ModTime().Before(k.at.Add(-settled))
@@ -96,7 +97,8 @@ func (k *Keyring) complain(err error) {
 	}
 }
 
-// compareKeys returns the names of keys that are new, gone, or have another value or role.
+// compareKeys returns the names of keys that are new, gone, or have another
+// value or role.
 func compareKeys(before, after []storedKey) (added, removed, changed []string) {
 	old := map[string]storedKey{}
 	for _, k := range before {

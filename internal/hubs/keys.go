@@ -25,8 +25,8 @@ const systemKey = "durabletask_extension"
 const minKeyLength = 16
 
 // keyFile is keys.json in the data folder, readable by its owner only. Each key
-// opens as much of the management API as its role lets it; its name stands in the log
-// of who did what.
+// opens as much of the management API as its role lets it; its name stands in
+// the log of who did what.
 type keyFile struct {
 	SystemKeys []storedKey `json:"systemKeys"`
 }
@@ -45,8 +45,8 @@ func (k storedKey) key() httpapi.Key {
 // KeysPath returns where the keys of a data folder are.
 func KeysPath(dataDir string) string { return filepath.Join(dataDir, "keys.json") }
 
-// lockKeys keeps out whoever else would change keys.json, until the closer is closed.
-// Readers need no lock.
+// lockKeys keeps out whoever else would change keys.json, until the closer is
+// closed. Readers need no lock.
 func lockKeys(dataDir string) (io.Closer, error) {
 	lock, err := private.Lock(filepath.Join(dataDir, "keys.lock"))
 	if err != nil {

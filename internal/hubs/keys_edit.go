@@ -16,8 +16,8 @@ type KeyInfo struct {
 	Role string `json:"role"`
 }
 
-// Keys returns the keys that the configured folder has. As with the functions below, no
-// app need run; one that does takes an edit at its next request.
+// Keys returns the keys that the configured folder has. As with the functions
+// below, no app need run; one that does takes an edit at its next request.
 func Keys(cfg *config.Config) ([]KeyInfo, error) {
 	stored, err := loadKeys(cfg.DataDir)
 	var infos []KeyInfo
@@ -27,7 +27,8 @@ func Keys(cfg *config.Config) ([]KeyInfo, error) {
 	return infos, err
 }
 
-// AddKey adds a key with a random value, which it returns. An empty role is operate.
+// AddKey adds a key with a random value, which it returns. An empty role is
+// operate.
 func AddKey(cfg *config.Config, name, role string) (value string, err error) {
 	value = newKeyValue()
 	return value, editKeys(cfg, func(keys []storedKey) ([]storedKey, error) {
@@ -35,8 +36,8 @@ func AddKey(cfg *config.Config, name, role string) (value string, err error) {
 	})
 }
 
-// RotateKey gives a key another random value, which it returns. The old one opens nothing
-// any more.
+// RotateKey gives a key another random value, which it returns. The old one
+// opens nothing any more.
 func RotateKey(cfg *config.Config, name string) (value string, err error) {
 	value = newKeyValue()
 	return value, editKeys(cfg, func(keys []storedKey) ([]storedKey, error) {
@@ -48,7 +49,8 @@ func RotateKey(cfg *config.Config, name string) (value string, err error) {
 	})
 }
 
-// RemoveKey takes a key away. The last one stays: there is always one that opens the API.
+// RemoveKey takes a key away. The last one stays: there is always one that
+// opens the API.
 func RemoveKey(cfg *config.Config, name string) error {
 	return editKeys(cfg, func(keys []storedKey) ([]storedKey, error) {
 		i, err := indexKey(keys, name)

@@ -11,10 +11,10 @@ import (
 	"github.com/perdure/perdure/internal/private"
 )
 
-// loadLinkSecret reads what links of one operation are signed with, and makes it if it is not
-// there. It is no key: it opens nothing, and no key that is taken away takes it along.
-// Whoever deletes it ends all links that were ever made, at the next start; one that is
-// damaged would do so unseen.
+// loadLinkSecret reads what links of one operation are signed with, and makes
+// it if it is not there. It is no key: it opens nothing, and no key that is
+// taken away takes it along. Whoever deletes it ends all links that were ever
+// made, at the next start; one that is damaged would do so unseen.
 func loadLinkSecret(dataDir string) ([]byte, error) {
 	path := filepath.Join(dataDir, "link-secret")
 	text, err := private.ReadSecret(path)

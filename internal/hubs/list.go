@@ -7,8 +7,8 @@ import (
 	"github.com/perdure/perdure/internal/config"
 )
 
-// Names returns the names of the hubs in the configured store, sorted. While another
-// process has the store open, that is the configured one only.
+// Names returns the names of the hubs in the configured store, sorted. While
+// another process has the store open, that is the configured one only.
 func Names(ctx context.Context, cfg *config.Config) ([]string, error) {
 	db, err := openExisting(ctx, cfg, Opening{})
 	switch {

@@ -26,8 +26,9 @@ type RestoredHub struct {
 	engine.Unfinished
 }
 
-// Restore makes dataDir, which must not be there or be empty, the store that the backup in
-// dir holds. It tells what each hub will do again once its app runs.
+// Restore makes dataDir, which must not be there or be empty, the store that
+// the backup in dir holds. It tells what each hub will do again once its app
+// runs.
 func Restore(ctx context.Context, dir, dataDir string) (*backup.Backup, []RestoredHub, error) {
 	var hubs []RestoredHub
 	b, err := restoreStore(ctx, dir, dataDir, func(folder string, from store.Provider, b *backup.Backup) error {
@@ -51,8 +52,8 @@ func Restore(ctx context.Context, dir, dataDir string) (*backup.Backup, []Restor
 	return b, hubs, err
 }
 
-// Restored is the note, in the file restored of the data folder, that the store comes from
-// a backup.
+// Restored is the note, in the file restored of the data folder, that the store
+// comes from a backup.
 type Restored struct {
 	Made time.Time `json:"backup"`   // when the backup was made: what happened after is gone
 	At   time.Time `json:"restored"` // when it was restored
@@ -85,7 +86,8 @@ func FindRestored(dataDir string) (*Restored, error) {
 	return r, nil
 }
 
-// TellRestored tells at the first start of a restored store what its hub does again.
+// TellRestored tells at the first start of a restored store what its hub does
+// again.
 func TellRestored(ctx context.Context, dataDir string, hub store.Hub, log *slog.Logger) error {
 	r, err := FindRestored(dataDir)
 	if err != nil || r == nil || r.Told {

@@ -33,10 +33,11 @@ type Opening struct {
 	Log      *slog.Logger // nil: discarded
 }
 
-// Open opens the configured store, and makes it if it is not there. A process without
-// an endpoint is a command, or a host that comes or goes, and soon done with the store: it is
-// waited for. So is one that does not answer at its endpoint: after a kill -9 the lock is
-// held until the system has taken back the memory. One that answers is a [*store.LockedError].
+// Open opens the configured store, and makes it if it is not there. A process
+// without an endpoint is a command, or a host that comes or goes, and soon done
+// with the store: it is waited for. So is one that does not answer at its
+// endpoint: after a kill -9 the lock is held until the system has taken back
+// the memory. One that answers is a [*store.LockedError].
 func Open(ctx context.Context, cfg *config.Config, o Opening) (store.Provider, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -89,21 +90,23 @@ func Exists(cfg *config.Config) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// restoreStore makes dataDir the store that the backup in dir holds; finish is called with it and
-// the folder that it is in until that is done.
+// restoreStore makes dataDir the store that the backup in dir holds; finish is
+// called with it and the folder that it is in until that is done.
 func restoreStore(ctx context.Context, dir, dataDir string, finish func(folder string, from store.Provider, b *backup.Backup) error) (*backup.Backup, error) {
 	return embedded.Restore(ctx, dir, dataDir, embedded.Options{}, func(folder string, db *embedded.DB, b *backup.Backup) error {
 		return finish(folder, embedded.Provider{DB: db}, b)
 	})
 }
 
-// VerifyBackup reads all of the backup in dir and compares it with its checksums.
+// VerifyBackup reads all of the backup in dir and compares it with its
+// checksums.
 func VerifyBackup(ctx context.Context, dir string) (*backup.Backup, error) {
 	return embedded.VerifyBackup(ctx, dir)
 }
 
-// tableLimit is how many tables the store keeps open, a quarter of the descriptors at
-// most: the rest of its half is for logs, compactions and backups. 0 leaves it to the store.
+// tableLimit is how many tables the store keeps open, a quarter of the
+// descriptors at most: the rest of its half is for logs, compactions and
+// backups. 0 leaves it to the store.
 func tableLimit() int {
 	files, ok := MaxFiles()
 	if !ok {

@@ -1,9 +1,10 @@
-// Package ledger compares two sets whose members come in different orders, in memory that
-// does not grow with them: instances by their numbers with timers by their due times, say.
+// Package ledger compares two sets whose members come in different orders, in
+// memory that does not grow with them: instances by their numbers with timers
+// by their due times, say.
 //
-// Both sets are told in a first round, of which a sum for each of many groups of members is
-// kept. Where the sums differ the sets do, and in a second round the members of some of those
-// groups are kept and compared one by one.
+// Both sets are told in a first round, of which a sum for each of many groups
+// of members is kept. Where the sums differ the sets do, and in a second round
+// the members of some of those groups are kept and compared one by one.
 package ledger
 
 import (
@@ -30,8 +31,8 @@ func New[M comparable]() *Ledger[M] {
 	return &Ledger[M]{seed: maphash.MakeSeed(), sums: make([]uint64, groups)}
 }
 
-// Rounds yields once, and once more if the sets differ. Both sets are to be told in each
-// round, as they were in the first.
+// Rounds yields once, and once more if the sets differ. Both sets are to be
+// told in each round, as they were in the first.
 func (l *Ledger[M]) Rounds() iter.Seq[int] {
 	return func(yield func(int) bool) {
 		if yield(1) && l.doubt() {
@@ -82,8 +83,8 @@ func (l *Ledger[M]) tell(number uint64, m M, times int) {
 	}
 }
 
-// Differing yields, after the rounds, members that are in one of the sets only, in no
-// order: missing are those that should be, the others are too much.
+// Differing yields, after the rounds, members that are in one of the sets only,
+// in no order: missing are those that should be, the others are too much.
 func (l *Ledger[M]) Differing() iter.Seq2[M, bool] {
 	return func(yield func(M, bool) bool) {
 		for m, times := range l.differ {
@@ -94,6 +95,6 @@ func (l *Ledger[M]) Differing() iter.Seq2[M, bool] {
 	}
 }
 
-// More tells in how many groups the sets differ besides those whose members [Ledger.Differing]
-// yields; each has one such member or more.
+// More tells in how many groups the sets differ besides those whose members
+// [Ledger.Differing] yields; each has one such member or more.
 func (l *Ledger[M]) More() int { return l.more }

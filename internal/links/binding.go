@@ -8,19 +8,22 @@ import (
 )
 
 // Binding is what a Functions host hands to the client of a function in another
-// language, which takes all its addresses from it (docs/contracts/http-api.md 7).
+// language, which takes all its addresses from it (docs/contracts/http-api.md
+// 7).
 type Binding struct {
 	TaskHubName    string   `json:"taskHubName"`
 	CreationURLs   Creation `json:"creationUrls"`
 	ManagementURLs Links    `json:"managementUrls"` // of an instance called [BindingID], which clients replace
 	BaseURL        string   `json:"baseUrl"`
-	// RequiredQuery is never empty: the JavaScript client wants one for entities.
+	// RequiredQuery is never empty: the JavaScript client wants one for
+	// entities.
 	RequiredQuery string `json:"requiredQueryStringParameters"`
 	RPCBaseURL    string `json:"rpcBaseUrl,omitempty"` // ends in a slash
 }
 
 // Creation are the addresses that instances are started at. Clients replace
-// {functionName} and the literal [/{instanceId}] (docs/contracts/http-api.md 6.3).
+// {functionName} and the literal [/{instanceId}] (docs/contracts/http-api.md
+// 6.3).
 type Creation struct {
 	New     string `json:"createNewInstancePostUri"`
 	AndWait string `json:"createAndWaitOnNewInstancePostUri"`
@@ -29,7 +32,8 @@ type Creation struct {
 // BindingID stands for an instance id in a [Binding].
 const BindingID = "INSTANCEID"
 
-// ClientBinding returns the binding for the API at base. An empty code is left out.
+// ClientBinding returns the binding for the API at base. An empty code is left
+// out.
 func ClientBinding(base, taskHub, connection, code, rpcBase string) Binding {
 	base = strings.TrimRight(base, "/")
 	start, required := base+"/orchestrators/{functionName}[/{instanceId}]?", "connection="+url.QueryEscape(connection)

@@ -1,7 +1,7 @@
 // Package links builds the addresses of one instance that callers are handed:
-// where to look, raise an event, terminate and so on (docs/contracts/http-api.md 6.1). It
-// is the same for the HTTP API, which answers with them, and for clients, which
-// build them without asking anyone.
+// where to look, raise an event, terminate and so on
+// (docs/contracts/http-api.md 6.1). It is the same for the HTTP API, which
+// answers with them, and for clients, which build them without asking anyone.
 package links
 
 import (
@@ -40,7 +40,8 @@ const (
 )
 
 // Management returns the links of instance id below base, such as
-// "https://example.org/runtime/webhooks/durabletask". An empty taskHub or code is left out.
+// "https://example.org/runtime/webhooks/durabletask". An empty taskHub or code
+// is left out.
 func Management(base, taskHub, connection, code, id string) Links {
 	return Scoped(base, taskHub, connection, id, func(Operation) string { return code })
 }
@@ -98,6 +99,6 @@ func because(link, reason string) string {
 // so that the links can be copied out of the text.
 func (l Links) JSON() []byte { return encode(l) }
 
-// Segment is text as a segment of a path. A blank is %20 and a plus %2B: a '+' is a plus
-// for some hosts and a blank for others.
+// Segment is text as a segment of a path. A blank is %20 and a plus %2B: a '+'
+// is a plus for some hosts and a blank for others.
 func Segment(text string) string { return strings.ReplaceAll(url.PathEscape(text), "+", "%2B") }

@@ -3,8 +3,8 @@ package nearest
 
 import "strings"
 
-// Hint names the candidate that word is probably a slip of, else those that it is
-// the beginning of, as the end of a message; empty when there are none.
+// Hint names the candidate that word is probably a slip of, else those that it
+// is the beginning of, as the end of a message; empty when there are none.
 func Hint(word string, candidates []string) string {
 	word = strings.ToLower(word)
 	best, least := "", max(2, len(word)/3)+1

@@ -1,6 +1,6 @@
-// Package private opens files, folders and sockets that must be this user's. Whoever
-// runs the program and root are trusted; what another user of the machine has, or
-// could have put there, is refused, with what to do about it.
+// Package private opens files, folders and sockets that must be this user's.
+// Whoever runs the program and root are trusted; what another user of the
+// machine has, or could have put there, is refused, with what to do about it.
 //
 // On Windows the folder that a file inherits from decides who may do what, and
 // nothing is asked of owners and modes.
@@ -14,9 +14,9 @@ import (
 	"os"
 )
 
-// Open is os.OpenFile for a file of ours: one that is no symbolic link nor anything else than a
-// regular file, and that belongs to us or root. Others may not read or write it from then
-// on; one that it makes has mode 0600.
+// Open is os.OpenFile for a file of ours: one that is no symbolic link nor
+// anything else than a regular file, and that belongs to us or root. Others may
+// not read or write it from then on; one that it makes has mode 0600.
 func Open(path string, flag int) (*os.File, error) {
 	file, info, err := open(path, flag)
 	if err != nil {
@@ -28,8 +28,8 @@ func Open(path string, flag int) (*os.File, error) {
 	return file, nil
 }
 
-// ReadSecret returns what a file of ours holds that others must never have been able
-// to read.
+// ReadSecret returns what a file of ours holds that others must never have been
+// able to read.
 func ReadSecret(path string) ([]byte, error) {
 	file, info, err := open(path, os.O_RDONLY)
 	if err != nil {
@@ -75,8 +75,8 @@ func notRegular(path string, mode fs.FileMode) error {
 	return fmt.Errorf("%s is %s, and is not followed or used: look who put it there, and remove it", path, what)
 }
 
-// Write replaces the file at path by one that only we can read. Readers see the old
-// file or the new one, never half of one.
+// Write replaces the file at path by one that only we can read. Readers see the
+// old file or the new one, never half of one.
 func Write(path string, content []byte) error {
 	fresh := path + ".new"
 	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -6,10 +6,10 @@ import (
 	"os"
 )
 
-// Folder checks that the folder at path is ours, and takes away the rights that others
-// have beyond most, which is 0700 or 0755. It does not follow a symbolic link. warning
-// is what a person should know: that others could write it till now, or still can,
-// since root has it so.
+// Folder checks that the folder at path is ours, and takes away the rights that
+// others have beyond most, which is 0700 or 0755. It does not follow a symbolic
+// link. warning is what a person should know: that others could write it till
+// now, or still can, since root has it so.
 func Folder(path string, most fs.FileMode) (warning string, err error) {
 	info, err := os.Lstat(path)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lock uses flock, whose lock belongs to the open file: unlike one of fcntl it also
-// keeps out others of the same process.
+// lock uses flock, whose lock belongs to the open file: unlike one of fcntl it
+// also keeps out others of the same process.
 func lock(file *os.File, wait bool) error {
 	how := unix.LOCK_EX
 	if !wait {

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// lock locks one byte far behind the file's end: a locked byte cannot be read, and
-// others shall read who holds the lock.
+// lock locks one byte far behind the file's end: a locked byte cannot be read,
+// and others shall read who holds the lock.
 func lock(file *os.File, wait bool) error {
 	flags := uint32(windows.LOCKFILE_EXCLUSIVE_LOCK)
 	if !wait {

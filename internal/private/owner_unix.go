@@ -11,7 +11,8 @@ import (
 	"syscall"
 )
 
-// noFollow refuses symbolic links, and does not wait for the other end of a pipe.
+// noFollow refuses symbolic links, and does not wait for the other end of a
+// pipe.
 const noFollow = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
 
 // trusted reports whether what a user does is done by us or by root.

@@ -6,7 +6,8 @@ import "golang.org/x/sys/unix"
 
 const knowsPeers = true
 
-// peerUser returns who connected to, or listens at, the other end of a Unix socket.
+// peerUser returns who connected to, or listens at, the other end of a Unix
+// socket.
 func peerUser(fd uintptr) (uid int, err error) {
 	cred, err := unix.GetsockoptXucred(int(fd), unix.SOL_LOCAL, unix.LOCAL_PEERCRED)
 	if err != nil {

@@ -4,7 +4,8 @@ import "golang.org/x/sys/unix"
 
 const knowsPeers = true
 
-// peerUser returns who connected to, or listens at, the other end of a Unix socket.
+// peerUser returns who connected to, or listens at, the other end of a Unix
+// socket.
 func peerUser(fd uintptr) (uid int, err error) {
 	cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
 	if err != nil {

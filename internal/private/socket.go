@@ -8,9 +8,10 @@ import (
 	"os"
 )
 
-// Listen listens on a Unix socket at path, which must not be there. Accept returns only
-// connections of trusted users; others are cut off. Their remote address names the user. It is [errors.ErrUnsupported]
-// where the system has no such sockets or does not say who connects.
+// Listen listens on a Unix socket at path, which must not be there. Accept
+// returns only connections of trusted users; others are cut off. Their remote
+// address names the user. It is [errors.ErrUnsupported] where the system has no
+// such sockets or does not say who connects.
 func Listen(path string) (net.Listener, error) {
 	if !knowsPeers {
 		return nil, errors.ErrUnsupported
@@ -68,7 +69,8 @@ func Dial(ctx context.Context, path string) (net.Conn, error) {
 	return conn, nil
 }
 
-// checkPeer returns who is at the other end of a connection, and refuses who is not trusted.
+// checkPeer returns who is at the other end of a connection, and refuses who is
+// not trusted.
 func checkPeer(conn *net.UnixConn) (uid int, err error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {

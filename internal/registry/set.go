@@ -75,8 +75,9 @@ func (s *Set[F]) Names() []string {
 
 func fold(name string) string { return strings.ToLower(name) }
 
-// checkName reports why name cannot be a durable name, with the fix. What may be stored
-// is [history.CheckName]'s to say; the rest is what paths and readers need.
+// checkName reports why name cannot be a durable name, with the fix. What may
+// be stored is [history.CheckName]'s to say; the rest is what paths and readers
+// need.
 func checkName(name string) error {
 	switch {
 	case name == "":

@@ -28,13 +28,14 @@ type Orchestrator struct {
 	AwaitOutstanding bool
 }
 
-// Activity is how an activity runs. An error says that it has no result yet: it runs again.
+// Activity is how an activity runs. An error says that it has no result yet: it
+// runs again.
 type Activity struct {
 	Run func(ctx context.Context, t history.Task) (json.RawMessage, *history.Failure, error)
 }
 
-// Of returns the functions of an App of the root package, which sets it: a method would
-// show the table to users.
+// Of returns the functions of an App of the root package, which sets it: a
+// method would show the table to users.
 var Of func(app any) *Table
 
 // Problems returns what is wrong with the registrations, nil if nothing is.

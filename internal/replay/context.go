@@ -71,8 +71,8 @@ func (c *Context) SendEvent(to history.InstanceID, name string, payload json.Raw
 	return c.emit(history.Action{Kind: history.SendEvent, Instance: to, Name: name, Payload: payload}).err
 }
 
-// CreateTimer asks to be woken at the time at. What lies beyond [history.MaxTime] is
-// never: it is due then.
+// CreateTimer asks to be woken at the time at. What lies beyond
+// [history.MaxTime] is never: it is due then.
 func (c *Context) CreateTimer(at time.Time) *Task { return c.createTimer(at, false) }
 
 // CreateTimerAfter asks to be woken when d has passed.
@@ -203,7 +203,8 @@ func (c *Context) ContinueAsNew(next Next) error {
 }
 
 // Blame notes which tasks' failures make the code fail: a rewind makes these
-// calls again (docs/contracts/runtime.md 5.7). It says nothing unless the code then fails.
+// calls again (docs/contracts/runtime.md 5.7). It says nothing unless the code
+// then fails.
 func (c *Context) Blame(tasks []int32) {
 	if c.s.co.enter() != nil {
 		return

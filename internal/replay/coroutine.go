@@ -32,9 +32,9 @@ import (
 // caller of stop, so stop runs in a goroutine of its own. Nobody waits for that
 // longer than he wants to: a user's defer may never come back.
 //
-// Leaving behind. [Session.Leave] is for code that has control and does not give
-// it back: from then on its context is as inert as while it unwinds, and whatever
-// it does reaches nobody. Should it come back, it is unloaded.
+// Leaving behind. [Session.Leave] is for code that has control and does not
+// give it back: from then on its context is as inert as while it unwinds, and
+// whatever it does reaches nobody. Should it come back, it is unloaded.
 //
 // Goexit by user code (t.FailNow, for instance). A deferred function at the
 // coroutine's bottom sees that the function neither returned nor panicked,
@@ -156,8 +156,8 @@ func (c *coroutine) remain() {
 	}
 }
 
-// park gives control back to the driver until the next resume. The caller is
-// on the coroutine and inside the guard; it returns outside.
+// park gives control back to the driver until the next resume. The caller is on
+// the coroutine and inside the guard; it returns outside.
 func (c *coroutine) park() {
 	c.guard.Store(parked)
 	if !c.stack.yield(struct{}{}) {

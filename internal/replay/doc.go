@@ -9,10 +9,10 @@
 // history do the same, and how events were grouped into turns is of no
 // influence on what the code sees, apart from the time.
 //
-// External events are queued by name as they come, and nothing else; the code takes
-// them when it looks (look.go). A look that cannot end parks the code and is tried
-// again when it may be able to (parked.go). Which events are taken follows from
-// the code and the history, and is recorded nowhere.
+// External events are queued by name as they come, and nothing else; the code
+// takes them when it looks (look.go). A look that cannot end parks the code and
+// is tried again when it may be able to (parked.go). Which events are taken
+// follows from the code and the history, and is recorded nowhere.
 //
 // [Context] is the code's side: everything untyped that package perdure builds
 // its typed calls from. The package knows no user types, no store and no clock.

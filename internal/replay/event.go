@@ -137,8 +137,8 @@ func (c *Context) WaitForEvent(name string, limit time.Time) *Task {
 func (t *Task) TimedOut() bool { return t.wait != nil && t.wait.timedOut }
 
 // next returns what ends the wait after n earlier events of its queue are taken
-// by others: an event, or, when it is nil, the limit at the returned place. ok is
-// false when nothing ends it yet.
+// by others: an event, or, when it is nil, the limit at the returned place. ok
+// is false when nothing ends it yet.
 func (w *eventWait) next(q *queue, n int) (a *arrival, place int, ok bool) {
 	fired := w.limit != nil && w.limit.done && w.limit.err == nil
 	if q.len() > n {

@@ -6,13 +6,13 @@ import (
 	"sync"
 )
 
-// CheckRuntime makes sure that this build of Go lets goroutines be told apart as
-// [Session] does: else code on foreign goroutines would not be noticed, or all code
-// would be taken for it. It looks once in a process.
+// CheckRuntime makes sure that this build of Go lets goroutines be told apart
+// as [Session] does: else code on foreign goroutines would not be noticed, or
+// all code would be taken for it. It looks once in a process.
 var CheckRuntime = sync.OnceValue(func() error { return checkGoroutines(goroutine) })
 
-// checkGoroutines looks at some goroutines that are alive at once: each is itself, and
-// none is another.
+// checkGoroutines looks at some goroutines that are alive at once: each is
+// itself, and none is another.
 func checkGoroutines(goroutine func() uintptr) error {
 	const n = 4
 	var first, second [n]uintptr

@@ -9,7 +9,8 @@ import (
 	"github.com/perdure/perdure/internal/history"
 )
 
-// guidNamespace is 9e952958-5e33-4daf-827f-2fa12937b875 (docs/contracts/runtime.md 2.10).
+// guidNamespace is 9e952958-5e33-4daf-827f-2fa12937b875
+// (docs/contracts/runtime.md 2.10).
 var guidNamespace = [16]byte{0x9e, 0x95, 0x29, 0x58, 0x5e, 0x33, 0x4d, 0xaf, 0x82, 0x7f, 0x2f, 0xa1, 0x29, 0x37, 0xb8, 0x75}
 
 // newGUID returns the RFC 4122 version 5 id of the counter-th guid that the

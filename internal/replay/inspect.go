@@ -10,10 +10,10 @@ import (
 	"github.com/perdure/perdure/internal/history"
 )
 
-// Awaits returns the events that would end or advance the look in which the code
-// is parked after w.Past, and those that are kept though it does not look for their
-// names, each by name. A session that is new replays the past. The session must
-// not be running.
+// Awaits returns the events that would end or advance the look in which the
+// code is parked after w.Past, and those that are kept though it does not look
+// for their names, each by name. A session that is new replays the past. The
+// session must not be running.
 func (s *Session) Awaits(ctx context.Context, w history.Work) ([]history.Await, []history.Kept, error) {
 	if s.turns == 0 && w.PastTurns > 0 {
 		if err := s.replay(ctx, w); err != nil {
@@ -61,8 +61,8 @@ func (s *Session) awaited(t *Task) []history.Await {
 	return slices.SortedFunc(maps.Values(found), func(a, b history.Await) int { return cmp.Compare(a.Event, b.Event) })
 }
 
-// lacking calls do for the waits in t that cannot end. What can end has, until it
-// is undone: an event is for the first.
+// lacking calls do for the waits in t that cannot end. What can end has, until
+// it is undone: an event is for the first.
 func (s *Session) lacking(t *Task, do func(*Task)) {
 	switch {
 	case s.try(t):

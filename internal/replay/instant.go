@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// instant is a time of a history, UTC in units of 100 ns, that any goroutine may read
-// while another one sets it. At first it is the time 1970-01-01.
+// instant is a time of a history, UTC in units of 100 ns, that any goroutine
+// may read while another one sets it. At first it is the time 1970-01-01.
 type instant struct{ ticks atomic.Int64 }
 
 const ticksPerSecond = int64(time.Second / 100)

@@ -1,6 +1,7 @@
 package replay
 
-// This file is what a look does (design: an event is taken when the code looks).
+// This file is what a look does (design: an event is taken when the code
+// looks).
 //
 // A look at a task ends it if it can end now: a wait with the oldest event of
 // its queue, or with its limit where that fired before the event came; Any with
@@ -83,7 +84,8 @@ func (s *Session) undo(n int) {
 	s.journal = s.journal[:n]
 }
 
-// look ends t if it can end, and reports whether it has. The caller has control.
+// look ends t if it can end, and reports whether it has. The caller has
+// control.
 func (s *Session) look(t *Task) bool {
 	if !s.try(t) {
 		return false

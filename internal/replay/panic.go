@@ -18,9 +18,9 @@ func PanicFailure(problem any) *history.Failure {
 // maxFrames bounds how much of the stack below a panic is looked at.
 const maxFrames = 128
 
-// userStack is the stack of the panic that is being recovered, from where it was
-// raised down to the user's function: what recovered it and what called the user
-// is the same for every panic and is left out.
+// userStack is the stack of the panic that is being recovered, from where it
+// was raised down to the user's function: what recovered it and what called the
+// user is the same for every panic and is left out.
 func userStack() string {
 	pcs := make([]uintptr, maxFrames)
 	callers := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])

@@ -1,17 +1,18 @@
 package replay
 
-// parkedLook is a look that could not end, and what tells when it is worth trying
-// again.
+// parkedLook is a look that could not end, and what tells when it is worth
+// trying again.
 //
-// A try costs as much as the look has tasks. So that an arrival or an end costs no
-// more than a step, watches lie at tasks and queues: for Any at all members, for
-// All at the first member that cannot end and, once that can, at the next. They
-// never stay silent when the look can end, and may be wrong the other way round:
-// what a look does is for [Session.try] alone to decide.
+// A try costs as much as the look has tasks. So that an arrival or an end costs
+// no more than a step, watches lie at tasks and queues: for Any at all members,
+// for All at the first member that cannot end and, once that can, at the next.
+// They never stay silent when the look can end, and may be wrong the other way
+// round: what a look does is for [Session.try] alone to decide.
 //
-// Where the end of a task lets the whole look end, as a member of Any does, a mark
-// in the task is enough, which nobody has to take away: code that takes the
-// results of thousands of tasks with WhenAny parks as often, with all of them.
+// Where the end of a task lets the whole look end, as a member of Any does, a
+// mark in the task is enough, which nobody has to take away: code that takes
+// the results of thousands of tasks with WhenAny parks as often, with all of
+// them.
 type parkedLook struct {
 	task  *Task  // nil: no look is parked
 	mark  uint32 // tells it from all others of the session; above 0
@@ -22,7 +23,8 @@ type parkedLook struct {
 	names []string // of the queues at which watches were laid
 }
 
-// watch lies in the list of a task, which is told of when it ends, or of a queue.
+// watch lies in the list of a task, which is told of when it ends, or of a
+// queue.
 type watch struct {
 	session *Session
 	part    *part
@@ -40,8 +42,8 @@ type part struct {
 	whole  bool // the look can end when it can
 	met    bool // it can end
 
-	// Of All: what the members before next, which can end, take of each queue, and
-	// those of them that are no plain tasks.
+	// Of All: what the members before next, which can end, take of each queue,
+	// and those of them that are no plain tasks.
 	next  int32
 	taken map[string]int
 	past  map[*Task]bool

@@ -41,8 +41,9 @@ type Config struct {
 //	                     +--|-------------------------------------------------------------------------+
 //	                        +--the code returns, panics or continues as new--> finished
 //
-// Whatever it is doing, a history that its code does not fit parks or fails it, and Unload
-// unwinds it: deferred functions run, and what they ask for has no effect.
+// Whatever it is doing, a history that its code does not fit parks or fails it,
+// and Unload unwinds it: deferred functions run, and what they ask for has no
+// effect.
 type Session struct {
 	config Config
 	run    Func
@@ -160,8 +161,8 @@ func (s *Session) Unload(ended func()) {
 	s.co.unload(ended)
 }
 
-// Leave gives up a session whose code has control and does not give it back: what
-// the code asks for from now on does nothing. It may be called from any
+// Leave gives up a session whose code has control and does not give it back:
+// what the code asks for from now on does nothing. It may be called from any
 // goroutine, while Run runs, which then returns an error if ever the code comes
 // back.
 func (s *Session) Leave() {
@@ -176,7 +177,8 @@ func (s *Session) Location() Location { return Location{&s.co} }
 // Location is where the code of a session runs.
 type Location struct{ co *coroutine }
 
-// In returns the place in the code, as of the trace; empty when it is not known.
+// In returns the place in the code, as of the trace; empty when it is not
+// known.
 func (l Location) In(trace *stacktrace.Trace) string {
 	k := l.co.place.Load()
 	if k == nil {
@@ -228,9 +230,9 @@ func (s *Session) turn(t *history.Turn, replaying bool) {
 	}
 }
 
-// inherit puts the events that the execution before handed on into their queues,
-// which they are in when the code begins, and returns the others. They came
-// before this execution did.
+// inherit puts the events that the execution before handed on into their
+// queues, which they are in when the code begins, and returns the others. They
+// came before this execution did.
 func (s *Session) inherit(events []*history.Event) []*history.Event {
 	start := slices.IndexFunc(events, func(ev *history.Event) bool { return ev.Kind == history.ExecutionStarted })
 	if start < 0 || events[start].Started == nil || events[start].Started.Generation == 0 {

@@ -6,16 +6,17 @@ import (
 )
 
 // Stacks keeps the stacks of coroutines whose code has ended for those to come:
-// a new one would have to grow first, which costs more than a turn. It is safe for
-// concurrent use.
+// a new one would have to grow first, which costs more than a turn. It is safe
+// for concurrent use.
 type Stacks struct {
 	mu     sync.Mutex // guards the rest
 	idle   []*stack
 	closed bool
 }
 
-// maxIdleStacks bounds what is kept, at some 8 KB each. Few are idle under load: a
-// stack comes back when the code on it has ended, and is taken by the next start.
+// maxIdleStacks bounds what is kept, at some 8 KB each. Few are idle under
+// load: a stack comes back when the code on it has ended, and is taken by the
+// next start.
 const maxIdleStacks = 256
 
 // stack is a goroutine that runs the code of one coroutine after another.
@@ -68,8 +69,8 @@ func (s *Stacks) Close() {
 	}
 }
 
-// stackMethod is the method that is on the stack of each of these goroutines, with
-// its receiver (see [stacktrace.Trace.Place]).
+// stackMethod is the method that is on the stack of each of these goroutines,
+// with its receiver (see [stacktrace.Trace.Place]).
 const stackMethod = "github.com/perdure/perdure/internal/replay.(*stack).run"
 
 func (k *stack) run(yield func(struct{}) bool) {

@@ -11,8 +11,8 @@ import (
 // ErrCanceled is how a timer ends that was cancelled.
 var ErrCanceled = errors.New("canceled")
 
-// Task is something the code can wait for: what answers an action, a wait for an
-// event ([Context.WaitForEvent]), or a combination of tasks ([Context.Any],
+// Task is something the code can wait for: what answers an action, a wait for
+// an event ([Context.WaitForEvent]), or a combination of tasks ([Context.Any],
 // [Context.All]). It belongs to the coroutine: what it led to may be read after
 // [Context.Await] returned nil for it, or in a function given to
 // [Context.OnDone].
@@ -63,8 +63,8 @@ func (s *Session) nextPlace() int {
 	return s.places
 }
 
-// end notes that t, a plain task, has ended at a place, and tells those who wait
-// for it. The caller has control.
+// end notes that t, a plain task, has ended at a place, and tells those who
+// wait for it. The caller has control.
 func (s *Session) end(t *Task, place int) {
 	t.done, t.place = true, place
 	if t == s.parked.task || t.mark != 0 && t.mark == s.parked.mark {
@@ -110,8 +110,8 @@ func (c *Context) Settle(t, as *Task, err error) {
 	s.proceed(t)
 }
 
-// proceedSettled runs what continues the task for which the code was resumed, if
-// any.
+// proceedSettled runs what continues the task for which the code was resumed,
+// if any.
 func (s *Session) proceedSettled() {
 	t := s.settled
 	s.settled = nil // it may hold a large result
@@ -131,8 +131,8 @@ func (s *Session) proceed(t *Task) {
 	}
 }
 
-// OnDone calls f on the coroutine when t, a plain task, has ended, at once if it
-// has already.
+// OnDone calls f on the coroutine when t, a plain task, has ended, at once if
+// it has already.
 func (c *Context) OnDone(t *Task, f func()) {
 	if c.s.co.enter() != nil {
 		return

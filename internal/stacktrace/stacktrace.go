@@ -1,10 +1,10 @@
 // Package stacktrace tells where in the code a goroutine is. It hides how the
 // runtime writes a trace.
 //
-// Go has no names for goroutines, and giving each one would cost what most never
-// need. But a trace shows the receivers of methods: a goroutine is found by a
-// method that stays on its stack for as long as it lives, and the address of that
-// method's receiver. Nothing is paid until somebody asks.
+// Go has no names for goroutines, and giving each one would cost what most
+// never need. But a trace shows the receivers of methods: a goroutine is found
+// by a method that stays on its stack for as long as it lives, and the address
+// of that method's receiver. Nothing is paid until somebody asks.
 package stacktrace
 
 import (
@@ -21,8 +21,8 @@ const maxTraceBytes = 64 << 20
 // Trace is the stacks of all goroutines at one moment.
 type Trace struct{ goroutines []string }
 
-// Take stops the program for a moment, some 10 us for each goroutine, and writes
-// down all stacks.
+// Take stops the program for a moment, some 10 us for each goroutine, and
+// writes down all stacks.
 func Take() *Trace {
 	for size := 1 << 20; ; size *= 4 {
 		text := make([]byte, size)
@@ -39,8 +39,8 @@ const maxFrames = 3
 // Place returns where the goroutine is whose stack has the method, by its full
 // name, with the receiver at that address: the innermost functions of the user
 // above it and what they wait for, "main.Charge (charge.go:12) < main.Order
-// (order.go:40) [chan receive]". It is empty when there is no such goroutine, or none
-// of the user's code on it.
+// (order.go:40) [chan receive]". It is empty when there is no such goroutine,
+// or none of the user's code on it.
 func (t *Trace) Place(method string, receiver uintptr) string {
 	mark := fmt.Sprintf("\n%s(%#x", method, receiver)
 	for _, g := range t.goroutines {

@@ -10,22 +10,25 @@ import (
 // ErrHubNotFound is what a [Provider] returns for a hub that it does not keep.
 var ErrHubNotFound = errors.New("hub not found")
 
-// Provider keeps task hubs in one place, such as a folder or a database. Names of hubs are the
-// same in any letter case. Its methods are safe for concurrent use.
+// Provider keeps task hubs in one place, such as a folder or a database. Names
+// of hubs are the same in any letter case. Its methods are safe for concurrent
+// use.
 type Provider interface {
 	// Hub opens a hub. All calls for one hub return the same one.
 	Hub(ctx context.Context, name string, options HubOptions) (Hub, error)
-	// Hubs returns the names of the hubs, as they were spelt when they were made, sorted.
+	// Hubs returns the names of the hubs, as they were spelt when they were
+	// made, sorted.
 	Hubs(ctx context.Context) ([]string, error)
-	// DeleteHub removes a hub and all that is in it, in one step. Whoever still uses it gets
-	// errors from then on, an [ErrBroken] each. A hub that is made later under the same
-	// name is a new one.
+	// DeleteHub removes a hub and all that is in it, in one step. Whoever still
+	// uses it gets errors from then on, an [ErrBroken] each. A hub that is made
+	// later under the same name is a new one.
 	DeleteHub(ctx context.Context, name string) error
-	// Health returns why nothing can be written, as far as is known without trying: an
-	// [ErrNoSpace], an [ErrBroken]; nil: it can. notes are what somebody should know all the
-	// same, a few words each.
+	// Health returns why nothing can be written, as far as is known without
+	// trying: an [ErrNoSpace], an [ErrBroken]; nil: it can. notes are what
+	// somebody should know all the same, a few words each.
 	Health() (notes []string, err error)
-	// Close closes it once what was begun has ended. Hubs of it are broken from then on.
+	// Close closes it once what was begun has ended. Hubs of it are broken from
+	// then on.
 	Close() error
 }
 
@@ -41,8 +44,9 @@ type HubOptions struct {
 	Create     bool // make the hub if it is not there
 }
 
-// LockedError says that another process has the folder of a store open, or this one has
-// already. What it says of the holder is empty where the holder's note could not be read.
+// LockedError says that another process has the folder of a store open, or this
+// one has already. What it says of the holder is empty where the holder's note
+// could not be read.
 type LockedError struct {
 	Dir     string
 	PID     int
@@ -58,7 +62,8 @@ func (e *LockedError) Error() string {
 		e.Dir, e.PID, e.Command, e.Since.Local().Format(time.DateTime))
 }
 
-// RefusedError says that a folder does not hold the whole store that it once held.
+// RefusedError says that a folder does not hold the whole store that it once
+// held.
 type RefusedError struct {
 	Dir    string
 	Cause  error

@@ -1,6 +1,6 @@
-// Package store hides what keeps a hub: it is the contract between the engine, which
-// decides, and whatever makes decisions durable. A store persists deltas and never asks
-// what a record or a message means.
+// Package store hides what keeps a hub: it is the contract between the engine,
+// which decides, and whatever makes decisions durable. A store persists deltas
+// and never asks what a record or a message means.
 package store
 
 import (
@@ -43,7 +43,8 @@ type Store interface {
 
 // Ownership decides who may write to a partition.
 type Ownership interface {
-	// Partitions returns how many partitions the hub has, fixed at its creation.
+	// Partitions returns how many partitions the hub has, fixed at its
+	// creation.
 	Partitions() int
 	// Acquire makes the caller the owner of partition and returns its epoch,
 	// higher than any before. When it returns, the epoch is durable and commits
@@ -66,12 +67,13 @@ type Committer interface {
 type Reader interface {
 	// FindInstance returns the status row of the instance that has id now.
 	FindInstance(ctx context.Context, id history.InstanceID) (row history.Instance, ok bool, err error)
-	// ReadInstance calls read with the instance that has id now, as of one moment. It reports
-	// whether there is one; an error of read is returned.
+	// ReadInstance calls read with the instance that has id now, as of one
+	// moment. It reports whether there is one; an error of read is returned.
 	ReadInstance(ctx context.Context, id history.InstanceID, read func(Snapshot) error) (ok bool, err error)
-	// ListInstances returns a page of status rows, newest number first. It looks
-	// at a bounded number of rows, and ends a page at [history.PageBytes] of them: a page may
-	// hold fewer than q.Limit, even none, while more follow.
+	// ListInstances returns a page of status rows, newest number first. It
+	// looks at a bounded number of rows, and ends a page at [history.PageBytes]
+	// of them: a page may hold fewer than q.Limit, even none, while more
+	// follow.
 	ListInstances(ctx context.Context, q history.Query) (Page, error)
 	// CountInstances counts what q matches, by status; q.Before and q.Limit do
 	// not count. Counts by nothing but status are kept, others are counted.
@@ -95,13 +97,14 @@ type Reader interface {
 	Timers(ctx context.Context, partition int, after Timer, until time.Time, limit int) ([]Timer, error)
 }
 
-// CrashNotes is what a [Store] may be besides: one whose folder or the like outlives a
-// process that dies. It never asks what the words and the memo mean.
+// CrashNotes is what a [Store] may be besides: one whose folder or the like
+// outlives a process that dies. It never asks what the words and the memo mean.
 type CrashNotes interface {
 	// Notes returns n words, which whoever owns the hub may write at any time,
-	// without syncing anything, and what the last process left in them: as long as
-	// the machine runs, they outlive the process. It returns none when n is 0, and where
-	// there is no such memory. The words stay valid for as long as the process lives.
+	// without syncing anything, and what the last process left in them: as long
+	// as the machine runs, they outlive the process. It returns none when n is
+	// 0, and where there is no such memory. The words stay valid for as long as
+	// the process lives.
 	Notes(n int) (words []atomic.Uint64, before []uint64, err error)
 	// Memo returns what SetMemo stored last, nil when that was nothing.
 	Memo(ctx context.Context) ([]byte, error)
@@ -121,8 +124,8 @@ type Record struct {
 	Bytes []byte
 }
 
-// Snapshot is what a store holds of one instance as of one moment. It is good until whoever was
-// given it returns, and not for concurrent use.
+// Snapshot is what a store holds of one instance as of one moment. It is good
+// until whoever was given it returns, and not for concurrent use.
 type Snapshot struct {
 	Row     history.Instance
 	Records iter.Seq2[Record, error]                // in order of Seq
@@ -163,9 +166,10 @@ const (
 	Clear             // nothing to do until a message or a timer comes
 )
 
-// Delta is what one decision changes: a turn, a start, a message accepted. It is stored as
-// a unit; all fields but Partition and Epoch are optional. Within a delta the order is:
-// Erase, DropRecords, then everything else; keys within one part are distinct.
+// Delta is what one decision changes: a turn, a start, a message accepted. It
+// is stored as a unit; all fields but Partition and Epoch are optional. Within
+// a delta the order is: Erase, DropRecords, then everything else; keys within
+// one part are distinct.
 type Delta struct {
 	Partition int   // that decided; its owner's Epoch is checked
 	Epoch     Epoch // see ErrFenced
@@ -183,8 +187,8 @@ type Delta struct {
 	Work        Flag
 
 	// Erase is the stored row of an instance to remove entirely: row, indexes,
-	// records, work flag, and the id's mapping unless Row takes the id over. Its
-	// timers are listed in ClearTimers by whoever decides.
+	// records, work flag, and the id's mapping unless Row takes the id over.
+	// Its timers are listed in ClearTimers by whoever decides.
 	Erase *history.Instance
 
 	Consumed    []MessageKey // messages to delete; a missing one is not an error
@@ -201,7 +205,8 @@ type Page struct {
 	Next       history.Number     // Query.Before of the next page; 0: this is the last one
 }
 
-// All yields what is on the page, newest first: a row, or one that is unreadable.
+// All yields what is on the page, newest first: a row, or one that is
+// unreadable.
 func (p *Page) All() iter.Seq2[*history.Instance, *Unreadable] {
 	return func(yield func(*history.Instance, *Unreadable) bool) {
 		rows, bad := p.Rows, p.Unreadable

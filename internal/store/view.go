@@ -9,8 +9,8 @@ import (
 
 // Viewer shows all that a store holds as of one moment.
 type Viewer interface {
-	// View returns what is durable now. It must be closed. What is committed meanwhile
-	// is not held up.
+	// View returns what is durable now. It must be closed. What is committed
+	// meanwhile is not held up.
 	View(ctx context.Context) (View, error)
 }
 
@@ -21,14 +21,15 @@ type View interface {
 	About() []string
 	// Partitions returns how many partitions the hub has.
 	Partitions() int
-	// Epoch returns the epoch of the last owner of a partition, 0 when it never had one.
+	// Epoch returns the epoch of the last owner of a partition, 0 when it never
+	// had one.
 	Epoch(partition int) Epoch
-	// Instances yields what is stored under each number of an instance, entities
-	// included, once.
+	// Instances yields what is stored under each number of an instance,
+	// entities included, once.
 	Instances(ctx context.Context) iter.Seq2[Stored, error]
-	// Verify tells what of the store's own rows, such as indexes and counts, does
-	// not agree. It calls step again and again, and returns what that returns if it is an
-	// error, or what keeps it from looking further.
+	// Verify tells what of the store's own rows, such as indexes and counts,
+	// does not agree. It calls step again and again, and returns what that
+	// returns if it is an error, or what keeps it from looking further.
 	Verify(step func() error, tell func(history.Disagreement)) error
 	Close() error
 }

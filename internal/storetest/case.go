@@ -198,8 +198,8 @@ func testRecords(r *room) {
 	r.same("Records(b)", r.records(b.Number), []store.Record(nil))
 }
 
-// testReadInstance: row and records are of one moment, whatever is committed while they
-// are read.
+// testReadInstance: row and records are of one moment, whatever is committed
+// while they are read.
 func testReadInstance(r *room) {
 	a := start(1, "a", history.Running)
 	a.Record = &store.Record{Seq: 1, Bytes: []byte("one")}
@@ -554,8 +554,8 @@ func testReopen(r *room) {
 	}
 }
 
-// testConcurrent: commits, reads and a change of owner at once. When Acquire has
-// returned, nothing of the old owner comes any more.
+// testConcurrent: commits, reads and a change of owner at once. When Acquire
+// has returned, nothing of the old owner comes any more.
 func testConcurrent(r *room) {
 	const writers, rounds = 4, 25
 	var group sync.WaitGroup

@@ -40,8 +40,8 @@ func testListOrder(r *room) {
 	}
 }
 
-// A page ends at so many bytes of rows, with one at least; the pages that follow hold
-// the others.
+// A page ends at so many bytes of rows, with one at least; the pages that
+// follow hold the others.
 func testListBytes(r *room) {
 	var want []history.Instance
 	for i, size := range []int{history.PageBytes + 1, 1 << 20, 1 << 20, 1 << 20, 1 << 20, 1 << 20, 1, 1} {

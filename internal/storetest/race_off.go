@@ -2,5 +2,6 @@
 
 package storetest
 
-// raceDetector says that the tests run ten times slower; random ones do less then.
+// raceDetector says that the tests run ten times slower; random ones do less
+// then.
 const raceDetector = false

@@ -73,7 +73,8 @@ func testRandom(t *testing.T, open Open) {
 	})
 }
 
-// walk draws deltas as an engine might make them, and remembers what they lead to.
+// walk draws deltas as an engine might make them, and remembers what they lead
+// to.
 type walk struct {
 	micros  int64                               // of the last instance
 	live    map[history.InstanceID]*store.Delta // with the row as it is
@@ -180,7 +181,8 @@ func (w *walk) crowd(rt *rapid.T) []*store.Delta {
 	return deltas
 }
 
-// purge draws a stretch of the instances, with or without gaps, and erases them.
+// purge draws a stretch of the instances, with or without gaps, and erases
+// them.
 func (w *walk) purge(rt *rapid.T) []*store.Delta {
 	all := slices.SortedFunc(maps.Values(w.live), func(a, b *store.Delta) int { return cmp.Compare(a.Number, b.Number) })
 	first := rapid.IntRange(0, len(all)).Draw(rt, "first")

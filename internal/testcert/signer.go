@@ -46,8 +46,8 @@ func (s Signer) sign(template *x509.Certificate, key *ecdsa.PrivateKey) ([]byte,
 // PEM is the signer's own certificate.
 func (s Signer) PEM() []byte { return encode("CERTIFICATE", s.Certificate.Raw) }
 
-// Issue returns a certificate for a server on 127.0.0.1, or for a client, and its key,
-// both in PEM. uri is a name besides name, if it is not empty.
+// Issue returns a certificate for a server on 127.0.0.1, or for a client, and
+// its key, both in PEM. uri is a name besides name, if it is not empty.
 func (s Signer) Issue(name, uri string) (certificate, key []byte, err error) {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},

@@ -12,8 +12,9 @@ import (
 // event is an event of a merged history on its way: what is read, or written.
 type event = hub.MergedEvent
 
-// eventForms says what each kind shows after EventType and Timestamp, in the order of the
-// contract's table (docs/contracts/http-api.md 5.3). Kinds that are not here are not shown.
+// eventForms says what each kind shows after EventType and Timestamp, in the
+// order of the contract's table (docs/contracts/http-api.md 5.3). Kinds that
+// are not here are not shown.
 var eventForms = map[history.Kind]form[event]{
 	history.ExecutionStarted:                  {text("FunctionName", name), input},
 	history.TaskScheduled:                     {text("Name", name), input},
@@ -62,7 +63,8 @@ var (
 		},
 		status.read}
 
-	// endFailure comes with the failure's text as the result, which it stands for.
+	// endFailure comes with the failure's text as the result, which it stands
+	// for.
 	endFailure = member[event]{"FailureDetails",
 		func(e *event, _ View) (json.RawMessage, bool) { return failure(e.Failure), e.Failure != nil },
 		func(e *event, value json.RawMessage) error { e.Payload = nil; return readFailure(&e.Failure, value) }}
@@ -87,7 +89,8 @@ func failureOf(e *event) *history.Failure {
 	return e.Failure
 }
 
-// quoted is a payload as serialized JSON in a string, or null; left out where it is not shown.
+// quoted is a payload as serialized JSON in a string, or null; left out where
+// it is not shown.
 func quoted(name string, shown func(View) bool, at func(*event) *json.RawMessage) member[event] {
 	return member[event]{name,
 		func(e *event, view View) (json.RawMessage, bool) {
@@ -120,7 +123,8 @@ func told(name string, shown func(View) bool) member[event] {
 		}}
 }
 
-// scheduledForm is what a completion takes from its scheduling event, if that is known.
+// scheduledForm is what a completion takes from its scheduling event, if that
+// is known.
 var scheduledForm = form[event]{
 	moment("ScheduledTime", Instant, false, func(e *event) *time.Time { return &e.Scheduled.At }),
 	text("FunctionName", func(e *event) *string { return &e.Scheduled.Name }),
@@ -151,8 +155,8 @@ func writeEvent(merged *history.Merged, view View) []byte {
 	return o.JSON()
 }
 
-// writeDetails adds what the original drops (docs/contracts/http-api.md 5.3): clients of others do
-// not expect it, and ours do not need it.
+// writeDetails adds what the original drops (docs/contracts/http-api.md 5.3):
+// clients of others do not expect it, and ours do not need it.
 func writeDetails(o *Object, e *event) {
 	number := func(n int64) json.RawMessage { return strconv.AppendInt(nil, n, 10) }
 	if e.ID != history.NoID {

@@ -7,7 +7,8 @@ import (
 	"github.com/perdure/perdure/internal/history"
 )
 
-// failureForm is FailureDetails (docs/contracts/http-api.md 5.3). It has every member, always.
+// failureForm is FailureDetails (docs/contracts/http-api.md 5.3). It has every
+// member, always.
 var failureForm form[history.Failure]
 
 func init() { // a failure holds one of its kind

@@ -18,12 +18,12 @@ type View struct {
 	Details bool // what only our clients know
 }
 
-// form is how a T is written as a JSON object, and read: a row for each member, in the
-// order in which they are written.
+// form is how a T is written as a JSON object, and read: a row for each member,
+// in the order in which they are written.
 type form[T any] []member[T]
 
-// member is a member of an object. show returns its value, and false where it is left out.
-// read takes a value that is there.
+// member is a member of an object. show returns its value, and false where it
+// is left out. read takes a value that is there.
 type member[T any] struct {
 	name string
 	show func(*T, View) (json.RawMessage, bool)
@@ -38,8 +38,8 @@ func (f form[T]) write(o *Object, v *T, view View) {
 	}
 }
 
-// read takes the members of an object whose names are in lower case. It ignores those
-// that it does not know: newer hosts have more.
+// read takes the members of an object whose names are in lower case. It ignores
+// those that it does not know: newer hosts have more.
 func (f form[T]) read(v *T, members map[string]json.RawMessage) error {
 	for _, m := range f {
 		value, ok := members[strings.ToLower(m.name)]
@@ -53,7 +53,8 @@ func (f form[T]) read(v *T, members map[string]json.RawMessage) error {
 	return nil
 }
 
-// members reads an object; names are in lower case then, as no two are told apart by case.
+// members reads an object; names are in lower case then, as no two are told
+// apart by case.
 func members(text []byte) (map[string]json.RawMessage, error) {
 	var written map[string]json.RawMessage
 	if err := json.Unmarshal(text, &written); err != nil {
@@ -73,7 +74,8 @@ func text[T any, S ~string](name string, at func(*T) *S) member[T] {
 		func(v *T, value json.RawMessage) error { return json.Unmarshal(value, at(v)) }}
 }
 
-// textIf is a member that is left out where it is empty, and where it is not shown.
+// textIf is a member that is left out where it is empty, and where it is not
+// shown.
 func textIf[T any, S ~string](name string, shown func(View) bool, at func(*T) *S) member[T] {
 	m := text(name, at)
 	show := m.show

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Object builds a JSON object whose keys keep their order and whose payloads keep
-// their bytes; encoding/json offers neither.
+// Object builds a JSON object whose keys keep their order and whose payloads
+// keep their bytes; encoding/json offers neither.
 type Object struct {
 	text []byte
 }

@@ -10,19 +10,20 @@ import (
 	"github.com/perdure/perdure/internal/hub"
 )
 
-// Status is the status object of docs/contracts/http-api.md 5.2, with the history behind it if
-// that was asked for, as a client reads it.
+// Status is the status object of docs/contracts/http-api.md 5.2, with the
+// history behind it if that was asked for, as a client reads it.
 type Status struct {
 	hub.Status
 	Events []hub.MergedEvent
 	formed bool
 }
 
-// Formed reports whether what was read is a status at all: other programs answer in
-// JSON too.
+// Formed reports whether what was read is a status at all: other programs
+// answer in JSON too.
 func (s *Status) Formed() bool { return s.formed }
 
-// statusForm begins with eight members that are always there: clients insist on them.
+// statusForm begins with eight members that are always there: clients insist on
+// them.
 var statusForm = form[hub.Status]{
 	text("name", func(s *hub.Status) *string { return &s.Name }),
 	text("instanceId", func(s *hub.Status) *history.InstanceID { return &s.ID }),
@@ -52,7 +53,8 @@ var statusForm = form[hub.Status]{
 	textIf("error", always, func(s *hub.Status) *string { return &s.Problem }), // ours, and only for what cannot be shown
 }
 
-// detailsForm is what only our clients know; members without a value are left out.
+// detailsForm is what only our clients know; members without a value are left
+// out.
 var detailsForm = form[hub.Status]{
 	text("executionId", func(s *hub.Status) *history.ExecutionID { return &s.ExecutionID }),
 	moment("createdTime", Instant, false, created),
@@ -88,8 +90,8 @@ var detailsForm = form[hub.Status]{
 func created(s *hub.Status) *time.Time { return &s.CreatedAt }
 func updated(s *hub.Status) *time.Time { return &s.UpdatedAt }
 
-// showStatus is null for a status that cannot be read: clients refuse a whole list for a
-// name that they do not know.
+// showStatus is null for a status that cannot be read: clients refuse a whole
+// list for a name that they do not know.
 func showStatus(s *hub.Status, _ View) (json.RawMessage, bool) {
 	if s.Instance.Status == history.Unknown {
 		return nil, true
@@ -104,8 +106,8 @@ func WriteStatus(s *hub.Status, view View) *Object {
 	return &o
 }
 
-// UnmarshalJSON reads what [WriteStatus] and [WriteEvents] write, and what hosts of
-// other makes do.
+// UnmarshalJSON reads what [WriteStatus] and [WriteEvents] write, and what
+// hosts of other makes do.
 func (s *Status) UnmarshalJSON(text []byte) error {
 	fields, err := members(text)
 	if err != nil {
@@ -146,8 +148,8 @@ func (l *eventList) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// WriteEvents yields the events of a history as it was recorded, merged, one JSON object
-// each.
+// WriteEvents yields the events of a history as it was recorded, merged, one
+// JSON object each.
 func WriteEvents(recorded []history.Event, view View) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		for ev := range history.Merge(recorded) {

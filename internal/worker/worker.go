@@ -58,8 +58,9 @@ type place struct {
 	mu sync.Mutex // held while code of the instance may run, and while session is stopped
 }
 
-// unwinding is code that runs without a turn: the user's deferred functions while
-// it is being unloaded, or all of it while it is rebuilt for those who look on.
+// unwinding is code that runs without a turn: the user's deferred functions
+// while it is being unloaded, or all of it while it is rebuilt for those who
+// look on.
 type unwinding struct {
 	number   history.Number
 	instance history.InstanceID
@@ -118,10 +119,10 @@ func (w *Worker) Orchestrate(ctx context.Context, work history.Work) (history.Ou
 // errRunning answers those who look on while the code runs.
 var errRunning = errors.New("its code runs right now")
 
-// Awaits returns the external events that an instance's code waits for, and those
-// that are kept though it does not, from its session or else from one that is
-// built for the purpose and dropped. It neither waits for a turn nor keeps one
-// waiting for longer than it reads.
+// Awaits returns the external events that an instance's code waits for, and
+// those that are kept though it does not, from its session or else from one
+// that is built for the purpose and dropped. It neither waits for a turn nor
+// keeps one waiting for longer than it reads.
 func (w *Worker) Awaits(ctx context.Context, work history.Work) ([]history.Await, []history.Kept, error) {
 	fn, ok := w.functions.Orchestrators.Find(work.Instance.Name)
 	if !ok {
@@ -170,7 +171,8 @@ func (w *Worker) rebuild(ctx context.Context, s *replay.Session, work history.Wo
 }
 
 // Grace is how long code may take that is waited for although nobody needs what
-// it leads to: deferred functions, and code that is rebuilt for those who look on.
+// it leads to: deferred functions, and code that is rebuilt for those who look
+// on.
 const Grace = 2 * time.Second
 
 func (w *Worker) newSession(fn *registry.Function[registry.Orchestrator], instance history.Instance) *replay.Session {
@@ -197,9 +199,9 @@ func unregistered(kind, name string, known []string) error {
 }
 
 // Forget drops the session of an instance, if there is one: it will be rebuilt
-// from its history. It waits for no code. Deferred functions of the user run on in
-// the background, and the next turn of the instance waits for them for [Grace]; a
-// turn that runs is the last one of its session.
+// from its history. It waits for no code. Deferred functions of the user run on
+// in the background, and the next turn of the instance waits for them for
+// [Grace]; a turn that runs is the last one of its session.
 func (w *Worker) Forget(number history.Number) {
 	if p := w.place(number); p != nil {
 		w.forget(p)
@@ -235,9 +237,9 @@ func (w *Worker) place(number history.Number) *place {
 	return w.places[number]
 }
 
-// Close drops all sessions. It returns when no orchestrator runs; code that does not come
-// back within [Grace] from when it was dropped is left behind, see [Worker.Unwinding].
-// Later turns fail with [ErrClosed].
+// Close drops all sessions. It returns when no orchestrator runs; code that
+// does not come back within [Grace] from when it was dropped is left behind,
+// see [Worker.Unwinding]. Later turns fail with [ErrClosed].
 func (w *Worker) Close() {
 	w.mu.Lock()
 	w.closed = true
@@ -310,8 +312,8 @@ func (w *Worker) remove(p *place) {
 	delete(w.places, p.number)
 }
 
-// unload empties p, which the caller has locked. It reports whether there was code
-// to unload.
+// unload empties p, which the caller has locked. It reports whether there was
+// code to unload.
 func (w *Worker) unload(p *place) bool {
 	s := p.session.Swap(nil)
 	if s == nil {
@@ -342,8 +344,8 @@ func (w *Worker) end(u *unwinding) {
 	close(u.done)
 }
 
-// unwound waits, for [Grace] at most, until no deferred functions of an instance
-// run.
+// unwound waits, for [Grace] at most, until no deferred functions of an
+// instance run.
 func (w *Worker) unwound(ctx context.Context, number history.Number) {
 	ctx, cancel := context.WithTimeout(ctx, Grace)
 	defer cancel()
@@ -392,10 +394,11 @@ func (w *Worker) Place(number history.Number, trace *stacktrace.Trace) string {
 }
 
 // RunActivity runs an activity and calls done, once, when it has ended; see
-// [Worker.Orchestrate] for the error of an unknown one. If the activity fails after
-// ctx has ended, that is not taken for its own failure: the error is then the
-// cause of ctx. Nor is it one if the activity says that it stops ([history.ErrStopping]).
-// No panic reaches the caller; an activity that exits its goroutine exits the caller's.
+// [Worker.Orchestrate] for the error of an unknown one. If the activity fails
+// after ctx has ended, that is not taken for its own failure: the error is then
+// the cause of ctx. Nor is it one if the activity says that it stops
+// ([history.ErrStopping]). No panic reaches the caller; an activity that exits
+// its goroutine exits the caller's.
 func (w *Worker) RunActivity(ctx context.Context, t history.Task, done func(json.RawMessage, *history.Failure, error)) {
 	fn, ok := w.functions.Activities.Find(t.Name)
 	if !ok {

@@ -1,5 +1,5 @@
-// Package flood sends more than can be served to a real process, one kind at a time, and
-// looks at its memory and at whether others are served meanwhile.
+// Package flood sends more than can be served to a real process, one kind at a
+// time, and looks at its memory and at whether others are served meanwhile.
 package flood
 
 import "github.com/perdure/perdure"

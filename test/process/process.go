@@ -75,8 +75,8 @@ func Begin(t *testing.T, path, folder string) *Process {
 
 var peak = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
 
-// PeakMemory is the most memory that the process has taken so far, in bytes. Where the
-// system does not tell, the test is skipped.
+// PeakMemory is the most memory that the process has taken so far, in bytes.
+// Where the system does not tell, the test is skipped.
 func (p *Process) PeakMemory(t *testing.T) int64 {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))

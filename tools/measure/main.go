@@ -1,6 +1,7 @@
 // Measure counts what shows the shape of a tree of Go code, by go/ast: lines of
-// functions, comment lines, methods of interfaces, exported names. Tests, and what is
-// in folders named bench, test, tools, examples and testdata, do not count.
+// functions, comment lines, methods of interfaces, exported names. Tests, and
+// what is in folders named bench, test, tools, examples and testdata, do not
+// count.
 //
 //	go run -C tools ./measure ..
 package main

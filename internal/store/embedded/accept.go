@@ -10,14 +10,16 @@ import (
 	"github.com/cockroachdb/pebble/v2/wal"
 )
 
-// notLeftError says that there is nothing to be opened, though an operator accepts the loss.
+// notLeftError says that there is nothing to be opened, though an operator
+// accepts the loss.
 type notLeftError struct{ error }
 
 func (e notLeftError) Unwrap() error { return e.error }
 
-// openAccepted opens what is left of a damaged store, because an operator said so by a
-// file that holds for one time. What is left is all commits up to the first that is
-// missing: the store as it was at some moment. id is 0 if FORMAT does not say it.
+// openAccepted opens what is left of a damaged store, because an operator said
+// so by a file that holds for one time. What is left is all commits up to the
+// first that is missing: the store as it was at some moment. id is 0 if FORMAT
+// does not say it.
 func (db *DB) openAccepted(disk vfs.FS, opts *pebble.Options, id storeID) error {
 	db.numbering.id = id
 	opts.ErrorIfNotExists = true
@@ -31,8 +33,8 @@ func (db *DB) openAccepted(disk vfs.FS, opts *pebble.Options, id storeID) error 
 	return nil
 }
 
-// cutLogs takes away what the logs have from the first commit on that cannot be read or
-// does not follow the one before.
+// cutLogs takes away what the logs have from the first commit on that cannot be
+// read or does not follow the one before.
 func (db *DB) cutLogs(disk vfs.FS) error {
 	before, last, err := db.lastInTables(disk)
 	if err != nil {

@@ -16,20 +16,23 @@ import (
 	"github.com/perdure/perdure/internal/backup"
 )
 
-// checkpointFolder is where, in the store's folder, the files of a backup stay as they
-// are while they are copied. Open removes one that a crash left.
+// checkpointFolder is where, in the store's folder, the files of a backup stay
+// as they are while they are copied. Open removes one that a crash left.
 const checkpointFolder = "checkpoint"
 
-// ErrBackingUp is what [DB.Backup] returns while another backup of the store is under way.
+// ErrBackingUp is what [DB.Backup] returns while another backup of the store is
+// under way.
 var ErrBackingUp = errors.New("a backup of this store is under way")
 
-// Backup makes the folder dir a backup of the store, with all that was acknowledged before
-// the call, while the store is used. others are files of the store's folder that are not
-// the store's own, as slash-separated paths; what is not there is left out.
+// Backup makes the folder dir a backup of the store, with all that was
+// acknowledged before the call, while the store is used. others are files of
+// the store's folder that are not the store's own, as slash-separated paths;
+// what is not there is left out.
 //
-// The log is moved into tables first, so that the next backup finds most of it there. What
-// is copied is a checkpoint: hard links to tables, which never change, and the ends of the
-// others as they were. It is opened, for reading, before it is called a backup.
+// The log is moved into tables first, so that the next backup finds most of it
+// there. What is copied is a checkpoint: hard links to tables, which never
+// change, and the ends of the others as they were. It is opened, for reading,
+// before it is called a backup.
 func (db *DB) Backup(ctx context.Context, dir string, others []string) (*backup.Result, error) {
 	if err := db.enter(); err != nil {
 		return nil, err
@@ -73,7 +76,8 @@ func (db *DB) backUpTo(ctx context.Context, folder *backup.Folder, others []stri
 	return folder.Write(ctx, origin, sources)
 }
 
-// checkpoint makes a store in the checkpoint folder that is this one at the moment.
+// checkpoint makes a store in the checkpoint folder that is this one at the
+// moment.
 func (db *DB) checkpoint() (backup.Origin, []backup.Source, error) {
 	dir := db.disk.PathJoin(db.dir, checkpointFolder)
 	data := db.disk.PathJoin(dir, dataFolder)
@@ -118,8 +122,9 @@ func (db *DB) checkpoint() (backup.Origin, []backup.Source, error) {
 	return origin, sources, err
 }
 
-// attest verifies the checkpoint in dir, which must have the commit known, as Open
-// verifies a store, and gives it a witness of the last commit in it, whose number it returns.
+// attest verifies the checkpoint in dir, which must have the commit known, as
+// Open verifies a store, and gives it a witness of the last commit in it, whose
+// number it returns.
 func (db *DB) attest(dir string, known uint64) (last uint64, err error) {
 	id := db.numbering.id
 	if err := writeWitness(db.disk, dir, id, known); err != nil {
@@ -136,8 +141,8 @@ func (db *DB) attest(dir string, known uint64) (last uint64, err error) {
 	)
 }
 
-// isTable reports whether a file of Pebble's, once it is part of the store, never changes,
-// and its name is never given to another one.
+// isTable reports whether a file of Pebble's, once it is part of the store,
+// never changes, and its name is never given to another one.
 func isTable(name string) bool {
 	return strings.HasSuffix(name, ".sst") || strings.HasSuffix(name, ".blob")
 }
@@ -146,7 +151,8 @@ func removeCheckpoint(disk vfs.FS, dir string) error {
 	return disk.RemoveAll(disk.PathJoin(dir, checkpointFolder))
 }
 
-// holds reports whether path is, or will be, in the store's folder or the folder itself.
+// holds reports whether path is, or will be, in the store's folder or the
+// folder itself.
 func (db *DB) holds(path string) (bool, error) {
 	if !db.onDisk {
 		rel, err := filepath.Rel(db.dir, path)
@@ -155,8 +161,8 @@ func (db *DB) holds(path string) (bool, error) {
 	return contains(db.dir, path)
 }
 
-// contains reports whether path is, or will be, in folder or the folder itself, by
-// whatever names.
+// contains reports whether path is, or will be, in folder or the folder itself,
+// by whatever names.
 func contains(folder, path string) (bool, error) {
 	own, err := os.Stat(folder)
 	if err != nil {

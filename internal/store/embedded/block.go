@@ -9,14 +9,16 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// largeBlock is the size from which blocks of tables are compared with their checksums
-// here, before Pebble does so. What Pebble reads besides blocks is smaller.
+// largeBlock is the size from which blocks of tables are compared with their
+// checksums here, before Pebble does so. What Pebble reads besides blocks is
+// smaller.
 const largeBlock = 16 << 10
 
-// checkedBlocks is a file system that refuses to read a large block of a table that is
-// damaged. Pebble finds the damage too, but then flips bit after bit, each time with
-// a checksum over the whole block, so that its message can name the one that was flipped. That takes
-// half a minute for a value of 1 MiB, and an hour for one of 100 MiB, at each read.
+// checkedBlocks is a file system that refuses to read a large block of a table
+// that is damaged. Pebble finds the damage too, but then flips bit after bit,
+// each time with a checksum over the whole block, so that its message can name
+// the one that was flipped. That takes half a minute for a value of 1 MiB, and
+// an hour for one of 100 MiB, at each read.
 type checkedBlocks struct{ vfs.FS }
 
 func (c checkedBlocks) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {

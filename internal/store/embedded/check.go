@@ -21,7 +21,8 @@ type entry struct {
 	value  string
 }
 
-// verification compares the rows of a hub that only the store knows with the status rows.
+// verification compares the rows of a hub that only the store knows with the
+// status rows.
 type verification struct {
 	*asOf
 	tell       func(history.Disagreement)
@@ -86,8 +87,9 @@ func (c *verification) scan(step func() error) error {
 	return it.Error()
 }
 
-// shapes are how the keys of each space end, after the hub and the space: length is that of
-// all that follows, or -1 where it varies and at least a number is at the end.
+// shapes are how the keys of each space end, after the hub and the space:
+// length is that of all that follows, or -1 where it varies and at least a
+// number is at the end.
 var shapes = map[byte]struct {
 	name   string
 	length int

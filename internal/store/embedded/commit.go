@@ -107,8 +107,8 @@ func (h *Hub) checkMessage(m store.MessageKey) error {
 // once: an instance is often started, run and ended by the same batch, and most
 // messages are consumed by the batch that sends them. So all that an instance
 // gains waits in a change, and messages wait in sent; what later deltas undo
-// never reaches the batch. Other deletions than those of whole instances go into
-// the batch at once, and so before what finish adds.
+// never reaches the batch. Other deletions than those of whole instances go
+// into the batch at once, and so before what finish adds.
 //
 // finish writes space by space, in order of numbers: Pebble inserts a key that
 // follows the last one without looking for its place.

@@ -15,10 +15,10 @@ type storeID uint64
 
 func (id storeID) String() string { return fmt.Sprintf("%016x", uint64(id)) }
 
-// numbering numbers the commits of a store, all hubs together: 1, 2, 3. Each batch
-// ends with the row that holds its number, so the newest row says how far the
-// tables go, and in the logs each number follows the one before: whatever is
-// missing between leaves a gap.
+// numbering numbers the commits of a store, all hubs together: 1, 2, 3. Each
+// batch ends with the row that holds its number, so the newest row says how far
+// the tables go, and in the logs each number follows the one before: whatever
+// is missing between leaves a gap.
 type numbering struct {
 	id storeID
 
@@ -51,8 +51,8 @@ func readNumber(r pebble.Reader) (storeID, uint64, error) {
 	return parseNumberRow(value)
 }
 
-// rowHeader is what comes before the row's value in the bytes of a batch: what is
-// done, the key and the value's length.
+// rowHeader is what comes before the row's value in the bytes of a batch: what
+// is done, the key and the value's length.
 var rowHeader = append(append([]byte{byte(pebble.InternalKeyKindSet), byte(len(commitKey))}, commitKey...), numberBytes)
 
 // numberOf returns the number that a batch in a log ends with.

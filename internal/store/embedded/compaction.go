@@ -8,10 +8,10 @@ import (
 )
 
 // scheduler says when Pebble may compact: as many compactions run as Pebble
-// allows itself. Pebble's own scheduler asks for that number ten times a second,
-// always, so that an idle program never sleeps. This one asks when Pebble tells it
-// something, and ten times a second only while a compaction runs: no compaction
-// waits when none runs, since one is always allowed.
+// allows itself. Pebble's own scheduler asks for that number ten times a
+// second, always, so that an idle program never sleeps. This one asks when
+// Pebble tells it something, and ten times a second only while a compaction
+// runs: no compaction waits when none runs, since one is always allowed.
 type scheduler struct {
 	db    pebble.DBForCompaction
 	news  chan struct{} // holds a token while there may be something to do

@@ -11,7 +11,8 @@ import (
 	"github.com/perdure/perdure/internal/history"
 )
 
-// counts is how many instances have each status, by the status as it is in keys.
+// counts is how many instances have each status, by the status as it is in
+// keys.
 type counts [1 << 8]int64
 
 // byStatus returns the counts of statuses that some instance has.
@@ -67,8 +68,8 @@ func (w *writer) writeCounts() {
 	}
 }
 
-// checkCounts compares the counts with the index of statuses as far as that costs
-// little: what is counted is there, and what is not counted is not.
+// checkCounts compares the counts with the index of statuses as far as that
+// costs little: what is counted is there, and what is not counted is not.
 func (h *Hub) checkCounts() error {
 	all, err := h.readCounts(h.db.pebble)
 	if err != nil {

@@ -16,9 +16,9 @@ import (
 var _ store.CrashNotes = (*Hub)(nil)
 
 // Notes implements [store.CrashNotes]: the words are a file that is mapped into
-// memory, so writing to them costs no system call, and the operating system has them
-// when the process has gone. The mapping stays until the process ends, since code
-// that was left behind may still write to it.
+// memory, so writing to them costs no system call, and the operating system has
+// them when the process has gone. The mapping stays until the process ends,
+// since code that was left behind may still write to it.
 func (h *Hub) Notes(n int) (words []atomic.Uint64, before []uint64, err error) {
 	if !h.db.onDisk {
 		return nil, nil, nil

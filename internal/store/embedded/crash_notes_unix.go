@@ -14,8 +14,8 @@ import (
 	"github.com/perdure/perdure/internal/private"
 )
 
-// mapNotes maps n words of the file at path, and returns what it held before. The
-// words are in the order of the machine: no other reads them.
+// mapNotes maps n words of the file at path, and returns what it held before.
+// The words are in the order of the machine: no other reads them.
 func mapNotes(path string, n int) (words []atomic.Uint64, before []uint64, err error) {
 	flags := os.O_RDWR | os.O_CREATE
 	if n == 0 {
@@ -39,7 +39,8 @@ func mapNotes(path string, n int) (words []atomic.Uint64, before []uint64, err e
 	if n == 0 {
 		return nil, before, nil
 	}
-	// A file with holes would end the process when the disk is full as a hole is written.
+	// A file with holes would end the process when the disk is full as a hole
+	// is written.
 	if _, err := file.WriteAt(append(held, make([]byte, max(0, 8*n-len(held)))...)[:8*n], 0); err != nil {
 		return nil, nil, err
 	}

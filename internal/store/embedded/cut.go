@@ -9,8 +9,8 @@ import (
 )
 
 // Cut is the end of the newest log that could not be read when the store was
-// opened, and was left out. That is what a crash leaves of commits under way, which
-// nobody was told of; all commits that the witness knows of are there.
+// opened, and was left out. That is what a crash leaves of commits under way,
+// which nobody was told of; all commits that the witness knows of are there.
 type Cut struct {
 	Log     string // its path below the store's folder
 	Offset  int64  // from where
@@ -21,7 +21,8 @@ type Cut struct {
 // Cut returns what was left out when the DB was opened; false for nothing.
 func (db *DB) Cut() (Cut, bool) { return db.cut, db.cut.Bytes > 0 }
 
-// How Pebble divides a log: into blocks, and these into chunks, each with a header
+// How Pebble divides a log: into blocks, and these into chunks, each with a
+// header
 //
 //	checksum u32 | length u16 | type u8 | number of the log u32 | synced up to u64
 //
@@ -34,10 +35,10 @@ const (
 	typeOfLast  = 12
 )
 
-// cutOf looks at what a log has behind an offset: chunks of its own, not those of the
-// log whose file it uses again. A chunk that says that the log was synced behind the one
-// that cannot be read tells damage from an end that a crash cut off. Pebble looks for
-// such chunks in the blocks that follow only.
+// cutOf looks at what a log has behind an offset: chunks of its own, not those
+// of the log whose file it uses again. A chunk that says that the log was
+// synced behind the one that cannot be read tells damage from an end that a
+// crash cut off. Pebble looks for such chunks in the blocks that follow only.
 func cutOf(log wal.LogicalLog, offset int64) (c Cut, err error) {
 	disk, path := log.SegmentLocation(log.NumSegments() - 1)
 	file, err := disk.Open(path)
@@ -79,8 +80,8 @@ func cutOf(log wal.LogicalLog, offset int64) (c Cut, err error) {
 	}
 }
 
-// soundChunk returns the length of the chunk of a log that bytes begin with, 0 if it is not
-// as it was written.
+// soundChunk returns the length of the chunk of a log that bytes begin with, 0
+// if it is not as it was written.
 func soundChunk(bytes []byte, log uint32) int {
 	if len(bytes) < headerBytes || bytes[6] < typeOfFull || bytes[6] > typeOfLast || binary.LittleEndian.Uint32(bytes[7:]) != log {
 		return 0
@@ -92,8 +93,8 @@ func soundChunk(bytes []byte, log uint32) int {
 	return length
 }
 
-// syncedUpTo returns the highest offset up to which sound chunks, anywhere in bytes, say
-// that the log was synced when they were written.
+// syncedUpTo returns the highest offset up to which sound chunks, anywhere in
+// bytes, say that the log was synced when they were written.
 func syncedUpTo(bytes []byte, log uint32) (offset uint64) {
 	for at := 0; at < len(bytes); {
 		length := soundChunk(bytes[at:], log)
@@ -105,8 +106,8 @@ func syncedUpTo(bytes []byte, log uint32) (offset uint64) {
 	return offset
 }
 
-// chunksOf returns how long the chunks of a log are that a block begins with, by what
-// their headers say, and how many commits begin in them.
+// chunksOf returns how long the chunks of a log are that a block begins with,
+// by what their headers say, and how many commits begin in them.
 func chunksOf(block []byte, log uint32) (length, commits int) {
 	for len(block)-length >= headerBytes {
 		header := block[length:]

@@ -71,8 +71,8 @@ type DB struct {
 }
 
 // Open opens the store in the folder dir, and creates it with mode 0700 if it
-// is not there. A folder that is open elsewhere gives a [*store.LockedError]. An error leaves
-// the folder's data as it was.
+// is not there. A folder that is open elsewhere gives a [*store.LockedError].
+// An error leaves the folder's data as it was.
 func Open(dir string, opts Options) (*DB, error) {
 	log := cmp.Or(opts.Logger, slog.New(slog.DiscardHandler))
 	disk := opts.FS
@@ -148,12 +148,14 @@ func (db *DB) pebbleOptions(disk vfs.FS, cacheBytes int64) *pebble.Options {
 		FormatMajorVersion: pebble.FormatTableFormatV6,   // part of FormatVersion: never lower it
 		CacheSize:          cacheBytes + 2*memTableBytes, // Pebble takes the memtables' memory out of it
 		MemTableSize:       memTableBytes,
-		// Writes wait when so many memtables, or level-0 layers, wait for the disk.
+		// Writes wait when so many memtables, or level-0 layers, wait for the
+		// disk.
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       24,
 		LBaseMaxBytes:               256 << 20,
-		// A second compaction runs while one by hand keeps the layers of level 0 waiting.
+		// A second compaction runs while one by hand keeps the layers of level
+		// 0 waiting.
 		CompactionConcurrencyRange: func() (int, int) { return 1, 2 },
 	}
 	opts.Experimental.CompactionScheduler = newScheduler()
@@ -161,8 +163,8 @@ func (db *DB) pebbleOptions(disk vfs.FS, cacheBytes int64) *pebble.Options {
 		// Finding an id that does not exist is what many starts do: the filters
 		// spare a look into most levels.
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
-		// One index block a table, that stays in memory: in two levels of them each
-		// seek of a list would read two.
+		// One index block a table, that stays in memory: in two levels of them
+		// each seek of a list would read two.
 		opts.Levels[i].IndexBlockSize = 256 << 10
 		// Keys are short of what repeats already, and payloads are small.
 		opts.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
@@ -171,9 +173,9 @@ func (db *DB) pebbleOptions(disk vfs.FS, cacheBytes int64) *pebble.Options {
 	return opts
 }
 
-// Close waits for the calls under way, though not for ever, closes the folder and
-// lets go of its lock. The DB and its hubs return [ErrClosed] from then on. A
-// broken DB keeps the lock until the process ends, since Pebble may still be
+// Close waits for the calls under way, though not for ever, closes the folder
+// and lets go of its lock. The DB and its hubs return [ErrClosed] from then on.
+// A broken DB keeps the lock until the process ends, since Pebble may still be
 // writing. A second Close does nothing.
 func (db *DB) Close() error {
 	db.mu.Lock()
@@ -197,8 +199,8 @@ func (db *DB) Close() error {
 	return errors.Join(db.witness.close(), db.lock.Close())
 }
 
-// callGrace is how long Close waits for calls under way. One that reads a history for
-// code that does not come back never ends.
+// callGrace is how long Close waits for calls under way. One that reads a
+// history for code that does not come back never ends.
 const callGrace = 2 * time.Second
 
 // idle waits until no call is under way, and reports whether that is so.
@@ -218,8 +220,9 @@ func (db *DB) idle() bool {
 	}
 }
 
-// What only the log has is moved into tables by Close and Backup, if it is more than
-// smallLog and takes no longer than flushGrace: a full disk may never take it.
+// What only the log has is moved into tables by Close and Backup, if it is more
+// than smallLog and takes no longer than flushGrace: a full disk may never take
+// it.
 const (
 	smallLog   = 1 << 20
 	flushGrace = 5 * time.Second
@@ -232,7 +235,8 @@ func (db *DB) closePebble() error {
 	return db.pebble.Close()
 }
 
-// flushLog moves what only the log has into tables, if it can. It is called in do.
+// flushLog moves what only the log has into tables, if it can. It is called in
+// do.
 func (db *DB) flushLog() {
 	if db.pebble.Metrics().WAL.Size <= smallLog {
 		return
@@ -281,8 +285,8 @@ func (db *DB) write(batch *pebble.Batch) error {
 	})
 }
 
-// submit puts a batch behind all that were written before it. It is durable, and
-// may be used again, after await.
+// submit puts a batch behind all that were written before it. It is durable,
+// and may be used again, after await.
 func (db *DB) submit(batch *pebble.Batch) (number uint64, err error) {
 	err = db.do(func() (err error) {
 		number, err = db.append(batch)

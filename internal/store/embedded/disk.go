@@ -51,8 +51,8 @@ func (d privateDisk) MkdirAll(dir string, perm fs.FileMode) error {
 
 func (d privateDisk) Unwrap() vfs.FS { return d.FS }
 
-// noDescriptors says of an error that is over once other files are closed that it
-// is, and names no file.
+// noDescriptors says of an error that is over once other files are closed that
+// it is, and names no file.
 func noDescriptors(err error) error {
 	for _, cause := range []error{syscall.EMFILE, syscall.ENFILE} {
 		if errors.Is(err, cause) {
@@ -63,9 +63,10 @@ func noDescriptors(err error) error {
 }
 
 // manifestFirst is a file system on which the name of a new manifest is durable
-// before Pebble's marker points to it. Pebble syncs the file and then the folder
-// that has both names; a disk may keep the later name and lose the
-// earlier one when power fails in between, and the store could not be opened again.
+// before Pebble's marker points to it. Pebble syncs the file and then the
+// folder that has both names; a disk may keep the later name and lose the
+// earlier one when power fails in between, and the store could not be opened
+// again.
 type manifestFirst struct{ vfs.FS }
 
 func (m manifestFirst) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {

@@ -9,9 +9,9 @@
 //
 // A commit is one Pebble batch and is synced before it is acknowledged; a read
 // returns only what is synced. The commits of one hub follow each other, since
-// each adds to the counts of the one before. All are numbered, over all hubs: before
-// Pebble may change anything, Open makes sure that no number is missing up to
-// the one that the witness has (docs/adr/0014).
+// each adds to the counts of the one before. All are numbered, over all hubs:
+// before Pebble may change anything, Open makes sure that no number is missing
+// up to the one that the witness has (docs/adr/0014).
 //
 // # Keys
 //
@@ -35,20 +35,22 @@
 //	        t | partition u16, due i64 in µs since 1970, number u64, timer i32 -> instance id
 //	        w | partition u16, number u64               -> instance id
 //
-// Names in g, l and o are preceded by their length (uvarint), so that none is the
-// beginning of another; those in o are folded to one letter case. Entities,
+// Names in g, l and o are preceded by their length (uvarint), so that none is
+// the beginning of another; those in o are folded to one letter case. Entities,
 // whose ids begin with '@', are not in c, g, l, o and s.
 //
 // An ordered scan of i backwards is newest first, of t is firing order, of m is
 // the order of each sender. Numbers grow with time, so that i, r and s are
-// written nearly in order. Big records stay out of r, which is read and compacted often.
+// written nearly in order. Big records stay out of r, which is read and
+// compacted often.
 //
 // # Queries
 //
-// Each key of g, l, o and s ends with a number, so the indexes that a query can use
-// are walked together, newest first: each in turn seeks to the highest number
-// that the others have left possible. A page stops at a budget, so that it takes
-// a few milliseconds whatever the query, and the next one goes on from there.
+// Each key of g, l, o and s ends with a number, so the indexes that a query can
+// use are walked together, newest first: each in turn seeks to the highest
+// number that the others have left possible. A page stops at a budget, so that
+// it takes a few milliseconds whatever the query, and the next one goes on from
+// there.
 //
 // # Erasing
 //

@@ -43,7 +43,8 @@ func (w *writer) writeErased() {
 }
 
 // runs cuts numbers, which are sorted, wherever another row is stored between
-// two of them. No other commit of the hub comes between this look and the batch.
+// two of them. No other commit of the hub comes between this look and the
+// batch.
 func (w *writer) runs(numbers []history.Number) [][]history.Number {
 	if len(numbers) < manyErased {
 		return [][]history.Number{numbers}

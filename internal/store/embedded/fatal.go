@@ -58,8 +58,8 @@ func (b *breaker) err() error {
 	}
 }
 
-// do runs f, which may call Fatalf and so never come back, or panic, as Pebble does
-// when it cannot make its next log.
+// do runs f, which may call Fatalf and so never come back, or panic, as Pebble
+// does when it cannot make its next log.
 func (b *breaker) do(f func() error) error {
 	done := make(chan error, 1)
 	go func() { // waited for below, or else parked in Fatalf

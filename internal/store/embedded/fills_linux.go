@@ -2,8 +2,9 @@ package embedded
 
 import "syscall"
 
-// fillsAhead reports whether logs in dir are to be filled ahead: on file systems that
-// overwrite bytes where they are. Others write them elsewhere, or keep them in memory.
+// fillsAhead reports whether logs in dir are to be filled ahead: on file
+// systems that overwrite bytes where they are. Others write them elsewhere, or
+// keep them in memory.
 func fillsAhead(dir string) bool {
 	var fs syscall.Statfs_t
 	if syscall.Statfs(dir, &fs) != nil {

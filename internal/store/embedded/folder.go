@@ -93,8 +93,8 @@ func (e formatError) Error() string {
 	return fmt.Sprintf("store folder %s has format version %d, this build reads version %d: export its instances with the build that made it, and import them into another folder", e.dir, e.version, FormatVersion)
 }
 
-// readFormat reads a file that is, or becomes, FORMAT. It returns a formatError for
-// a folder of another build, and [fs.ErrNotExist] if there is no such file.
+// readFormat reads a file that is, or becomes, FORMAT. It returns a formatError
+// for a folder of another build, and [fs.ErrNotExist] if there is no such file.
 func readFormat(disk vfs.FS, dir, name string) (storeID, error) {
 	content, err := readSmall(disk, disk.PathJoin(dir, name))
 	if err != nil {

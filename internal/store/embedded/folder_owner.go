@@ -11,9 +11,10 @@ import (
 	"github.com/perdure/perdure/internal/private"
 )
 
-// checkOwner refuses a folder that is another user's, or that others can write and we
-// cannot keep them from it, and what in it is the store's and is not ours. A link to the
-// folder is followed: who may make one where we look is not decided in the folder.
+// checkOwner refuses a folder that is another user's, or that others can write
+// and we cannot keep them from it, and what in it is the store's and is not
+// ours. A link to the folder is followed: who may make one where we look is not
+// decided in the folder.
 func checkOwner(dir string, log *slog.Logger) error {
 	target, err := filepath.EvalSymlinks(dir)
 	if err != nil {

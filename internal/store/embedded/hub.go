@@ -32,8 +32,8 @@ type Hub struct {
 	view       view
 
 	// writing is held by a commit, so that it adds to the counts of the one
-	// before, and by Acquire until the new epoch is in the log, so that no commit of
-	// an old owner comes after it. It guards what follows.
+	// before, and by Acquire until the new epoch is in the log, so that no
+	// commit of an old owner comes after it. It guards what follows.
 	writing sync.Mutex
 	epochs  []store.Epoch
 	counts  *counts // as they are stored; nil when that is not known
@@ -199,8 +199,9 @@ func (h *Hub) Acquire(ctx context.Context, partition int) (store.Epoch, error) {
 	return epoch, nil
 }
 
-// raise gives partition its next epoch, by the commit with that number. From then on commits with an older one
-// are refused; those before it are durable. The epoch is when the batch is.
+// raise gives partition its next epoch, by the commit with that number. From
+// then on commits with an older one are refused; those before it are durable.
+// The epoch is when the batch is.
 func (h *Hub) raise(partition int, batch *pebble.Batch) (epoch store.Epoch, number uint64, err error) {
 	h.writing.Lock()
 	defer h.writing.Unlock()

@@ -17,11 +17,11 @@ func (e deletedError) Error() string      { return fmt.Sprintf("hub %q was delet
 func (deletedError) Is(target error) bool { return target == store.ErrBroken }
 
 // DeleteHub removes the hub called name, in any letter case, and all that is in
-// it; [store.ErrHubNotFound] says that there is none. It is one step: a crash leaves
-// the hub whole or gone. Whoever still uses the [Hub] gets errors from then on, an
-// [store.ErrBroken] each. A hub that is made later under the same name is a new
-// one. It does not ask for free space on the disk, since it makes some; that
-// comes back soon, in the background.
+// it; [store.ErrHubNotFound] says that there is none. It is one step: a crash
+// leaves the hub whole or gone. Whoever still uses the [Hub] gets errors from
+// then on, an [store.ErrBroken] each. A hub that is made later under the same
+// name is a new one. It does not ask for free space on the disk, since it makes
+// some; that comes back soon, in the background.
 func (db *DB) DeleteHub(name string) error {
 	if err := db.enter(); err != nil {
 		return err

@@ -19,8 +19,8 @@ import (
 func indexed(id history.InstanceID) bool { return !strings.HasPrefix(string(id), "@") }
 
 // stretches yields the beginnings of the index keys of a row whose stored
-// status is status; each key ends with the row's number. The name, the
-// tags and the labels of an instance never change.
+// status is status; each key ends with the row's number. The name, the tags and
+// the labels of an instance never change.
 func (w *writer) stretches(row *history.Instance, status history.RuntimeStatus) iter.Seq[key] {
 	return func(yield func(key) bool) {
 		if !indexed(row.ID) || !yield(w.space(spaceStatuses).uint8(uint8(status))) || !yield(w.space(spaceNames).folded(row.Name)) {

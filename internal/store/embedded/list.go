@@ -22,8 +22,9 @@ const (
 )
 
 // ListInstances implements [store.Reader]. Creation times are compared to the
-// microsecond, as numbers hold them. Statuses, name, tags, labels, creation times and a
-// prefix that few ids have are looked up in indexes; other filters look at rows.
+// microsecond, as numbers hold them. Statuses, name, tags, labels, creation
+// times and a prefix that few ids have are looked up in indexes; other filters
+// look at rows.
 func (h *Hub) ListInstances(ctx context.Context, q history.Query) (store.Page, error) {
 	if err := h.begin(ctx); err != nil {
 		return store.Page{}, err
@@ -79,8 +80,8 @@ func (h *Hub) listInstances(ctx context.Context, q history.Query) (page store.Pa
 	return page, nil
 }
 
-// CountInstances implements [store.Reader]. Only completion times, parents
-// and the ids of entities need rows.
+// CountInstances implements [store.Reader]. Only completion times, parents and
+// the ids of entities need rows.
 func (h *Hub) CountInstances(ctx context.Context, q history.Query) (history.Counts, error) {
 	if err := h.begin(ctx); err != nil {
 		return nil, err

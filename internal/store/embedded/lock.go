@@ -23,8 +23,8 @@ type holder struct {
 	Since   time.Time `json:"since"`
 }
 
-// lockFolder locks dir until the closer is closed or the process ends. The lock's
-// file stays.
+// lockFolder locks dir until the closer is closed or the process ends. The
+// lock's file stays.
 func lockFolder(dir string) (io.Closer, error) {
 	file, err := private.Open(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE)
 	if err != nil {

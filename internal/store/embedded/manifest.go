@@ -12,8 +12,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/atomicfs"
 )
 
-// checkManifest refuses a manifest that has a record behind one that cannot be read.
-// Pebble would end there, or leave one out. One that just ends early is
+// checkManifest refuses a manifest that has a record behind one that cannot be
+// read. Pebble would end there, or leave one out. One that just ends early is
 // what a crash may leave, or older: whether it will do is for verify to see.
 func checkManifest(disk vfs.FS, dir string) error {
 	name, err := atomicfs.ReadMarker(disk, dir, "manifest")
@@ -49,8 +49,8 @@ func checkManifest(disk vfs.FS, dir string) error {
 	}
 }
 
-// A chunk of a manifest is: checksum u32 | length u16 | kind u8 | bytes. The checksum
-// is of all from the kind on.
+// A chunk of a manifest is: checksum u32 | length u16 | kind u8 | bytes. The
+// checksum is of all from the kind on.
 const (
 	manifestHeader = 7
 	fullChunk      = 1
@@ -59,8 +59,8 @@ const (
 	lastChunk      = 4
 )
 
-// manifestChunk returns the length and the kind of the chunk that block begins with,
-// and whether it is as it was written. The length is 0 if it cannot be.
+// manifestChunk returns the length and the kind of the chunk that block begins
+// with, and whether it is as it was written. The length is 0 if it cannot be.
 func manifestChunk(block []byte) (length int, kind byte, ok bool) {
 	length, kind = manifestHeader+int(binary.LittleEndian.Uint16(block[4:])), block[6]
 	if kind < fullChunk || kind > lastChunk || length > len(block) {
@@ -69,7 +69,8 @@ func manifestChunk(block []byte) (length int, kind byte, ok bool) {
 	return length, kind, chunkSum(block[6:length]) == binary.LittleEndian.Uint32(block)
 }
 
-// chunkSum is the checksum of a chunk of a manifest or of a log, and of a block of a table.
+// chunkSum is the checksum of a chunk of a manifest or of a log, and of a block
+// of a table.
 func chunkSum(bytes []byte) uint32 {
 	return bits.RotateLeft32(crc32.Checksum(bytes, castagnoli), 17) + 0xa282ead8
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// mapped is a file's beginning as memory, which there is none of here: the file is
-// written whenever it is synced.
+// mapped is a file's beginning as memory, which there is none of here: the file
+// is written whenever it is synced.
 type mapped []byte
 
 func mapFile(vfs.File, int) (mapped, error) { return nil, nil }

@@ -16,7 +16,8 @@ import (
 
 var _ store.Viewer = (*Hub)(nil)
 
-// asOf is a hub as of one moment: a hub of its own whose readers get a snapshot.
+// asOf is a hub as of one moment: a hub of its own whose readers get a
+// snapshot.
 type asOf struct {
 	*Hub
 	of     *Hub
@@ -61,15 +62,16 @@ func (v *asOf) About() []string {
 // Epoch implements [store.View].
 func (v *asOf) Epoch(partition int) store.Epoch { return v.epochs[partition] }
 
-// The lengths of the keys of rows and records, and where the number begins in both.
+// The lengths of the keys of rows and records, and where the number begins in
+// both.
 const (
 	rowKeyLen    = 2 + 1 + 8
 	recordKeyLen = rowKeyLen + 4
 	numberAt     = 2 + 1
 )
 
-// Instances implements [store.View]. Rows and records come in the same order, so it
-// walks both at once.
+// Instances implements [store.View]. Rows and records come in the same order,
+// so it walks both at once.
 func (v *asOf) Instances(ctx context.Context) iter.Seq2[store.Stored, error] {
 	return func(yield func(store.Stored, error) bool) {
 		rows, err := v.walk(spaceRows, rowKeyLen)
@@ -125,7 +127,8 @@ func (v *asOf) walk(space byte, length int) (*walker, error) {
 	return &walker{it, length, v.odd}, nil
 }
 
-// valid reports whether there is a next key; those of other lengths are skipped.
+// valid reports whether there is a next key; those of other lengths are
+// skipped.
 func (w *walker) valid() bool {
 	for w.it.Valid() && len(w.it.Key()) != w.length {
 		if len(w.odd) < maxOdd {

@@ -33,7 +33,8 @@ func readNames(dir string) (names, error) {
 	return n, nil
 }
 
-// check returns an error if a name stands for something else now, or for nothing.
+// check returns an error if a name stands for something else now, or for
+// nothing.
 func (n names) check() error {
 	for path, was := range n.was {
 		info, err := os.Lstat(path)

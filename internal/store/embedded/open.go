@@ -71,8 +71,8 @@ func (db *DB) openPebble(disk vfs.FS, opts *pebble.Options, begin func(disk vfs.
 	return err
 }
 
-// create makes a new store. FORMAT, which says that there is one, comes last: an
-// attempt that ends before is made good by the next one.
+// create makes a new store. FORMAT, which says that there is one, comes last:
+// an attempt that ends before is made good by the next one.
 func (db *DB) create(disk vfs.FS, _ storeID, last uint64) error {
 	if len(db.hubs) > 0 {
 		return fmt.Errorf("its file %s is missing", formatFile)

@@ -26,8 +26,8 @@ func (p Provider) Hub(ctx context.Context, name string, options store.HubOptions
 // Hubs implements [store.Provider].
 func (p Provider) Hubs(ctx context.Context) ([]string, error) { return p.DB.Hubs(), context.Cause(ctx) }
 
-// DeleteHub implements [store.Provider]. It asks for no free space on the disk, since
-// it makes some; that comes back soon, in the background.
+// DeleteHub implements [store.Provider]. It asks for no free space on the disk,
+// since it makes some; that comes back soon, in the background.
 func (p Provider) DeleteHub(ctx context.Context, name string) error {
 	if err := context.Cause(ctx); err != nil {
 		return err

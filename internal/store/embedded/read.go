@@ -18,8 +18,8 @@ import (
 
 // scan yields an iterator within bounds, standing on one key after the other:
 // the one that first moves to, then those that next moves to. The iterator is
-// good until the loop goes on. A key that has another length than those of its space is
-// an error.
+// good until the loop goes on. A key that has another length than those of its
+// space is an error.
 func (h *Hub) scan(ctx context.Context, bounds *pebble.IterOptions, first, next func(*pebble.Iterator) bool) iter.Seq2[*pebble.Iterator, error] {
 	return func(yield func(*pebble.Iterator, error) bool) {
 		if err := h.begin(ctx); err != nil {

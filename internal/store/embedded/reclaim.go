@@ -11,10 +11,10 @@ import (
 	"github.com/perdure/perdure/internal/history"
 )
 
-// What erasing leaves on disk goes with the next compactions of the keys
-// around it, which may be long in coming. So, when much was erased and nothing
-// more has been for reclaimDelay, the keys are compacted by hand. A purge that
-// does not end waits no longer than for reclaimDelays of it.
+// What erasing leaves on disk goes with the next compactions of the keys around
+// it, which may be long in coming. So, when much was erased and nothing more
+// has been for reclaimDelay, the keys are compacted by hand. A purge that does
+// not end waits no longer than for reclaimDelays of it.
 const (
 	reclaimDelay  = 2 * time.Second
 	reclaimDelays = 15
@@ -116,7 +116,8 @@ func (db *DB) Compact(ctx context.Context) error {
 	return nil
 }
 
-// reclaimAll compacts all that is pending where it takes at least so many bytes.
+// reclaimAll compacts all that is pending where it takes at least so many
+// bytes.
 func (r *reclaimer) reclaimAll(ctx context.Context, atLeast uint64) error {
 	r.pass.Lock()
 	defer r.pass.Unlock()

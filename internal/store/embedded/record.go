@@ -24,8 +24,8 @@ const (
 // by each compaction of the small ones around them.
 const bigRecord = 16 << 10
 
-// manyRecords is how many records are deleted one by one. A range tombstone
-// for each small instance would slow down every read.
+// manyRecords is how many records are deleted one by one. A range tombstone for
+// each small instance would slow down every read.
 const manyRecords = 64
 
 func (w *writer) writeRecord(n history.Number, r *store.Record) {

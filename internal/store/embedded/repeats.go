@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// repeatsPeriod is how often a message is logged that comes again and again, as that
-// of work which Pebble tries until it succeeds.
+// repeatsPeriod is how often a message is logged that comes again and again, as
+// that of work which Pebble tries until it succeeds.
 const repeatsPeriod = 10 * time.Second
 
 // repeats logs a message the first time, and then with how often it came since.

@@ -18,11 +18,12 @@ import (
 // restoringFolder is where, in the folder that is to be a store, one is built.
 const restoringFolder = "restoring"
 
-// Restore makes dir the store that the backup in the folder from holds. dir must be empty
-// or not be there. Every checksum is verified before anything is written, and again of
-// what is written; then the store is opened, and finish is called with it and the folder
-// that it is in until Restore is done. The file FORMAT comes last, so a restore that does
-// not end, or fails, leaves nothing that would be opened.
+// Restore makes dir the store that the backup in the folder from holds. dir
+// must be empty or not be there. Every checksum is verified before anything is
+// written, and again of what is written; then the store is opened, and finish
+// is called with it and the folder that it is in until Restore is done. The
+// file FORMAT comes last, so a restore that does not end, or fails, leaves
+// nothing that would be opened.
 func Restore(ctx context.Context, from, dir string, opts Options, finish func(folder string, db *DB, b *backup.Backup) error) (*backup.Backup, error) {
 	disk := opts.FS
 	if disk == nil {
@@ -48,12 +49,14 @@ func Restore(ctx context.Context, from, dir string, opts Options, finish func(fo
 	return b, err
 }
 
-// VerifyBackup reads all that the backup in dir holds and compares it with its checksums.
+// VerifyBackup reads all that the backup in dir holds and compares it with its
+// checksums.
 func VerifyBackup(ctx context.Context, dir string) (*backup.Backup, error) {
 	return backup.Verify(ctx, vfs.Default, dir)
 }
 
-// createRestored makes dir, if it is not there, and refuses one that must not become a store.
+// createRestored makes dir, if it is not there, and refuses one that must not
+// become a store.
 func createRestored(disk vfs.FS, from, dir string, onDisk bool) (made bool, err error) {
 	if _, err := backup.Read(disk, from); err != nil {
 		return false, err // before a folder is made for nothing
@@ -118,9 +121,10 @@ func restore(ctx context.Context, disk vfs.FS, from, dir string, opts Options, f
 	return b, nil
 }
 
-// becomeAnother gives the store, which has just been opened, the id of another one: it and
-// the one that the backup is of go on apart, with commits of the same numbers, and their
-// files must not be mixed. The commit that says so goes into a table, as all before it do.
+// becomeAnother gives the store, which has just been opened, the id of another
+// one: it and the one that the backup is of go on apart, with commits of the
+// same numbers, and their files must not be mixed. The commit that says so goes
+// into a table, as all before it do.
 func (db *DB) becomeAnother() error {
 	db.numbering.id = storeID(rand.Uint64())
 	batch := db.pebble.NewBatch()
@@ -134,8 +138,9 @@ func (db *DB) becomeAnother() error {
 	return db.pebble.Flush()
 }
 
-// removeLogs removes the logs that came with the backup and that Pebble has not removed yet.
-// They are in tables since [DB.becomeAnother], and have the id that the store had before.
+// removeLogs removes the logs that came with the backup and that Pebble has not
+// removed yet. They are in tables since [DB.becomeAnother], and have the id
+// that the store had before.
 func removeLogs(disk vfs.FS, folder string, b *backup.Backup) error {
 	for _, f := range b.Files {
 		if strings.HasPrefix(f.Path, dataFolder+"/") && strings.HasSuffix(f.Path, ".log") {
@@ -164,7 +169,8 @@ func moveUp(disk vfs.FS, folder, dir string, id storeID, last uint64) error {
 			return err
 		}
 	}
-	// Before FORMAT is begun: a folder that has its beginning, and nothing else, would be a new store's.
+	// Before FORMAT is begun: a folder that has its beginning, and nothing
+	// else, would be a new store's.
 	if err := syncDir(disk, dir); err != nil {
 		return err
 	}

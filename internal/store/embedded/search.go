@@ -28,7 +28,8 @@ type search struct {
 	enough   func(before history.Number) bool // see intersection
 }
 
-// searchNumbers returns the range of numbers that q asks for; ok is false for none.
+// searchNumbers returns the range of numbers that q asks for; ok is false for
+// none.
 func searchNumbers(q *history.Query) (from, before history.Number, ok bool) {
 	const lastMicros = math.MaxUint64 / history.MaxPartitions
 	before = math.MaxUint64
@@ -61,7 +62,8 @@ type plan struct {
 	statuses bool // the status of each number is wanted
 }
 
-// newSearch begins a search; ok is false if nothing can match. It must be closed.
+// newSearch begins a search; ok is false if nothing can match. It must be
+// closed.
 func (h *Hub) newSearch(ctx context.Context, q history.Query, p plan) (_ *search, ok bool, err error) {
 	s := &search{hub: h, q: q}
 	if s.from, s.before, ok = searchNumbers(&q); !ok {
@@ -144,7 +146,8 @@ func (s *search) chooseIndexes(everyStatus bool) error {
 	return nil
 }
 
-// open opens the keys that begin with beginning and end with a number asked for.
+// open opens the keys that begin with beginning and end with a number asked
+// for.
 func (s *search) open(beginning key) (*stretch, error) {
 	it, err := s.iterator(&pebble.IterOptions{
 		LowerBound: slices.Clone(beginning).number(s.from), UpperBound: slices.Clone(beginning).number(s.before),

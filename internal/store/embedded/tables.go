@@ -11,8 +11,8 @@ import (
 	"github.com/perdure/perdure/internal/history"
 )
 
-// verifyTables reads every block of every table once, and so compares it with its checksum:
-// also what no row that is valid now lies in.
+// verifyTables reads every block of every table once, and so compares it with
+// its checksum: also what no row that is valid now lies in.
 func (db *DB) verifyTables(step func() error, tell func(history.Disagreement)) error {
 	levels, err := db.pebble.SSTables()
 	if err != nil {

@@ -14,13 +14,14 @@ import (
 	"github.com/cockroachdb/pebble/v2/wal"
 )
 
-// verify makes sure, before Pebble may change or remove anything, that the folder
-// holds all commits that the witness knows of, and finds the last one.
+// verify makes sure, before Pebble may change or remove anything, that the
+// folder holds all commits that the witness knows of, and finds the last one.
 //
-// Pebble takes the first record of a manifest that it cannot read for the end of
-// it, and goes on with an older set of tables. That would be as good as the newest
-// as long as all logs since are there: so commits must follow each other without
-// a gap, from the one that the tables end with through the logs to the last.
+// Pebble takes the first record of a manifest that it cannot read for the end
+// of it, and goes on with an older set of tables. That would be as good as the
+// newest as long as all logs since are there: so commits must follow each other
+// without a gap, from the one that the tables end with through the logs to the
+// last.
 func (db *DB) verify(disk vfs.FS) error {
 	known, err := readWitness(disk, db.dir, db.numbering.id)
 	if err != nil {
@@ -49,8 +50,8 @@ func (db *DB) verify(disk vfs.FS) error {
 	return nil
 }
 
-// lastInTables returns the last commit in the tables that the manifest names, and
-// whose it is: a restored store begins with what another one had.
+// lastInTables returns the last commit in the tables that the manifest names,
+// and whose it is: a restored store begins with what another one had.
 func (db *DB) lastInTables(disk vfs.FS) (id storeID, last uint64, err error) {
 	opts := db.pebbleOptions(withoutLogs{disk}, 1<<20)
 	opts.ReadOnly, opts.MemTableSize, opts.CacheSize = true, 256<<10, 1<<20
@@ -68,8 +69,9 @@ func (db *DB) lastInTables(disk vfs.FS) (id storeID, last uint64, err error) {
 	return id, last, errors.Join(err, tables.Close())
 }
 
-// readable reads what every open needs, so that damage to it is met before anything is
-// changed: the hubs, their epochs, their counts and what these are compared with.
+// readable reads what every open needs, so that damage to it is met before
+// anything is changed: the hubs, their epochs, their counts and what these are
+// compared with.
 func readable(r pebble.Reader) error {
 	prefixes := []key{newKey(0, spaceHubs)}
 	for i := 0; i < len(prefixes); i++ {
@@ -107,8 +109,8 @@ func (w withoutLogs) List(dir string) ([]string, error) {
 
 func (w withoutLogs) Unwrap() vfs.FS { return w.FS }
 
-// lastInLogs returns the number of the last commit in the logs, which must go on
-// where the tables end.
+// lastInLogs returns the number of the last commit in the logs, which must go
+// on where the tables end.
 func (db *DB) lastInLogs(disk vfs.FS, before storeID, last uint64) (uint64, error) {
 	logs, err := wal.Scan(wal.Dir{FS: disk, Dirname: disk.PathJoin(db.dir, dataFolder)})
 	if err != nil {
@@ -129,8 +131,9 @@ func (db *DB) lastInLogs(disk vfs.FS, before storeID, last uint64) (uint64, erro
 }
 
 // follow reads a log as far as Pebble will, and returns the number of its last
-// commit, or last if that is higher, and the offset from which on it is of no use, -1 if there is
-// none. A log that is of no use any more, and so may end anyhow, has no commit after last.
+// commit, or last if that is higher, and the offset from which on it is of no
+// use, -1 if there is none. A log that is of no use any more, and so may end
+// anyhow, has no commit after last.
 func (db *DB) follow(log wal.LogicalLog, before storeID, last uint64) (_ uint64, end int64, _ error) {
 	records := log.OpenForRead()
 	defer records.Close() // it was only read

@@ -43,7 +43,8 @@ func (v *view) end() {
 	v.leave(last)
 }
 
-// hold returns what is durable now, for as long as the caller likes; it ends with leave.
+// hold returns what is durable now, for as long as the caller likes; it ends
+// with leave.
 func (v *view) hold() *moment {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -64,8 +65,8 @@ func (v *view) leave(m *moment) {
 	}
 }
 
-// read calls f with what is durable; what f does with a reader counts only if it
-// is the last one that it gets. Iterators stay good after read has returned.
+// read calls f with what is durable; what f does with a reader counts only if
+// it is the last one that it gets. Iterators stay good after read has returned.
 func (v *view) read(f func(pebble.Reader) error) error {
 	for {
 		commits := v.commits.Load()

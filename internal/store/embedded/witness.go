@@ -18,10 +18,10 @@ import (
 //
 //	"perdure witness\n" | id u64 | number u48, checksum u16
 //
-// The number is one word, which a disk has whole or not at all. Where the platform
-// can, the file is mapped into memory: the operating system then has each number
-// when the process has gone. It is durable, for when power fails, within
-// witnessDelay or witnessCommits.
+// The number is one word, which a disk has whole or not at all. Where the
+// platform can, the file is mapped into memory: the operating system then has
+// each number when the process has gone. It is durable, for when power fails,
+// within witnessDelay or witnessCommits.
 const (
 	witnessFile    = "witness"
 	witnessTitle   = "perdure witness\n"
@@ -105,7 +105,8 @@ func openWitness(disk vfs.FS, dir string, number uint64, broken func(error)) (*w
 	return w, nil
 }
 
-// littleEndian turns a number into the word that has its bytes in that order, or back.
+// littleEndian turns a number into the word that has its bytes in that order,
+// or back.
 func littleEndian(n uint64) uint64 {
 	var bytes [8]byte
 	binary.LittleEndian.PutUint64(bytes[:], n)

@@ -52,7 +52,8 @@ func (v view) Instances(ctx context.Context) iter.Seq2[store.Stored, error] {
 	}
 }
 
-// Verify has nothing to tell: all there is are the rows that the engine looks at.
+// Verify has nothing to tell: all there is are the rows that the engine looks
+// at.
 func (v view) Verify(step func() error, _ func(history.Disagreement)) error { return step() }
 
 func (v view) About() []string { return []string{"a store in memory"} }
