@@ -10,6 +10,9 @@ import (
 	"github.com/perdure/perdure/internal/store"
 )
 
+// An archive is an instance outside of a hub. What comes in is looked at as if
+// nobody had ever looked at it: it may have been written by hand.
+
 // maxArchiveBytes bounds the encoded history of an instance that is imported:
 // it is stored by one commit.
 const maxArchiveBytes = 1 << 30

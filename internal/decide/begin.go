@@ -7,6 +7,9 @@ import (
 	"github.com/perdure/perdure/internal/store"
 )
 
+// An id has one instance at a time. What had it before goes in the same
+// decision, so there is no moment without one.
+
 // Begin creates an instance from its ExecutionStarted event. prev is the row
 // that id has now, its Number 0 when there is none; it is erased.
 func Begin(ev history.Event, id history.InstanceID, number history.Number, execution history.ExecutionID, prev history.Instance) Decision {

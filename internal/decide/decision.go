@@ -8,6 +8,9 @@ import (
 	"github.com/perdure/perdure/internal/store"
 )
 
+// A decision is made as a whole and stored as a whole. It says what changes and
+// never how that is stored.
+
 // Decision is what is to change about one instance, as one unit.
 type Decision struct {
 	Row       history.Instance            // the status row afterwards
@@ -51,9 +54,9 @@ func (d *Decision) PayloadBytes() (bytes int) {
 	return bytes
 }
 
-// send adds a message for an instance. execution is the one it is for, empty for
-// whichever is there. What is sent leaves when the decision is durable, behind
-// what was sent before.
+// send adds a message for an instance. execution is the one it is for, empty
+// for whichever is there. What is sent leaves when the decision is durable,
+// behind what was sent before.
 func (d *Decision) send(to history.InstanceID, execution history.ExecutionID, ev history.Event) {
 	ev.ID = history.NoID
 	d.Sent = append(d.Sent, history.Message{To: to, ExecutionID: execution, Event: ev})

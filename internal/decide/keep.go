@@ -2,6 +2,9 @@ package decide
 
 import "github.com/perdure/perdure/internal/history"
 
+// An instance that has Failed may be rewound later. Events that come until then
+// would be lost otherwise.
+
 // maxRetained is how many events a Failed instance keeps for a rewind.
 const maxRetained = 1000
 

@@ -7,6 +7,10 @@ import (
 	"github.com/perdure/perdure/internal/store"
 )
 
+// An inbox has what came for an instance and was not decided about. Messages
+// know the row that they have in the store, since a decision uses rows up; the
+// core looks at nothing of it.
+
 // Message is an event in an inbox.
 type Message struct {
 	Execution history.ExecutionID // of the addressee; empty: any

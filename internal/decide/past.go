@@ -8,6 +8,9 @@ import (
 	"github.com/perdure/perdure/internal/hub"
 )
 
+// Rewinds and explanations look back at an execution: which turn brought what,
+// which call is behind an event, what was never answered.
+
 // Past is the history of an execution that failed.
 type Past struct {
 	turns  []int            // for each turn the index of its first record

@@ -9,7 +9,8 @@ import (
 	"github.com/perdure/perdure/internal/history"
 )
 
-// This file knows what no engine can have stored.
+// This file knows what no engine can have stored. It is asked about archives,
+// and about every instance when a store is checked.
 
 // CheckRow says what no row can hold.
 func CheckRow(row *history.Instance) error {
@@ -144,8 +145,8 @@ func (c *RecordCheck) Turn(turn *history.Turn) error {
 	return nil
 }
 
-// time looks at the time of a turn, which grows from turn to turn. Start records
-// have none.
+// time looks at the time of a turn, which grows from turn to turn. Start
+// records have none.
 func (c *RecordCheck) time(turn *history.Turn) error {
 	switch {
 	case turn.Start():
@@ -159,7 +160,8 @@ func (c *RecordCheck) time(turn *history.Turn) error {
 	return nil
 }
 
-// event looks at one event. What it allows is what the engine records, by class.
+// event looks at one event. What it allows is what the engine records, by
+// class.
 func (c *RecordCheck) event(ev *history.Event, first bool) error {
 	switch {
 	case first != (ev.Kind == history.ExecutionStarted):
@@ -231,8 +233,8 @@ func (c *RecordCheck) started(ev *history.Event) error {
 	return nil
 }
 
-// scheduled looks at an action: ids ascend, but for children that a rewind calls
-// again under the same one.
+// scheduled looks at an action: ids ascend, but for children that a rewind
+// calls again under the same one.
 func (c *RecordCheck) scheduled(ev *history.Event) error {
 	timer := ev.Kind == history.TimerCreated
 	child := ev.Kind == history.SubOrchestrationInstanceCreated

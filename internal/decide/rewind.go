@@ -10,6 +10,9 @@ import (
 	"github.com/perdure/perdure/internal/hub"
 )
 
+// A rewind cuts the history before the failure, keeps what happened without the
+// doing of the code, and arms again what is open (docs/adr/0007-rewind.md).
+
 // FailedInstance is a Failed instance with all that a rewind of it depends on.
 type FailedInstance struct {
 	Row      history.Instance

@@ -9,6 +9,9 @@ import (
 	"github.com/perdure/perdure/internal/hub"
 )
 
+// The owner of an instance asks here what comes next. Everything above decides
+// one case; this file decides which case it is.
+
 // Inbox is an instance as its owner holds it, and what has come for it.
 type Inbox struct {
 	ID      history.InstanceID
@@ -122,7 +125,8 @@ func findTree(row *history.Instance, _ *history.State, batch []Message, next int
 	return -1
 }
 
-// openTree asks for a page of the children. The message says how far it has come.
+// openTree asks for a page of the children. The message says how far it has
+// come.
 func openTree(in Inbox, at int) Step {
 	s := in.one(EndTree, at)
 	s.Tree = newTree(in.Row, s.event)

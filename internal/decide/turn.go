@@ -8,6 +8,9 @@ import (
 	"github.com/perdure/perdure/internal/store"
 )
 
+// A turn is the unit: all that came for an instance at once, and what its code
+// made of it, are one record.
+
 // maxTurnEvents bounds how much of an inbox one turn takes, so that an instance
 // flooded with events still commits, and lets others run, now and then.
 const maxTurnEvents = 10_000

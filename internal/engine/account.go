@@ -12,6 +12,9 @@ import (
 	"github.com/perdure/perdure/internal/store"
 )
 
+// This file reads the history of one instance, record by record, and says what
+// its status row must be.
+
 // account is what the records of an instance, one after the other, say of its
 // row.
 type account struct {
@@ -91,8 +94,11 @@ func (a *account) misfits() iter.Seq[string] {
 	}
 }
 
+// timeText is a time as a report shows it, with all that is stored of it.
 func timeText(t time.Time) string { return t.Format(time.RFC3339Nano) }
 
+// endedAt is when the history says that the execution ended; the zero time
+// while it goes on.
 func endedAt(st *history.State) time.Time {
 	if st.Completed == nil {
 		return time.Time{}
@@ -124,6 +130,7 @@ func (a *account) strayed(partitions int) iter.Seq[string] {
 	}
 }
 
+// callText names the call that a parent tells of.
 func callText(parent *history.Parent) string {
 	if parent == nil {
 		return "none"

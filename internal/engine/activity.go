@@ -16,6 +16,11 @@ import (
 	"github.com/perdure/perdure/internal/history"
 )
 
+// This file runs activities. A call is dispatched once the turn that made it is
+// durable, runs in a slot, and its result goes into the inbox of its instance.
+// The result is not stored by itself: a crash before the next turn lets the
+// activity run again, which costs less than a commit for each.
+
 // activity is a scheduled task from the commit that scheduled it to the turn
 // that takes its result in. The TaskScheduled event is its durable record;
 // there is no other: after a crash it is found there and runs again.
@@ -59,6 +64,8 @@ type activities struct {
 	returned func()        // called when a lost goroutine has come back
 }
 
+// newActivities returns slots for max activities at a time, each of which run
+// runs to its end. Goroutines are made when there is work, and stay.
 func newActivities(max int, run func(*activity)) *activities {
 	as := &activities{max: max, run: run, deaths: new(deaths), wake: func() {}, returned: func() {}, idle: make(chan struct{})}
 	as.more.L = &as.mu

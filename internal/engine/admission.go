@@ -15,6 +15,10 @@ import (
 	"github.com/perdure/perdure/internal/hub"
 )
 
+// This file keeps the hub from taking more than it can hold. What is refused
+// was not stored; what was taken will be done. Messages and results that belong
+// to work at hand are always taken, since they are what ends it.
+
 // admission keeps the work at hand within bounds: what is in memory and cannot
 // leave it before it is done. That is what is not stored yet, messages that no
 // turn has taken in, instances that are about to be decided, and activities
@@ -190,6 +194,8 @@ func (a *admission) add(bytes int64) {
 	}
 }
 
+// refusal is the error of an operation for which there was no room for as long
+// as it waits. Nothing of it was stored, so its caller may repeat it.
 func (a *admission) refusal() error {
 	a.tell(RefusalInfo{Bytes: a.used.Load(), Limit: a.limit})
 	return fmt.Errorf("%w: %s has %d bytes of work at hand, the limit is %d (maxBacklogBytes); nothing was stored, %s",
@@ -235,6 +241,8 @@ type tally struct {
 	keys         int   // bytes of idempotency keys
 }
 
+// add counts a message that has come. What is taken out again is not
+// subtracted: recount sums up anew after each decision.
 func (t *tally) add(m *decide.Message) {
 	bytes := messageBytes + int64(m.Event.Bytes())
 	t.bytes += bytes

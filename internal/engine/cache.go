@@ -5,6 +5,9 @@ import (
 	"sync"
 )
 
+// This file bounds the memory of instances that rest. A parked orchestrator
+// saves reading and running its history again, so the newest ones stay.
+
 // What a loaded instance is taken to cost: its parked coroutine and the fold,
 // and each event the fold keeps. The payloads that these hold count besides.
 const (
@@ -35,11 +38,15 @@ type cache struct {
 	bytes int
 }
 
+// cached is a loaded instance and what it counts for, as of when it was touched
+// last: its weight changes while it works.
 type cached struct {
 	instance *instance
 	bytes    int
 }
 
+// newCache returns a cache for so many bytes. With 0 every instance is dropped
+// as soon as it rests.
 func newCache(max int) *cache {
 	return &cache{max: max, items: make(map[*instance]*list.Element)}
 }
@@ -126,6 +133,8 @@ func (c *cache) evict(inst *instance) {
 	}
 }
 
+// remove takes an instance out that is not loaded any more, whoever unloaded
+// it.
 func (c *cache) remove(inst *instance) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

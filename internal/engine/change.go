@@ -210,6 +210,7 @@ type blockedError struct {
 	stuck stuck
 }
 
+// Error names the two ways out: nobody can make code come back.
 func (e *blockedError) Error() string {
 	return fmt.Sprintf("%v: %q is in a turn that does not come back (%s); terminate it, or force the purge", hub.ErrInvalidState, e.row.ID, &e.stuck)
 }
@@ -226,12 +227,16 @@ func (t *tenure) barrier(ctx context.Context) error {
 // answer is what a caller waits for while its decision is being stored.
 type answer chan error
 
+// newAnswer returns an answer that can be given without anybody waiting: the
+// caller may have gone.
 func newAnswer() answer { return make(answer, 1) }
 
 // give answers, once; an error of the store tells the caller that what became
 // of its request is not known.
 func (a answer) give(err error) { a <- err }
 
+// wait returns the answer, or the cause of ctx. The decision is stored all the
+// same then.
 func (a answer) wait(ctx context.Context) error {
 	select {
 	case err := <-a:

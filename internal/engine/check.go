@@ -14,6 +14,10 @@ import (
 	"github.com/perdure/perdure/internal/store"
 )
 
+// This file compares what a store holds with what an engine can have written,
+// row by row. It reads one view, so that work that goes on meanwhile does not
+// look like damage.
+
 // Check reads a whole hub and tells what in it does not agree: rows with the
 // histories they sum up, timers and work flags with what the histories leave
 // open, messages with those who sent them, children with their parents, and the
@@ -73,6 +77,8 @@ type checker struct {
 	told    time.Time               // when progress was told last
 }
 
+// tell counts a disagreement, and passes it on while there are few: a store
+// that is damaged all over has too many to read.
 func (c *checker) tell(d history.Disagreement) {
 	c.report.Disagreements++
 	if c.options.Tell != nil && c.report.Disagreements <= hub.MaxTold {

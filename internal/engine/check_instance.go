@@ -14,6 +14,9 @@ import (
 	"github.com/perdure/perdure/internal/store"
 )
 
+// This file looks at one instance of a store that is being checked: its row,
+// its history, and the rows elsewhere that its open work asks for.
+
 // duty is a row that sees to it that an instance goes on when nothing comes for
 // it: a timer, or a work flag. The first come in the order in which they are
 // due, so they are compared by a ledger.
@@ -26,6 +29,7 @@ type duty struct {
 	due       int64 // in µs since 1970
 }
 
+// timerDuty is the duty that a row of the timer index stands for.
 func timerDuty(partition int, t *store.Timer) duty {
 	return duty{number: t.Number, instance: t.Instance, partition: partition, timer: t.ID, due: t.Due.UnixMicro()}
 }
@@ -114,6 +118,8 @@ func (c *checker) compareDuties(l *ledger.Ledger[duty]) {
 	c.report.More += int64(l.More())
 }
 
+// disagreement tells of a duty that only one side knows: missing says that it
+// is the store that lacks its row.
 func (d *duty) disagreement(missing bool) history.Disagreement {
 	due := time.UnixMicro(d.due).UTC().Format(time.RFC3339Nano)
 	t := history.Disagreement{Instance: d.instance, Rule: "timer", Rows: fmt.Sprintf("timer row of partition %d, due %s, of instance number %d, and its history", d.partition, due, d.number)}

@@ -12,6 +12,9 @@ import (
 	"github.com/perdure/perdure/internal/store"
 )
 
+// This file is where decisions become durable. Whatever is ready is stored
+// together: one sync costs the same for one delta and for a hundred.
+
 // Limits of one commit. A larger backlog is stored by several.
 const (
 	maxCommitDeltas = 4096
@@ -44,6 +47,7 @@ type commit struct {
 	done  func(err error)
 }
 
+// newCommits returns a committer to a store. It is idle until run.
 func newCommits(store store.Committer, admission *admission, turns *readyQueue, tell func(CommitInfo)) *commits {
 	c := &commits{store: store, admission: admission, turns: turns, tell: tell}
 	c.more.L = &c.mu
@@ -79,6 +83,8 @@ func (c *commits) addAll(deltas []*store.Delta, done func(error)) {
 	c.enqueue(done, batch...)
 }
 
+// enqueue adds what must stay side by side. Its bytes count as work at hand
+// until they are stored.
 func (c *commits) enqueue(done func(error), batch ...commit) {
 	c.mu.Lock()
 	if c.closed {
@@ -105,6 +111,7 @@ func (c *commits) small() int {
 	return c.smalls
 }
 
+// batchBytes sums up what a batch brings to the store.
 func batchBytes(batch []commit) (bytes int64) {
 	for i := range batch {
 		bytes += int64(batch[i].bytes)
@@ -112,6 +119,8 @@ func batchBytes(batch []commit) (bytes int64) {
 	return bytes
 }
 
+// deltaBytes is what a delta brings to the store, about: its payloads are in
+// its record and its messages. Rows and keys are small.
 func deltaBytes(delta *store.Delta) (bytes int) {
 	if delta == nil {
 		return 0

@@ -36,6 +36,8 @@ type runID struct {
 	What   uint64         `json:"what"` // see turnRun and activityRun
 }
 
+// turnRun names the turn of an instance. The highest bit keeps it apart from
+// activities.
 func turnRun(number history.Number, seq uint32) runID {
 	return runID{number, 1<<63 | uint64(seq)}
 }
@@ -72,6 +74,8 @@ const (
 	noteWords
 )
 
+// begin notes what runs from now on. The number is written last: a reader that
+// finds it finds the rest.
 func (n note) begin(run runID) {
 	if n != nil {
 		n[noteWhat].Store(run.What)
@@ -80,6 +84,8 @@ func (n note) begin(run runID) {
 	}
 }
 
+// age notes for how long it has run. What ran for long and was killed is less
+// of a suspect than what had just begun.
 func (n note) age(d time.Duration) {
 	if n != nil {
 		n[noteSeconds].Store(uint64(d / time.Second))
@@ -94,6 +100,7 @@ func (n note) run() runID {
 	return runID{history.Number(n[noteNumber].Load()), n[noteWhat].Load()}
 }
 
+// end notes that nothing runs.
 func (n note) end() {
 	if n != nil {
 		n[noteNumber].Store(0)
@@ -144,6 +151,9 @@ func newDeaths(ctx context.Context, kept store.Store, runs bool, o *Options) *de
 	return d
 }
 
+// read takes over what the process before has left, and the counts of those
+// before that. Without an app nothing runs, so nothing can have died of it: all
+// is left as it is.
 func (d *deaths) read(ctx context.Context, notes store.CrashNotes, store store.Reader, runs bool, o *Options) error {
 	n := 0 // else what is there stays as it is, for the one that runs
 	if runs {
@@ -328,6 +338,7 @@ type deathError struct {
 	pause  time.Duration // else at least so long
 }
 
+// Error is shown by explain and in the log while the run is held.
 func (e *deathError) Error() string {
 	if e.aside {
 		return fmt.Sprintf("it was running each of the %d times that the program died; it does not run any more", e.deaths)
@@ -436,6 +447,8 @@ func (d *deaths) clearInstance(number history.Number) {
 	}
 }
 
+// forget takes the suspicion from runs, and lets those that wait because of it
+// go on.
 func (d *deaths) forget(which func(runID) bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

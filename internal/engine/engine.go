@@ -31,6 +31,8 @@ type Options struct {
 	Hub              string           // its name, for errors
 }
 
+// setDefaults fills in what was left out, once, so that nobody else has to know
+// a default.
 func (o *Options) setDefaults() {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -127,6 +129,7 @@ const (
 	lastRecovery  = 5 * time.Second
 )
 
+// sleep waits for d or until ctx ends, whichever is first.
 func sleep(ctx context.Context, d time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
@@ -166,6 +169,8 @@ func (e *Engine) own(ctx context.Context) error {
 	return t.run(ctx, func() { e.set(t, nil, true) })
 }
 
+// set makes t the present tenure, nil for none, and wakes all who wait for one
+// or watch for its end.
 func (e *Engine) set(t *tenure, cause error, stopped bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

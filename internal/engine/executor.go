@@ -82,6 +82,8 @@ type code struct {
 	runs bool // false: there is no executor, so nothing may run
 }
 
+// newCode asks an executor once what else it is, so that nobody has to ask
+// again.
 func newCode(exec Executor) code {
 	c := code{nobody{}, nobody{}, nobody{}, exec != nil}
 	if exec != nil {

@@ -15,6 +15,10 @@ import (
 	"github.com/perdure/perdure/internal/store"
 )
 
+// This file tells why an instance does not move, or how it ended. It reads what
+// is stored first and asks memory afterwards for what no history shows: what
+// runs, what is held, what code waits for.
+
 // maxExplained bounds how many instances of a tree one explanation looks at.
 const maxExplained = 64
 
@@ -33,6 +37,8 @@ func (e *Engine) Explain(ctx context.Context, id history.InstanceID) (hub.Explan
 	return x, err
 }
 
+// explain is Explain within a budget of instances to look at: trees can be
+// large, and their children wait for each other.
 func (e *Engine) explain(ctx context.Context, id history.InstanceID, budget *int) (hub.Explanation, error) {
 	*budget--
 	a, err := picture(ctx, e.store, id)
@@ -342,6 +348,8 @@ func (s *situation) blocked(x hub.Explanation) hub.Explanation {
 	return x
 }
 
+// awaiting tells of the events that the code waits for, each with its limit if
+// it has one.
 func (s *situation) awaiting(x hub.Explanation) hub.Explanation {
 	names := make([]string, len(s.awaits))
 	for i := range s.awaits {
@@ -445,6 +453,7 @@ func (s *situation) task(w *hub.Wait, ev *history.Event) {
 	}
 }
 
+// suspendedAt is when the newest suspension was taken in.
 func (s *situation) suspendedAt() time.Time {
 	for i := range slices.Backward(s.turns) {
 		for _, ev := range s.turns[i].Events {
@@ -474,6 +483,7 @@ func (s *situation) ended() hub.Explanation {
 	return x
 }
 
+// stamp is a time as people read it in a sentence: to the second, in UTC.
 func stamp(at time.Time) string { return at.UTC().Format(time.RFC3339) }
 
 // because ends a sentence with a reason, if there is one.

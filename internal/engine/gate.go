@@ -9,6 +9,9 @@ import (
 	"github.com/perdure/perdure/internal/hub"
 )
 
+// This file lets a transport ask, before it reads a body, whether what it
+// brings would be taken.
+
 // What is here lets a caller be refused before it has sent what may be large: a
 // payload, an archive. Each check waits for room, as the operation would.
 
@@ -48,6 +51,7 @@ func (e *Engine) CheckImport(ctx context.Context, req hub.ImportRequest) error {
 	return e.room(ctx)
 }
 
+// room waits for a tenure, and for room in it.
 func (e *Engine) room(ctx context.Context) error {
 	t, err := e.owner(ctx)
 	if err != nil {

@@ -9,6 +9,9 @@ import (
 	"github.com/perdure/perdure/internal/history"
 )
 
+// This file holds work that cannot run here and now, and tries it again later
+// and later.
+
 // Hold tells why an instance does not go on although it could: its code is
 // missing here, or cannot run now. Work that is held is tried again by itself,
 // after 1 s, 2 s, ... up to 60 s (docs/contracts/runtime.md 6.6).

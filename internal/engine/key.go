@@ -9,6 +9,9 @@ import (
 	"github.com/perdure/perdure/internal/hub"
 )
 
+// This file refuses an event before it is stored when its instance remembers
+// too many keys.
+
 // refuseKey tells why an event with an idempotency key is not taken: its
 // instance would have to remember too much; nil if it is.
 func (t *tenure) refuseKey(ctx context.Context, id history.InstanceID, key string) error {

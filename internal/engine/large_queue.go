@@ -37,6 +37,7 @@ type largeDecision struct {
 	ended chan struct{} // closed when it is durable, or never will be known to be
 }
 
+// newLargeQueue returns a queue in front of commits. It ends with ctx.
 func newLargeQueue(ctx context.Context, commits *commits) *largeQueue {
 	return &largeQueue{ctx: ctx, commits: commits, more: make(chan struct{}, 1)}
 }
@@ -131,6 +132,8 @@ func (q *largeQueue) next() []*largeDecision {
 	return nil
 }
 
+// take returns the decisions that go next together, as many as fit into one
+// round.
 func (q *largeQueue) take() []*largeDecision {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -21,6 +21,8 @@ type lazyContext struct {
 
 var _ context.Context = (*lazyContext)(nil)
 
+// cancel ends the context for those who have asked for it, and for those who
+// will.
 func (c *lazyContext) cancel() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -14,6 +14,8 @@ import (
 // logger writes what it hears.
 type logger struct{ *slog.Logger }
 
+// newLogListener returns a listener that writes to log. Commits and refusals
+// are not written: they are too many, and callers are told.
 func newLogListener(log *slog.Logger) Listener {
 	l := logger{log}
 	return Listener{
@@ -22,8 +24,11 @@ func newLogListener(log *slog.Logger) Listener {
 	}
 }
 
+// writes reports whether a line of that level is written at all: most are
+// Debug, and making one costs more than not writing it.
 func (l logger) writes(level slog.Level) bool { return l.Enabled(context.Background(), level) }
 
+// turn tells of starts and ends. Other turns are not worth a line.
 func (l logger) turn(t TurnInfo) {
 	row := t.Row
 	switch t.Start {
@@ -69,6 +74,8 @@ func (l logger) failure(t TurnInfo) {
 	l.write(level, "instance failed", attrs, t.End.Failure)
 }
 
+// attempt tells of one attempt at a call. A panic is an error of the code, with
+// its stack; another failure is a warning, since the code may expect it.
 func (l logger) attempt(a AttemptInfo) {
 	attrs := []slog.Attr{
 		slog.String("instance", string(a.Instance)), slog.String("execution", string(a.Execution)), slog.Uint64("turn", uint64(a.Turn)),
@@ -97,6 +104,8 @@ func (l logger) hold(h HoldInfo) {
 	l.Warn("held", append(attrs, "reason", h.Reason, "retryIn", h.delay)...)
 }
 
+// slowCode tells of each case once, when it is found. What it names is what an
+// operator looks for in the code.
 func (l logger) slowCode(s SlowCodeInfo) {
 	attrs := []any{"instance", s.Instance, "function", s.Function}
 	if s.Task != history.NoID {

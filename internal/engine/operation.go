@@ -14,6 +14,10 @@ import (
 	"github.com/perdure/perdure/internal/store"
 )
 
+// This file has the operations of clients that concern one instance. They are
+// decided where its turns are, by the owner of its partition, and answered when
+// what they say is durable.
+
 // Start creates an instance. When it returns nil the instance is durable and
 // will run. Errors: ErrInvalidArgument, ErrUnknownOrchestrator,
 // ErrAlreadyExists, ErrResourceExhausted, ErrUnavailable
@@ -41,6 +45,9 @@ func (e *Engine) Start(ctx context.Context, req hub.StartRequest) (history.Insta
 	return req.ID, t.start(ctx, &req, fresh)
 }
 
+// checkStart refuses what can never run: names, ids and payloads that cannot be
+// stored, and orchestrators that the running app does not have. An app that
+// does not say what it has may have anything.
 func (e *Engine) checkStart(req *hub.StartRequest) error {
 	if err := checkName("orchestrator name", req.Name); err != nil {
 		return err
@@ -76,8 +83,10 @@ func (e *Engine) checkStart(req *hub.StartRequest) error {
 	return fmt.Errorf("%w: %w %q; %s", hub.ErrInvalidArgument, hub.ErrUnknownOrchestrator, req.Name, known)
 }
 
+// checkName refuses a name that cannot be stored.
 func checkName(what, name string) error { return refuse(what, history.CheckName(name)) }
 
+// checkPayload refuses what is no JSON, or too much of it.
 func checkPayload(what string, payload json.RawMessage) error {
 	return refuse(what, history.CheckPayload(payload))
 }
@@ -202,6 +211,7 @@ func (e *Engine) Raise(ctx context.Context, id history.InstanceID, req hub.Raise
 	return e.tell(ctx, id, ev, t.admission.refuseInbox)
 }
 
+// checkRaise looks at all of an event but its payload, which HTTP reads later.
 func checkRaise(req *hub.RaiseRequest) error {
 	return cmp.Or(checkName("event name", req.Name), refuse("idempotency key", history.CheckKey(req.Key)))
 }
@@ -305,6 +315,8 @@ func (p *partition) stored(inst *instance) {
 	p.release(inst)
 }
 
+// refuseMessage tells why nothing can be told to an instance, nil if it can. mu
+// of its partition is held.
 func refuseMessage(inst *instance) error {
 	switch {
 	case !inst.exists():

@@ -10,6 +10,9 @@ import (
 	"github.com/perdure/perdure/internal/store"
 )
 
+// This file is what the owner of a partition holds in memory, and the lock that
+// orders what happens to each of its instances.
+
 // partition is one owned partition during one tenure. Its mutex is the only
 // thing that orders what happens to an instance; no store is called under it.
 //
@@ -49,6 +52,8 @@ func (p *partition) release(inst *instance) {
 	}
 }
 
+// wait returns nil when done is closed, and the cause of ctx if that ends
+// first.
 func wait(ctx context.Context, done <-chan struct{}) error {
 	select {
 	case <-done:

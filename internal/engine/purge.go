@@ -74,11 +74,13 @@ func (f *treePurge) claim(ctx context.Context, id history.InstanceID, deep bool)
 	return nil
 }
 
+// add notes a claimed instance. Parents are added before their children.
 func (f *treePurge) add(inst *instance) {
 	f.claimed = append(f.claimed, inst)
 	f.members[inst.id] = true
 }
 
+// release ends all claims, whatever has become of the purge.
 func (f *treePurge) release() {
 	for _, inst := range f.claimed {
 		inst.partition.mu.Lock()

@@ -5,6 +5,9 @@ import (
 	"sync"
 )
 
+// This file is the queue of instances that have something to decide, in the
+// order in which they became ready.
+
 // runs is the queue of instances that have something to decide, oldest first.
 type readyQueue struct {
 	mu     sync.Mutex // guards the rest
@@ -16,12 +19,15 @@ type readyQueue struct {
 	closed bool // pop returns nothing more
 }
 
+// newReadyQueue returns an empty queue.
 func newReadyQueue() *readyQueue {
 	r := &readyQueue{}
 	r.more.L, r.idle.L = &r.mu, &r.mu
 	return r
 }
 
+// push adds an instance that is ready. The caller has seen to it that it is in
+// the queue once.
 func (r *readyQueue) push(inst *instance) {
 	r.mu.Lock()
 	r.queue = append(r.queue, inst)
@@ -73,6 +79,8 @@ func (r *readyQueue) leave() {
 	r.idle.Broadcast()
 }
 
+// done ends the turn of an instance that was popped. Whoever waits for quiet
+// learns of the last one.
 func (r *readyQueue) done() {
 	r.mu.Lock()
 	r.active--
@@ -100,6 +108,8 @@ func (r *readyQueue) quiet(ctx context.Context) {
 	}
 }
 
+// close makes pop return without an instance, for all who wait and all who
+// come.
 func (r *readyQueue) close() {
 	r.mu.Lock()
 	r.closed = true
@@ -108,6 +118,7 @@ func (r *readyQueue) close() {
 	r.idle.Broadcast()
 }
 
+// isEmpty reports whether nothing is ready and nothing is being decided.
 func (r *readyQueue) isEmpty() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -10,6 +10,8 @@ import (
 	"github.com/perdure/perdure/internal/hub"
 )
 
+// This file runs instances again from the beginning.
+
 // Restart runs an instance anew with its name, input, version and tags, and
 // returns the id of what it started: a new one, or with SameID the same, in
 // place of the instance, which must have ended. When it returns nil that is
@@ -69,6 +71,8 @@ func (e *Engine) restartInPlace(ctx context.Context, t *tenure, id history.Insta
 	})
 }
 
+// refuseRestart tells why an instance cannot be replaced by its like, nil if it
+// can: one that lives would be two.
 func refuseRestart(inst *instance) error {
 	if !inst.exists() {
 		return fmt.Errorf("%w: %q", hub.ErrNotFound, inst.id)

@@ -88,6 +88,7 @@ func refuseHistory(id history.InstanceID, records []history.Turn) error {
 	return fmt.Errorf("instance %s is Failed but its history does not say so", id)
 }
 
+// refuseRewind tells why an instance cannot be rewound, nil if it can.
 func refuseRewind(id history.InstanceID, row *history.Instance) error {
 	switch {
 	case row.Number == 0:
@@ -118,6 +119,8 @@ func (t *tenure) records(ctx context.Context, inst *instance) ([]history.Turn, e
 	return records, err
 }
 
+// collect reads all of a history into memory. What needs it looks forth and
+// back.
 func collect(records iter.Seq2[history.Turn, error]) ([]history.Turn, error) {
 	var all []history.Turn
 	for record, err := range records {

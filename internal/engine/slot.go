@@ -11,6 +11,10 @@ import (
 	"github.com/perdure/perdure/internal/history"
 )
 
+// This file runs the code of turns, and does without code that does not come
+// back: its slot is replaced, and its instance can be decided about again by
+// those who end it.
+
 // slot is a goroutine that runs user code, one turn or one activity after
 // another.
 //
@@ -42,6 +46,7 @@ type stuck struct {
 	place    string // in the code; empty when it is not known
 }
 
+// String tells which code does not come back, since when and where.
 func (s *stuck) String() string {
 	return fmt.Sprintf("the orchestrator %q, since %s%s", s.function, stamp(s.since), at(s.place))
 }
@@ -73,6 +78,8 @@ func (c *turnSlots) all() []*slot {
 	return c.slots[:len(c.slots):len(c.slots)] // replaced, never changed, by add and remove
 }
 
+// add copies the list, so that whoever has got it before can walk it without a
+// lock.
 func (c *turnSlots) add(s *slot) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

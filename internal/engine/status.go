@@ -13,6 +13,9 @@ import (
 	"github.com/perdure/perdure/internal/store"
 )
 
+// This file answers those who look. It reads what is durable and never what is
+// only decided, so an answer is still true after a crash.
+
 // Status returns what is durably known of an instance, or ErrNotFound.
 func (e *Engine) Status(ctx context.Context, id history.InstanceID, options hub.StatusOptions) (found hub.Status, err error) {
 	err = readInstance(ctx, e.store, id, func(at store.Snapshot) error {

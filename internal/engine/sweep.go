@@ -12,6 +12,10 @@ import (
 	"github.com/perdure/perdure/internal/store"
 )
 
+// This file purges by filter, a page at a time and beside the work. Each page
+// is claimed, looked at again if anything that had ended may have changed, and
+// erased in one commit.
+
 // sweepPage is how many instances one commit of a sweep erases: enough to be
 // fast, few enough for other work to get its turn between two.
 const sweepPage = 1000
@@ -71,11 +75,14 @@ type sweeps struct {
 	changes atomic.Int64 // how often one began or ended
 }
 
+// begin and end count the sweeps that run, and that there was one: a sweep that
+// was alone all the time knows what it has seen.
 func (s *sweeps) begin() {
 	s.running.Add(1)
 	s.changes.Add(1)
 }
 
+// end is counted as a change first, see begin.
 func (s *sweeps) end() {
 	s.changes.Add(1) // first: who finds itself alone sees that there was another
 	s.running.Add(-1)
@@ -87,6 +94,8 @@ type snapshot struct {
 	revised, changes int64
 }
 
+// snapshot takes the version now. Two that are equal say that no instance that
+// had ended was changed in between.
 func (e *Engine) snapshot() snapshot {
 	g := snapshot{tenure: e.current(), changes: e.sweeps.changes.Load()}
 	if g.tenure != nil {
@@ -107,6 +116,7 @@ type pageResult struct {
 	stored                   answer // given when all of it is durable
 }
 
+// take counts an instance that the page removes.
 func (w *pageResult) take(row *history.Instance) {
 	w.deleted++
 	w.events += int(row.Events)

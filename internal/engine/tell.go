@@ -97,6 +97,7 @@ func (t *tenure) tell(d *decision) {
 	t.listener.Turn(info)
 }
 
+// kind says what the decision did, as listeners know it.
 func (d *decision) kind() TurnKind {
 	switch {
 	case !d.Records():

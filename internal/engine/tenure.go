@@ -16,6 +16,9 @@ import (
 	"github.com/perdure/perdure/internal/store"
 )
 
+// This file is the life of an ownership: how it begins, how work runs while it
+// lasts, and how it ends without losing what was accepted.
+
 // tenure is one unbroken ownership of the hub's partitions by this process. It
 // begins by acquiring them and reading what there is to do, and ends when the
 // engine stops or a commit does not succeed: what is in memory may then be
@@ -62,6 +65,8 @@ type tenure struct {
 	revised    atomic.Int64   // durable decisions about instances that had ended
 }
 
+// now is the time by the clock that the engine was given; nothing else in it
+// looks at one to decide.
 func (t *tenure) now() time.Time { return t.options.Now() }
 
 // fail ends the tenure because err leaves it without knowledge of what is
@@ -90,6 +95,9 @@ func (t *tenure) begin(ctx context.Context) error {
 	return cmp.Or(errs...) // the first one: they mostly have one cause
 }
 
+// acquire makes the process the owner of the partition, durably, and reads what
+// there is to do: instances at work, messages, and timers that are due soon.
+// From then on no commit of an owner before succeeds.
 func (p *partition) acquire(ctx context.Context) error {
 	t := p.tenure
 	epoch, err := t.store.Acquire(ctx, p.index)

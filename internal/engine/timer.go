@@ -13,6 +13,10 @@ import (
 	"github.com/perdure/perdure/internal/store"
 )
 
+// This file wakes what waits for a time. Timers are rows of the store; those
+// that are due soon are in memory as well, and the others are read when their
+// time comes near.
+
 const (
 	// timerWindow is how far ahead durable timers are kept in memory; later
 	// ones stay in the index until their time comes nearer.
@@ -38,12 +42,14 @@ type timerQueue struct {
 	sooner  chan struct{} // holds a token when the first timer has changed
 }
 
+// queuedTimer is a timer that is kept in memory.
 type queuedTimer struct {
 	at   time.Time
 	seq  uint64 // timers of one instant go off in the order they were set
 	ring func()
 }
 
+// newTimerQueue returns an empty queue. Timers go off once it runs.
 func newTimerQueue(now func() time.Time) *timerQueue {
 	return &timerQueue{now: now, sooner: make(chan struct{}, 1)}
 }
@@ -54,6 +60,8 @@ func (a *timerQueue) set(at time.Time, ring func()) { a.push(&a.clock, at.Round(
 // after has ring called, from run, once d has passed.
 func (a *timerQueue) after(d time.Duration, ring func()) { a.push(&a.elapsed, time.Now().Add(d), ring) }
 
+// push adds a timer to one of the heaps, and wakes run if it is the first to go
+// off now.
 func (a *timerQueue) push(h *timerHeap, at time.Time, ring func()) {
 	a.mu.Lock()
 	a.seq++
@@ -114,6 +122,8 @@ func (a *timerQueue) due() (ring func(), next time.Duration) {
 	return nil, next
 }
 
+// timerHeap is a heap by time, and among timers of one instant by the order in
+// which they were set. It implements heap.Interface.
 type timerHeap []queuedTimer
 
 func (h timerHeap) Len() int      { return len(h) }
@@ -140,6 +150,7 @@ type timerKey struct {
 	id     int32
 }
 
+// keyOf is what tells timers apart: the key of their row.
 func keyOf(t *store.Timer) timerKey { return timerKey{t.Due.UnixMicro(), t.Number, t.ID} }
 
 // arm keeps a durable timer in memory unless it is due after the horizon: later

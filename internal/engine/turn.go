@@ -13,6 +13,10 @@ import (
 	"github.com/perdure/perdure/internal/store"
 )
 
+// This file is the shell around the core: it gathers an inbox, finds out what a
+// step asks for, and hands decisions to the committer. State is changed when a
+// decision is made; effects leave when it is durable.
+
 // turn decides about one instance: it takes what is in the inbox, lets user
 // code run if it must, and hands the decision to the committer. The next turn
 // of the instance waits until this one is durable; what arrives meanwhile
@@ -221,6 +225,9 @@ func readInstance(ctx context.Context, from store.Reader, id history.InstanceID,
 	return err
 }
 
+// decodeRecords yields turns as they are decoded, until the first that cannot
+// be. An error of the store passes as it is; one of the bytes is an
+// [unreadableError].
 func decodeRecords(number history.Number, records iter.Seq2[store.Record, error]) iter.Seq2[history.Turn, error] {
 	return func(yield func(history.Turn, error) bool) {
 		for rec, err := range records {

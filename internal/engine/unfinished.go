@@ -9,6 +9,9 @@ import (
 	"github.com/perdure/perdure/internal/store"
 )
 
+// This file tells what a hub will do by itself once its app runs: an operator
+// who restores a backup wants to know before.
+
 // Unfinished is what a hub does by itself as soon as an app runs it.
 type Unfinished struct {
 	Counts     history.Counts // instances, by status
@@ -40,6 +43,7 @@ func FindUnfinished(ctx context.Context, store store.Store, now time.Time) (Unfi
 	return u, nil
 }
 
+// addActivities counts the calls of an instance that have no result.
 func (u *Unfinished) addActivities(ctx context.Context, store store.Store, ref store.Ref) error {
 	var state history.State
 	for turn, err := range readRecords(ctx, store, ref.Number) {
@@ -62,6 +66,7 @@ func (u *Unfinished) addActivities(ctx context.Context, store store.Store, ref s
 // overduePage is how many timers are read at a time.
 const overduePage = 4096
 
+// addOverdue counts the timers of a partition that are due, a page at a time.
 func (u *Unfinished) addOverdue(ctx context.Context, kept store.Store, partition int, now time.Time) error {
 	var last store.Timer
 	for {

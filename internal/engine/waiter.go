@@ -9,6 +9,9 @@ import (
 	"github.com/perdure/perdure/internal/hub"
 )
 
+// This file tells callers who wait for an instance. Nobody polls: the commit
+// that ends it brings the status along.
+
 // waiters are the callers who wait for an instance to start or to end. They
 // outlive a tenure.
 type waiters struct {
@@ -34,6 +37,7 @@ func (w *waiters) add(id history.InstanceID) news {
 	return w.ends.add(id)
 }
 
+// remove ends what add began.
 func (w *waiters) remove(id history.InstanceID, ch news) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -49,6 +53,7 @@ func (w *waiters) addStarting(id history.InstanceID) news {
 	return w.starts.add(id)
 }
 
+// removeStarting ends what addStarting began.
 func (w *waiters) removeStarting(id history.InstanceID, ch news) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -88,6 +93,8 @@ func (w *waiters) notifyAll() {
 	}
 }
 
+// add returns where the news for one caller will come. There is room for it:
+// whoever brings it does not wait.
 func (c *callers) add(id history.InstanceID) news {
 	if *c == nil {
 		*c = make(callers)
@@ -97,6 +104,7 @@ func (c *callers) add(id history.InstanceID) news {
 	return ch
 }
 
+// remove forgets a caller that waits no more.
 func (c callers) remove(id history.InstanceID, ch news) {
 	rest := slices.DeleteFunc(c[id], func(other news) bool { return other == ch })
 	if len(rest) == 0 {

@@ -14,6 +14,9 @@ import (
 	"github.com/perdure/perdure/internal/stacktrace"
 )
 
+// This file looks at code that runs, from outside and now and then. It cannot
+// stop code; it tells where it is, and sees to it that others go on.
+
 // How long code may take before the watchdog speaks.
 const (
 	slowTurn     = 2 * time.Second
@@ -54,6 +57,7 @@ type unwindKey struct {
 	since    time.Time
 }
 
+// newWatch returns a watch over the code of a tenure. It looks while it runs.
 func newWatch(t *tenure) *watch {
 	return &watch{tenure: t, kick: make(chan struct{}, 1), unwind: make(map[unwindKey]string)}
 }
@@ -206,6 +210,8 @@ func (w *watch) lookAtActivities(now time.Time) (slow, lost []*slot, running boo
 // [stacktrace.Trace.Place]).
 const slotMethod = "github.com/perdure/perdure/internal/engine.(*slot).work"
 
+// tellActivities tells of activities that take long. One that has ended
+// meanwhile is left out: the trace may be of the next one.
 func (w *watch) tellActivities(slots []*slot, trace *stacktrace.Trace, now time.Time) {
 	t := w.tenure
 	for _, s := range slots {
@@ -224,6 +230,8 @@ func (w *watch) tellActivities(slots []*slot, trace *stacktrace.Trace, now time.
 	}
 }
 
+// tellLost tells of activities that nobody wants and that do not end: their
+// slots have been replaced.
 func (w *watch) tellLost(slots []*slot, trace *stacktrace.Trace) {
 	t := w.tenure
 	for _, s := range slots {
@@ -258,6 +266,8 @@ func (w *watch) lookAtUnwinding() (slow []Unwinding, running bool) {
 	return slow, len(all) > 0
 }
 
+// tellUnwinding tells of deferred functions that do not come back. They hold no
+// slot, and are counted as left behind.
 func (w *watch) tellUnwinding(slow []Unwinding, trace *stacktrace.Trace) {
 	for _, u := range slow {
 		place := u.Place(trace)
