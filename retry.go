@@ -85,7 +85,7 @@ func (p *RetryPolicy) run(c *replay.Context, name string, attempt func(n int32) 
 		t := attempt(int32(n))
 		c.OnDone(t, func() {
 			if !p.again(c, t, n, begun) {
-				c.Settle(outcome, t, nil)
+				c.Finish(outcome, t, nil)
 				return
 			}
 			timer := c.CreateTimerAfter(p.delay(n))

@@ -55,7 +55,7 @@ func checked(hub string, report *client.CheckReport, found []client.Disagreement
 		is int64
 	}{
 		{"instances", report.Instances}, {"records", report.Records}, {"timers", report.Timers}, {"messages", report.Messages},
-		{"messages for nobody", report.Astray}, {"disagreements", report.Disagreements}, {"more of them, at least", report.More},
+		{"messages for nobody", report.Undeliverable}, {"disagreements", report.Disagreements}, {"more of them, at least", report.More},
 	} {
 		if n.is > 0 || n.of == "instances" || n.of == "disagreements" {
 			rows = append(rows, row{n.of, fmt.Sprint(n.is)})

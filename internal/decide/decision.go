@@ -107,9 +107,9 @@ func (d *Decision) end(status history.RuntimeStatus, payload json.RawMessage, fa
 	d.send(d.Row.Parent.InstanceID, d.Row.Parent.ExecutionID, childEnded(d.Row.Parent.TaskID, d.State.At, status, payload, failure))
 }
 
-// settleRow sets UpdatedAt and Events if anything else of the row changed, and
+// updateRow sets UpdatedAt and Events if anything else of the row changed, and
 // notes when nothing did.
-func (d *Decision) settleRow(old *history.Instance) {
+func (d *Decision) updateRow(old *history.Instance) {
 	d.RowKept = d.Row.Status == old.Status && d.Row.ExecutionID == old.ExecutionID &&
 		string(d.Row.CustomStatus) == string(old.CustomStatus) && string(d.Row.Reason) == string(old.Reason)
 	if !d.RowKept {

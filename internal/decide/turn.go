@@ -154,7 +154,7 @@ func finish(row history.Instance, st *history.State, in intake, out history.Outc
 	default:
 		d.end(end.Status, end.Payload, end.Failure)
 	}
-	d.settleRow(&row)
+	d.updateRow(&row)
 	return d
 }
 
@@ -194,7 +194,7 @@ func (d *Decision) cancelNew(id int32) {
 	d.SetTimers = slices.DeleteFunc(d.SetTimers, func(t store.Timer) bool { return t.ID == id })
 }
 
-// live settles the status of an execution that goes on.
+// live sets the status of an execution that goes on.
 func (d *Decision) live(events []history.Event) {
 	if !d.State.Suspended {
 		d.Row.Status, d.Row.Reason = history.Running, nil
@@ -271,6 +271,6 @@ func terminate(row history.Instance, st *history.State, in intake) Decision {
 	if in.recursive {
 		d.endChildren(reason)
 	}
-	d.settleRow(&row)
+	d.updateRow(&row)
 	return d
 }

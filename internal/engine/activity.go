@@ -306,16 +306,16 @@ func (t *tenure) performed(a *activity, result json.RawMessage, failure *history
 	p := a.instance.partition
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !a.settle() {
+	if !a.detach() {
 		return
 	}
 	a.instance.receive(decide.Message{Execution: a.task.ExecutionID, Event: ev})
 	p.wake(a.instance)
 }
 
-// settle takes a out of its instance; false if nobody wants its result. mu of
+// detach takes a out of its instance; false if nobody wants its result. mu of
 // the partition is held.
-func (a *activity) settle() bool {
+func (a *activity) detach() bool {
 	inst := a.instance
 	if inst.partition.dead || inst.tasks[a.task.ID] != a {
 		return false

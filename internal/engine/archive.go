@@ -103,11 +103,11 @@ func (e *Engine) Import(ctx context.Context, req hub.ImportRequest) (history.Ins
 		return "", err
 	}
 	defer t.admission.release(bytes)
-	return moved.Row.ID, t.receive(ctx, moved, req.Reuse)
+	return moved.Row.ID, t.storeArrival(ctx, moved, req.Reuse)
 }
 
-// receive stores an arrival.
-func (t *tenure) receive(ctx context.Context, a *decide.Arrival, reuse hub.Reuse) error {
+// storeArrival stores an arrival.
+func (t *tenure) storeArrival(ctx context.Context, a *decide.Arrival, reuse hub.Reuse) error {
 	err := t.change(ctx, claim{id: a.Row.ID, ends: reuse == hub.ReplaceAny, bytes: a.Bytes()}, func(inst *instance) (committing, error) {
 		if kept, err := t.vacate(inst, reuse); kept || err != nil {
 			return nil, err

@@ -178,7 +178,7 @@ func (c *checker) message(m *store.Message) error {
 	}
 	_, there, err := c.view.FindInstance(c.ctx, decoded.To)
 	if err == nil && !there {
-		c.report.Astray++
+		c.report.Undeliverable++
 	}
 	return err
 }

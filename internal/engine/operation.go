@@ -300,15 +300,15 @@ func (t *tenure) put(inst *instance, ev history.Event, done func(error)) {
 	encoded := history.AppendMessage(nil, &history.Message{To: inst.id, Event: ev})
 	inst.deltas++
 	t.commits.add(&store.Delta{Partition: p.index, Epoch: p.epoch, Sent: []store.Message{{MessageKey: m.Key, Bytes: encoded}}}, func(err error) {
-		p.stored(inst)
+		p.messageStored(inst)
 		done(err)
 	})
 	inst.receive(m)
 	p.wake(inst)
 }
 
-// stored notes that a commit about inst that was no turn has ended.
-func (p *partition) stored(inst *instance) {
+// messageStored notes that a commit about inst that was no turn has ended.
+func (p *partition) messageStored(inst *instance) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	inst.deltas--

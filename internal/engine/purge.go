@@ -91,7 +91,7 @@ func (f *treePurge) release() {
 
 // claimChildren claims the children of claimed instances. Of those that start
 // right now it learns first: what is not under way any more is stored once all
-// is settled.
+// commits have ended.
 func (f *treePurge) claimChildren(ctx context.Context, parents []*instance) error {
 	byNumber := make(map[history.Number]*instance, len(parents))
 	for _, parent := range parents {

@@ -42,7 +42,7 @@ func (e *Engine) Rewind(ctx context.Context, id history.InstanceID, req hub.Rewi
 		if err := refuseRewind(id, &inst.row); err != nil {
 			return nil, err
 		}
-		records, err := t.settled(ctx, inst)
+		records, err := t.durableRecords(ctx, inst)
 		if err != nil {
 			return nil, err
 		}
@@ -99,9 +99,9 @@ func refuseRewind(id history.InstanceID, row *history.Instance) error {
 	return nil
 }
 
-// settled reads the records of a claimed instance once all that was decided
+// durableRecords reads the records of a claimed instance once all that was decided
 // about it is durable.
-func (t *tenure) settled(ctx context.Context, inst *instance) ([]history.Turn, error) {
+func (t *tenure) durableRecords(ctx context.Context, inst *instance) ([]history.Turn, error) {
 	if err := t.barrier(ctx); err != nil {
 		return nil, err
 	}

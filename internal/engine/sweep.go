@@ -267,7 +267,7 @@ func (t *tenure) eraseFree(rows []history.Instance, free map[history.Number]*ins
 	}
 	t.commits.addAll(deltas, func(error) {
 		for _, inst := range erased {
-			inst.partition.stored(inst)
+			inst.partition.messageStored(inst)
 		}
 	})
 	for _, inst := range erased {

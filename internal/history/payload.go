@@ -29,7 +29,7 @@ func DecodePayload(payload json.RawMessage, into any) error {
 	if _, err := d.Token(); err != io.EOF {
 		return fmt.Errorf("there is more behind the end of the JSON value")
 	}
-	settleNumbers(v.Elem())
+	normalizeNumbers(v.Elem())
 	return nil
 }
 
@@ -92,53 +92,53 @@ func readsItself(t reflect.Type) bool {
 	return p.Implements(unmarshalerType) || p.Implements(textType)
 }
 
-// settleNumbers makes the numbers in v that are written the same as a float64
+// normalizeNumbers makes the numbers in v that are written the same as a float64
 // one.
-func settleNumbers(v reflect.Value) {
+func normalizeNumbers(v reflect.Value) {
 	if !holdsAny.of(v.Type()) {
 		return
 	}
 	switch v.Kind() {
 	case reflect.Interface:
 		if !v.IsNil() && v.CanSet() && v.NumMethod() == 0 {
-			v.Set(reflect.ValueOf(settled(v.Interface())))
+			v.Set(reflect.ValueOf(normalized(v.Interface())))
 		}
 	case reflect.Pointer:
 		if !v.IsNil() {
-			settleNumbers(v.Elem())
+			normalizeNumbers(v.Elem())
 		}
 	case reflect.Slice, reflect.Array:
 		for i := range v.Len() {
-			settleNumbers(v.Index(i))
+			normalizeNumbers(v.Index(i))
 		}
 	case reflect.Map:
 		for _, key := range v.MapKeys() {
 			value := reflect.New(v.Type().Elem()).Elem()
 			value.Set(v.MapIndex(key))
-			settleNumbers(value)
+			normalizeNumbers(value)
 			v.SetMapIndex(key, value)
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
 			if f := v.Type().Field(i); f.IsExported() || f.Anonymous {
-				settleNumbers(v.Field(i))
+				normalizeNumbers(v.Field(i))
 			}
 		}
 	}
 }
 
-// settled is settleNumbers for what [json.Decoder.UseNumber] puts into an any.
-func settled(value any) any {
+// normalized is normalizeNumbers for what [json.Decoder.UseNumber] puts into an any.
+func normalized(value any) any {
 	switch value := value.(type) {
 	case json.Number:
 		return number(value)
 	case []any:
 		for i := range value {
-			value[i] = settled(value[i])
+			value[i] = normalized(value[i])
 		}
 	case map[string]any:
 		for key := range value {
-			value[key] = settled(value[key])
+			value[key] = normalized(value[key])
 		}
 	}
 	return value

@@ -23,7 +23,7 @@ type CheckReport struct {
 	Records       int64 `json:"records"`
 	Messages      int64 `json:"messages"` // in inboxes
 	Timers        int64 `json:"timers"`
-	Astray        int64 `json:"astray"` // messages for instances that are not there; whoever runs the hub drops them
+	Undeliverable int64 `json:"undeliverable"` // messages for instances that are not there; whoever runs the hub drops them
 	Disagreements int64 `json:"disagreements"`
 	// More tells of how many there are more, at least, that were not looked at
 	// one by one.

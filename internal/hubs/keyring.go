@@ -32,8 +32,8 @@ type Keyring struct {
 	told  string      // what was wrong with it then
 }
 
-// settled is how old a file must be for its next change to have another time.
-const settled = 2 * time.Second
+// oldEnough is how old a file must be for its next change to have another time.
+const oldEnough = 2 * time.Second
 
 // NewKeyring reads the secrets of a host. Those in always are keys besides the
 // file's.
@@ -87,7 +87,7 @@ func (k *Keyring) Current() []httpapi.Key {
 // young then may have been written again within the same tick of its clock.
 func (k *Keyring) unchanged(info fs.FileInfo) bool {
 	return k.seen != nil && os.SameFile(k.seen, info) && k.seen.Size() == info.Size() && k.seen.Mode() == info.Mode() &&
-		k.seen.ModTime().Equal(info.ModTime()) && info.ModTime().Before(k.at.Add(-settled))
+		k.seen.ModTime().Equal(info.ModTime()) && info.ModTime().Before(k.at.Add(-oldEnough))
 }
 
 func (k *Keyring) complain(err error) {

@@ -28,7 +28,7 @@ func (c *Context) Any(members []*Task) *Task { return c.combine("WhenAny", true,
 func (c *Context) All(members []*Task) *Task {
 	t := c.combine("WhenAll", false, members)
 	if len(members) == 0 {
-		c.Settle(t, nil, nil)
+		c.Finish(t, nil, nil)
 	}
 	return t
 }

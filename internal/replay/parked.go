@@ -85,7 +85,7 @@ func (s *Session) wake(t *Task) {
 		s.parked.hit = true
 	}
 	if s.parked.hit || t != nil && len(t.then) > 0 {
-		s.settled = t
+		s.justEnded = t
 		s.co.resume()
 	}
 }

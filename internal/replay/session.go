@@ -64,7 +64,7 @@ type Session struct {
 	started      bool
 	parked       parkedLook        // the look in which the code is parked
 	marks        uint32            // of parked looks so far
-	settled      *Task             // what the newest event ended; nil: nothing
+	justEnded    *Task             // what the newest event ended; nil: nothing
 	open         map[int32]*Task   // tasks of actions that nothing has answered
 	queues       map[string]*queue // events that no look has taken, by folded name
 	places       int               // arrivals of events and ends of tasks, in history's order: each has the number that it brought about
@@ -272,7 +272,7 @@ func (s *Session) start(input json.RawMessage) {
 	s.started = true
 	c := &Context{s}
 	if s.config.AwaitOutstanding {
-		s.co.linger = s.proceedSettled
+		s.co.linger = s.proceedEnded
 	}
 	s.co.start(func() { s.result, s.failure = s.run(c, input) })
 }

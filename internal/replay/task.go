@@ -78,19 +78,19 @@ func (s *Session) end(t *Task, place int) {
 	}
 }
 
-// NewTask returns a task that ends when [Context.Settle] says so.
+// NewTask returns a task that ends when [Context.Finish] says so.
 func (c *Context) NewTask(name string) *Task { return &Task{ID: history.NoID, Name: name} }
 
 // Failed returns a task that has ended with err.
 func (c *Context) Failed(name string, err error) *Task {
 	t := c.NewTask(name)
-	c.Settle(t, nil, err)
+	c.Finish(t, nil, err)
 	return t
 }
 
-// Settle ends a task of [Context.NewTask]: like the task as, where that ended,
+// Finish ends a task of [Context.NewTask]: like the task as, where that ended,
 // or, without one, here with err.
-func (c *Context) Settle(t, as *Task, err error) {
+func (c *Context) Finish(t, as *Task, err error) {
 	s := c.s
 	if problem := s.co.enter(); problem != nil {
 		c.refused(t, problem)
@@ -110,11 +110,11 @@ func (c *Context) Settle(t, as *Task, err error) {
 	s.proceed(t)
 }
 
-// proceedSettled runs what continues the task for which the code was resumed,
+// proceedEnded runs what continues the task for which the code was resumed,
 // if any.
-func (s *Session) proceedSettled() {
-	t := s.settled
-	s.settled = nil // it may hold a large result
+func (s *Session) proceedEnded() {
+	t := s.justEnded
+	s.justEnded = nil // it may hold a large result
 	s.proceed(t)
 }
 
@@ -189,6 +189,6 @@ func (c *Context) Await(t *Task) error {
 			s.park(t)
 		}
 		s.co.park()
-		s.proceedSettled()
+		s.proceedEnded()
 	}
 }
