@@ -54,7 +54,10 @@ func (c *Client) fail(ctx context.Context, op string, id InstanceID, err error) 
 		return nil
 	}
 	e := &Error{Op: op, ID: id, Status: history.Unknown, Err: err}
-	if id != "" && (errors.Is(err, ErrInvalidState) || errors.Is(err, ErrAlreadyExists)) {
+	if state, ok := errors.AsType[*hub.StateError](err); ok {
+		e.Status = state.Status
+	} else if id != "" && (errors.Is(err, ErrInvalidState) || errors.Is(err, ErrAlreadyExists)) {
+		// A host of another make does not tell.
 		if st, err := c.hub.Status(ctx, id, hub.StatusOptions{}); err == nil {
 			e.Status = st.Status
 		}

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/perdure/perdure/internal/history"
+	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/wire"
 )
 
@@ -99,7 +101,11 @@ func (r *remote) refusal(ctx context.Context, c call, a answer) error {
 	if text == "" {
 		text = fmt.Sprintf("the host at %s answered %s", r.origin, statusLine(a.code))
 	}
-	return &refused{text: text, kinds: kinds}
+	e := &refused{text: text, kinds: kinds}
+	if status, err := history.ParseStatus(a.header.Get(wire.StateHeader)); err == nil {
+		return &hub.StateError{Status: status, Err: e}
+	}
+	return e
 }
 
 // strange is an answer that no host gives: something else is at the address, or

@@ -31,19 +31,6 @@ func TestHandlerOnAServerOfTheProgram(t *testing.T) {
 	server := httptest.NewServer(mux)
 	defer server.Close()
 
-	for path, want := range map[string]int{
-		"/mine": 200, "/healthz": 200, "/readyz": 200,
-		"/runtime/webhooks/durabletask/instances/x": 401, // nobody knows who reaches that server
-	} {
-		resp, err := http.Get(server.URL + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-		if resp.StatusCode != want {
-			t.Errorf("GET %s = %s, want %d", path, resp.Status, want)
-		}
-	}
 	text, err := os.ReadFile(filepath.Join(dir, ".perdure", "keys.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -58,6 +45,20 @@ func TestHandlerOnAServerOfTheProgram(t *testing.T) {
 	}
 	if st, err := remote.Wait(t.Context(), "x"); err != nil || string(st.Output) != `"hi"` {
 		t.Errorf("Wait = %+v, %v", st, err)
+	}
+
+	for path, want := range map[string]int{
+		"/mine": 200, "/healthz": 200, "/readyz": 200,
+		"/runtime/webhooks/durabletask/instances/x": 401, // nobody knows who reaches that server
+	} {
+		resp, err := http.Get(server.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("GET %s = %s, want %d", path, resp.Status, want)
+		}
 	}
 
 	// The command line comes in all the same.

@@ -123,7 +123,7 @@ func tellChildren(p *hub.RewindPlan, past *Past, fates map[int32]fate, undone ma
 		case lost:
 			p.Lost = append(p.Lost, child)
 			if _, undo := undone[id]; undo && err == nil {
-				err = fmt.Errorf("%w: the call of %q that failed cannot be made again: that id belongs to %s", hub.ErrInvalidState, child, holder(p.Instance, k[id]))
+				err = hub.InState(history.Failed, "%w: the call of %q that failed cannot be made again: that id belongs to %s", hub.ErrInvalidState, child, holder(p.Instance, k[id]))
 			}
 		}
 	}

@@ -215,7 +215,10 @@ func (e *blockedError) Error() string {
 	return fmt.Sprintf("%v: %q is in a turn that does not come back (%s); terminate it, or force the purge", hub.ErrInvalidState, e.row.ID, &e.stuck)
 }
 
-func (e *blockedError) Is(target error) bool { return target == hub.ErrInvalidState }
+// Unwrap tells the status, as other errors about one that lives do.
+func (e *blockedError) Unwrap() error {
+	return &hub.StateError{Status: e.row.Status, Err: hub.ErrInvalidState}
+}
 
 // barrier returns once all that has been decided so far is durable.
 func (t *tenure) barrier(ctx context.Context) error {

@@ -134,7 +134,7 @@ func (t *tenure) vacate(inst *instance, reuse hub.Reuse) (kept bool, err error) 
 func refusal(row *history.Instance, reuse hub.Reuse) error {
 	exists, live := row.Number != 0, !row.Status.Terminal()
 	if exists && (reuse == hub.RefuseIfExists || reuse == hub.RefuseIfActive && live) {
-		return fmt.Errorf("%w: %q is %s", hub.ErrAlreadyExists, row.ID, row.Status)
+		return hub.InState(row.Status, "%w: %q is %s", hub.ErrAlreadyExists, row.ID, row.Status)
 	}
 	return nil
 }
@@ -229,7 +229,7 @@ func (e *Engine) Terminate(ctx context.Context, id history.InstanceID, req hub.T
 func (e *Engine) Suspend(ctx context.Context, id history.InstanceID, reason string) error {
 	return e.command(ctx, id, history.Event{Kind: history.ExecutionSuspended, Payload: decide.ReasonPayload(reason)}, func(inst *instance) error {
 		if inst.suspension() {
-			return fmt.Errorf("%w: %q is suspended already", hub.ErrInvalidState, id)
+			return hub.InState(history.Suspended, "%w: %q is suspended already", hub.ErrInvalidState, id)
 		}
 		return nil
 	})
@@ -249,7 +249,7 @@ func (e *Engine) Resume(ctx context.Context, id history.InstanceID, reason strin
 		case inst.partition.tenure.deaths.putAside(inst.row.Number) != nil: // as known where no app runs
 			return nil
 		}
-		return fmt.Errorf("%w: %q is not suspended but %s", hub.ErrInvalidState, id, inst.row.Status)
+		return hub.InState(inst.row.Status, "%w: %q is not suspended but %s", hub.ErrInvalidState, id, inst.row.Status)
 	})
 }
 
@@ -322,7 +322,7 @@ func refuseMessage(inst *instance) error {
 	case !inst.exists():
 		return fmt.Errorf("%w: %q", hub.ErrNotFound, inst.id)
 	case inst.row.Status.Terminal():
-		return fmt.Errorf("%w: %w: %q is %s", hub.ErrInvalidState, hub.ErrTerminal, inst.id, inst.row.Status)
+		return hub.InState(inst.row.Status, "%w: %w: %q is %s", hub.ErrInvalidState, hub.ErrTerminal, inst.id, inst.row.Status)
 	}
 	return nil
 }

@@ -153,9 +153,9 @@ func (f *treePurge) live(inst *instance) error {
 	defer p.mu.Unlock()
 	switch {
 	case inst.exists() && !inst.row.Status.Terminal():
-		return fmt.Errorf("%w: %q is %s; terminate it first, or force the purge", hub.ErrInvalidState, inst.id, inst.row.Status)
+		return hub.InState(inst.row.Status, "%w: %q is %s; terminate it first, or force the purge", hub.ErrInvalidState, inst.id, inst.row.Status)
 	case inst != f.claimed[0] && decide.Find(inst.inbox, history.ExecutionStarted) >= 0:
-		return fmt.Errorf("%w: %q is starting; terminate it first, or force the purge", hub.ErrInvalidState, inst.id)
+		return hub.InState(history.Pending, "%w: %q is starting; terminate it first, or force the purge", hub.ErrInvalidState, inst.id)
 	}
 	return nil
 }

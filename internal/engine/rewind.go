@@ -94,7 +94,7 @@ func refuseRewind(id history.InstanceID, row *history.Instance) error {
 	case row.Number == 0:
 		return fmt.Errorf("%w: %q", hub.ErrNotFound, id)
 	case row.Status != history.Failed:
-		return fmt.Errorf("%w: %q is %s; only a Failed instance can be rewound", hub.ErrInvalidState, id, row.Status)
+		return hub.InState(row.Status, "%w: %q is %s; only a Failed instance can be rewound", hub.ErrInvalidState, id, row.Status)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"syscall"
 
+	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/wire"
 )
 
@@ -53,6 +54,9 @@ const overloadPause = 1
 // answerError answers with an error and what tells it from others.
 func answerError(err error, status int, kind string, form errorShape) response {
 	res := response{code: status}
+	if e, ok := errors.AsType[*hub.StateError](err); ok {
+		res.state = e.Status.String()
+	}
 	if status == http.StatusTooManyRequests {
 		res.retryAfter = overloadPause
 	}

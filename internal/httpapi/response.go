@@ -14,6 +14,7 @@ import (
 // response is an answer; an empty body has no content type.
 type response struct {
 	code       int
+	state      string // of [wire.StateHeader]; empty: no instance was in the way
 	mark       string // of [wire.Mark]; empty: [wire.Served]
 	location   string
 	retryAfter int     // seconds; 0: none
@@ -33,6 +34,9 @@ func (r response) bytes() int64 { return beyondFree(int64(len(r.body) + r.held))
 func (r response) write(w http.ResponseWriter) error {
 	header := w.Header()
 	header.Set(wire.Mark, cmp.Or(r.mark, wire.Served))
+	if r.state != "" {
+		header.Set(wire.StateHeader, r.state)
+	}
 	if r.location != "" {
 		header.Set("Location", r.location)
 	}

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/perdure/perdure/internal/history"
 )
@@ -24,3 +25,17 @@ var (
 	// stored; it may succeed once there is space.
 	ErrNoSpace = history.ErrNoSpace
 )
+
+// StateError is an error about an instance whose status was in the way.
+type StateError struct {
+	Status history.RuntimeStatus // as it was when the operation was refused
+	Err    error
+}
+
+func (e *StateError) Error() string { return e.Err.Error() }
+func (e *StateError) Unwrap() error { return e.Err }
+
+// InState is fmt.Errorf of an error about an instance that is in the status.
+func InState(status history.RuntimeStatus, format string, args ...any) error {
+	return &StateError{status, fmt.Errorf(format, args...)}
+}

@@ -28,6 +28,10 @@ const (
 	Unserved = "0" // there is nothing at that path: no answer about an instance either
 )
 
+// StateHeader tells the status of the instance that was in the way of a request
+// that is refused, whatever the body of the refusal.
+const StateHeader = "X-Perdure-Status"
+
 // TokenHeader carries the tokens of pages, in both directions.
 const TokenHeader = "x-ms-continuation-token"
 
