@@ -25,9 +25,9 @@ const (
 	Unknown    = history.Unknown // of what cannot be read, or is not asked
 )
 
-// InstanceID names an instance in its hub: 1 to 100 bytes of UTF-8 without
-// control characters, and without some characters that addresses give a
-// meaning. Letter case counts.
+// InstanceID names an instance in its hub: valid UTF-8 of 1 to 256 UTF-16 units,
+// without / \ # ? and characters that nobody sees, not beginning with @, and
+// neither . nor .. Letter case counts.
 type InstanceID = history.InstanceID
 
 // ExecutionID names one run of an instance's code: it changes when the instance

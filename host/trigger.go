@@ -29,7 +29,7 @@ func HTTP(pattern string, new func(c *client.Client) http.Handler) MainOption {
 	return func(o *Options) { o.HTTP = append(o.HTTP, HTTPFunction{pattern, new}) }
 }
 
-// TimerFunction is a function that runs on a schedule, in UTC, while the host
+// TickFunction is a function that runs on a schedule, in UTC, while the host
 // runs:
 //
 //	0 0 12 * * *      six fields: second, minute, hour, day, month, day of the week
@@ -46,13 +46,13 @@ type TickFunction struct {
 	Do       func(ctx context.Context, c *client.Client, tick TickTime) error
 }
 
-// Tick is why a [TimerFunction] runs.
+// TickTime is why a [TickFunction] runs.
 type TickTime struct {
 	Due  time.Time // by the schedule
 	Next time.Time // when the tick after this one is due
 }
 
-// Timer adds a timer function; see [TimerFunction].
+// Tick adds a timer function; see [TickFunction].
 func Tick(name, schedule string, do func(ctx context.Context, c *client.Client, tick TickTime) error) MainOption {
 	return func(o *Options) { o.Timers = append(o.Timers, TickFunction{name, schedule, do}) }
 }

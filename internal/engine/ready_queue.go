@@ -8,7 +8,8 @@ import (
 // This file is the queue of instances that have something to decide, in the
 // order in which they became ready.
 
-// runs is the queue of instances that have something to decide, oldest first.
+// readyQueue is the queue of instances that have something to decide, oldest
+// first.
 type readyQueue struct {
 	mu     sync.Mutex // guards the rest
 	more   sync.Cond  // signalled when pop may go on
