@@ -80,16 +80,15 @@ type Answer struct {
 // after. Whatever comes before a start is for the instance that is there now,
 // so a start waits when that will end or go on first.
 var precedence = [...]struct {
-	rule string
 	find func(*history.Instance, *history.State, []Message, int) int // the place of the message, -1 for none
 	open func(Inbox, int) Step
 }{
-	{"the rest of a tree ends, whatever its root is now", findTree, openTree},
-	{"a termination does not reach one that it is not meant for", findStray, openStray},
-	{"an instance begins once those before it have ended", findStart, openStart},
-	{"a child of a parent that was rewound does its part before anything else", findRewound, openRewound},
-	{"after the end, a Failed instance keeps events and the rest is dropped", findAfterEnd, openAfterEnd},
-	{"a turn takes what it can", findTurn, openTurn},
+	{findTree, openTree},         // the rest of a tree ends, whatever its root is now
+	{findStray, openStray},       // a termination does not reach one that it is not meant for
+	{findStart, openStart},       // an instance begins once those before it have ended
+	{findRewound, openRewound},   // a child of a parent that was rewound does its part before anything else
+	{findAfterEnd, openAfterEnd}, // after the end, a Failed instance keeps events and the rest is dropped
+	{findTurn, openTurn},         // a turn takes what it can
 }
 
 // Open tells what comes next for an instance.

@@ -108,8 +108,8 @@ func (e *Engine) Import(ctx context.Context, req hub.ImportRequest) (history.Ins
 
 // storeArrival stores an arrival.
 func (t *tenure) storeArrival(ctx context.Context, a *decide.Arrival, reuse hub.Reuse) error {
-	err := t.change(ctx, claim{id: a.Row.ID, ends: reuse == hub.ReplaceAny, bytes: a.Bytes()}, func(inst *instance) (committing, error) {
-		if kept, err := t.vacate(inst, reuse); kept || err != nil {
+	err := t.change(ctx, claim{id: a.Row.ID, ends: reuse == hub.ReplaceAny, bytes: a.Bytes()}, func(inst *instance) (commitFunc, error) {
+		if kept, err := t.freeID(inst, reuse); kept || err != nil {
 			return nil, err
 		}
 		return func(done func(error)) []routed { return t.adopt(inst, a, done) }, nil
@@ -121,7 +121,7 @@ func (t *tenure) storeArrival(ctx context.Context, a *decide.Arrival, reuse hub.
 func (t *tenure) adopt(inst *instance, a *decide.Arrival, done func(error)) []routed {
 	p := inst.partition
 	d := &decision{Decision: a.Decide(p.newNumber(t.now()), inst.row)}
-	consumed := t.replace(inst, d)
+	consumed := t.replaceInstance(inst, d)
 	d.delta = store.Delta{Partition: p.index, Epoch: p.epoch, Consumed: consumed}
 	sent := t.fill(inst, d)
 	unit := make([]*store.Delta, 0, len(a.Earlier)+1)

@@ -50,7 +50,7 @@ func TestCacheCountsPayloadsThatCodeWasGiven(t *testing.T) {
 
 // emptyPartition is one of a tenure that runs nothing.
 func emptyPartition() *partition {
-	t := &tenure{admission: newAdmission(&Options{Hub: "", MaxBacklogBytes: 0}, false), exec: newCode(nil)}
+	t := &tenure{admission: newAdmission(&Options{Hub: "", MaxBacklogBytes: 0}, false), exec: newExecutor(nil)}
 	t.watch = newWatch(t)
 	return &partition{tenure: t, instances: make(map[history.InstanceID]*instance)}
 }

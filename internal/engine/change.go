@@ -20,10 +20,10 @@ type claim struct {
 	bytes int  // of payloads that will be stored, about
 }
 
-// committing hands what was decided to the committer, under the mutex of the
+// commitFunc hands what was decided to the committer, under the mutex of the
 // partition, and returns the messages to route; done is called when it is
 // durable or has failed.
-type committing func(done func(error)) []routed
+type commitFunc func(done func(error)) []routed
 
 // change decides about an instance and returns when that is durable. prepare
 // works out what to do, and may read and wait: the instance is claimed, and the
@@ -36,7 +36,7 @@ type committing func(done func(error)) []routed
 // decides next would else send its messages ahead of these, and one who
 // receives both would see the older ones last, until the process dies and they
 // are read from the store the other way round.
-func (t *tenure) change(ctx context.Context, c claim, prepare func(*instance) (committing, error)) error {
+func (t *tenure) change(ctx context.Context, c claim, prepare func(*instance) (commitFunc, error)) error {
 	p := t.partition(c.id)
 	inst, err := p.take(ctx, c)
 	if err != nil {
@@ -59,16 +59,16 @@ func (t *tenure) change(ctx context.Context, c claim, prepare func(*instance) (c
 	default:
 		sent = decided(stored.give)
 	}
-	t.passOn(inst, sent)
+	t.endClaim(inst, sent)
 	if err != nil {
 		return err
 	}
 	return stored.wait(ctx)
 }
 
-// passOn routes what was decided about a claimed instance and ends the claim.
+// endClaim routes what was decided about a claimed instance and ends the claim.
 // mu of the partition is held, and is released.
-func (t *tenure) passOn(inst *instance, sent []routed) {
+func (t *tenure) endClaim(inst *instance, sent []routed) {
 	p := inst.partition
 	if len(sent) > 0 {
 		p.mu.Unlock()
@@ -79,18 +79,18 @@ func (t *tenure) passOn(inst *instance, sent []routed) {
 	p.mu.Unlock()
 }
 
-// beside puts something into the inbox of an instance and returns when that is
+// post puts something into the inbox of an instance and returns when that is
 // durable. It need not wait for whoever decides about the instance. put is
 // called once, under the mutex of the partition, with the row known, and sees
 // that done is called.
-func (t *tenure) beside(ctx context.Context, c claim, put func(inst *instance, done func(error))) error {
+func (t *tenure) post(ctx context.Context, c claim, put func(inst *instance, done func(error))) error {
 	p, stored := t.partition(c.id), newAnswer()
 	now := func(inst *instance) { put(inst, stored.give) }
-	if c.bytes < largeBytes && p.known(c.id, now) {
+	if c.bytes < largeBytes && p.ifKnown(c.id, now) {
 		return stored.wait(ctx)
 	}
 	for {
-		err := t.change(ctx, c, func(inst *instance) (committing, error) {
+		err := t.change(ctx, c, func(inst *instance) (commitFunc, error) {
 			return func(done func(error)) []routed {
 				put(inst, done)
 				return nil
@@ -101,7 +101,7 @@ func (t *tenure) beside(ctx context.Context, c claim, put func(inst *instance, d
 		}
 		// Its turn does not come back. It takes what comes for it all the same.
 		leave, err := t.large.enter(ctx, c.bytes)
-		if err == nil && p.known(c.id, now) {
+		if err == nil && p.ifKnown(c.id, now) {
 			err = stored.wait(ctx)
 			leave()
 			return err
@@ -114,9 +114,9 @@ func (t *tenure) beside(ctx context.Context, c claim, put func(inst *instance, d
 	}
 }
 
-// known calls f, under the mutex, if the row of id is in memory. It reports
+// ifKnown calls f, under the mutex, if the row of id is in memory. It reports
 // whether it did.
-func (p *partition) known(id history.InstanceID, f func(*instance)) bool {
+func (p *partition) ifKnown(id history.InstanceID, f func(*instance)) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	inst, ok := p.instances[id]
@@ -131,7 +131,7 @@ func (p *partition) known(id history.InstanceID, f func(*instance)) bool {
 // take makes the caller the one who decides about an instance, and its row
 // known. It waits for whoever does so now, but not for a turn that does not
 // come back ([blockedError]), unless c ends the instance. The caller ends it
-// with passOn or yield.
+// with endClaim or yield.
 func (p *partition) take(ctx context.Context, c claim) (*instance, error) {
 	for {
 		p.mu.Lock()

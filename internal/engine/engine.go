@@ -71,7 +71,7 @@ func (o *Options) setDefaults() {
 // use; operations wait until [Engine.Run] has acquired the hub.
 type Engine struct {
 	store   store.Store
-	exec    code
+	exec    executor
 	options Options
 	waiters waiters
 	sweeps  sweeps
@@ -90,7 +90,7 @@ type Engine struct {
 // store.
 func New(store store.Store, exec Executor, options Options) *Engine {
 	options.setDefaults()
-	return &Engine{store: store, exec: newCode(exec), options: options, change: make(chan struct{})}
+	return &Engine{store: store, exec: newExecutor(exec), options: options, change: make(chan struct{})}
 }
 
 // Run owns the hub until ctx ends; then it starts nothing new, waits at most

@@ -73,19 +73,19 @@ type Unwinding struct {
 	Place    func(*stacktrace.Trace) string // where in the code they are; empty when that is not known
 }
 
-// code is an executor with all that one may be; what it is not, and all of it
-// where there is no executor, is done by [nobody].
-type code struct {
+// executor is an [Executor] with all that one may be; what it is not, and all
+// of it where there is no executor, is done by [noExecutor].
+type executor struct {
 	Executor
 	Inspector
 	Observer
 	runs bool // false: there is no executor, so nothing may run
 }
 
-// newCode asks an executor once what else it is, so that nobody has to ask
+// newExecutor asks an executor once what else it is, so that nobody has to ask
 // again.
-func newCode(exec Executor) code {
-	c := code{nobody{}, nobody{}, nobody{}, exec != nil}
+func newExecutor(exec Executor) executor {
+	c := executor{noExecutor{}, noExecutor{}, noExecutor{}, exec != nil}
 	if exec != nil {
 		c.Executor = exec
 	}
@@ -98,21 +98,21 @@ func newCode(exec Executor) code {
 	return c
 }
 
-// nobody runs no code and knows of none.
-type nobody struct{}
+// noExecutor runs no code and knows of none.
+type noExecutor struct{}
 
-func (nobody) Orchestrators() []string { return nil }
-func (nobody) Orchestrate(context.Context, history.Work) (history.Outcome, error) {
+func (noExecutor) Orchestrators() []string { return nil }
+func (noExecutor) Orchestrate(context.Context, history.Work) (history.Outcome, error) {
 	return history.Outcome{}, history.ErrUnregistered
 }
-func (nobody) Forget(history.Number) {}
-func (nobody) RunActivity(_ context.Context, _ history.Task, done func(json.RawMessage, *history.Failure, error)) {
+func (noExecutor) Forget(history.Number) {}
+func (noExecutor) RunActivity(_ context.Context, _ history.Task, done func(json.RawMessage, *history.Failure, error)) {
 	done(nil, nil, history.ErrUnregistered)
 }
-func (nobody) Awaits(context.Context, history.Work) ([]history.Await, []history.Kept, error) {
+func (noExecutor) Awaits(context.Context, history.Work) ([]history.Await, []history.Kept, error) {
 	return nil, nil, nil
 }
-func (nobody) Place(history.Number, *stacktrace.Trace) string { return "" }
-func (nobody) Leave(history.Number)                           {}
-func (nobody) Unwinding() []Unwinding                         { return nil }
-func (nobody) Unwound(context.Context)                        {}
+func (noExecutor) Place(history.Number, *stacktrace.Trace) string { return "" }
+func (noExecutor) Leave(history.Number)                           {}
+func (noExecutor) Unwinding() []Unwinding                         { return nil }
+func (noExecutor) Unwound(context.Context)                        {}

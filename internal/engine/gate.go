@@ -66,7 +66,7 @@ func (t *tenure) expect(ctx context.Context, id history.InstanceID) error {
 		return fmt.Errorf("%w: instance id is empty", hub.ErrInvalidArgument)
 	}
 	var refused error
-	if t.partition(id).known(id, func(inst *instance) {
+	if t.partition(id).ifKnown(id, func(inst *instance) {
 		if refused = refuseMessage(inst); refused == nil {
 			refused = t.admission.refuseInbox(inst)
 		}

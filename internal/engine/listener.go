@@ -40,7 +40,7 @@ type TurnKind uint8
 const (
 	Changed        TurnKind = iota // something else than the others, such as telling a parent
 	Started                        // an instance began
-	Went                           // a turn after which it goes on
+	Ran                            // a turn after which it goes on
 	ContinuedAsNew                 // the next execution began
 	Rewound                        // an instance that had Failed goes on
 	Ended

@@ -81,11 +81,11 @@ func TestListenerHearsWhatIsDurable(t *testing.T) {
 		w.settle()
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		if want := []engine.TurnKind{engine.Started, engine.Went, engine.Went, engine.ContinuedAsNew, engine.Went, engine.Went, engine.Ended}; !slices.Equal(h.turns["a"], want) {
+		if want := []engine.TurnKind{engine.Started, engine.Ran, engine.Ran, engine.ContinuedAsNew, engine.Ran, engine.Ran, engine.Ended}; !slices.Equal(h.turns["a"], want) {
 			w.Errorf("turns of a: %v, want %v", h.turns["a"], want)
 		}
 		// A turn with nothing but the rewind may come before the one with the answer, or not.
-		h.turns["b"] = slices.DeleteFunc(h.turns["b"], func(k engine.TurnKind) bool { return k == engine.Went })
+		h.turns["b"] = slices.DeleteFunc(h.turns["b"], func(k engine.TurnKind) bool { return k == engine.Ran })
 		if want := []engine.TurnKind{engine.Started, engine.Ended, engine.Rewound, engine.Ended}; !slices.Equal(h.turns["b"], want) {
 			w.Errorf("turns of b: %v, want %v", h.turns["b"], want)
 		}

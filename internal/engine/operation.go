@@ -102,8 +102,8 @@ func refuse(what string, problem error) error {
 
 // start creates an instance; fresh says that nobody else can know its id.
 func (t *tenure) start(ctx context.Context, req *hub.StartRequest, fresh bool) error {
-	err := t.change(ctx, claim{id: req.ID, fresh: fresh, ends: req.Reuse == hub.ReplaceAny, bytes: len(req.Input)}, func(inst *instance) (committing, error) {
-		kept, err := t.vacate(inst, req.Reuse)
+	err := t.change(ctx, claim{id: req.ID, fresh: fresh, ends: req.Reuse == hub.ReplaceAny, bytes: len(req.Input)}, func(inst *instance) (commitFunc, error) {
+		kept, err := t.freeID(inst, req.Reuse)
 		if req.Found != nil {
 			*req.Found = kept
 		}
@@ -115,10 +115,10 @@ func (t *tenure) start(ctx context.Context, req *hub.StartRequest, fresh bool) e
 	return t.found(ctx, err, req.Reuse, req.Found)
 }
 
-// vacate makes sure that a claimed id can be used. It reports whether what has
+// freeID makes sure that a claimed id can be used. It reports whether what has
 // it is kept, and loads what lives and will be replaced: its timers and its
 // parent must learn of the end.
-func (t *tenure) vacate(inst *instance, reuse hub.Reuse) (kept bool, err error) {
+func (t *tenure) freeID(inst *instance, reuse hub.Reuse) (kept bool, err error) {
 	switch err := refusal(&inst.row, reuse); {
 	case err != nil, !inst.exists():
 		return false, err
@@ -167,12 +167,12 @@ func (t *tenure) create(inst *instance, req *hub.StartRequest, done func(error))
 	}
 	ev := history.Event{Kind: history.ExecutionStarted, Name: req.Name, Version: req.Version, Payload: req.Input, Started: started}
 	d := &decision{Decision: decide.Begin(ev, req.ID, p.newNumber(now), history.NewExecutionID(), inst.row)}
-	return t.commit(inst, d, t.replace(inst, d), done)
+	return t.commit(inst, d, t.replaceInstance(inst, d), done)
 }
 
-// replace makes d end what inst was. It returns the messages that were for
+// replaceInstance makes d end what inst was. It returns the messages that were for
 // that. mu is held.
-func (t *tenure) replace(inst *instance, d *decision) (consumed []store.MessageKey) {
+func (t *tenure) replaceInstance(inst *instance, d *decision) (consumed []store.MessageKey) {
 	if inst.exists() {
 		consumed = inst.clearInbox(nil)
 	}
@@ -280,7 +280,7 @@ func (e *Engine) tell(ctx context.Context, id history.InstanceID, ev history.Eve
 	}
 	ev.ID, ev.At = history.NoID, history.Truncate(t.now())
 	c := claim{id: id, ends: ev.Kind == history.ExecutionTerminated, bytes: ev.Bytes()}
-	return t.beside(ctx, c, func(inst *instance, done func(error)) {
+	return t.post(ctx, c, func(inst *instance, done func(error)) {
 		refused := refuseMessage(inst)
 		if refused == nil && allowed != nil {
 			refused = allowed(inst)

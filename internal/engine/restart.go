@@ -56,7 +56,7 @@ func startAgain(row *history.Instance, input json.RawMessage) hub.StartRequest {
 // restartInPlace replaces an instance that has ended by its like. Nobody else
 // decides about the id between reading the input and the commit.
 func (e *Engine) restartInPlace(ctx context.Context, t *tenure, id history.InstanceID) error {
-	return t.change(ctx, claim{id: id}, func(inst *instance) (committing, error) {
+	return t.change(ctx, claim{id: id}, func(inst *instance) (commitFunc, error) {
 		if err := refuseRestart(inst); err != nil {
 			return nil, err
 		}

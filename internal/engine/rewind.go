@@ -38,7 +38,7 @@ func (e *Engine) Rewind(ctx context.Context, id history.InstanceID, req hub.Rewi
 	if err != nil {
 		return err
 	}
-	return t.change(ctx, claim{id: id}, func(inst *instance) (committing, error) {
+	return t.change(ctx, claim{id: id}, func(inst *instance) (commitFunc, error) {
 		if err := refuseRewind(id, &inst.row); err != nil {
 			return nil, err
 		}

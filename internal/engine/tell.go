@@ -111,7 +111,7 @@ func (d *decision) kind() TurnKind {
 	case d.Record.Start():
 		return Started
 	default:
-		return Went
+		return Ran
 	}
 	return Changed
 }

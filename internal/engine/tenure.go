@@ -39,7 +39,7 @@ import (
 //	                   +---- messages to instances here ----+
 type tenure struct {
 	store    store.Store
-	exec     code
+	exec     executor
 	options  Options
 	log      *slog.Logger
 	listener Listener

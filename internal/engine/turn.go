@@ -97,7 +97,7 @@ func (t *tenure) conclude(inst *instance, d *decision, consumed []store.MessageK
 	case done != nil:
 		done(hub.ErrUnavailable)
 	}
-	t.passOn(inst, sent)
+	t.endClaim(inst, sent)
 	if loaded {
 		t.cache.touch(inst)
 	}
