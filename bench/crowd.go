@@ -73,12 +73,12 @@ func (l life) stepwise() []life { return slices.Collect(slices.Chunk(l, 1)) }
 
 // crowd makes up instances.
 type crowd struct {
-	epochs []store.Epoch // of the partitions
-	micros int64         // of the last instance's number
+	partitions int
+	micros     int64 // of the last instance's number
 }
 
-func newCrowd(epochs []store.Epoch) *crowd {
-	return &crowd{epochs: epochs, micros: time.Now().UnixMicro()}
+func newCrowd(partitions int) *crowd {
+	return &crowd{partitions: partitions, micros: time.Now().UnixMicro()}
 }
 
 // commits returns, for each part of an instance's life, a commit of that part
@@ -87,7 +87,7 @@ func (c *crowd) commits(n int, parts []life) [][]*store.Delta {
 	commits := make([][]*store.Delta, len(parts))
 	for range n {
 		c.micros++
-		m := newMember(c.micros, c.epochs, parts[0][0].delta.Number)
+		m := newMember(c.micros, c.partitions, parts[0][0].delta.Number)
 		for i, part := range parts {
 			for _, s := range part {
 				commits[i] = append(commits[i], m.live(s))
@@ -102,14 +102,12 @@ type member struct {
 	id        history.InstanceID
 	execution history.ExecutionID
 	number    history.Number
-	epoch     store.Epoch
 	late      time.Duration // after the one whose life it leads
 }
 
-func newMember(micros int64, epochs []store.Epoch, like history.Number) *member {
+func newMember(micros int64, partitions int, like history.Number) *member {
 	m := &member{id: history.NewInstanceID(), execution: history.NewExecutionID()}
-	partition := history.PartitionOf(m.id, len(epochs))
-	m.number, m.epoch = history.NewNumber(micros, partition), epochs[partition]
+	m.number = history.NewNumber(micros, history.PartitionOf(m.id, partitions))
 	m.late = m.number.CreatedAt().Sub(like.CreatedAt())
 	return m
 }
@@ -121,7 +119,7 @@ func (m *member) live(s step) *store.Delta {
 	if d.Record != nil && d.OldStatus != history.Unknown {
 		m.late += time.Duration(rand.Int64N(1_000)) * time.Microsecond
 	}
-	d.Partition, d.Epoch, d.Number, d.ID = m.number.Partition(), m.epoch, m.number, m.id
+	d.Partition, d.Number, d.ID = m.number.Partition(), m.number, m.id
 	if d.Row != nil {
 		row := *d.Row
 		row.Number, row.ID, row.ExecutionID = m.number, m.id, m.execution
@@ -162,15 +160,15 @@ const storedAtOnce = 10_000
 // the store is spared what real instances only have for a while; once compacted, 20,000
 // of them take as much disk as 20,000 that ran, but for 2 %.
 func (f *folder) fill(ctx context.Context, l life, n int) (time.Time, error) {
-	epochs, err := f.acquire(ctx)
+	owner, err := f.own(ctx)
 	if err != nil {
 		return time.Time{}, err
 	}
-	crowd := newCrowd(epochs)
+	crowd := newCrowd(f.hub.Partitions())
 	crowd.micros -= int64(n) // the past: numbers to come belong to an engine
 	for stored := 0; stored < n; stored += storedAtOnce {
 		for _, deltas := range crowd.commits(min(storedAtOnce, n-stored), l.whole()) {
-			if err := f.hub.Commit(ctx, deltas); err != nil {
+			if err := owner.Commit(ctx, 0, deltas); err != nil {
 				return time.Time{}, fmt.Errorf("store %d deltas: %w", len(deltas), err)
 			}
 		}

@@ -46,17 +46,17 @@ func floorRate(ctx context.Context, site site, parts []life, atOnce, n int) (rat
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, f.close()) }()
-	epochs, err := f.acquire(ctx)
+	owner, err := f.own(ctx)
 	if err != nil {
 		return 0, err
 	}
-	crowd := newCrowd(epochs)
+	crowd := newCrowd(f.hub.Partitions())
 	var took time.Duration
 	for stored := 0; stored < n; stored += atOnce {
 		commits := crowd.commits(min(atOnce, n-stored), parts)
 		began := time.Now()
 		for _, deltas := range commits {
-			if err := f.hub.Commit(ctx, deltas); err != nil {
+			if err := owner.Commit(ctx, 0, deltas); err != nil {
 				return 0, fmt.Errorf("commit %d deltas: %w", len(deltas), err)
 			}
 		}

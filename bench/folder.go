@@ -68,16 +68,20 @@ func withFolder(site site, f func(f *folder) ([]metric, error)) ([]metric, error
 	return metrics, errors.Join(err, store.close())
 }
 
-// acquire takes all partitions of the hub.
-func (f *folder) acquire(ctx context.Context) ([]store.Epoch, error) {
-	epochs := make([]store.Epoch, f.hub.Partitions())
-	for partition := range epochs {
-		var err error
-		if epochs[partition], err = f.hub.Acquire(ctx, partition); err != nil {
-			return nil, fmt.Errorf("acquire partition %d: %w", partition, err)
-		}
+// own joins the hub and takes all partitions of it.
+func (f *folder) own(ctx context.Context) (store.Tenure, error) {
+	owner, err := f.hub.Join(ctx, store.Node{})
+	if err != nil {
+		return nil, fmt.Errorf("join the hub: %w", err)
 	}
-	return epochs, nil
+	all := make([]int, f.hub.Partitions())
+	for partition := range all {
+		all[partition] = partition
+	}
+	if _, err := owner.Acquire(ctx, all...); err != nil {
+		return nil, fmt.Errorf("acquire %d partitions: %w", len(all), err)
+	}
+	return owner, nil
 }
 
 // bytes returns how much disk the store takes in all, and how much of that is

@@ -82,7 +82,7 @@ const (
 )
 
 func newListing(ctx context.Context, f *folder, n int) (*listing, error) {
-	epochs, err := f.acquire(ctx)
+	owner, err := f.own(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -91,9 +91,9 @@ func newListing(ctx context.Context, f *folder, n int) (*listing, error) {
 	for stored := 0; stored < n; {
 		deltas := make([]*store.Delta, min(storedAtOnce, n-stored))
 		for i := range deltas {
-			deltas[i] = l.instance(epochs)
+			deltas[i] = l.instance()
 		}
-		if err := f.hub.Commit(ctx, deltas); err != nil {
+		if err := owner.Commit(ctx, 0, deltas); err != nil {
 			return nil, fmt.Errorf("store instances %d to %d: %w", stored, stored+len(deltas), err)
 		}
 		stored += len(deltas)
@@ -101,10 +101,10 @@ func newListing(ctx context.Context, f *folder, n int) (*listing, error) {
 	return l, nil
 }
 
-func (l *listing) instance(epochs []store.Epoch) *store.Delta {
+func (l *listing) instance() *store.Delta {
 	l.micros += 1_000
 	id := history.InstanceID(fmt.Sprintf("%016x%016x", l.rng.Uint64(), l.rng.Uint64()))
-	number := history.NewNumber(l.micros, history.PartitionOf(id, len(epochs)))
+	number := history.NewNumber(l.micros, history.PartitionOf(id, l.folder.hub.Partitions()))
 	row := &history.Instance{
 		Number: number, ID: id, ExecutionID: history.ExecutionID(id), Name: l.name(), Status: history.Completed,
 		CreatedAt: number.CreatedAt(), UpdatedAt: number.CreatedAt(),
@@ -117,7 +117,7 @@ func (l *listing) instance(epochs []store.Epoch) *store.Delta {
 		row.CompletedAt = row.UpdatedAt
 	}
 	return &store.Delta{
-		Partition: number.Partition(), Epoch: epochs[number.Partition()], Number: number, ID: id, Row: row, OldStatus: history.Unknown,
+		Partition: number.Partition(), Number: number, ID: id, Row: row, OldStatus: history.Unknown,
 		Record: &store.Record{Seq: 1, Bytes: make([]byte, 300)},
 	}
 }

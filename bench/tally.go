@@ -31,7 +31,20 @@ func (t *tally) load() load {
 	return load{time.Now(), t.commits.Load(), t.deltas.Load(), time.Duration(t.committing.Load()), processTime()}
 }
 
-func (t *tally) Commit(ctx context.Context, deltas []*store.Delta) error {
+// Join implements [store.Store].
+func (t *tally) Join(ctx context.Context, self store.Node) (store.Tenure, error) {
+	joined, err := t.Store.Join(ctx, self)
+	return &tallied{joined, t}, err
+}
+
+// tallied is a tenure whose commits are counted.
+type tallied struct {
+	store.Tenure
+	tally *tally
+}
+
+func (d *tallied) Commit(ctx context.Context, lane int, deltas []*store.Delta) error {
+	t := d.tally
 	t.commits.Add(1)
 	t.deltas.Add(int64(len(deltas)))
 	if t.keep.Load() {
@@ -43,5 +56,5 @@ func (t *tally) Commit(ctx context.Context, deltas []*store.Delta) error {
 	}
 	began := time.Now()
 	defer func() { t.committing.Add(int64(time.Since(began))) }()
-	return t.Store.Commit(ctx, deltas)
+	return d.Tenure.Commit(ctx, lane, deltas)
 }

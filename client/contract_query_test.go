@@ -14,6 +14,7 @@ import (
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/store"
+	"github.com/perdure/perdure/internal/storetest"
 )
 
 func TestClient_Query(t *testing.T) {
@@ -310,13 +311,12 @@ func TestClient_Query(t *testing.T) {
 func (h *testHub) entity(id history.InstanceID) {
 	h.Helper()
 	partition := history.PartitionOf(id, h.store.Partitions())
-	epoch, err := h.store.Acquire(h.Context(), partition)
-	h.done("Acquire", err)
+	owner, _ := storetest.Own(h, h.store)
 	now := history.Truncate(time.Now())
 	row := &history.Instance{Number: history.NewNumber(now.UnixMicro(), partition), ID: id, ExecutionID: history.NewExecutionID(), Name: "@counter", CreatedAt: now, UpdatedAt: now}
 	turn := history.Turn{Seq: 1, At: now, Events: []history.Event{{Kind: history.ExecutionStarted, ID: history.NoID, At: now, Name: "@counter", Started: &history.Started{ExecutionID: row.ExecutionID}}}}
-	h.done("Commit", h.store.Commit(h.Context(), []*store.Delta{{
-		Partition: partition, Epoch: epoch, Number: row.Number, ID: id, Row: row, OldStatus: history.Unknown,
+	h.done("Commit", owner.Commit(h.Context(), 0, []*store.Delta{{
+		Partition: partition, Number: row.Number, ID: id, Row: row, OldStatus: history.Unknown,
 		Record: &store.Record{Seq: 1, Bytes: history.AppendTurn(nil, &turn)},
 	}}))
 }

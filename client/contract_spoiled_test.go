@@ -11,6 +11,7 @@ import (
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/store"
+	"github.com/perdure/perdure/internal/storetest"
 )
 
 // What older builds let in, or what is damaged, spoils no answer about others: it is
@@ -23,13 +24,10 @@ func TestBadStoredValuesBreakNothingElse(t *testing.T) {
 			deep := strings.Repeat("[", 10_000) + strings.Repeat("]", 10_000)
 			inputs := map[history.InstanceID]string{"good": `"fine"`, "deep": deep, "bytes": "\"\xff\"", "broken": ""}
 			micros := time.Now().UnixMicro()
+			owner, _ := storetest.Own(t, h.store)
 			for id, input := range inputs {
 				micros++
 				number := history.NewNumber(micros, history.PartitionOf(id, 4))
-				epoch, err := h.store.Acquire(t.Context(), number.Partition())
-				if err != nil {
-					t.Fatal(err)
-				}
 				record := history.AppendTurn(nil, &history.Turn{Seq: 1, Events: []history.Event{{
 					Kind: history.ExecutionStarted, ID: history.NoID, At: number.CreatedAt(), Name: "Echo", Payload: json.RawMessage(input),
 					Started: &history.Started{ExecutionID: "e"},
@@ -38,10 +36,10 @@ func TestBadStoredValuesBreakNothingElse(t *testing.T) {
 					record = append(record, 0xff)
 				}
 				delta := &store.Delta{
-					Partition: number.Partition(), Epoch: epoch, Number: number, ID: id, OldStatus: history.Unknown, Record: &store.Record{Seq: 1, Bytes: record},
+					Partition: number.Partition(), Number: number, ID: id, OldStatus: history.Unknown, Record: &store.Record{Seq: 1, Bytes: record},
 					Row: &history.Instance{Number: number, ID: id, Name: "Echo", ExecutionID: "e", Status: history.Pending, CreatedAt: number.CreatedAt(), UpdatedAt: number.CreatedAt()},
 				}
-				if err := h.store.Commit(t.Context(), []*store.Delta{delta}); err != nil {
+				if err := owner.Commit(t.Context(), 0, []*store.Delta{delta}); err != nil {
 					t.Fatal(err)
 				}
 			}

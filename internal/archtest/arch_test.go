@@ -69,7 +69,7 @@ var tests = map[string][]string{
 	"internal/store/embedded": {"internal/engine", "internal/hub", "internal/store/memory", "internal/storetest"},
 	".":                       {"internal/engine", "internal/hub", "internal/registry", "internal/worker", "internal/store/memory", "internal/store/embedded"},
 	"internal/worker":         {"internal/store/memory", "internal/store/embedded"},
-	"client":                  {".", "internal/engine", "internal/httpapi", "internal/store", "internal/worker", "internal/store/memory"},
+	"client":                  {".", "internal/engine", "internal/httpapi", "internal/store", "internal/worker", "internal/store/memory", "internal/storetest"},
 	"internal/httpapi":        {".", "internal/engine", "internal/worker", "internal/store/memory", "client"},
 	"cmd/perdure":             {".", "internal/testcert"},
 	"internal/hubs":           {},

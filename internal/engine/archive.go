@@ -122,11 +122,11 @@ func (t *tenure) adopt(inst *instance, a *decide.Arrival, done func(error)) []ro
 	p := inst.partition
 	d := &decision{Decision: a.Decide(p.newNumber(t.now()), inst.row)}
 	consumed := t.replaceInstance(inst, d)
-	d.delta = store.Delta{Partition: p.index, Epoch: p.epoch, Consumed: consumed}
+	d.delta = store.Delta{Partition: p.index, Consumed: consumed}
 	sent := t.fill(inst, d)
 	unit := make([]*store.Delta, 0, len(a.Earlier)+1)
 	for i := range a.Earlier {
-		unit = append(unit, &store.Delta{Partition: p.index, Epoch: p.epoch, Number: d.Row.Number, ID: d.Row.ID, Record: &a.Earlier[i]})
+		unit = append(unit, &store.Delta{Partition: p.index, Number: d.Row.Number, ID: d.Row.ID, Record: &a.Earlier[i]})
 	}
 	inst.deltas++
 	inst.inFlight = true // its code is rebuilt from records that must be there

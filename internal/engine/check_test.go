@@ -17,6 +17,7 @@ import (
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/store"
+	"github.com/perdure/perdure/internal/storetest"
 )
 
 // checked checks the hub in a store, and wants nothing to disagree.
@@ -204,14 +205,12 @@ func TestCheckFindsWhatDoesNotAgree(t *testing.T) {
 						t.Fatal(err)
 					}
 					d := store.Delta{Partition: history.PartitionOf(row.ID, kept.Partitions()), Number: row.Number, ID: row.ID}
-					if d.Epoch, err = kept.Acquire(t.Context(), d.Partition); err != nil {
-						t.Fatal(err)
-					}
+					owner, _ := storetest.Own(t, kept)
 					tt.plant(&row, &d)
 					for i := range d.ClearTimers {
 						d.ClearTimers[i] = storedTimer(t, kept, d.Partition, d.ClearTimers[i])
 					}
-					if err := kept.Commit(t.Context(), []*store.Delta{&d}); err != nil {
+					if err := owner.Commit(t.Context(), 0, []*store.Delta{&d}); err != nil {
 						t.Fatalf("Commit: %v", err)
 					}
 					about := strings.TrimPrefix(cmp.Or(tt.about, tt.id), "-")

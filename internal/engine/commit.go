@@ -25,7 +25,7 @@ const (
 // next batch gathers while the last one syncs (natural batching). It is where
 // decisions become durable, and the only place from which effects leave.
 type commits struct {
-	store     store.Committer
+	store     store.Tenure
 	admission *admission
 	turns     *readyQueue
 	tell      func(CommitInfo) // when a commit has ended
@@ -48,7 +48,7 @@ type commit struct {
 }
 
 // newCommits returns a committer to a store. It is idle until run.
-func newCommits(store store.Committer, admission *admission, turns *readyQueue, tell func(CommitInfo)) *commits {
+func newCommits(store store.Tenure, admission *admission, turns *readyQueue, tell func(CommitInfo)) *commits {
 	c := &commits{store: store, admission: admission, turns: turns, tell: tell}
 	c.more.L = &c.mu
 	return c
@@ -171,7 +171,7 @@ func (c *commits) run(ctx context.Context, failed func(error)) {
 		}
 		if err == nil && len(deltas) > 0 {
 			began := time.Now()
-			err = c.store.Commit(ctx, deltas)
+			err = c.store.Commit(ctx, lane, deltas)
 			c.tell(CommitInfo{len(deltas), int(batchBytes(batch)), time.Since(began), err})
 			if err != nil {
 				failed(err)
@@ -187,6 +187,9 @@ func (c *commits) run(ctx context.Context, failed func(error)) {
 		}
 	}
 }
+
+// lane is the one that all is committed in.
+const lane = 0
 
 // smallCommit is how many deltas are done with sooner than another goroutine is
 // awake.

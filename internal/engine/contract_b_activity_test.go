@@ -19,6 +19,7 @@ import (
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/store"
+	"github.com/perdure/perdure/internal/storetest"
 )
 
 func greet(_ context.Context, name string) (string, error) { return "Hello " + name + "!", nil }
@@ -335,19 +336,16 @@ func (w *world) crashWith(id string, events ...history.Event) {
 	w.store.kill()
 	w.stop()
 	p := history.PartitionOf(history.InstanceID(id), w.inner.Partitions())
-	epoch, err := w.inner.Acquire(context.Background(), p)
-	if err != nil {
-		w.Fatalf("Acquire(%d) = %v", p, err)
-	}
-	delta := &store.Delta{Partition: p, Epoch: epoch}
+	owner, grants := storetest.Own(w, w.inner)
+	delta := &store.Delta{Partition: p}
 	for i, ev := range events {
 		ev.ID, ev.At = history.NoID, history.Truncate(time.Now())
 		delta.Sent = append(delta.Sent, store.Message{
-			MessageKey: store.MessageKey{Partition: p, From: p, Seq: uint64(epoch)<<40 + uint64(i)},
+			MessageKey: store.MessageKey{Partition: p, From: p, Seq: uint64(grants[p].Epoch)<<40 + uint64(i)},
 			Bytes:      history.AppendMessage(nil, &history.Message{To: history.InstanceID(id), ExecutionID: execution, Event: ev}),
 		})
 	}
-	if err := w.inner.Commit(context.Background(), []*store.Delta{delta}); err != nil {
+	if err := owner.Commit(context.Background(), 0, []*store.Delta{delta}); err != nil {
 		w.Fatalf("Commit of injected messages = %v", err)
 	}
 	w.start()
@@ -534,18 +532,18 @@ func TestB29_LongActivityRunsOnce(t *testing.T) {
 type isolated struct {
 	store.Store
 	replaced atomic.Bool
-	rejected atomic.Int64 // commits, since another one owns the partition
+	rejected atomic.Int64 // commits, since another one owns the hub
 }
 
-func (s *isolated) Acquire(ctx context.Context, partition int) (store.Epoch, error) {
+func (s *isolated) Join(ctx context.Context, self store.Node) (store.Tenure, error) {
 	if s.replaced.Load() {
-		return 0, store.ErrBroken
+		return nil, store.ErrBroken
 	}
-	return s.Store.Acquire(ctx, partition)
+	return storetest.JoinWith(ctx, s.Store, self, s.commit)
 }
 
-func (s *isolated) Commit(ctx context.Context, deltas []*store.Delta) error {
-	err := s.Store.Commit(ctx, deltas)
+func (s *isolated) commit(ctx context.Context, t store.Tenure, lane int, deltas []*store.Delta) error {
+	err := t.Commit(ctx, lane, deltas)
 	if errors.Is(err, store.ErrFenced) {
 		s.rejected.Add(1)
 	}

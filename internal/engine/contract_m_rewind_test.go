@@ -727,9 +727,11 @@ func TestRewind_DeepInATreeThreeTimes(t *testing.T) {
 // slowly is a store whose commits take a second.
 type slowly struct{ store.Store }
 
-func (s slowly) Commit(ctx context.Context, deltas []*store.Delta) error {
-	time.Sleep(time.Second)
-	return s.Store.Commit(ctx, deltas)
+func (s slowly) Join(ctx context.Context, self store.Node) (store.Tenure, error) {
+	return storetest.JoinWith(ctx, s.Store, self, func(ctx context.Context, t store.Tenure, lane int, deltas []*store.Delta) error {
+		time.Sleep(time.Second)
+		return t.Commit(ctx, lane, deltas)
+	})
 }
 
 // A failure that is decided and not durable yet can be rewound: the rewind waits

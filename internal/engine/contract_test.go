@@ -237,22 +237,49 @@ func (p *process) kill() {
 	p.dead.Store(true)
 }
 
-func (p *process) Commit(ctx context.Context, deltas []*store.Delta) error {
+// alive calls f unless the process is dead, and keeps it alive meanwhile.
+func (p *process) alive(f func() error) error {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if p.dead.Load() {
 		return errKilled
 	}
-	return p.Store.Commit(ctx, deltas)
+	return f()
 }
 
-func (p *process) Acquire(ctx context.Context, partition int) (store.Epoch, error) {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	if p.dead.Load() {
-		return 0, errKilled
-	}
-	return p.Store.Acquire(ctx, partition)
+func (p *process) Join(ctx context.Context, self store.Node) (joined store.Tenure, err error) {
+	err = p.alive(func() error {
+		t, err := p.Store.Join(ctx, self)
+		joined = &mortal{t, p}
+		return err
+	})
+	return joined, err
+}
+
+// mortal is a tenure that changes nothing once its process is dead.
+type mortal struct {
+	store.Tenure
+	process *process
+}
+
+func (m *mortal) Acquire(ctx context.Context, partitions ...int) (grants []store.Grant, err error) {
+	err = m.process.alive(func() error {
+		grants, err = m.Tenure.Acquire(ctx, partitions...)
+		return err
+	})
+	return grants, err
+}
+
+func (m *mortal) Commit(ctx context.Context, lane int, deltas []*store.Delta) error {
+	return m.process.alive(func() error { return m.Tenure.Commit(ctx, lane, deltas) })
+}
+
+func (m *mortal) Fence(ctx context.Context, id store.TenureID) error {
+	return m.process.alive(func() error { return m.Tenure.Fence(ctx, id) })
+}
+
+func (m *mortal) Leave(ctx context.Context) error {
+	return m.process.alive(func() error { return m.Tenure.Leave(ctx) })
 }
 
 // mustStart starts an instance and returns its id.

@@ -16,8 +16,8 @@
 // not durable yet: what it leads to is stored after it. An instance has at most
 // one turn that is not durable; what arrives meanwhile becomes one turn.
 //
-// Ownership is a tenure (tenure.go): acquire every partition, read what is to
-// be done, work until told to stop. When a commit does not succeed nobody knows
+// Ownership is a tenure (tenure.go): join the hub in the store, acquire every
+// partition, read what is to be done, work until told to stop. When a commit does not succeed nobody knows
 // what is stored, so the tenure ends, everything in memory is dropped, and the
 // next one reads the truth. A crash is the same thing with a longer pause. What
 // a crash costs:

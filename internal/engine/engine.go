@@ -29,6 +29,7 @@ type Options struct {
 	DrainTimeout     time.Duration    // how long stopping waits for what runs; 0: 10 s
 	DefaultVersion   string           // version of starts that name none
 	Hub              string           // its name, for errors
+	Node             store.Node       // this process
 }
 
 // setDefaults fills in what was left out, once, so that nobody else has to know
@@ -138,10 +139,17 @@ func sleep(ctx context.Context, d time.Duration) {
 
 // own runs one tenure.
 func (e *Engine) own(ctx context.Context) error {
+	joined, err := e.store.Join(ctx, e.options.Node)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("join the hub: %w", err)
+	}
 	turns, admission := newReadyQueue(), newAdmission(&e.options, !e.exec.runs)
 	t := &tenure{
-		store: e.store, exec: e.exec, options: e.options, log: e.options.Logger, listener: e.options.Listener,
-		admission: admission, commits: newCommits(e.store, admission, turns, e.options.Listener.Commit), ready: turns, timers: newTimerQueue(e.options.Now),
+		store: e.store, joined: joined, exec: e.exec, options: e.options, log: e.options.Logger, listener: e.options.Listener,
+		admission: admission, commits: newCommits(joined, admission, turns, e.options.Listener.Commit), ready: turns, timers: newTimerQueue(e.options.Now),
 		cache: newCache(e.options.CacheBytes), waiters: &e.waiters,
 		left: &e.left, treePurges: make(chan struct{}, 1),
 	}
@@ -159,6 +167,7 @@ func (e *Engine) own(ctx context.Context) error {
 	if err := t.begin(ctx); err != nil {
 		t.end(err)
 		<-t.activities.stop()
+		t.leaveHub()
 		if ctx.Err() != nil {
 			return nil // stopped before there was anything to drain
 		}

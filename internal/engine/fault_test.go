@@ -165,9 +165,13 @@ func (f faults) run(t *testing.T, n int, mode storetest.FaultMode) (commits int)
 // fails cannot tell it from several commits of which the last failed.
 type singly struct{ store.Store }
 
-func (s singly) Commit(ctx context.Context, deltas []*store.Delta) error {
+func (s singly) Join(ctx context.Context, self store.Node) (store.Tenure, error) {
+	return storetest.JoinWith(ctx, s.Store, self, commitSingly)
+}
+
+func commitSingly(ctx context.Context, t store.Tenure, lane int, deltas []*store.Delta) error {
 	for _, d := range deltas {
-		if err := s.Store.Commit(ctx, []*store.Delta{d}); err != nil {
+		if err := t.Commit(ctx, lane, []*store.Delta{d}); err != nil {
 			return err
 		}
 	}

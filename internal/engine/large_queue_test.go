@@ -14,6 +14,7 @@ import (
 	"github.com/perdure/perdure/client"
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/store"
+	"github.com/perdure/perdure/internal/storetest"
 )
 
 // Large payloads go to the store few at a time, and leave room between them.
@@ -52,7 +53,11 @@ type disk struct {
 	most int
 }
 
-func (d *disk) Commit(ctx context.Context, deltas []*store.Delta) error {
+func (d *disk) Join(ctx context.Context, self store.Node) (store.Tenure, error) {
+	return storetest.JoinWith(ctx, d.Store, self, d.commit)
+}
+
+func (d *disk) commit(ctx context.Context, t store.Tenure, lane int, deltas []*store.Delta) error {
 	bytes := 0
 	for _, delta := range deltas {
 		if delta.Record != nil {
@@ -66,7 +71,7 @@ func (d *disk) Commit(ctx context.Context, deltas []*store.Delta) error {
 	d.most = max(d.most, bytes)
 	d.mu.Unlock()
 	time.Sleep(100*time.Microsecond + time.Duration(bytes)*10)
-	return d.Store.Commit(ctx, deltas)
+	return t.Commit(ctx, lane, deltas)
 }
 
 func TestLargePayloadsGoToTheStoreFewAtATime(t *testing.T) {

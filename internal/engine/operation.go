@@ -299,7 +299,7 @@ func (t *tenure) put(inst *instance, ev history.Event, done func(error)) {
 	m := decide.Message{Event: ev, Stored: true, Key: p.newKey(p.index)}
 	encoded := history.AppendMessage(nil, &history.Message{To: inst.id, Event: ev})
 	inst.deltas++
-	t.commits.add(&store.Delta{Partition: p.index, Epoch: p.epoch, Sent: []store.Message{{MessageKey: m.Key, Bytes: encoded}}}, func(err error) {
+	t.commits.add(&store.Delta{Partition: p.index, Sent: []store.Message{{MessageKey: m.Key, Bytes: encoded}}}, func(err error) {
 		p.messageStored(inst)
 		done(err)
 	})

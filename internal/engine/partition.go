@@ -16,14 +16,13 @@ import (
 // partition is one owned partition during one tenure. Its mutex is the only
 // thing that orders what happens to an instance; no store is called under it.
 //
-//	made --acquire: the epoch is durable, work, inbox and near timers are read--> serving --kill--> dead
+//	made --read: work, inbox and near timers--> serving --kill--> dead
 //
 // Messages are taken in from the first moment on, and nothing is decided once
 // it is dead: the next owner finds all of it in the store.
 type partition struct {
 	tenure *tenure
 	index  int
-	epoch  store.Epoch
 
 	mu        sync.Mutex // guards the rest, and the fields of instances as instance says
 	dead      bool       // the tenure is over: nothing may be decided any more

@@ -261,7 +261,7 @@ func (t *tenure) eraseFree(rows []history.Instance, free map[history.Number]*ins
 		}
 		delete(free, row.Number)
 		p := inst.partition
-		deltas = append(deltas, &store.Delta{Partition: p.index, Epoch: p.epoch, Erase: row})
+		deltas = append(deltas, &store.Delta{Partition: p.index, Erase: row})
 		erased = append(erased, inst)
 		w.take(row)
 	}

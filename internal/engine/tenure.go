@@ -19,9 +19,10 @@ import (
 // This file is the life of an ownership: how it begins, how work runs while it
 // lasts, and how it ends without losing what was accepted.
 
-// tenure is one unbroken ownership of the hub's partitions by this process. It
-// begins by acquiring them and reading what there is to do, and ends when the
-// engine stops or a commit does not succeed: what is in memory may then be
+// tenure is one unbroken ownership of the hub's partitions by this process, and
+// lasts as long as a [store.Tenure] of the store. It begins by acquiring them
+// and reading what there is to do, and ends when the engine stops or a commit
+// does not succeed: what is in memory may then be
 // ahead of what is stored, so all of it is given up and a new tenure reads the
 // truth.
 //
@@ -39,6 +40,7 @@ import (
 //	                   +---- messages to instances here ----+
 type tenure struct {
 	store    store.Store
+	joined   store.Tenure // in the store: the unit of fencing
 	exec     executor
 	options  Options
 	log      *slog.Logger
@@ -73,8 +75,14 @@ func (t *tenure) now() time.Time { return t.options.Now() }
 // stored.
 func (t *tenure) fail(err error) { t.end(err) }
 
-// begin acquires every partition and reads what there is to do.
+// begin acquires every partition and reads what there is to do. The number of
+// the newest instance is read after that: those of an owner before must be
+// lower than what is given out from now on.
 func (t *tenure) begin(ctx context.Context) error {
+	grants, err := t.acquire(ctx)
+	if err != nil {
+		return err
+	}
 	last, err := t.store.LastNumber(ctx)
 	if err != nil {
 		return fmt.Errorf("read the last instance number: %w", err)
@@ -83,28 +91,54 @@ func (t *tenure) begin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the instances of times that have not come: %w", err)
 	}
-	t.partitions = make([]*partition, t.store.Partitions())
-	errs := make([]error, len(t.partitions))
-	var wg sync.WaitGroup // all at once, so that a store can store their epochs together
-	for i := range t.partitions {
-		p := &partition{tenure: t, index: i, instances: make(map[history.InstanceID]*instance), armed: make(map[timerKey]bool), numbers: newNumbering(last, free)}
-		t.partitions[i] = p
-		wg.Go(func() { errs[i] = p.acquire(ctx) })
+	t.partitions = make([]*partition, len(grants))
+	errs := make([]error, len(grants))
+	var wg sync.WaitGroup
+	for _, g := range grants {
+		t.partitions[g.Partition] = &partition{
+			tenure: t, index: g.Partition, lastSeq: firstSeq(g.Epoch), numbers: newNumbering(last, free),
+			instances: make(map[history.InstanceID]*instance), armed: make(map[timerKey]bool),
+		}
+	}
+	for i, p := range t.partitions {
+		wg.Go(func() { errs[i] = p.read(ctx) })
 	}
 	wg.Wait()
 	return cmp.Or(errs...) // the first one: they mostly have one cause
 }
 
-// acquire makes the process the owner of the partition, durably, and reads what
-// there is to do: instances at work, messages, and timers that are due soon.
-// From then on no commit of an owner before succeeds.
-func (p *partition) acquire(ctx context.Context) error {
-	t := p.tenure
-	epoch, err := t.store.Acquire(ctx, p.index)
+// acquire makes the process the owner of every partition, durably. From then on
+// nothing of an owner before is stored. Another tenure at the place of this
+// process is one of its own that it lost track of, or of a process that is
+// gone.
+func (t *tenure) acquire(ctx context.Context) ([]store.Grant, error) {
+	self := t.options.Node
+	members, err := t.joined.Beat(ctx, nil)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("read who is in the hub: %w", err)
 	}
-	p.epoch, p.lastSeq = epoch, firstSeq(epoch)
+	for _, m := range members.Nodes {
+		if m.ID != t.joined.ID() && m.Host == self.Host && m.Address == self.Address {
+			if err := t.joined.Fence(ctx, m.ID); err != nil {
+				return nil, fmt.Errorf("end the tenure before: %w", err)
+			}
+		}
+	}
+	all := make([]int, t.store.Partitions())
+	for i := range all {
+		all[i] = i
+	}
+	grants, err := t.joined.Acquire(ctx, all...)
+	if err == nil && len(grants) < len(all) {
+		err = fmt.Errorf("%d of %d partitions have another owner", len(all)-len(grants), len(all))
+	}
+	return grants, err
+}
+
+// read reads what there is to do in the partition: instances at work, messages,
+// and timers that are due soon.
+func (p *partition) read(ctx context.Context) error {
+	t := p.tenure
 	for ref, err := range t.store.Working(ctx, p.index) {
 		if err != nil {
 			return fmt.Errorf("read work of partition %d: %w", p.index, err)
@@ -157,6 +191,7 @@ func (t *tenure) run(ctx context.Context, draining func()) error {
 	t.kill()
 	t.commits.close()
 	committing.Wait()
+	t.leaveHub()
 	t.end(history.ErrStopping)
 	t.ready.close()
 	t.forget() // so that deferred functions run while the rest is waited for
@@ -167,6 +202,15 @@ func (t *tenure) run(ctx context.Context, draining func()) error {
 		return errors.Join(err, fmt.Errorf("%w: %s", ErrLeftBehind, cmp.Or(names, "what ran before the hub was read again")))
 	}
 	return err
+}
+
+// leaveHub ends the tenure in the store, so that the next owner need not wait.
+// Where that fails, whoever takes over fences it.
+func (t *tenure) leaveHub() {
+	err := t.joined.Leave(context.WithoutCancel(t.ctx))
+	if err != nil && !errors.Is(err, store.ErrFenced) {
+		t.log.Debug("the hub could not be left in good order", "cause", err)
+	}
 }
 
 // stopGrace is how long user code, all of it together, may take to return once

@@ -323,7 +323,7 @@ func (t *tenure) commit(inst *instance, d *decision, consumed []store.MessageKey
 	} else {
 		delta = new(store.Delta)
 	}
-	delta.Partition, delta.Epoch, delta.Consumed = p.index, p.epoch, consumed
+	delta.Partition, delta.Consumed = p.index, consumed
 	inst.deltas++
 	t.commits.add(delta, func(err error) {
 		if err == nil {

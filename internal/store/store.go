@@ -13,15 +13,14 @@ import (
 	"github.com/perdure/perdure/internal/history"
 )
 
-// Epoch is the fencing number of a partition's owner. It grows with every
-// [Ownership.Acquire].
+// Epoch counts the owners of a partition. It grows with every change of owner.
 type Epoch uint64
 
 // Errors of a [Store], to be matched with errors.Is.
 var (
-	// ErrFenced: a delta's epoch is not the partition's current one. Nothing of
+	// ErrFenced: the tenure is over, or does not own the partition. Nothing of
 	// the commit was stored.
-	ErrFenced = errors.New("partition has another owner")
+	ErrFenced = errors.New("another process owns the hub, or the partition")
 	// ErrNoSpace: the store's disk is (nearly) full. Nothing of the commit was
 	// stored; it may succeed once there is space.
 	ErrNoSpace = history.ErrNoSpace
@@ -35,31 +34,14 @@ var (
 // Slices handed to a store stay the caller's, who does not change them until
 // the call returns; slices that a store hands out are the receiver's to keep.
 type Store interface {
-	Ownership
-	Committer
-	Reader
-	Viewer
-}
-
-// Ownership decides who may write to a partition.
-type Ownership interface {
 	// Partitions returns how many partitions the hub has, fixed at its
 	// creation.
 	Partitions() int
-	// Acquire makes the caller the owner of partition and returns its epoch,
-	// higher than any before. When it returns, the epoch is durable and commits
-	// with an older one fail.
-	Acquire(ctx context.Context, partition int) (Epoch, error)
-}
-
-// Committer makes decisions durable.
-type Committer interface {
-	// Commit stores the deltas in order, all of them or none. When it returns
-	// nil they are durable, survive a crash and are visible to every read.
-	// ErrFenced and ErrNoSpace mean that nothing was stored; after any other
-	// error the caller does not know, and must acquire the partitions anew and
-	// read what is there before it decides anything else.
-	Commit(ctx context.Context, deltas []*Delta) error
+	// Join begins a tenure of this process, which owns nothing yet. A store
+	// that can have one tenure only fences the one before.
+	Join(ctx context.Context, self Node) (Tenure, error)
+	Reader
+	Viewer
 }
 
 // Reader reads what is durable. Sequences stop at the first error, which they
@@ -167,12 +149,10 @@ const (
 )
 
 // Delta is what one decision changes: a turn, a start, a message accepted. It
-// is stored as a unit; all fields but Partition and Epoch are optional. Within
-// a delta the order is: Erase, DropRecords, then everything else; keys within
+// is stored as a unit; all fields but Partition are optional. Within a delta the order is: Erase, DropRecords, then everything else; keys within
 // one part are distinct.
 type Delta struct {
-	Partition int   // that decided; its owner's Epoch is checked
-	Epoch     Epoch // see ErrFenced
+	Partition int // that decided; whoever commits owns it
 
 	// Number and ID name the instance that Row, OldStatus, Record, DropRecords
 	// and Work are about.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/perdure/perdure/internal/history"
@@ -17,17 +18,6 @@ import (
 func testPartitions(r *room) {
 	if got := r.Store.Partitions(); got != partitions {
 		r.Errorf("Partitions() = %d, want %d", got, partitions)
-	}
-}
-
-func testAcquire(r *room) {
-	for range 3 {
-		r.acquire(1)
-	}
-	for _, p := range []int{-1, partitions} {
-		if epoch, err := r.Store.Acquire(r.Context(), p); err == nil {
-			r.Errorf("Acquire(%d) = %d, want an error: the hub has %d partitions", p, epoch, partitions)
-		}
 	}
 }
 
@@ -44,8 +34,12 @@ func testCanceled(r *room) {
 	ctx, cancel := context.WithCancel(r.Context())
 	cancel()
 	for call, err := range map[string]error{
-		"Acquire":                second(r.Store.Acquire(ctx, 0)),
-		"Commit":                 r.Store.Commit(ctx, []*store.Delta{update(a, history.Running)}),
+		"Join":                   second(r.Store.Join(ctx, store.Node{})),
+		"Acquire":                second(r.owner.Acquire(ctx, 0)),
+		"Commit":                 r.owner.Commit(ctx, 0, []*store.Delta{update(a, history.Running)}),
+		"Beat":                   second(r.owner.Beat(ctx, nil)),
+		"Fence":                  r.owner.Fence(ctx, r.owner.ID()),
+		"Leave":                  r.owner.Leave(ctx),
 		"FindInstance":           third(r.Store.FindInstance(ctx, "a")),
 		"ReadInstance":           second(r.Store.ReadInstance(ctx, "a", func(store.Snapshot) error { return nil })),
 		"ListInstances":          second(r.Store.ListInstances(ctx, history.Query{})),
@@ -467,31 +461,9 @@ func testTimers(r *room) {
 	r.same("timers set and cleared in one commit", r.timers(0, store.Timer{}, farFuture, 100), []store.Timer(nil))
 }
 
-// testFenced: one delta of an old owner keeps out all others of its commit.
-func testFenced(r *room) {
-	a := start(1, "a", history.Pending)
-	b := about(start(2, "b", history.Pending))
-	b.Partition = (a.Partition + 1) % partitions
-	b.SetTimers = []store.Timer{{Due: farFuture, Number: 1}}
-	old := r.epochs[b.Partition]
-	r.acquire(b.Partition)
-	for _, epoch := range []store.Epoch{old, r.epochs[b.Partition] + 1, 0} {
-		for _, deltas := range [][]*store.Delta{{a, b}, {b, a}} {
-			r.sign(deltas)
-			b.Epoch = epoch
-			if err := r.Store.Commit(r.Context(), deltas); !errors.Is(err, store.ErrFenced) {
-				r.Errorf("Commit(epoch %d, now at %d) = error %v, want %v", epoch, r.epochs[b.Partition], err, store.ErrFenced)
-			}
-		}
-	}
-	r.same("contents", r.contents([]history.InstanceID{"a"}, []history.Number{a.Number}), contents{})
-	r.commit(a, b)
-}
-
 // testRefused: deltas about partitions that the hub does not have.
 func testRefused(r *room) {
 	good := start(1, "a", history.Pending)
-	r.sign([]*store.Delta{good})
 	for _, d := range []*store.Delta{
 		{Partition: -1},
 		{Partition: partitions},
@@ -499,15 +471,20 @@ func testRefused(r *room) {
 		{Sent: []store.Message{message(0, -1, 1, "")}},
 		{Consumed: []store.MessageKey{{Partition: 1 << 16}}},
 	} {
-		if d.Partition == 0 {
-			d.Epoch = r.epochs[0]
-		}
-		if err := r.Store.Commit(r.Context(), []*store.Delta{good, d}); err == nil {
+		if err := r.owner.Commit(r.Context(), 0, []*store.Delta{good, d}); err == nil {
 			r.Errorf("Commit(%+v) = no error, want one: the hub has %d partitions", d, partitions)
 		}
 	}
 	if row, ok := r.find("a"); ok {
 		r.Errorf("FindInstance(a) = %v, want none", row)
+	}
+	if err := r.owner.Commit(r.Context(), r.owner.Lanes(), []*store.Delta{good}); err == nil {
+		r.Errorf("Commit(lane %d) = no error, want one: there are %d", r.owner.Lanes(), r.owner.Lanes())
+	}
+	for _, p := range []int{-1, partitions} {
+		if grants, err := r.owner.Acquire(r.Context(), 0, p); err == nil {
+			r.Errorf("Acquire(0, %d) = %v, want an error: the hub has %d partitions", p, grants, partitions)
+		}
 	}
 	if _, err := r.Store.Timers(r.Context(), partitions, store.Timer{}, farFuture, 1); err == nil {
 		r.Errorf("Timers(%d) = no error", partitions)
@@ -536,41 +513,39 @@ func testReopen(r *room) {
 		ids, numbers = append(ids, d.ID), append(numbers, d.Number)
 	}
 	before := r.contents(ids, numbers)
-	old := slices.Clone(r.epochs)
-	if !r.reopen() {
+	old := r.owner
+	if !r.reopen() { // checks that epochs go on
 		return
 	}
 	r.same("contents after Reopen", r.contents(ids, numbers), before)
 	if got := r.Store.Partitions(); got != partitions {
 		r.Errorf("Partitions() = %d after Reopen, want %d", got, partitions)
 	}
-	for p := range r.epochs {
-		r.acquire(p) // checks that epochs go on
-	}
-	d := start(100, "late", history.Pending)
-	d.Epoch = old[d.Partition]
-	if err := r.Store.Commit(r.Context(), []*store.Delta{d}); !errors.Is(err, store.ErrFenced) {
-		r.Errorf("Commit(epoch from before Reopen) = error %v, want %v", err, store.ErrFenced)
+	if err := old.Commit(r.Context(), 0, []*store.Delta{start(100, "late", history.Pending)}); err == nil {
+		r.Errorf("Commit(by a tenure from before Reopen) = no error")
 	}
 }
 
-// testConcurrent: commits, reads and a change of owner at once. When Acquire
-// has returned, nothing of the old owner comes any more.
+// testConcurrent: commits, reads and a change of owner at once. When the tenure
+// is fenced, nothing of it comes any more.
 func testConcurrent(r *room) {
 	const writers, rounds = 4, 25
 	var group sync.WaitGroup
+	var fenced atomic.Bool
+	before := r.owner
 	for p := range writers { // each waited for by group
 		group.Go(func() {
-			epoch := r.epochs[p]
 			for i := range rounds {
 				id := history.InstanceID(fmt.Sprintf("%d-%d", p, i))
 				number := history.NewNumber(int64(i+1), p)
-				d := &store.Delta{Partition: p, Epoch: epoch, Number: number, ID: id, OldStatus: history.Unknown,
+				d := &store.Delta{Partition: p, Number: number, ID: id, OldStatus: history.Unknown,
 					Row: &history.Instance{Number: number, ID: id, Status: history.Pending, CreatedAt: number.CreatedAt()}}
-				if err := r.Store.Commit(r.Context(), []*store.Delta{d}); err != nil {
-					if p != 0 || !errors.Is(err, store.ErrFenced) {
-						r.Errorf("Commit(partition %d): %v", p, err)
-					}
+				over := fenced.Load()
+				switch err := before.Commit(r.Context(), 0, []*store.Delta{d}); {
+				case errors.Is(err, store.ErrFenced):
+					return
+				case err != nil || over:
+					r.Errorf("Commit(partition %d) = %v; fenced before: %t", p, err, over)
 					return
 				}
 				if _, ok, err := r.Store.FindInstance(r.Context(), id); err != nil || !ok {
@@ -579,24 +554,14 @@ func testConcurrent(r *room) {
 			}
 		})
 	}
-	var fenced int
+	var there int
 	group.Go(func() {
-		if _, err := r.Store.Acquire(r.Context(), 0); err != nil {
-			r.Errorf("Acquire(0): %v", err)
-		}
-		page, err := r.Store.ListInstances(r.Context(), history.Query{IDPrefix: "0-", Limit: 1000})
-		if err != nil {
-			r.Errorf("ListInstances: %v", err)
-		}
-		fenced = len(page.Rows)
+		r.takeOver()
+		fenced.Store(true)
+		there = len(r.list(history.Query{Limit: 1000}))
 	})
 	group.Wait()
-	if got := len(r.list(history.Query{IDPrefix: "0-", Limit: 1000})); got != fenced {
-		r.Errorf("partition 0 has %d instances, but %d when Acquire had returned", got, fenced)
-	}
-	for p := 1; p < writers; p++ {
-		if got := len(r.list(history.Query{IDPrefix: fmt.Sprint(p, "-"), Limit: 1000})); got != rounds {
-			r.Errorf("partition %d has %d instances, want %d", p, got, rounds)
-		}
+	if got := len(r.list(history.Query{Limit: 1000})); got != there {
+		r.Errorf("there are %d instances, but there were %d when the tenure was fenced", got, there)
 	}
 }

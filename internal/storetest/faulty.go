@@ -53,18 +53,22 @@ func (s *FaultyStore) Commits() int {
 	return s.commits
 }
 
-// Commit implements [store.Committer].
-func (s *FaultyStore) Commit(ctx context.Context, deltas []*store.Delta) error {
+// Join implements [store.Store].
+func (s *FaultyStore) Join(ctx context.Context, self store.Node) (store.Tenure, error) {
+	return JoinWith(ctx, s.Store, self, s.commit)
+}
+
+func (s *FaultyStore) commit(ctx context.Context, t store.Tenure, lane int, deltas []*store.Delta) error {
 	switch s.count() {
 	case NotStored:
 		return ErrFault
 	case StoredButFailed:
-		if err := s.Store.Commit(ctx, deltas); err != nil {
+		if err := t.Commit(ctx, lane, deltas); err != nil {
 			return err
 		}
 		return ErrFault
 	}
-	return s.Store.Commit(ctx, deltas)
+	return t.Commit(ctx, lane, deltas)
 }
 
 // count returns how the commit that begins now fails, 0 if it does not.

@@ -23,8 +23,7 @@ func TestFaulty(t *testing.T) {
 		{"fine", false, true}, {"not stored", true, false}, {"stored but failed", true, true}, {"fine again", false, true},
 	} {
 		d := start(int64(i+1), tt.id, history.Pending)
-		r.sign([]*store.Delta{d})
-		if err := kept.Commit(t.Context(), []*store.Delta{d}); errors.Is(err, ErrFault) != tt.fails {
+		if err := r.owner.Commit(t.Context(), 0, []*store.Delta{d}); errors.Is(err, ErrFault) != tt.fails {
 			t.Errorf("Commit(%s) = error %v, want a fault: %t", tt.id, err, tt.fails)
 		}
 		if _, ok := r.find(tt.id); ok != tt.stored {
@@ -41,7 +40,11 @@ func TestFaultyKeepsRefusals(t *testing.T) {
 	t.Parallel()
 	kept := Faulty(memory.New(partitions))
 	kept.FailCommit(1, StoredButFailed)
-	if err := kept.Commit(t.Context(), []*store.Delta{{Epoch: 9}}); !errors.Is(err, store.ErrFenced) {
-		t.Errorf("Commit(epoch 9) = error %v, want %v", err, store.ErrFenced)
+	owner, err := kept.Join(t.Context(), store.Node{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := owner.Commit(t.Context(), 0, []*store.Delta{{}}); !errors.Is(err, store.ErrFenced) {
+		t.Errorf("Commit(partition of nobody) = error %v, want %v", err, store.ErrFenced)
 	}
 }

@@ -369,6 +369,7 @@ func testCounts(r *room) {
 // commit fails.
 func testCountsAfterFaults(r *room) {
 	faulty := Faulty(r.Store)
+	owner, _ := Own(r, faulty)
 	all := make([]*store.Delta, 40)
 	for i := range all {
 		all[i] = start(int64(i+1), history.InstanceID(fmt.Sprint("i", i)), history.Completed)
@@ -381,8 +382,7 @@ func testCountsAfterFaults(r *room) {
 		return deltas
 	}
 	commit := func(deltas []*store.Delta) error {
-		r.sign(deltas)
-		return faulty.Commit(r.Context(), deltas)
+		return owner.Commit(r.Context(), 0, deltas)
 	}
 	faulty.FailCommit(2, NotStored)
 	faulty.FailCommit(3, StoredButFailed)

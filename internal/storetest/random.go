@@ -55,11 +55,10 @@ func testRandom(t *testing.T, open Open) {
 				plain.commit(deltas...)
 			},
 			"fenced": func(rt *rapid.T) {
+				before := r.takeOver()
 				deltas := []*store.Delta{start(w.micros+1, "never", history.Pending), {Partition: rapid.IntRange(0, partitions-1).Draw(rt, "partition")}}
-				r.sign(deltas)
-				deltas[1].Epoch--
-				if err := r.Store.Commit(r.Context(), deltas); !errors.Is(err, store.ErrFenced) {
-					rt.Errorf("Commit(epoch %d) = error %v, want %v", deltas[1].Epoch, err, store.ErrFenced)
+				if err := before.Commit(r.Context(), 0, deltas); !errors.Is(err, store.ErrFenced) {
+					rt.Errorf("Commit(by a tenure that is over) = error %v, want %v", err, store.ErrFenced)
 				}
 			},
 			"reopen": func(rt *rapid.T) {

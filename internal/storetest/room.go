@@ -31,15 +31,14 @@ type reporter interface {
 type room struct {
 	reporter
 	Fixture
-	epochs []store.Epoch
+	owner  store.Tenure
+	epochs []store.Epoch // of the partitions
 }
 
 func enter(t reporter, f Fixture) *room {
 	t.Helper()
 	r := &room{reporter: t, Fixture: f, epochs: make([]store.Epoch, partitions)}
-	for p := range r.epochs {
-		r.acquire(p)
-	}
+	r.takeOver()
 	return r
 }
 
@@ -49,16 +48,22 @@ func (r *room) leave() {
 	}
 }
 
-func (r *room) acquire(partition int) {
+// takeOver makes another tenure the owner of all partitions, and returns the
+// one before.
+func (r *room) takeOver() (before store.Tenure) {
 	r.Helper()
-	epoch, err := r.Store.Acquire(r.Context(), partition)
-	if err != nil {
-		r.Fatalf("Acquire(%d): %v", partition, err)
+	owner, grants := Own(r, r.Store)
+	if len(grants) != partitions {
+		r.Fatalf("Acquire(all) = %d grants, want %d", len(grants), partitions)
 	}
-	if epoch <= r.epochs[partition] {
-		r.Errorf("Acquire(%d) = %d, want more than %d", partition, epoch, r.epochs[partition])
+	for _, g := range grants {
+		if g.Epoch <= r.epochs[g.Partition] {
+			r.Errorf("Acquire granted partition %d with epoch %d, want more than %d", g.Partition, g.Epoch, r.epochs[g.Partition])
+		}
+		r.epochs[g.Partition] = g.Epoch
 	}
-	r.epochs[partition] = epoch
+	before, r.owner = r.owner, owner
+	return before
 }
 
 // reopen closes the store and goes on with what is left; it returns false if
@@ -68,21 +73,15 @@ func (r *room) reopen() bool {
 		return false
 	}
 	r.Store = r.Reopen()
+	r.takeOver()
 	return true
 }
 
-// commit stores deltas under the epochs of r.
+// commit stores deltas as the owner.
 func (r *room) commit(deltas ...*store.Delta) {
 	r.Helper()
-	r.sign(deltas)
-	if err := r.Store.Commit(r.Context(), deltas); err != nil {
+	if err := r.owner.Commit(r.Context(), 0, deltas); err != nil {
 		r.Fatalf("Commit: %v", err)
-	}
-}
-
-func (r *room) sign(deltas []*store.Delta) {
-	for _, d := range deltas {
-		d.Epoch = r.epochs[d.Partition]
 	}
 }
 

@@ -16,6 +16,8 @@ type Fixture struct {
 	Store  store.Store
 	Reopen func() store.Store // closes the store and opens what it left; nil: it leaves nothing
 	Close  func()             // closes the store; nil: nothing to do
+
+	OneTenure bool // the store has one tenure at a time: cases that need several are left out
 }
 
 // Open makes an empty store. It fails t if it cannot.
@@ -46,7 +48,10 @@ func Run(t *testing.T, open Open) {
 		{"Inbox", testInbox},
 		{"InboxWithinOneCommit", testInboxWithinOneCommit},
 		{"Timers", testTimers},
-		{"Fenced", testFenced},
+		{"OwnOnly", testOwnOnly},
+		{"TenureEnds", testTenureEnds},
+		{"Beat", testBeat},
+		{"Share", testShare},
 		{"Refused", testRefused},
 		{"ListOrder", testListOrder},
 		{"ListBytes", testListBytes},

@@ -16,6 +16,7 @@ import (
 	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/store/embedded"
 	"github.com/perdure/perdure/internal/store/memory"
+	"github.com/perdure/perdure/internal/storetest"
 	"github.com/perdure/perdure/internal/worker"
 )
 
@@ -150,8 +151,12 @@ type forgetful struct {
 	ended []*store.Delta
 }
 
-func (s *forgetful) Commit(ctx context.Context, deltas []*store.Delta) error {
-	if err := s.Store.Commit(ctx, deltas); err != nil {
+func (s *forgetful) Join(ctx context.Context, self store.Node) (store.Tenure, error) {
+	return storetest.JoinWith(ctx, s.Store, self, s.commit)
+}
+
+func (s *forgetful) commit(ctx context.Context, t store.Tenure, lane int, deltas []*store.Delta) error {
+	if err := t.Commit(ctx, lane, deltas); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -159,7 +164,7 @@ func (s *forgetful) Commit(ctx context.Context, deltas []*store.Delta) error {
 	for _, d := range deltas {
 		if d.Row != nil && d.Row.Status.Terminal() {
 			row := *d.Row // else the engine's own would stay in memory with it
-			s.ended = append(s.ended, &store.Delta{Partition: d.Partition, Epoch: d.Epoch, Erase: &row})
+			s.ended = append(s.ended, &store.Delta{Partition: d.Partition, Erase: &row})
 		}
 	}
 	if len(s.ended) < 5000 {
@@ -167,5 +172,5 @@ func (s *forgetful) Commit(ctx context.Context, deltas []*store.Delta) error {
 	}
 	erase := s.ended[:4000:4000]
 	s.ended = append([]*store.Delta(nil), s.ended[4000:]...)
-	return s.Store.Commit(ctx, erase)
+	return t.Commit(ctx, lane, erase)
 }

@@ -19,31 +19,26 @@ import (
 	"github.com/perdure/perdure/internal/backup"
 	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/store/memory"
+	"github.com/perdure/perdure/internal/storetest"
 )
 
 // scripted describes what a store holds after each of the first n commits of [script].
 func scripted(t *testing.T, n int) []string {
 	t.Helper()
 	plain := memory.New(1)
-	epoch, err := plain.Acquire(t.Context(), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	owner, _ := storetest.Own(t, plain)
 	want := []string{describe(t, plain)}
 	for i := range n {
-		commit(t, plain, epoch, i)
+		commit(t, owner, i)
 		want = append(want, describe(t, plain))
 	}
 	return want
 }
 
-func commit(t *testing.T, store store.Store, epoch store.Epoch, i int) {
+func commit(t *testing.T, owner store.Tenure, i int) {
 	t.Helper()
 	deltas := script(i)
-	for _, d := range deltas {
-		d.Epoch = epoch
-	}
-	if err := store.Commit(t.Context(), deltas); err != nil {
+	if err := owner.Commit(t.Context(), 0, deltas); err != nil {
 		t.Errorf("Commit %d: %v", i, err)
 	}
 }
@@ -88,17 +83,17 @@ func opened(t *testing.T, disk vfs.FS, dir string) string {
 func TestBackup_WhileCommitting(t *testing.T) {
 	t.Parallel()
 	disk := vfs.NewMem()
-	hub, epoch := openHub(t, "store", Options{FS: disk, CacheBytes: 1 << 20})
+	hub, owner := openHub(t, "store", Options{FS: disk, CacheBytes: 1 << 20})
 	want := scripted(t, 60)
 	for round := range 4 {
 		first := round * 15
 		for i := range 5 {
-			commit(t, hub, epoch, first+i)
+			commit(t, owner, first+i)
 		}
 		var meanwhile sync.WaitGroup
 		meanwhile.Go(func() {
 			for i := range 10 {
-				commit(t, hub, epoch, first+5+i)
+				commit(t, owner, first+5+i)
 			}
 		})
 		mustBackUp(t, hub.db, "b")
@@ -117,13 +112,13 @@ func TestBackup_WhileCommitting(t *testing.T) {
 func TestBackup_IsIncremental(t *testing.T) {
 	t.Parallel()
 	disk := vfs.NewMem()
-	hub, epoch := openHub(t, "store", Options{FS: disk, CacheBytes: 1 << 20})
-	commit(t, hub, epoch, 0)
+	hub, owner := openHub(t, "store", Options{FS: disk, CacheBytes: 1 << 20})
+	commit(t, owner, 0)
 	if err := hub.db.pebble.Flush(); err != nil {
 		t.Fatal(err)
 	}
 	mustBackUp(t, hub.db, "b")
-	commit(t, hub, epoch, 1) // which erases nothing, so nothing is compacted
+	commit(t, owner, 1) // which erases nothing, so nothing is compacted
 	result := mustBackUp(t, hub.db, "b")
 	tables := 0
 	for _, f := range result.Files {
@@ -148,10 +143,10 @@ func TestBackup_CheckpointFails(t *testing.T) {
 		return nil
 	}))
 	left.Store(1 << 40)
-	hub, epoch := openHub(t, "store", Options{FS: failing, CacheBytes: 1 << 20})
+	hub, owner := openHub(t, "store", Options{FS: failing, CacheBytes: 1 << 20})
 	want := scripted(t, 150)
 	for i := 0; ; i++ {
-		commit(t, hub, epoch, i)
+		commit(t, owner, i)
 		left.Store(int64(i))
 		_, err := hub.db.Backup(t.Context(), "b", nil)
 		if err == nil {
@@ -267,9 +262,9 @@ func TestRestore_Refused(t *testing.T) {
 func TestRestore_EndsAnywhere(t *testing.T) {
 	t.Parallel()
 	disk := vfs.NewCrashableMem()
-	hub, epoch := openHub(t, "store", Options{FS: disk, CacheBytes: 1 << 20})
+	hub, owner := openHub(t, "store", Options{FS: disk, CacheBytes: 1 << 20})
 	for i := range 5 {
-		commit(t, hub, epoch, i)
+		commit(t, owner, i)
 	}
 	mustBackUp(t, hub.db, "b")
 	want := scripted(t, 5)[5]
@@ -319,12 +314,12 @@ func TestRestore_FilesOfBothAreNotMixed(t *testing.T) {
 	t.Parallel()
 	for _, what := range []string{formatFile, witnessFile, "logs"} {
 		disk := vfs.NewMem()
-		hub, epoch := openHub(t, "store", Options{FS: disk, CacheBytes: 1 << 20})
-		commit(t, hub, epoch, 0)
+		hub, owner := openHub(t, "store", Options{FS: disk, CacheBytes: 1 << 20})
+		commit(t, owner, 0)
 		mustBackUp(t, hub.db, "b")
 		restored(t, disk, "b", "new")
 		for i := 1; i < 4; i++ {
-			commit(t, hub, epoch, i)
+			commit(t, owner, i)
 		}
 		if err := hub.db.Close(); err != nil {
 			t.Fatal(err)

@@ -18,15 +18,15 @@ import (
 // TestDamageInALargeValueIsFoundAtOnce reads a record of which a bit was flipped. The message is
 // that of the comparison here: Pebble's search for the bit, with its own message, takes two minutes.
 func TestDamageInALargeValueIsFoundAtOnce(t *testing.T) {
-	hub, row := newCheckedHub(t)
+	hub, owner, row := newCheckedHub(t)
 	db := hub.db
 	p := history.PartitionOf(row.ID, 4)
 	var values [][]byte
 	for i, letter := range []string{"a", "b"} {
 		value := bytes.Repeat([]byte(letter), 4<<20)
 		values = append(values, value)
-		err := hub.Commit(t.Context(), []*store.Delta{{
-			Partition: p, Epoch: hub.epochs[p], Number: row.Number, ID: row.ID, Record: &store.Record{Seq: uint32(i + 2), Bytes: value},
+		err := owner.Commit(t.Context(), 0, []*store.Delta{{
+			Partition: p, Number: row.Number, ID: row.ID, Record: &store.Record{Seq: uint32(i + 2), Bytes: value},
 		}})
 		if err != nil {
 			t.Fatal(err)

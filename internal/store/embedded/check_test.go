@@ -15,10 +15,11 @@ import (
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/store"
+	"github.com/perdure/perdure/internal/storetest"
 )
 
 // newCheckedHub makes a hub with an instance that has every kind of row.
-func newCheckedHub(t *testing.T) (*Hub, *history.Instance) {
+func newCheckedHub(t *testing.T) (*Hub, store.Tenure, *history.Instance) {
 	t.Helper()
 	db, err := Open("store", Options{FS: vfs.NewMem(), CacheBytes: 1 << 20, FreeBytes: func() (uint64, error) { return 1 << 40, nil }})
 	if err != nil {
@@ -34,10 +35,7 @@ func newCheckedHub(t *testing.T) (*Hub, *history.Instance) {
 		t.Fatal(err)
 	}
 	p := history.PartitionOf("x", 4)
-	epoch, err := hub.Acquire(t.Context(), p)
-	if err != nil {
-		t.Fatal(err)
-	}
+	owner, _ := storetest.Own(t, hub)
 	at := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 	row := &history.Instance{
 		Number: history.NewNumber(at.UnixMicro(), p), ID: "x", ExecutionID: history.NewExecutionID(), Name: "Hello", Status: history.Pending,
@@ -49,14 +47,14 @@ func newCheckedHub(t *testing.T) (*Hub, *history.Instance) {
 		Kind: history.ExecutionStarted, ID: history.NoID, At: at, Name: "Hello", Payload: []byte(`"` + strings.Repeat("x", bigRecord) + `"`),
 		Started: &history.Started{ExecutionID: row.ExecutionID, Tags: row.Tags, Parent: row.Parent},
 	}}}
-	err = hub.Commit(t.Context(), []*store.Delta{{
-		Partition: p, Epoch: epoch, Number: row.Number, ID: "x", Row: row, OldStatus: history.Unknown, Work: store.Set,
+	err = owner.Commit(t.Context(), 0, []*store.Delta{{
+		Partition: p, Number: row.Number, ID: "x", Row: row, OldStatus: history.Unknown, Work: store.Set,
 		Record: &store.Record{Seq: 1, Bytes: history.AppendTurn(nil, &start)},
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return hub, row
+	return hub, owner, row
 }
 
 func checkHub(t *testing.T, h *Hub) (found []history.Disagreement) {
@@ -108,7 +106,7 @@ func TestCheckFindsDamagedRows(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			hub, row := newCheckedHub(t)
+			hub, _, row := newCheckedHub(t)
 			if found := checkHub(t, hub); len(found) > 0 {
 				t.Fatalf("before: %+v", found)
 			}
@@ -129,7 +127,7 @@ func TestCheckFindsDamagedRows(t *testing.T) {
 
 // TestCheckReadsEveryTable flips a byte of a table.
 func TestCheckReadsEveryTable(t *testing.T) {
-	hub, _ := newCheckedHub(t)
+	hub, _, _ := newCheckedHub(t)
 	db := hub.db
 	if err := db.pebble.Flush(); err != nil {
 		t.Fatal(err)

@@ -13,19 +13,23 @@ import (
 	"github.com/perdure/perdure/internal/store"
 )
 
-// Commit implements [store.Committer].
-func (h *Hub) Commit(ctx context.Context, deltas []*store.Delta) error {
+// Commit implements [store.Tenure].
+func (t *tenure) Commit(ctx context.Context, lane int, deltas []*store.Delta) error {
+	h := t.hub
 	if err := h.begin(ctx); err != nil {
 		return err
 	}
 	defer h.db.leave()
+	if lane != 0 {
+		return fmt.Errorf("lane %d: there is one", lane)
+	}
 	h.writing.Lock()
 	defer h.writing.Unlock()
-	if err := h.err(); err != nil {
+	if err := t.check(); err != nil {
 		return err
 	}
 	for _, d := range deltas {
-		if err := h.admit(d); err != nil {
+		if err := t.admit(d); err != nil {
 			return err
 		}
 	}
@@ -75,13 +79,15 @@ func (h *Hub) store(deltas []*store.Delta) (err error) {
 	return nil
 }
 
-// admit checks a delta before anything of its commit is written.
-func (h *Hub) admit(d *store.Delta) error {
+// admit checks a delta before anything of its commit is written. writing is
+// held.
+func (t *tenure) admit(d *store.Delta) error {
+	h := t.hub
 	if err := h.checkPartition(d.Partition); err != nil {
 		return err
 	}
-	if epoch := h.epochs[d.Partition]; d.Epoch != epoch {
-		return fmt.Errorf("partition %d, epoch %d, now at %d: %w", d.Partition, d.Epoch, epoch, store.ErrFenced)
+	if !t.owned[d.Partition] {
+		return fmt.Errorf("tenure %d does not own partition %d: %w", t.id, d.Partition, store.ErrFenced)
 	}
 	for i := range d.Sent {
 		if err := h.checkMessage(d.Sent[i].MessageKey); err != nil {

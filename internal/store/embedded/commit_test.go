@@ -9,10 +9,11 @@ import (
 
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/store"
+	"github.com/perdure/perdure/internal/storetest"
 )
 
-// openHub returns a hub of one partition with its first epoch.
-func openHub(t testing.TB, dir string, opts Options) (*Hub, store.Epoch) {
+// openHub returns a hub of one partition and a tenure that owns it.
+func openHub(t testing.TB, dir string, opts Options) (*Hub, store.Tenure) {
 	t.Helper()
 	db, err := Open(dir, opts)
 	if err != nil {
@@ -27,11 +28,8 @@ func openHub(t testing.TB, dir string, opts Options) (*Hub, store.Epoch) {
 	if err != nil {
 		t.Fatalf("Hub(h): %v", err)
 	}
-	epoch, err := hub.Acquire(t.Context(), 0)
-	if err != nil {
-		t.Fatalf("Acquire(0): %v", err)
-	}
-	return hub, epoch
+	owner, _ := storetest.Own(t, hub)
+	return hub, owner
 }
 
 // A batch holds no more than what it leads to.
@@ -91,7 +89,7 @@ func BenchmarkCommit(b *testing.B) {
 }
 
 func benchmarkCommit(b *testing.B, commits func(hellos [][]*store.Delta) [][]*store.Delta) {
-	hub, epoch := openHub(b, b.TempDir(), Options{})
+	_, owner := openHub(b, b.TempDir(), Options{})
 	const crowd = 100
 	micros := time.Now().UnixMicro()
 	b.ReportAllocs()
@@ -100,12 +98,12 @@ func benchmarkCommit(b *testing.B, commits func(hellos [][]*store.Delta) [][]*st
 		hellos := make([][]*store.Delta, crowd)
 		for i := range hellos {
 			micros++
-			hellos[i] = helloDeltas(micros, epoch)
+			hellos[i] = helloDeltas(micros)
 		}
 		all := commits(hellos)
 		b.StartTimer()
 		for _, deltas := range all {
-			if err := hub.Commit(b.Context(), deltas); err != nil {
+			if err := owner.Commit(b.Context(), 0, deltas); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -126,11 +124,11 @@ func bySteps(hellos [][]*store.Delta) [][]*store.Delta {
 
 // helloDeltas returns what an engine commits of an orchestration of three
 // activities: its start and four turns.
-func helloDeltas(micros int64, epoch store.Epoch) []*store.Delta {
+func helloDeltas(micros int64) []*store.Delta {
 	number, id, execution := history.NewNumber(micros, 0), history.NewInstanceID(), history.NewExecutionID()
 	old := history.Unknown
 	delta := func(status history.RuntimeStatus, work store.Flag, seq uint32) *store.Delta {
-		d := &store.Delta{Epoch: epoch, Number: number, ID: id, OldStatus: old, Work: work, Record: &store.Record{Seq: seq, Bytes: make([]byte, 70)}}
+		d := &store.Delta{Number: number, ID: id, OldStatus: old, Work: work, Record: &store.Record{Seq: seq, Bytes: make([]byte, 70)}}
 		if status != old {
 			at := number.CreatedAt()
 			d.Row = &history.Instance{Number: number, ID: id, ExecutionID: execution, Name: "Hello", Status: status, CreatedAt: at, UpdatedAt: at}
@@ -197,16 +195,16 @@ func BenchmarkListInstances(b *testing.B) {
 
 // manyHellos stores 10,000 instances, half of them out of memory.
 func manyHellos(b *testing.B) (*Hub, []history.InstanceID) {
-	hub, epoch := openHub(b, b.TempDir(), Options{})
+	hub, owner := openHub(b, b.TempDir(), Options{})
 	var ids []history.InstanceID
 	for i := range 100 {
 		var deltas []*store.Delta
 		for k := range 100 {
-			life := helloDeltas(int64(1+i*100+k), epoch)
+			life := helloDeltas(int64(1 + i*100 + k))
 			ids = append(ids, life[0].ID)
 			deltas = append(deltas, life...)
 		}
-		if err := hub.Commit(b.Context(), deltas); err != nil {
+		if err := owner.Commit(b.Context(), 0, deltas); err != nil {
 			b.Fatal(err)
 		}
 		if i == 50 {
@@ -223,23 +221,23 @@ func BenchmarkErase(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		b.StopTimer()
-		hub, epoch := openHub(b, b.TempDir(), Options{})
+		_, owner := openHub(b, b.TempDir(), Options{})
 		var pages [][]*store.Delta
 		for page := range 100 {
 			var stored, erased []*store.Delta
 			for i := range 1000 {
-				life := helloDeltas(int64(1+page*1000+i), epoch)
+				life := helloDeltas(int64(1 + page*1000 + i))
 				stored = append(stored, life...)
-				erased = append(erased, &store.Delta{Epoch: epoch, Erase: life[4].Row})
+				erased = append(erased, &store.Delta{Erase: life[4].Row})
 			}
-			if err := hub.Commit(b.Context(), stored); err != nil {
+			if err := owner.Commit(b.Context(), 0, stored); err != nil {
 				b.Fatal(err)
 			}
 			pages = append(pages, erased)
 		}
 		b.StartTimer()
 		for _, deltas := range slices.Backward(pages) {
-			if err := hub.Commit(b.Context(), deltas); err != nil {
+			if err := owner.Commit(b.Context(), 0, deltas); err != nil {
 				b.Fatal(err)
 			}
 		}

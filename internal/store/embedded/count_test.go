@@ -9,6 +9,7 @@ import (
 
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/store"
+	"github.com/perdure/perdure/internal/storetest"
 )
 
 // Counts that cannot be are seen when the store is opened.
@@ -33,12 +34,9 @@ func TestCountsAreCheckedAtOpen(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		epoch, err := hub.Acquire(t.Context(), 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		delta := &store.Delta{Epoch: epoch, Number: 1, ID: "i", OldStatus: history.Unknown, Row: &history.Instance{Number: 1, ID: "i", Status: history.Running}}
-		if err := hub.Commit(t.Context(), []*store.Delta{delta}); err != nil {
+		owner, _ := storetest.Own(t, hub)
+		delta := &store.Delta{Number: 1, ID: "i", OldStatus: history.Unknown, Row: &history.Instance{Number: 1, ID: "i", Status: history.Running}}
+		if err := owner.Commit(t.Context(), 0, []*store.Delta{delta}); err != nil {
 			t.Fatal(err)
 		}
 		batch := db.pebble.NewBatch()

@@ -14,6 +14,7 @@ import (
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/store/memory"
+	"github.com/perdure/perdure/internal/storetest"
 )
 
 // crash is what a crash at some moment leaves.
@@ -78,27 +79,19 @@ func TestCrash(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	c := &crasher{disk: vfs.NewCrashableMem(), rng: rand.New(rand.NewPCG(seed, 0))}
-	hub, epoch := openHub(t, "store", Options{FS: c.fs(), FillLogs: true, CacheBytes: 1 << 20})
-	c.ack(epoch)
+	hub, owner := openHub(t, "store", Options{FS: c.fs(), FillLogs: true, CacheBytes: 1 << 20})
+	c.ack(1) // its first epoch
 
 	plain := memory.New(1)
-	if _, err := plain.Acquire(t.Context(), 0); err != nil {
-		t.Fatal(err)
-	}
+	ownerOfPlain, _ := storetest.Own(t, plain)
 	want := []string{describe(t, plain)} // after so many commits
 	for i := range 16 {
 		deltas := script(i)
-		for _, d := range deltas {
-			d.Epoch = 1
-		}
-		if err := plain.Commit(t.Context(), deltas); err != nil {
+		if err := ownerOfPlain.Commit(t.Context(), 0, deltas); err != nil {
 			t.Fatalf("Commit %d to memory: %v", i, err)
 		}
 		want = append(want, describe(t, plain))
-		for _, d := range deltas {
-			d.Epoch = epoch
-		}
-		if err := hub.Commit(t.Context(), deltas); err != nil {
+		if err := owner.Commit(t.Context(), 0, deltas); err != nil {
 			t.Fatalf("Commit %d: %v", i, err)
 		}
 		c.ack(0)
@@ -155,12 +148,8 @@ func recovered(t *testing.T, at crash, want []string) error {
 	if err != nil {
 		return err
 	}
-	epoch, err := hub.Acquire(t.Context(), 0)
-	if err != nil {
-		return err
-	}
-	if epoch <= at.epoch {
-		return fmt.Errorf("Acquire(0) = %d, want more than %d", epoch, at.epoch)
+	if _, grants := storetest.Own(t, hub); grants[0].Epoch <= at.epoch {
+		return fmt.Errorf("Acquire(0) = epoch %d, want more than %d", grants[0].Epoch, at.epoch)
 	}
 	got := describe(t, hub)
 	for i := at.acked; i < min(at.acked+2, len(want)); i++ { // one more may have been under way

@@ -13,6 +13,7 @@ import (
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/store/embedded"
+	"github.com/perdure/perdure/internal/storetest"
 )
 
 // A disk that refuses a write to the log breaks the store; the process lives.
@@ -30,21 +31,19 @@ func TestBroken(t *testing.T) {
 	if err != nil {
 		t.Fatalf("Hub(h): %v", err)
 	}
-	epoch, err := hub.Acquire(t.Context(), 0)
-	if err != nil {
-		t.Fatalf("Acquire: %v", err)
-	}
+	owner, _ := storetest.Own(t, hub)
 	refuse.Store(true)
-	deltas := []*store.Delta{{Epoch: epoch, Number: 1, ID: "i", Row: &history.Instance{Number: 1, ID: "i"}, OldStatus: history.Unknown}}
+	deltas := []*store.Delta{{Number: 1, ID: "i", Row: &history.Instance{Number: 1, ID: "i"}, OldStatus: history.Unknown}}
 	for _, tt := range []struct {
 		call string
 		err  error
 	}{
-		{"Commit", hub.Commit(t.Context(), deltas)},
-		{"Commit, again", hub.Commit(t.Context(), deltas)},
+		{"Commit", owner.Commit(t.Context(), 0, deltas)},
+		{"Commit, again", owner.Commit(t.Context(), 0, deltas)},
 		{"FindInstance", func() error { _, _, err := hub.FindInstance(t.Context(), "i"); return err }()},
 		{"ListInstances", func() error { _, err := hub.ListInstances(t.Context(), history.Query{}); return err }()},
-		{"Acquire", func() error { _, err := hub.Acquire(t.Context(), 0); return err }()},
+		{"Join", func() error { _, err := hub.Join(t.Context(), store.Node{}); return err }()},
+		{"Acquire", func() error { _, err := owner.Acquire(t.Context(), 0); return err }()},
 		{"Close", db.Close()},
 	} {
 		if !errors.Is(tt.err, store.ErrBroken) || !strings.Contains(tt.err.Error(), syscall.EIO.Error()) {

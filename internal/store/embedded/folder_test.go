@@ -15,6 +15,7 @@ import (
 
 	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/store/embedded"
+	"github.com/perdure/perdure/internal/storetest"
 )
 
 func mustOpen(t *testing.T, dir string, opts embedded.Options) *embedded.DB {
@@ -206,11 +207,12 @@ func TestClosed(t *testing.T) {
 	if err != nil {
 		t.Fatalf("Hub(h): %v", err)
 	}
+	owner, _ := storetest.Own(t, hub)
 	mustClose(t, db)
 	mustClose(t, db)
 	for call, err := range map[string]error{
 		"Hub":          func() error { _, err := db.Hub("h", store.HubOptions{}); return err }(),
-		"Commit":       hub.Commit(t.Context(), nil),
+		"Commit":       owner.Commit(t.Context(), 0, nil),
 		"FindInstance": func() error { _, _, err := hub.FindInstance(t.Context(), "i"); return err }(),
 		"LastNumber":   func() error { _, err := hub.LastNumber(t.Context()); return err }(),
 	} {

@@ -32,9 +32,10 @@ type Hub struct {
 	view       view
 
 	// writing is held by a commit, so that it adds to the counts of the one
-	// before, and by Acquire until the new epoch is in the log, so that no
-	// commit of an old owner comes after it. It guards what follows.
+	// before, and by whatever ends a tenure, so that no commit of it comes
+	// after that. It guards what follows.
 	writing sync.Mutex
+	tenure  *tenure // the one there is; nil: none
 	epochs  []store.Epoch
 	counts  *counts // as they are stored; nil when that is not known
 	writer  *writer // of the next commit; nil before the first one
@@ -175,52 +176,8 @@ func (h *Hub) loadEpochs() error {
 // Name returns the hub's name as it was spelt when it was made.
 func (h *Hub) Name() string { return h.name }
 
-// Partitions implements [store.Ownership].
+// Partitions implements [store.Store].
 func (h *Hub) Partitions() int { return h.partitions }
-
-// Acquire implements [store.Ownership]. Besides the errors of [DB] it returns
-// [store.ErrNoSpace]. Calls at one time share a sync.
-func (h *Hub) Acquire(ctx context.Context, partition int) (store.Epoch, error) {
-	if err := h.begin(ctx, partition); err != nil {
-		return 0, err
-	}
-	defer h.db.leave()
-	batch := h.db.pebble.NewBatch()
-	epoch, number, err := h.raise(partition, batch)
-	if err == nil {
-		err = h.db.await(batch, number)
-	}
-	switch {
-	case errors.Is(err, store.ErrNoSpace): // which partition it is says nothing to anybody
-		return 0, err
-	case err != nil:
-		return 0, fmt.Errorf("acquire partition %d: %w", partition, err)
-	}
-	return epoch, nil
-}
-
-// raise gives partition its next epoch, by the commit with that number. From
-// then on commits with an older one are refused; those before it are durable.
-// The epoch is when the batch is.
-func (h *Hub) raise(partition int, batch *pebble.Batch) (epoch store.Epoch, number uint64, err error) {
-	h.writing.Lock()
-	defer h.writing.Unlock()
-	if err := h.err(); err != nil {
-		return 0, 0, err
-	}
-	epoch = h.epochs[partition] + 1
-	if err := batch.Set(h.epochKey(partition), binary.BigEndian.AppendUint64(nil, uint64(epoch)), nil); err != nil {
-		return 0, 0, err
-	}
-	if err := h.db.space.take(batch.Len()); err != nil {
-		return 0, 0, err
-	}
-	if number, err = h.db.submit(batch); err != nil {
-		return 0, 0, err
-	}
-	h.epochs[partition] = epoch
-	return epoch, number, nil
-}
 
 // begin begins a call that concerns partitions. It must be followed by
 // db.leave, unless it returns an error.

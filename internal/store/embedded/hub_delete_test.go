@@ -12,34 +12,29 @@ import (
 
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/store"
+	"github.com/perdure/perdure/internal/storetest"
 )
 
 // fill commits what script makes up to a hub of one partition.
-func fill(t *testing.T, hub *Hub, epoch store.Epoch) {
+func fill(t *testing.T, owner store.Tenure) {
 	t.Helper()
 	for i := range 6 {
 		deltas := script(i)
-		for _, d := range deltas {
-			d.Epoch = epoch
-		}
-		if err := hub.Commit(t.Context(), deltas); err != nil {
-			t.Fatalf("Commit %d to %s: %v", i, hub.Name(), err)
+		if err := owner.Commit(t.Context(), 0, deltas); err != nil {
+			t.Fatalf("Commit %d: %v", i, err)
 		}
 	}
 }
 
 // mustMake makes a hub of one partition and takes it.
-func mustMake(t *testing.T, db *DB, name string) (*Hub, store.Epoch) {
+func mustMake(t *testing.T, db *DB, name string) (*Hub, store.Tenure) {
 	t.Helper()
 	hub, err := db.Hub(name, store.HubOptions{Create: true, Partitions: 1})
 	if err != nil {
 		t.Fatalf("Hub(%s): %v", name, err)
 	}
-	epoch, err := hub.Acquire(t.Context(), 0)
-	if err != nil {
-		t.Fatalf("Acquire: %v", err)
-	}
-	return hub, epoch
+	owner, _ := storetest.Own(t, hub)
+	return hub, owner
 }
 
 func TestDeleteHub(t *testing.T) {
@@ -53,10 +48,11 @@ func TestDeleteHub(t *testing.T) {
 		t.Errorf("DeleteHub(Orders) = error %v, want %v", err, store.ErrHubNotFound)
 	}
 	var before string
+	owners := make(map[string]store.Tenure)
 	for _, name := range []string{"First", "Orders", "Last"} {
-		hub, epoch := mustMake(t, db, name)
-		fill(t, hub, epoch)
-		before = describe(t, hub)
+		hub, owner := mustMake(t, db, name)
+		fill(t, owner)
+		before, owners[name] = describe(t, hub), owner
 	}
 	// The highest number is the one that could be given out again.
 	for _, name := range []string{"Orders", "Last"} {
@@ -69,7 +65,7 @@ func TestDeleteHub(t *testing.T) {
 				t.Fatalf("DeleteHub(Last): %v", err)
 			}
 		}
-		testDeleted(t, hub)
+		testDeleted(t, hub, owners[name])
 	}
 	for range 2 {
 		if got, want := db.Hubs(), []string{"First"}; !slices.Equal(got, want) {
@@ -97,14 +93,14 @@ func TestDeleteHub(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	again, epoch := mustMake(t, db, "Last")
-	if again.id != 4 || epoch != 1 {
+	again, owner := mustMake(t, db, "Last")
+	if epoch := again.epochs[0]; again.id != 4 || epoch != 1 {
 		t.Errorf("hub Last, made again, has number %d and epoch %d, want 4 and 1", again.id, epoch)
 	}
 	if counts, err := again.CountInstances(t.Context(), history.Query{}); counts.Total() != 0 || err != nil {
 		t.Errorf("CountInstances of hub Last, made again = %v, error %v, want none", counts, err)
 	}
-	fill(t, again, epoch)
+	fill(t, owner)
 	if got := describe(t, again); got != before {
 		t.Errorf("hub Last, made again, holds\n%s\nwant\n%s", got, before)
 	}
@@ -114,10 +110,11 @@ func TestDeleteHub(t *testing.T) {
 }
 
 // testDeleted: an engine that still has the hub is told that it broke.
-func testDeleted(t *testing.T, hub *Hub) {
+func testDeleted(t *testing.T, hub *Hub, owner store.Tenure) {
 	t.Helper()
 	ctx := t.Context()
-	_, acquire := hub.Acquire(ctx, 0)
+	_, acquire := owner.Acquire(ctx, 0)
+	_, join := hub.Join(ctx, store.Node{})
 	_, _, find := hub.FindInstance(ctx, "i4")
 	_, list := hub.ListInstances(ctx, history.Query{})
 	_, count := hub.CountInstances(ctx, history.Query{})
@@ -128,8 +125,8 @@ func testDeleted(t *testing.T, hub *Hub) {
 		records = err
 	}
 	for call, err := range map[string]error{
-		"Acquire": acquire, "FindInstance": find, "ListInstances": list, "CountInstances": count, "LastNumber": last, "Timers": timers,
-		"Records": records, "Commit": hub.Commit(ctx, []*store.Delta{{Epoch: 1}}),
+		"Acquire": acquire, "Join": join, "FindInstance": find, "ListInstances": list, "CountInstances": count, "LastNumber": last, "Timers": timers,
+		"Records": records, "Commit": owner.Commit(ctx, 0, []*store.Delta{{}}),
 	} {
 		if !errors.Is(err, store.ErrBroken) {
 			t.Errorf("%s of deleted hub %s = error %v, want an %v", call, hub.Name(), err, store.ErrBroken)
@@ -151,8 +148,8 @@ func TestDeleteHubCrash(t *testing.T) {
 	db.reclaimer.delay = 0
 	var whole string
 	for _, name := range []string{"kept", "gone"} {
-		hub, epoch := mustMake(t, db, name)
-		fill(t, hub, epoch)
+		hub, owner := mustMake(t, db, name)
+		fill(t, owner)
 		whole = describe(t, hub)
 	}
 	c.mu.Lock()
@@ -164,8 +161,8 @@ func TestDeleteHubCrash(t *testing.T) {
 	c.ack(0)
 	db.reclaimer.add(2, span{whole: true})
 	db.reclaimer.worker.Wait()
-	hub, epoch := mustMake(t, db, "gone")
-	fill(t, hub, epoch)
+	_, owner := mustMake(t, db, "gone")
+	fill(t, owner)
 	if err := db.Close(); err != nil {
 		t.Errorf("Close: %v", err)
 	}

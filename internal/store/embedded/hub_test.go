@@ -10,6 +10,7 @@ import (
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/store/embedded"
+	"github.com/perdure/perdure/internal/storetest"
 )
 
 func TestHubs(t *testing.T) {
@@ -63,13 +64,15 @@ func TestHubsAreApart(t *testing.T) {
 		if err != nil {
 			t.Fatalf("Hub(%s): %v", name, err)
 		}
-		for range i + 1 {
-			if _, err := hub.Acquire(t.Context(), 0); err != nil {
-				t.Fatalf("Acquire: %v", err)
+		var owner store.Tenure
+		for epoch := range store.Epoch(i + 1) {
+			var grants []store.Grant
+			if owner, grants = storetest.Own(t, hub); grants[0].Epoch != epoch+1 {
+				t.Errorf("hub %s has epoch %d, want %d", name, grants[0].Epoch, epoch+1)
 			}
 		}
-		d := &store.Delta{Epoch: store.Epoch(i + 1), Number: 1024, ID: "i", Row: &history.Instance{Number: 1024, ID: "i", Name: name}, OldStatus: history.Unknown}
-		if err := hub.Commit(t.Context(), []*store.Delta{d}); err != nil {
+		d := &store.Delta{Number: 1024, ID: "i", Row: &history.Instance{Number: 1024, ID: "i", Name: name}, OldStatus: history.Unknown}
+		if err := owner.Commit(t.Context(), 0, []*store.Delta{d}); err != nil {
 			t.Fatalf("Commit to %s: %v", name, err)
 		}
 	}
@@ -93,15 +96,12 @@ func TestNoSpace(t *testing.T) {
 	if err != nil {
 		t.Fatalf("Hub(h): %v", err)
 	}
-	epoch, err := hub.Acquire(t.Context(), 0)
-	if err != nil {
-		t.Fatalf("Acquire: %v", err)
-	}
+	owner, _ := storetest.Own(t, hub)
 	var stored history.Number
 	commit := func() error {
 		number := stored + 1
 		row := &history.Instance{Number: number, ID: "i"}
-		err := hub.Commit(t.Context(), []*store.Delta{{Epoch: epoch, Number: number, ID: "i", Row: row, OldStatus: history.Unknown}})
+		err := owner.Commit(t.Context(), 0, []*store.Delta{{Number: number, ID: "i", Row: row, OldStatus: history.Unknown}})
 		if err == nil {
 			stored = number
 		}

@@ -68,13 +68,13 @@ func TestNoCommitReturnsBeforeItsSync(t *testing.T) {
 		t.Run(fmt.Sprint("filled ", fill), func(t *testing.T) {
 			t.Parallel()
 			fs := syncedLogs{vfs.NewMem(), new(atomic.Int64), new(atomic.Int64)}
-			hub, epoch := openHub(t, "store", Options{FS: fs, FillLogs: fill, CacheBytes: 1 << 20})
+			hub, owner := openHub(t, "store", Options{FS: fs, FillLogs: fill, CacheBytes: 1 << 20})
 			for i := range 120 {
 				n := history.NewNumber(int64(i+1), 0)
 				id := history.InstanceID(fmt.Sprint("i", i))
 				size := []int{100, 100, 20 << 10, 300 << 10}[i%4]
-				err := hub.Commit(t.Context(), []*store.Delta{{
-					Epoch: epoch, Number: n, ID: id, OldStatus: history.Unknown, Row: &history.Instance{Number: n, ID: id},
+				err := owner.Commit(t.Context(), 0, []*store.Delta{{
+					Number: n, ID: id, OldStatus: history.Unknown, Row: &history.Instance{Number: n, ID: id},
 					Record: &store.Record{Seq: 1, Bytes: make([]byte, size)},
 				}})
 				if err != nil {

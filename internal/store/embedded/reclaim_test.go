@@ -34,14 +34,14 @@ func tableBytes(t *testing.T, disk vfs.FS) (sum int64) {
 }
 
 // endedInstances commits count instances with a payload each.
-func endedInstances(t *testing.T, hub *Hub, epoch store.Epoch, count int) []*store.Delta {
+func endedInstances(t *testing.T, owner store.Tenure, count int) []*store.Delta {
 	t.Helper()
 	rng := newNoise()
 	var all, batch []*store.Delta
 	for i := range count {
 		number, id := history.NewNumber(int64(i+1), 0), history.InstanceID(fmt.Sprintf("i%06d", i))
 		d := &store.Delta{
-			Epoch: epoch, Number: number, ID: id, OldStatus: history.Unknown,
+			Number: number, ID: id, OldStatus: history.Unknown,
 			Row:    &history.Instance{Number: number, ID: id, Name: "Hello", Status: history.Completed, Tags: map[string]string{"k": "v"}},
 			Record: &store.Record{Seq: 1, Bytes: rng.bytes(4 << 10)},
 		}
@@ -50,7 +50,7 @@ func endedInstances(t *testing.T, hub *Hub, epoch store.Epoch, count int) []*sto
 		}
 		all, batch = append(all, d), append(batch, d)
 		if len(batch) == 1000 || i == count-1 {
-			if err := hub.Commit(t.Context(), batch); err != nil {
+			if err := owner.Commit(t.Context(), 0, batch); err != nil {
 				t.Fatalf("Commit: %v", err)
 			}
 			batch = nil
@@ -77,10 +77,10 @@ func (n *noise) bytes(size int) []byte {
 func TestReclaim(t *testing.T) {
 	t.Parallel()
 	disk := vfs.NewMem()
-	hub, epoch := openHub(t, "store", Options{FS: disk, CacheBytes: 1 << 20})
+	hub, owner := openHub(t, "store", Options{FS: disk, CacheBytes: 1 << 20})
 	db := hub.db
 	db.reclaimer.delay = 0
-	all := endedInstances(t, hub, epoch, 20_000)
+	all := endedInstances(t, owner, 20_000)
 	if err := db.pebble.Flush(); err != nil {
 		t.Fatalf("Flush: %v", err)
 	}
@@ -89,9 +89,9 @@ func TestReclaim(t *testing.T) {
 	for i := 0; i < len(all)-1; i += 1000 {
 		var deltas []*store.Delta
 		for _, d := range all[i:min(i+1000, len(all)-1)] {
-			deltas = append(deltas, &store.Delta{Epoch: epoch, Erase: d.Row})
+			deltas = append(deltas, &store.Delta{Erase: d.Row})
 		}
-		if err := hub.Commit(t.Context(), deltas); err != nil {
+		if err := owner.Commit(t.Context(), 0, deltas); err != nil {
 			t.Fatalf("Commit: %v", err)
 		}
 	}
@@ -115,9 +115,9 @@ func TestReclaim(t *testing.T) {
 func TestReclaimHub(t *testing.T) {
 	t.Parallel()
 	disk := vfs.NewMem()
-	hub, epoch := openHub(t, "store", Options{FS: disk, CacheBytes: 1 << 20})
+	hub, owner := openHub(t, "store", Options{FS: disk, CacheBytes: 1 << 20})
 	db := hub.db
-	endedInstances(t, hub, epoch, 2_000)
+	endedInstances(t, owner, 2_000)
 	if err := db.pebble.Flush(); err != nil {
 		t.Fatalf("Flush: %v", err)
 	}
@@ -141,16 +141,16 @@ func TestReclaimHub(t *testing.T) {
 func TestCompact(t *testing.T) {
 	t.Parallel()
 	disk := vfs.NewMem()
-	hub, epoch := openHub(t, "store", Options{FS: disk, CacheBytes: 1 << 20})
+	hub, owner := openHub(t, "store", Options{FS: disk, CacheBytes: 1 << 20})
 	db := hub.db
-	all := endedInstances(t, hub, epoch, 2_000)
+	all := endedInstances(t, owner, 2_000)
 	if err := db.pebble.Flush(); err != nil {
 		t.Fatalf("Flush: %v", err)
 	}
 	full := tableBytes(t, disk)
 	for _, d := range all[len(all)/2:] {
-		d := &store.Delta{Epoch: epoch, Erase: d.Row}
-		if err := hub.Commit(t.Context(), []*store.Delta{d}); err != nil {
+		d := &store.Delta{Erase: d.Row}
+		if err := owner.Commit(t.Context(), 0, []*store.Delta{d}); err != nil {
 			t.Fatalf("Commit(%+v): %v", d, err)
 		}
 	}
@@ -170,8 +170,8 @@ func TestCompact(t *testing.T) {
 func TestCloseFlushes(t *testing.T) {
 	t.Parallel()
 	disk := vfs.NewMem()
-	hub, epoch := openHub(t, "store", Options{FS: disk, CacheBytes: 1 << 20})
-	endedInstances(t, hub, epoch, 1_000)
+	hub, owner := openHub(t, "store", Options{FS: disk, CacheBytes: 1 << 20})
+	endedInstances(t, owner, 1_000)
 	if full := hub.db.pebble.Metrics().WAL.Size; full < 4<<20 {
 		t.Fatalf("the log has %d KiB, want more than 4 MiB", full>>10)
 	}

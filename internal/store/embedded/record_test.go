@@ -19,16 +19,13 @@ func TestBigRecordsAreDeleted(t *testing.T) {
 		"erase": {Erase: &history.Instance{Number: 5, ID: "i", Status: history.Running}},
 	} {
 		for _, count := range []uint32{3, 3 * manyRecords} { // one by one, as a range
-			hub, epoch := openHub(t, "store", Options{FS: vfs.NewMem()})
+			hub, owner := openHub(t, "store", Options{FS: vfs.NewMem()})
 			deltas := []*store.Delta{{Number: 5, ID: "i", Row: &history.Instance{Number: 5, ID: "i"}, OldStatus: history.Unknown}}
 			for seq := range count {
 				deltas = append(deltas, &store.Delta{Number: 5, Record: &store.Record{Seq: seq, Bytes: make([]byte, bigRecord)}})
 			}
 			for _, commit := range [][]*store.Delta{deltas, {last}} {
-				for _, d := range commit {
-					d.Epoch = epoch
-				}
-				if err := hub.Commit(t.Context(), commit); err != nil {
+				if err := owner.Commit(t.Context(), 0, commit); err != nil {
 					t.Fatalf("Commit: %v", err)
 				}
 			}

@@ -54,5 +54,7 @@ func fixture(t *testing.T, dir string, partitions int, opts embedded.Options) st
 		Store:  openStore(),
 		Reopen: func() store.Store { closeStore(); return openStore() },
 		Close:  closeStore,
+
+		OneTenure: true,
 	}
 }

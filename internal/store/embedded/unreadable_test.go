@@ -15,11 +15,11 @@ import (
 // from seeing the others.
 func TestUnreadableRowIsNamed(t *testing.T) {
 	t.Parallel()
-	h, epoch := openHub(t, "store", Options{FS: vfs.NewMem()})
+	h, owner := openHub(t, "store", Options{FS: vfs.NewMem()})
 	for n := history.Number(1); n <= 3; n++ {
 		id := history.InstanceID([]string{"a", "b", "c"}[n-1])
-		delta := &store.Delta{Epoch: epoch, Number: n, ID: id, OldStatus: history.Unknown, Row: &history.Instance{Number: n, ID: id, Name: "N", Status: history.Running}}
-		if err := h.Commit(t.Context(), []*store.Delta{delta}); err != nil {
+		delta := &store.Delta{Number: n, ID: id, OldStatus: history.Unknown, Row: &history.Instance{Number: n, ID: id, Name: "N", Status: history.Running}}
+		if err := owner.Commit(t.Context(), 0, []*store.Delta{delta}); err != nil {
 			t.Fatal(err)
 		}
 	}

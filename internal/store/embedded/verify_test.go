@@ -19,15 +19,15 @@ import (
 func filled(t *testing.T) (dir string, answers []string) {
 	t.Helper()
 	source := filepath.Join(t.TempDir(), "store")
-	hub, epoch := openHub(t, source, Options{})
+	hub, owner := openHub(t, source, Options{})
 	for i := range 12 {
 		n := history.Number(i + 1)
 		id := history.InstanceID(fmt.Sprint("i", i))
 		delta := &store.Delta{
-			Epoch: epoch, Number: n, ID: id, OldStatus: history.Unknown, Row: &history.Instance{Number: n, ID: id, Name: "N", Status: history.Running},
+			Number: n, ID: id, OldStatus: history.Unknown, Row: &history.Instance{Number: n, ID: id, Name: "N", Status: history.Running},
 			Record: &store.Record{Seq: 1, Bytes: make([]byte, 500*i)},
 		}
-		if err := hub.Commit(t.Context(), []*store.Delta{delta}); err != nil {
+		if err := owner.Commit(t.Context(), 0, []*store.Delta{delta}); err != nil {
 			t.Fatal(err)
 		}
 		if i%4 == 3 && i < 8 {
@@ -182,13 +182,13 @@ func TestOlderFilesAreRefused(t *testing.T) {
 	number := history.Number(0)
 	var want []string
 	run := func(flushes int) { // a process's life
-		hub, epoch := openHub(t, dir, Options{})
+		hub, owner := openHub(t, dir, Options{})
 		for flush := range flushes + 1 {
 			for range 5 {
 				number++
 				id := history.InstanceID(fmt.Sprint("i", number))
-				delta := &store.Delta{Epoch: epoch, Number: number, ID: id, OldStatus: history.Unknown, Row: &history.Instance{Number: number, ID: id, Name: "N"}}
-				if err := hub.Commit(t.Context(), []*store.Delta{delta}); err != nil {
+				delta := &store.Delta{Number: number, ID: id, OldStatus: history.Unknown, Row: &history.Instance{Number: number, ID: id, Name: "N"}}
+				if err := owner.Commit(t.Context(), 0, []*store.Delta{delta}); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/perdure/perdure/internal/history"
 	"github.com/perdure/perdure/internal/store"
+	"github.com/perdure/perdure/internal/storetest"
 )
 
 // gate makes the syncs of a disk wait while it is shut.
@@ -55,13 +56,10 @@ func TestReadDoesNotWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := &gate{}
-		hub, epoch := openHub(t, "store", Options{FS: errorfs.Wrap(vfs.NewMem(), g), CacheBytes: 1 << 20})
+		hub, owner := openHub(t, "store", Options{FS: errorfs.Wrap(vfs.NewMem(), g), CacheBytes: 1 << 20})
 		commit := func(i int) {
 			deltas := script(i)
-			for _, d := range deltas {
-				d.Epoch = epoch
-			}
-			if err := hub.Commit(t.Context(), deltas); err != nil {
+			if err := owner.Commit(t.Context(), 0, deltas); err != nil {
 				t.Errorf("Commit %d: %v", i, err)
 			}
 		}
@@ -101,7 +99,7 @@ func TestReadDoesNotWait(t *testing.T) {
 // A read shows all commits that were acknowledged before it, while others follow.
 func TestReadShowsAcknowledged(t *testing.T) {
 	t.Parallel()
-	hub, epoch := openHub(t, "store", Options{FS: vfs.NewMem(), CacheBytes: 1 << 20})
+	hub, owner := openHub(t, "store", Options{FS: vfs.NewMem(), CacheBytes: 1 << 20})
 	const commits = 2000
 	var acked atomic.Int32
 	var readers sync.WaitGroup
@@ -124,8 +122,8 @@ func TestReadShowsAcknowledged(t *testing.T) {
 	old := history.Unknown
 	for i := range int32(commits) {
 		row := &history.Instance{Number: 1, ID: "i", Status: history.Running, Events: i + 1}
-		d := &store.Delta{Epoch: epoch, Number: 1, ID: "i", Row: row, OldStatus: old, Record: &store.Record{Seq: uint32(i + 1)}}
-		if err := hub.Commit(t.Context(), []*store.Delta{d}); err != nil {
+		d := &store.Delta{Number: 1, ID: "i", Row: row, OldStatus: old, Record: &store.Record{Seq: uint32(i + 1)}}
+		if err := owner.Commit(t.Context(), 0, []*store.Delta{d}); err != nil {
 			t.Fatalf("Commit %d: %v", i, err)
 		}
 		acked.Store(i + 1)
@@ -134,9 +132,9 @@ func TestReadShowsAcknowledged(t *testing.T) {
 	readers.Wait()
 }
 
-// Partitions that are acquired at one time become durable together, and not
-// before their sync.
-func TestAcquiresShareSync(t *testing.T) {
+// Partitions that are acquired together become durable by one sync, and are not
+// granted before it.
+func TestAcquireSyncsOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := &gate{}
@@ -152,22 +150,18 @@ func TestAcquiresShareSync(t *testing.T) {
 		g.syncs = 0
 		var acquired atomic.Int32
 		var group sync.WaitGroup
-		for partition := range hub.Partitions() {
-			group.Go(func() {
-				if epoch, err := hub.Acquire(t.Context(), partition); err != nil || epoch != 1 {
-					t.Errorf("Acquire(%d) = %d, %v, want 1", partition, epoch, err)
-				}
-				acquired.Add(1)
-			})
-		}
+		group.Go(func() {
+			_, grants := storetest.Own(t, hub)
+			acquired.Add(int32(len(grants)))
+		})
 		synctest.Wait()
 		if n := acquired.Load(); n != 0 {
 			t.Errorf("%d partitions were acquired before a sync", n)
 		}
 		g.release()
 		group.Wait()
-		if g.syncs > 2 { // the first one's, and one for those that came during it
-			t.Errorf("%d syncs for %d partitions, want at most 2", g.syncs, hub.Partitions())
+		if n := int(acquired.Load()); n != hub.Partitions() || g.syncs != 1 {
+			t.Errorf("%d syncs for %d of %d partitions, want 1 for all", g.syncs, n, hub.Partitions())
 		}
 		if err := db.Close(); err != nil {
 			t.Errorf("Close: %v", err)

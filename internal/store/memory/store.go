@@ -24,9 +24,11 @@ type Store struct {
 	rows       map[history.Number]history.Instance
 	numbers    map[history.InstanceID]history.Number
 	records    map[history.Number]map[uint32][]byte
+	tenures    map[store.TenureID]*tenure // that are not over
 }
 
 type partition struct {
+	owner   store.TenureID // 0: nobody
 	epoch   store.Epoch
 	working map[history.Number]history.InstanceID
 	inbox   map[store.MessageKey][]byte
@@ -50,6 +52,7 @@ func New(partitions int) *Store {
 		rows:       make(map[history.Number]history.Instance),
 		numbers:    make(map[history.InstanceID]history.Number),
 		records:    make(map[history.Number]map[uint32][]byte),
+		tenures:    make(map[store.TenureID]*tenure),
 	}
 	for i := range s.partitions {
 		s.partitions[i] = partition{
@@ -61,69 +64,14 @@ func New(partitions int) *Store {
 	return s
 }
 
-// Partitions implements [store.Ownership].
+// Partitions implements [store.Store].
 func (s *Store) Partitions() int { return len(s.partitions) }
-
-// Acquire implements [store.Ownership].
-func (s *Store) Acquire(ctx context.Context, partition int) (store.Epoch, error) {
-	if err := ctx.Err(); err != nil {
-		return 0, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p, err := s.partition(partition)
-	if err != nil {
-		return 0, err
-	}
-	p.epoch++
-	return p.epoch, nil
-}
 
 func (s *Store) partition(i int) (*partition, error) {
 	if i < 0 || i >= len(s.partitions) {
 		return nil, fmt.Errorf("partition %d: the hub has %d", i, len(s.partitions))
 	}
 	return &s.partitions[i], nil
-}
-
-func (s *Store) checkMessage(key store.MessageKey) error {
-	if _, err := s.partition(key.Partition); err != nil {
-		return err
-	}
-	_, err := s.partition(key.From)
-	return err
-}
-
-// Commit implements [store.Committer].
-func (s *Store) Commit(ctx context.Context, deltas []*store.Delta) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, d := range deltas {
-		p, err := s.partition(d.Partition)
-		if err != nil {
-			return err
-		}
-		if d.Epoch != p.epoch {
-			return fmt.Errorf("partition %d, epoch %d, now at %d: %w", d.Partition, d.Epoch, p.epoch, store.ErrFenced)
-		}
-		for _, m := range d.Sent {
-			if err := s.checkMessage(m.MessageKey); err != nil {
-				return err
-			}
-		}
-		for _, key := range d.Consumed {
-			if err := s.checkMessage(key); err != nil {
-				return err
-			}
-		}
-	}
-	for _, d := range deltas {
-		s.apply(d)
-	}
-	return nil
 }
 
 func (s *Store) apply(d *store.Delta) {
