@@ -45,6 +45,9 @@ type tallied struct {
 
 func (d *tallied) Commit(ctx context.Context, lane int, deltas []*store.Delta) error {
 	t := d.tally
+	if len(deltas) == 0 {
+		return d.Tenure.Commit(ctx, lane, nil)
+	}
 	t.commits.Add(1)
 	t.deltas.Add(int64(len(deltas)))
 	if t.keep.Load() {

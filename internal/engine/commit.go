@@ -41,7 +41,7 @@ type commits struct {
 // commit is a delta and what to do when it is durable, or will never be known
 // to be (err != nil).
 type commit struct {
-	delta *store.Delta   // nil: nothing to store, only to be done in order
+	delta *store.Delta   // nil: nothing to store; done in order, once the tenure is known to last
 	with  []*store.Delta // stored before delta, as one unit with it
 	bytes int
 	done  func(err error)
@@ -169,10 +169,12 @@ func (c *commits) run(ctx context.Context, failed func(error)) {
 				deltas = append(deltas, batch[i].delta)
 			}
 		}
-		if err == nil && len(deltas) > 0 {
+		if err == nil {
 			began := time.Now()
-			err = c.store.Commit(ctx, lane, deltas)
-			c.tell(CommitInfo{len(deltas), int(batchBytes(batch)), time.Since(began), err})
+			err = c.store.Commit(ctx, lane, deltas) // without deltas too: what memory says is true of an owner only
+			if len(deltas) > 0 || err != nil {
+				c.tell(CommitInfo{len(deltas), int(batchBytes(batch)), time.Since(began), err})
+			}
 			if err != nil {
 				failed(err)
 				err = fmt.Errorf("%w: %w", hub.ErrUnavailable, err)

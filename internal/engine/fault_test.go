@@ -170,6 +170,9 @@ func (s singly) Join(ctx context.Context, self store.Node) (store.Tenure, error)
 }
 
 func commitSingly(ctx context.Context, t store.Tenure, lane int, deltas []*store.Delta) error {
+	if len(deltas) == 0 {
+		return t.Commit(ctx, lane, nil)
+	}
 	for _, d := range deltas {
 		if err := t.Commit(ctx, lane, []*store.Delta{d}); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/client"
+	"github.com/perdure/perdure/internal/hub"
 	"github.com/perdure/perdure/internal/store"
 )
 
@@ -87,6 +89,39 @@ func TestStoppedEngineLeavesTheHub(t *testing.T) {
 			if owner != 0 {
 				t.Errorf("partition %d has the owner %d after the stop", p, owner)
 			}
+		}
+	})
+}
+
+// What an owner knows from memory is no answer once another one has taken its
+// place: that one may have changed it.
+func TestFencedOwnerGivesNoAnswer(t *testing.T) {
+	contract(t, addWaiter, func(w *world) {
+		w.mustStart("Waiter", 0, client.StartOptions{ID: "x"})
+		w.settle()
+		_, err := w.Start(context.Background(), "Waiter", 0, client.StartOptions{ID: "x"})
+		if !errors.Is(err, hub.ErrAlreadyExists) {
+			w.Errorf("Start(x) again = error %v, want %v", err, hub.ErrAlreadyExists)
+		}
+		next, err := w.inner.Join(context.Background(), store.Node{Address: "elsewhere"})
+		if err != nil {
+			w.Fatal(err)
+		}
+		members, err := next.Beat(context.Background(), nil)
+		if err != nil {
+			w.Fatal(err)
+		}
+		for _, m := range members.Nodes {
+			if m.ID == next.ID() {
+				continue
+			}
+			if err := next.Fence(context.Background(), m.ID); err != nil {
+				w.Fatal(err)
+			}
+		}
+		_, err = w.Start(context.Background(), "Waiter", 0, client.StartOptions{ID: "x"})
+		if !errors.Is(err, hub.ErrUnavailable) {
+			w.Errorf("Start(x) of an owner that was fenced = error %v, want %v", err, hub.ErrUnavailable)
 		}
 	})
 }

@@ -38,15 +38,16 @@ func Faulty(inner store.Store) *FaultyStore {
 	return &FaultyStore{Store: inner, faults: make(map[int]FaultMode)}
 }
 
-// FailCommit makes the n-th commit fail, counted from 1 over the life of the
-// store.
+// FailCommit makes the n-th commit of deltas fail, counted from 1 over the life
+// of the store.
 func (s *FaultyStore) FailCommit(n int, mode FaultMode) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults[n] = mode
 }
 
-// Commits returns how many commits were asked for, failed ones included.
+// Commits returns how many commits of deltas were asked for, failed ones
+// included.
 func (s *FaultyStore) Commits() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -59,6 +60,9 @@ func (s *FaultyStore) Join(ctx context.Context, self store.Node) (store.Tenure, 
 }
 
 func (s *FaultyStore) commit(ctx context.Context, t store.Tenure, lane int, deltas []*store.Delta) error {
+	if len(deltas) == 0 {
+		return t.Commit(ctx, lane, nil)
+	}
 	switch s.count() {
 	case NotStored:
 		return ErrFault

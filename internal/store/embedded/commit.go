@@ -25,7 +25,7 @@ func (t *tenure) Commit(ctx context.Context, lane int, deltas []*store.Delta) er
 	}
 	h.writing.Lock()
 	defer h.writing.Unlock()
-	if err := t.check(); err != nil {
+	if err := t.check(); err != nil || len(deltas) == 0 {
 		return err
 	}
 	for _, d := range deltas {
