@@ -175,6 +175,8 @@ type Delta struct {
 	Sent        []Message    // messages to store
 	SetTimers   []Timer
 	ClearTimers []Timer // a missing one is not an error; Instance is not looked at
+
+	Release *Handover // gives Partition up: the last delta about it by this owner
 }
 
 // Page is a part of what a query matches. Instances created after the first

@@ -20,8 +20,9 @@ type Tenure interface {
 	// order of its lane.
 	Lanes() int
 	// Acquire makes the tenure the owner of those of partitions that nobody
-	// owns, and returns what it was granted, in no order; what it owns already
-	// is not granted again. When it returns, the grants are durable.
+	// owns, and returns what it was granted, in no order, with what was handed
+	// to it; what it was granted before is not granted again. When it returns,
+	// the grants are durable.
 	Acquire(ctx context.Context, partitions ...int) ([]Grant, error)
 	// Commit stores the deltas in order, all of them or none, behind every
 	// commit of the lane before. When it returns nil they are durable, survive
@@ -64,7 +65,15 @@ type Load []byte
 // Grant is a partition that a tenure now owns.
 type Grant struct {
 	Partition int
-	Epoch     Epoch // higher than any before
+	Epoch     Epoch  // higher than any before
+	Carry     []byte // as the last owner left it; nil after a fence
+}
+
+// Handover says who owns a partition next. After the commit with it nothing of
+// the owner before is stored about the partition.
+type Handover struct {
+	To    TenureID // owns it from then on, and acquires it; 0, or one that is over: nobody
+	Carry []byte   // for the next owner; opaque to the store
 }
 
 // Members is who is in a hub, and who owns what.

@@ -478,9 +478,6 @@ func testRefused(r *room) {
 	if row, ok := r.find("a"); ok {
 		r.Errorf("FindInstance(a) = %v, want none", row)
 	}
-	if err := r.owner.Commit(r.Context(), r.owner.Lanes(), []*store.Delta{good}); err == nil {
-		r.Errorf("Commit(lane %d) = no error, want one: there are %d", r.owner.Lanes(), r.owner.Lanes())
-	}
 	for _, p := range []int{-1, partitions} {
 		if grants, err := r.owner.Acquire(r.Context(), 0, p); err == nil {
 			r.Errorf("Acquire(0, %d) = %v, want an error: the hub has %d partitions", p, grants, partitions)

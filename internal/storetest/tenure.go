@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"sync"
 
@@ -207,6 +208,128 @@ func testShare(r *room) {
 	for _, t := range []store.Tenure{tenures[0], tenures[2]} {
 		if err := t.Commit(r.Context(), 0, nil); err != nil {
 			r.Errorf("Commit of a tenure that was not fenced: %v", err)
+		}
+	}
+}
+
+// testRelease: a partition that was released is not the owner's any more, also
+// for a delta behind it in the same commit, and the next owner gets what was
+// left for it.
+func testRelease(r *room) {
+	a := start(1, "a", history.Pending)
+	p, other := a.Partition, (a.Partition+1)%partitions
+	release := func(carry string) *store.Delta {
+		return &store.Delta{Partition: p, Release: &store.Handover{Carry: []byte(carry)}}
+	}
+	late := start(2, "late", history.Pending)
+	late.Partition = p
+	if err := r.owner.Commit(r.Context(), 0, []*store.Delta{a, release("x"), late}); !errors.Is(err, store.ErrFenced) {
+		r.Errorf("Commit(a delta behind a release) = error %v, want %v", err, store.ErrFenced)
+	}
+	r.same("contents", r.contents([]history.InstanceID{"a", "late"}, []history.Number{a.Number}), contents{})
+	for i, carry := range []string{"first", "second", ""} {
+		if i == 0 {
+			r.commit(a, release(carry))
+		} else {
+			r.commit(release(carry))
+		}
+		if err := r.owner.Commit(r.Context(), 0, []*store.Delta{late}); !errors.Is(err, store.ErrFenced) {
+			r.Errorf("Commit(partition %d, which was released) = error %v, want %v", p, err, store.ErrFenced)
+		}
+		r.commit(&store.Delta{Partition: other}) // what it still owns
+		if owner := r.beat(r.owner, "").Owners[p]; owner != 0 {
+			r.Errorf("partition %d has owner %d after its release", p, owner)
+		}
+		grants, err := r.owner.Acquire(r.Context(), p, other)
+		if err != nil || len(grants) != 1 || grants[0].Partition != p || grants[0].Epoch <= r.epochs[p] || string(grants[0].Carry) != carry {
+			r.Fatalf("Acquire(%d) = %+v, %v, want it with an epoch above %d and carry %q", p, grants, err, r.epochs[p], carry)
+		}
+		r.epochs[p] = grants[0].Epoch
+	}
+	if _, ok := r.find("a"); !ok {
+		r.Errorf("FindInstance(a) = none: what came before the release is gone")
+	}
+	r.commit(update(a, history.Running))
+}
+
+// testHandover: a partition that is handed over is granted to that tenure and
+// to no other; a tenure that is over gets nothing.
+func testHandover(r *room) {
+	if r.OneTenure {
+		return
+	}
+	b, c := r.join("b"), r.join("c")
+	for i, p := range []int{2, 3} {
+		r.commit(&store.Delta{Partition: p, Release: &store.Handover{To: b.ID(), Carry: []byte{byte(i)}}})
+	}
+	if grants, err := c.Acquire(r.Context(), 2, 3); err != nil || len(grants) != 0 {
+		r.Errorf("Acquire(partitions handed to another) = %v, %v, want none", grants, err)
+	}
+	if err := b.Commit(r.Context(), 0, []*store.Delta{{Partition: 2}}); !errors.Is(err, store.ErrFenced) {
+		r.Errorf("Commit(a partition not acquired yet) = error %v, want %v", err, store.ErrFenced)
+	}
+	grants, err := b.Acquire(r.Context(), 0, 1, 2)
+	if err != nil || len(grants) != 1 || grants[0].Partition != 2 || grants[0].Epoch <= r.epochs[2] || string(grants[0].Carry) != "\x00" {
+		r.Errorf("Acquire(0, 1, 2) = %+v, %v, want 2 with its carry", grants, err)
+	}
+	if err := b.Commit(r.Context(), 0, []*store.Delta{{Partition: 2}}); err != nil {
+		r.Errorf("Commit(a partition acquired): %v", err)
+	}
+	r.fence(c, b)
+	r.commit(&store.Delta{Partition: 1, Release: &store.Handover{To: b.ID()}})
+	r.same("owners", r.beat(c, "").Owners, []store.TenureID{r.owner.ID(), 0, 0, 0})
+	if grants, err = c.Acquire(r.Context(), 1, 2, 3); err != nil || len(grants) != 3 {
+		r.Errorf("Acquire(1, 2, 3) = %+v, %v, want all", grants, err)
+	}
+	for _, g := range grants {
+		if g.Carry != nil {
+			r.Errorf("partition %d carries %q after a fence", g.Partition, g.Carry)
+		}
+	}
+}
+
+// testEpochsGrow: whoever takes a partition in whatever way gets a higher epoch
+// than all before.
+func testEpochsGrow(r *room) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	owners := map[int]bool{0: true, 1: true, 2: true, 3: true}
+	for range 300 {
+		p := rng.IntN(partitions)
+		switch {
+		case rng.IntN(10) == 0:
+			r.takeOver() // checks it
+			owners = map[int]bool{0: true, 1: true, 2: true, 3: true}
+		case owners[p]:
+			r.commit(&store.Delta{Partition: p, Release: &store.Handover{}})
+			owners[p] = false
+		default:
+			grants, err := r.owner.Acquire(r.Context(), p)
+			if err != nil || len(grants) != 1 || grants[0].Epoch <= r.epochs[p] {
+				r.Fatalf("Acquire(%d) = %+v, %v, want it with an epoch above %d", p, grants, err, r.epochs[p])
+			}
+			r.epochs[p], owners[p] = grants[0].Epoch, true
+		}
+	}
+}
+
+// testLanes: each lane takes commits, what fails in one leaves the others
+// alone, and there are no more than Lanes says.
+func testLanes(r *room) {
+	for lane := range r.owner.Lanes() {
+		d := start(int64(lane+1), history.InstanceID(rune('a'+lane)), history.Pending)
+		if err := r.owner.Commit(r.Context(), lane, []*store.Delta{{Partition: partitions}}); err == nil {
+			r.Errorf("Commit(lane %d, partition %d) = no error", lane, partitions)
+		}
+		if err := r.owner.Commit(r.Context(), lane, []*store.Delta{d}); err != nil {
+			r.Errorf("Commit(lane %d): %v", lane, err)
+		}
+		if _, ok := r.find(d.ID); !ok {
+			r.Errorf("lane %d stored nothing", lane)
+		}
+	}
+	for _, lane := range []int{-1, r.owner.Lanes()} {
+		if err := r.owner.Commit(r.Context(), lane, nil); err == nil {
+			r.Errorf("Commit(lane %d) = no error, want one: there are %d", lane, r.owner.Lanes())
 		}
 	}
 }

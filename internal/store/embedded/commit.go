@@ -28,13 +28,25 @@ func (t *tenure) Commit(ctx context.Context, lane int, deltas []*store.Delta) er
 	if err := t.check(); err != nil || len(deltas) == 0 {
 		return err
 	}
+	var released []*store.Delta
 	for _, d := range deltas {
 		if err := t.admit(d); err != nil {
 			return err
 		}
+		for _, before := range released {
+			if before.Partition == d.Partition {
+				return fmt.Errorf("partition %d was released by a delta before: %w", d.Partition, store.ErrFenced)
+			}
+		}
+		if d.Release != nil {
+			released = append(released, d)
+		}
 	}
 	if err := h.store(deltas); err != nil {
 		return fmt.Errorf("commit %d deltas: %w", len(deltas), err)
+	}
+	for _, d := range released {
+		t.owned[d.Partition], t.carry[d.Partition] = false, slices.Clone(d.Release.Carry)
 	}
 	return nil
 }
@@ -88,6 +100,9 @@ func (t *tenure) admit(d *store.Delta) error {
 	}
 	if !t.owned[d.Partition] {
 		return fmt.Errorf("tenure %d does not own partition %d: %w", t.id, d.Partition, store.ErrFenced)
+	}
+	if d.Release != nil && d.Release.To != 0 {
+		return fmt.Errorf("partition %d cannot be handed to tenure %d: there is one tenure", d.Partition, d.Release.To)
 	}
 	for i := range d.Sent {
 		if err := h.checkMessage(d.Sent[i].MessageKey); err != nil {

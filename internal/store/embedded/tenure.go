@@ -20,7 +20,8 @@ type tenure struct {
 	self store.Node
 
 	// Guarded by writing of the hub.
-	owned []bool // by partition
+	owned []bool         // by partition
+	carry map[int][]byte // of partitions that were released
 	beats uint64
 }
 
@@ -30,7 +31,7 @@ func (h *Hub) Join(ctx context.Context, self store.Node) (store.Tenure, error) {
 		return nil, err
 	}
 	defer h.db.leave()
-	t := &tenure{hub: h, id: store.NewTenureID(), self: self, owned: make([]bool, h.partitions)}
+	t := &tenure{hub: h, id: store.NewTenureID(), self: self, owned: make([]bool, h.partitions), carry: make(map[int][]byte)}
 	h.writing.Lock()
 	defer h.writing.Unlock()
 	h.tenure = t
@@ -87,7 +88,7 @@ func (t *tenure) raise(batch *pebble.Batch, partitions []int) (grants []store.Gr
 			continue
 		}
 		owned[p] = true
-		g := store.Grant{Partition: p, Epoch: h.epochs[p] + 1}
+		g := store.Grant{Partition: p, Epoch: h.epochs[p] + 1, Carry: t.carry[p]}
 		if err := batch.Set(h.epochKey(p), binary.BigEndian.AppendUint64(nil, uint64(g.Epoch)), nil); err != nil {
 			return nil, 0, err
 		}
@@ -105,6 +106,7 @@ func (t *tenure) raise(batch *pebble.Batch, partitions []int) (grants []store.Gr
 	t.owned = owned
 	for _, g := range grants {
 		h.epochs[g.Partition] = g.Epoch
+		delete(t.carry, g.Partition)
 	}
 	return grants, number, nil
 }

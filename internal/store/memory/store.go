@@ -25,11 +25,19 @@ type Store struct {
 	numbers    map[history.InstanceID]history.Number
 	records    map[history.Number]map[uint32][]byte
 	tenures    map[store.TenureID]*tenure // that are not over
+	lanes      int
+}
+
+// Options tune a [Store]. The zero value is ready to use.
+type Options struct {
+	Lanes int // of each tenure; 0: 1
 }
 
 type partition struct {
 	owner   store.TenureID // 0: nobody
+	granted bool           // to its owner; false: it was handed over
 	epoch   store.Epoch
+	carry   []byte
 	working map[history.Number]history.InstanceID
 	inbox   map[store.MessageKey][]byte
 	timers  map[timerKey]history.InstanceID
@@ -43,7 +51,10 @@ type timerKey struct {
 
 // New returns an empty hub. It panics unless partitions is from 1 to
 // [history.MaxPartitions].
-func New(partitions int) *Store {
+func New(partitions int) *Store { return NewWith(partitions, Options{}) }
+
+// NewWith is [New] with options.
+func NewWith(partitions int, options Options) *Store {
 	if partitions < 1 || partitions > history.MaxPartitions {
 		panic(fmt.Sprintf("memory.New: %d partitions, not 1 to %d", partitions, history.MaxPartitions))
 	}
@@ -53,6 +64,7 @@ func New(partitions int) *Store {
 		numbers:    make(map[history.InstanceID]history.Number),
 		records:    make(map[history.Number]map[uint32][]byte),
 		tenures:    make(map[store.TenureID]*tenure),
+		lanes:      cmp.Or(options.Lanes, 1),
 	}
 	for i := range s.partitions {
 		s.partitions[i] = partition{
@@ -112,6 +124,13 @@ func (s *Store) apply(d *store.Delta) {
 	}
 	for _, t := range d.SetTimers {
 		p.timers[keyOf(t)] = t.Instance
+	}
+	if h := d.Release; h != nil {
+		p.owner, p.granted, p.carry = 0, false, slices.Clone(h.Carry)
+		if s.tenures[h.To] != nil {
+			p.owner = h.To
+		}
+		p.epoch++
 	}
 }
 

@@ -13,6 +13,12 @@ func TestStore(t *testing.T) {
 	})
 }
 
+func TestStoreWithLanes(t *testing.T) {
+	storetest.Run(t, func(_ *testing.T, partitions int) storetest.Fixture {
+		return storetest.Fixture{Store: memory.NewWith(partitions, memory.Options{Lanes: 3})}
+	})
+}
+
 func TestNewRefusesWrongPartitions(t *testing.T) {
 	for _, partitions := range []int{-1, 0, 1025} {
 		func() {

@@ -30,7 +30,7 @@ func (s *Store) Join(ctx context.Context, self store.Node) (store.Tenure, error)
 }
 
 func (t *tenure) ID() store.TenureID { return t.member.ID }
-func (t *tenure) Lanes() int         { return 1 }
+func (t *tenure) Lanes() int         { return t.store.lanes }
 
 // check tells why a call cannot be. mu is held.
 func (t *tenure) check(ctx context.Context) error {
@@ -58,10 +58,14 @@ func (t *tenure) Acquire(ctx context.Context, partitions ...int) ([]store.Grant,
 	}
 	var grants []store.Grant
 	for _, i := range partitions {
-		if p := &s.partitions[i]; p.owner == 0 {
+		p := &s.partitions[i]
+		if p.owner == 0 {
 			p.owner = t.ID()
 			p.epoch++
-			grants = append(grants, store.Grant{Partition: i, Epoch: p.epoch})
+		}
+		if p.owner == t.ID() && !p.granted {
+			grants = append(grants, store.Grant{Partition: i, Epoch: p.epoch, Carry: p.carry})
+			p.granted, p.carry = true, nil
 		}
 	}
 	return grants, nil
@@ -75,13 +79,18 @@ func (t *tenure) Commit(ctx context.Context, lane int, deltas []*store.Delta) er
 	if err := t.check(ctx); err != nil {
 		return err
 	}
-	if lane != 0 {
-		return fmt.Errorf("lane %d: there is one", lane)
+	if lane < 0 || lane >= s.lanes {
+		return fmt.Errorf("lane %d: there are %d", lane, s.lanes)
 	}
+	released := make(map[int]bool) // by deltas before
 	for _, d := range deltas {
 		if err := t.admit(d); err != nil {
 			return err
 		}
+		if released[d.Partition] {
+			return fmt.Errorf("partition %d was released by a delta before: %w", d.Partition, store.ErrFenced)
+		}
+		released[d.Partition] = d.Release != nil
 	}
 	for _, d := range deltas {
 		s.apply(d)
@@ -96,7 +105,7 @@ func (t *tenure) admit(d *store.Delta) error {
 	if err != nil {
 		return err
 	}
-	if p.owner != t.ID() {
+	if p.owner != t.ID() || !p.granted {
 		return fmt.Errorf("tenure %d does not own partition %d: %w", t.ID(), d.Partition, store.ErrFenced)
 	}
 	for _, m := range d.Sent {
@@ -155,7 +164,7 @@ func (t *tenure) Fence(ctx context.Context, id store.TenureID) error {
 	delete(s.tenures, id)
 	for i := range s.partitions {
 		if p := &s.partitions[i]; p.owner == id && id != 0 {
-			p.owner = 0
+			p.owner, p.granted, p.carry = 0, false, nil
 			p.epoch++
 		}
 	}
