@@ -53,9 +53,9 @@ func (t *tenure) change(ctx context.Context, c claim, prepare func(*instance) (c
 		err = hub.ErrUnavailable
 	case err != nil:
 	case refused != nil:
-		t.commits.add(nil, func(err error) { stored.give(errors.Join(err, refused)) })
+		p.commits.add(nil, func(err error) { stored.give(errors.Join(err, refused)) })
 	case decided == nil:
-		t.commits.add(nil, stored.give)
+		p.commits.add(nil, stored.give)
 	default:
 		sent = decided(stored.give)
 	}
@@ -223,8 +223,17 @@ func (e *blockedError) Unwrap() error {
 // barrier returns once all that has been decided so far is durable.
 func (t *tenure) barrier(ctx context.Context) error {
 	stored := newAnswer()
-	t.commits.add(nil, stored.give)
+	t.lanes.barrier(stored.give)
 	return stored.wait(ctx)
+}
+
+// allRouted returns once every message that was decided so far is in the inbox
+// that it is for. Within a lane it is there at once.
+func (t *tenure) allRouted(ctx context.Context) error {
+	if len(t.lanes) == 1 {
+		return nil
+	}
+	return t.barrier(ctx)
 }
 
 // answer is what a caller waits for while its decision is being stored.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime"
@@ -21,11 +22,83 @@ const (
 	maxCommitBytes  = 2 << 20
 )
 
-// commits gathers deltas and stores them, in order, one commit at a time: the
-// next batch gathers while the last one syncs (natural batching). It is where
-// decisions become durable, and the only place from which effects leave.
+// lanes are where decisions become durable. All about one partition is stored
+// in one of them, in order; between two lanes there is no order.
+type lanes []*commits
+
+// newLanes returns the lanes of a tenure. They are idle until run.
+func newLanes(store store.Tenure, admission *admission, turns *readyQueue, tell func(CommitInfo)) lanes {
+	all := make(lanes, store.Lanes())
+	for i := range all {
+		all[i] = newCommits(store, i, admission, turns, tell)
+	}
+	return all
+}
+
+// of returns the lane of a partition.
+func (l lanes) of(partition int) *commits { return l[partition%len(l)] }
+
+// run stores what is added until close, see [commits.run].
+func (l lanes) run(ctx context.Context, failed func(error)) {
+	var group sync.WaitGroup
+	for _, c := range l {
+		group.Go(func() { c.run(ctx, failed) })
+	}
+	group.Wait()
+}
+
+// close makes run return once what is queued has been stored.
+func (l lanes) close() {
+	for _, c := range l {
+		c.close()
+	}
+}
+
+// small returns how many deltas were queued so far that were not large, see
+// [largeQueue].
+func (l lanes) small() (n int) {
+	for _, c := range l {
+		n += c.small()
+	}
+	return n
+}
+
+// barrier has done called once all that is queued now is stored, or never will
+// be.
+func (l lanes) barrier(done func(error)) {
+	if len(l) == 1 {
+		l[0].add(nil, done)
+		return
+	}
+	passed := newCountdown(len(l), done)
+	for _, c := range l {
+		c.add(nil, passed)
+	}
+}
+
+// newCountdown returns a function that calls done when it has been called n
+// times, with the first error.
+func newCountdown(n int, done func(error)) func(error) {
+	var mu sync.Mutex
+	var first error
+	return func(err error) {
+		mu.Lock()
+		n--
+		first = cmp.Or(first, err)
+		last := n == 0
+		mu.Unlock()
+		if last {
+			done(first)
+		}
+	}
+}
+
+// commits is one lane. It gathers deltas and stores them, in order, one commit
+// at a time: the next batch gathers while the last one syncs (natural
+// batching). It is the only place from which effects leave.
 type commits struct {
 	store     store.Tenure
+	lane      int
 	admission *admission
 	turns     *readyQueue
 	tell      func(CommitInfo) // when a commit has ended
@@ -47,9 +120,9 @@ type commit struct {
 	done  func(err error)
 }
 
-// newCommits returns a committer to a store. It is idle until run.
-func newCommits(store store.Tenure, admission *admission, turns *readyQueue, tell func(CommitInfo)) *commits {
-	c := &commits{store: store, admission: admission, turns: turns, tell: tell}
+// newCommits returns a lane. It is idle until run.
+func newCommits(store store.Tenure, lane int, admission *admission, turns *readyQueue, tell func(CommitInfo)) *commits {
+	c := &commits{store: store, lane: lane, admission: admission, turns: turns, tell: tell}
 	c.more.L = &c.mu
 	return c
 }
@@ -103,8 +176,7 @@ func (c *commits) enqueue(done func(error), batch ...commit) {
 	c.more.Signal()
 }
 
-// small returns how many deltas were queued so far that were not large, see
-// [largeQueue].
+// small returns how many deltas were queued so far that were not large.
 func (c *commits) small() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -171,7 +243,7 @@ func (c *commits) run(ctx context.Context, failed func(error)) {
 		}
 		if err == nil {
 			began := time.Now()
-			err = c.store.Commit(ctx, lane, deltas) // without deltas too: what memory says is true of an owner only
+			err = c.store.Commit(ctx, c.lane, deltas) // without deltas too: what memory says is true of an owner only
 			if len(deltas) > 0 || err != nil {
 				c.tell(CommitInfo{len(deltas), int(batchBytes(batch)), time.Since(began), err})
 			}
@@ -189,9 +261,6 @@ func (c *commits) run(ctx context.Context, failed func(error)) {
 		}
 	}
 }
-
-// lane is the one that all is committed in.
-const lane = 0
 
 // smallCommit is how many deltas are done with sooner than another goroutine is
 // awake.

@@ -251,12 +251,14 @@ func (w *world) runPrograms(seed uint64, n int, crowded bool) {
 // waitForAll waits until every instance has ended, those started meanwhile too.
 func (w *world) waitForAll() {
 	w.Helper()
-	for before, ids := 0, w.instances(""); len(ids) > before; before, ids = len(ids), w.instances("") {
+	for before, ids := 0, w.instances(""); len(ids) > before; {
 		for _, id := range ids {
 			if _, err := w.engine.Wait(context.Background(), history.InstanceID(id)); err != nil {
 				w.Fatalf("Wait(%s) = %v", id, err)
 			}
 		}
+		w.settle() // those that the last one started have rows then
+		before, ids = len(ids), w.instances("")
 	}
 }
 

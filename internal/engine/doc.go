@@ -12,15 +12,16 @@
 // in, a decision out. The shell around it (turn.go; change.go for operations)
 // loads, calls the [Executor], and hands decisions to the committer
 // (commit.go), which stores whatever is ready as one commit while the next
-// batch gathers. Commits are in order, so a turn may run on a message that is
-// not durable yet: what it leads to is stored after it. An instance has at most
-// one turn that is not durable; what arrives meanwhile becomes one turn.
+// batch gathers. Commits of a lane are in order, so a turn may run on a message
+// of it that is not durable yet: what it leads to is stored after it. An
+// instance has at most one turn that is not durable; what arrives meanwhile
+// becomes one turn.
 //
 // Ownership is a tenure (tenure.go): join the hub in the store, acquire every
-// partition, read what is to be done, work until told to stop. When a commit does not succeed nobody knows
-// what is stored, so the tenure ends, everything in memory is dropped, and the
-// next one reads the truth. A crash is the same thing with a longer pause. What
-// a crash costs:
+// partition, read what is to be done, work until told to stop. When a commit
+// does not succeed nobody knows what is stored, so the tenure ends, everything
+// in memory is dropped, and the next one reads the truth. A crash is the same
+// thing with a longer pause. What a crash costs:
 //
 //	before the commit of a start or a message  the caller got no answer; it may repeat the call
 //	before the commit of a turn                the turn runs again, on the same inbox

@@ -149,7 +149,7 @@ func (e *Engine) own(ctx context.Context) error {
 	turns, admission := newReadyQueue(), newAdmission(&e.options, !e.exec.runs)
 	t := &tenure{
 		store: e.store, joined: joined, exec: e.exec, options: e.options, log: e.options.Logger, listener: e.options.Listener,
-		admission: admission, commits: newCommits(joined, admission, turns, e.options.Listener.Commit), ready: turns, timers: newTimerQueue(e.options.Now),
+		admission: admission, lanes: newLanes(joined, admission, turns, e.options.Listener.Commit), ready: turns, timers: newTimerQueue(e.options.Now),
 		cache: newCache(e.options.CacheBytes), waiters: &e.waiters,
 		left: &e.left, treePurges: make(chan struct{}, 1),
 	}
@@ -160,7 +160,7 @@ func (e *Engine) own(ctx context.Context) error {
 	}
 	e.deaths.restart(t.timers.after)
 	t.deaths = e.deaths
-	t.large = newLargeQueue(t.ctx, t.commits)
+	t.large = newLargeQueue(t.ctx, t.lanes)
 	t.activities = newActivities(e.options.MaxActivities, t.perform)
 	t.activities.deaths = t.deaths
 	t.activities.wake, t.activities.returned = t.watch.wake, func() { e.left.Add(-1) }

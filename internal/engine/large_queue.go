@@ -20,9 +20,9 @@ const (
 // Whoever queues here has claimed the instance it decides about, so no decision
 // in the queue waits for one behind it.
 type largeQueue struct {
-	ctx     context.Context // of the tenure
-	commits *commits
-	more    chan struct{} // holds a token while the queue may not be empty
+	ctx   context.Context // of the tenure
+	lanes lanes
+	more  chan struct{} // holds a token while the queue may not be empty
 
 	mu     sync.Mutex // guards the rest
 	queue  []*largeDecision
@@ -37,9 +37,9 @@ type largeDecision struct {
 	ended chan struct{} // closed when it is durable, or never will be known to be
 }
 
-// newLargeQueue returns a queue in front of commits. It ends with ctx.
-func newLargeQueue(ctx context.Context, commits *commits) *largeQueue {
-	return &largeQueue{ctx: ctx, commits: commits, more: make(chan struct{}, 1)}
+// newLargeQueue returns a queue in front of lanes. It ends with ctx.
+func newLargeQueue(ctx context.Context, lanes lanes) *largeQueue {
+	return &largeQueue{ctx: ctx, lanes: lanes, more: make(chan struct{}, 1)}
 }
 
 // add queues a decision; it never blocks. When the tenure ends, queued
@@ -85,7 +85,7 @@ func (q *largeQueue) pass(ctx context.Context, bytes int) (leave func(), err err
 // run leads decisions through until the tenure ends.
 func (q *largeQueue) run() {
 	for batch := q.next(); batch != nil; batch = q.next() {
-		began, others := time.Now(), q.commits.small()
+		began, others := time.Now(), q.lanes.small()
 		for _, d := range batch {
 			d.begin()
 		}
@@ -96,7 +96,7 @@ func (q *largeQueue) run() {
 		}
 		clear(batch) // it is a part of the queue's array, which may live for long
 		q.rest()
-		if q.commits.small() > others {
+		if q.lanes.small() > others {
 			sleep(q.ctx, time.Since(began))
 		}
 	}

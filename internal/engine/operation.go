@@ -286,7 +286,7 @@ func (e *Engine) tell(ctx context.Context, id history.InstanceID, ev history.Eve
 			refused = allowed(inst)
 		}
 		if refused != nil {
-			t.commits.add(nil, func(err error) { done(errors.Join(err, refused)) })
+			inst.partition.commits.add(nil, func(err error) { done(errors.Join(err, refused)) })
 			return
 		}
 		t.put(inst, ev, done)
@@ -299,7 +299,7 @@ func (t *tenure) put(inst *instance, ev history.Event, done func(error)) {
 	m := decide.Message{Event: ev, Stored: true, Key: p.newKey(p.index)}
 	encoded := history.AppendMessage(nil, &history.Message{To: inst.id, Event: ev})
 	inst.deltas++
-	t.commits.add(&store.Delta{Partition: p.index, Sent: []store.Message{{MessageKey: m.Key, Bytes: encoded}}}, func(err error) {
+	p.commits.add(&store.Delta{Partition: p.index, Sent: []store.Message{{MessageKey: m.Key, Bytes: encoded}}}, func(err error) {
 		p.messageStored(inst)
 		done(err)
 	})

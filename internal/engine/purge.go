@@ -99,6 +99,9 @@ func (f *treePurge) claimChildren(ctx context.Context, parents []*instance) erro
 			byNumber[parent.row.Number] = parent
 		}
 	}
+	if err := f.tenure.allRouted(ctx); err != nil {
+		return err
+	}
 	for _, start := range f.tenure.starting(func(n history.Number) bool { return byNumber[n] != nil }) {
 		if err := f.claimChild(ctx, start.ID, byNumber[start.Parent.Number]); err != nil {
 			return err
@@ -181,11 +184,18 @@ func (f *treePurge) erase(ctx context.Context) (hub.PurgeResult, error) {
 		}
 	}
 	result := hub.PurgeResult{Complete: true}
+	var last *commits // the lane of the one before
 	for _, inst := range slices.Backward(f.claimed) {
 		if inst.exists() {
 			result.Deleted++
 			result.Events += int(inst.row.Events)
 		}
+		if lane := inst.partition.commits; last != nil && lane != last {
+			if err := f.tenure.barrier(ctx); err != nil { // a child goes before its parent
+				return hub.PurgeResult{}, err
+			}
+		}
+		last = inst.partition.commits
 		root := inst == f.claimed[0] // the parents of the others go as well
 		if err := f.tenure.erase(inst, f.members, root); err != nil {
 			return hub.PurgeResult{}, err

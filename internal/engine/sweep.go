@@ -208,7 +208,7 @@ func (s *sweep) erasePage(ctx context.Context, q history.Query, rows []history.I
 		}
 	}
 	s.taken += w.deleted
-	t.commits.add(nil, w.stored.give)
+	t.lanes.barrier(w.stored.give)
 	return w, err
 }
 
@@ -248,11 +248,17 @@ func (t *tenure) claimFree(rows []history.Instance) (free map[history.Number]*in
 	return free, busy
 }
 
-// eraseFree commits the end of those of rows that are free, as one, and ends
-// all claims. What stays in free was not among rows.
+// eraseFree commits the end of those of rows that are free, those of a lane
+// as one, and ends all claims. What stays in free was not among rows.
 func (t *tenure) eraseFree(rows []history.Instance, free map[history.Number]*instance, w *pageResult) {
-	deltas := make([]*store.Delta, 0, len(free))
-	erased := make([]*instance, 0, len(free))
+	type page struct {
+		deltas []*store.Delta
+		erased []*instance
+	}
+	pages := make(map[*commits]*page, len(t.lanes))
+	for _, lane := range t.lanes {
+		pages[lane] = new(page)
+	}
 	for i := range rows {
 		row := &rows[i]
 		inst, ok := free[row.Number]
@@ -261,21 +267,24 @@ func (t *tenure) eraseFree(rows []history.Instance, free map[history.Number]*ins
 		}
 		delete(free, row.Number)
 		p := inst.partition
-		deltas = append(deltas, &store.Delta{Partition: p.index, Erase: row})
-		erased = append(erased, inst)
+		of := pages[p.commits]
+		of.deltas, of.erased = append(of.deltas, &store.Delta{Partition: p.index, Erase: row}), append(of.erased, inst)
 		w.take(row)
 	}
-	t.commits.addAll(deltas, func(error) {
-		for _, inst := range erased {
-			inst.partition.messageStored(inst)
+	for _, lane := range t.lanes {
+		of := pages[lane]
+		lane.addAll(of.deltas, func(error) {
+			for _, inst := range of.erased {
+				inst.partition.messageStored(inst)
+			}
+		})
+		for _, inst := range of.erased {
+			p := inst.partition
+			p.mu.Lock()
+			inst.known, inst.row = true, history.Instance{}
+			p.yield(inst)
+			p.mu.Unlock()
 		}
-	})
-	for _, inst := range erased {
-		p := inst.partition
-		p.mu.Lock()
-		inst.known, inst.row = true, history.Instance{}
-		p.yield(inst)
-		p.mu.Unlock()
 	}
 	for _, inst := range free {
 		p := inst.partition

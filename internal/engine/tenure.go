@@ -51,7 +51,7 @@ type tenure struct {
 
 	admission  *admission
 	partitions []*partition
-	commits    *commits
+	lanes      lanes
 	large      *largeQueue
 	ready      *readyQueue
 	timers     *timerQueue
@@ -96,7 +96,7 @@ func (t *tenure) begin(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for _, g := range grants {
 		t.partitions[g.Partition] = &partition{
-			tenure: t, index: g.Partition, lastSeq: firstSeq(g.Epoch), numbers: newNumbering(last, free),
+			tenure: t, index: g.Partition, commits: t.lanes.of(g.Partition), lastSeq: firstSeq(g.Epoch), numbers: newNumbering(last, free),
 			instances: make(map[history.InstanceID]*instance), armed: make(map[timerKey]bool),
 		}
 	}
@@ -170,7 +170,7 @@ func (t *tenure) run(ctx context.Context, draining func()) error {
 	wg.Go(t.large.run)
 	var committing sync.WaitGroup
 	committing.Go(func() {
-		t.commits.run(context.WithoutCancel(t.ctx), t.fail)
+		t.lanes.run(context.WithoutCancel(t.ctx), t.fail)
 	})
 	if t.exec.runs {
 		wg.Go(func() { t.watch.run(t.ctx) })
@@ -189,7 +189,7 @@ func (t *tenure) run(ctx context.Context, draining func()) error {
 
 	// Nobody may decide any more before the last decisions are stored.
 	t.kill()
-	t.commits.close()
+	t.lanes.close()
 	committing.Wait()
 	t.leaveHub()
 	t.end(history.ErrStopping)
@@ -282,7 +282,7 @@ func (t *tenure) drain() {
 			leave()
 		}
 		stored := make(chan struct{})
-		t.commits.add(nil, func(error) { close(stored) })
+		t.lanes.barrier(func(error) { close(stored) })
 		if wait(ctx, stored) != nil || t.ready.isEmpty() && t.large.isEmpty() {
 			return
 		}

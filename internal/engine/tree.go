@@ -18,6 +18,9 @@ const treePageSize = 1000
 // treePage reads a page of the children of an instance that has ended.
 func (t *tenure) treePage(tree *decide.Tree) (page decide.TreePage, err error) {
 	if tree.Before == 0 { // first: what is no longer under way then is in the store once all commits have ended
+		if err := t.allRouted(t.ctx); err != nil {
+			return page, err
+		}
 		page.Starting = t.starting(func(n history.Number) bool { return n == tree.Parent.Number })
 	}
 	if err := t.barrier(t.ctx); err != nil {

@@ -116,6 +116,7 @@ func (p *partition) look(inst *instance) {
 type decision struct {
 	decide.Decision
 	told    *told       // for the log, besides what the decision says; nil: nothing
+	later   []routed    // messages to other lanes: there is no order between the commits, so they wait until this one is durable
 	delta   store.Delta // what is stored of all that; empty until it is committed
 	encoded store.Record
 }
@@ -325,7 +326,7 @@ func (t *tenure) commit(inst *instance, d *decision, consumed []store.MessageKey
 	}
 	delta.Partition, delta.Consumed = p.index, consumed
 	inst.deltas++
-	t.commits.add(delta, func(err error) {
+	p.commits.add(delta, func(err error) {
 		if err == nil {
 			t.committed(inst, d)
 		}
@@ -374,12 +375,17 @@ func (t *tenure) fill(inst *instance, d *decision) []routed {
 		inst.state = nil
 	}
 
-	sent := make([]routed, len(d.Sent))
+	sent := make([]routed, 0, len(d.Sent))
 	for i := range d.Sent {
 		m := &d.Sent[i]
 		key := p.newKey(history.PartitionOf(m.To, len(t.partitions)))
 		delta.Sent = append(delta.Sent, store.Message{MessageKey: key, Bytes: history.AppendMessage(nil, m)})
-		sent[i] = routed{m.To, decide.Message{Execution: m.ExecutionID, Event: m.Event, Stored: true, Key: key}}
+		r := routed{m.To, decide.Message{Execution: m.ExecutionID, Event: m.Event, Stored: true, Key: key}}
+		if t.partitions[key.Partition].commits == p.commits {
+			sent = append(sent, r)
+		} else {
+			d.later = append(d.later, r)
+		}
 	}
 	return sent
 }
@@ -387,9 +393,9 @@ func (t *tenure) fill(inst *instance, d *decision) []routed {
 // recordBytes is room for a common record.
 const recordBytes = 256
 
-// route puts messages into inboxes of this process. They may run ahead of
-// durability: the commits are in order, so whatever they lead to is stored
-// after them.
+// route puts messages into inboxes of this process. Within a lane they may run
+// ahead of durability: its commits are in order, so whatever they lead to is
+// stored after them.
 func (t *tenure) route(sent []routed) {
 	for i := range sent {
 		t.partition(sent[i].to).deliver(sent[i].to, sent[i].Message)
@@ -426,6 +432,9 @@ func (t *tenure) committed(inst *instance, d *decision) {
 	p.wake(inst)
 	p.release(inst)
 	p.mu.Unlock()
+	if d != nil {
+		t.route(d.later)
+	}
 
 	switch {
 	case d == nil:
