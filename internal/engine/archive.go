@@ -130,7 +130,7 @@ func (t *tenure) adopt(inst *instance, a *decide.Arrival, done func(error)) []ro
 	}
 	inst.deltas++
 	inst.inFlight = true // its code is rebuilt from records that must be there
-	p.commits.addUnit(append(unit, &d.delta), func(err error) {
+	p.lane.addUnit(append(unit, &d.delta), func(err error) {
 		if err == nil {
 			p.mu.Lock()
 			inst.inFlight = false

@@ -53,9 +53,9 @@ func (t *tenure) change(ctx context.Context, c claim, prepare func(*instance) (c
 		err = hub.ErrUnavailable
 	case err != nil:
 	case refused != nil:
-		p.commits.add(nil, func(err error) { stored.give(errors.Join(err, refused)) })
+		p.lane.add(nil, func(err error) { stored.give(errors.Join(err, refused)) })
 	case decided == nil:
-		p.commits.add(nil, stored.give)
+		p.lane.add(nil, stored.give)
 	default:
 		sent = decided(stored.give)
 	}

@@ -170,8 +170,8 @@ func (t *tenure) create(inst *instance, req *hub.StartRequest, done func(error))
 	return t.commit(inst, d, t.replaceInstance(inst, d), done)
 }
 
-// replaceInstance makes d end what inst was. It returns the messages that were for
-// that. mu is held.
+// replaceInstance makes d end what inst was. It returns the messages that were
+// for that. mu is held.
 func (t *tenure) replaceInstance(inst *instance, d *decision) (consumed []store.MessageKey) {
 	if inst.exists() {
 		consumed = inst.clearInbox(nil)
@@ -286,7 +286,7 @@ func (e *Engine) tell(ctx context.Context, id history.InstanceID, ev history.Eve
 			refused = allowed(inst)
 		}
 		if refused != nil {
-			inst.partition.commits.add(nil, func(err error) { done(errors.Join(err, refused)) })
+			inst.partition.lane.add(nil, func(err error) { done(errors.Join(err, refused)) })
 			return
 		}
 		t.put(inst, ev, done)
@@ -299,7 +299,7 @@ func (t *tenure) put(inst *instance, ev history.Event, done func(error)) {
 	m := decide.Message{Event: ev, Stored: true, Key: p.newKey(p.index)}
 	encoded := history.AppendMessage(nil, &history.Message{To: inst.id, Event: ev})
 	inst.deltas++
-	p.commits.add(&store.Delta{Partition: p.index, Sent: []store.Message{{MessageKey: m.Key, Bytes: encoded}}}, func(err error) {
+	p.lane.add(&store.Delta{Partition: p.index, Sent: []store.Message{{MessageKey: m.Key, Bytes: encoded}}}, func(err error) {
 		p.messageStored(inst)
 		done(err)
 	})

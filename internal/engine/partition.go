@@ -21,9 +21,9 @@ import (
 // Messages are taken in from the first moment on, and nothing is decided once
 // it is dead: the next owner finds all of it in the store.
 type partition struct {
-	tenure  *tenure
-	index   int
-	commits *commits // its lane
+	tenure *tenure
+	index  int
+	lane   *commits
 
 	mu        sync.Mutex // guards the rest, and the fields of instances as instance says
 	dead      bool       // the tenure is over: nothing may be decided any more

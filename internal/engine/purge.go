@@ -190,12 +190,12 @@ func (f *treePurge) erase(ctx context.Context) (hub.PurgeResult, error) {
 			result.Deleted++
 			result.Events += int(inst.row.Events)
 		}
-		if lane := inst.partition.commits; last != nil && lane != last {
+		if lane := inst.partition.lane; last != nil && lane != last {
 			if err := f.tenure.barrier(ctx); err != nil { // a child goes before its parent
 				return hub.PurgeResult{}, err
 			}
 		}
-		last = inst.partition.commits
+		last = inst.partition.lane
 		root := inst == f.claimed[0] // the parents of the others go as well
 		if err := f.tenure.erase(inst, f.members, root); err != nil {
 			return hub.PurgeResult{}, err

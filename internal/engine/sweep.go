@@ -267,7 +267,7 @@ func (t *tenure) eraseFree(rows []history.Instance, free map[history.Number]*ins
 		}
 		delete(free, row.Number)
 		p := inst.partition
-		of := pages[p.commits]
+		of := pages[p.lane]
 		of.deltas, of.erased = append(of.deltas, &store.Delta{Partition: p.index, Erase: row}), append(of.erased, inst)
 		w.take(row)
 	}

@@ -96,7 +96,7 @@ func (t *tenure) begin(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for _, g := range grants {
 		t.partitions[g.Partition] = &partition{
-			tenure: t, index: g.Partition, commits: t.lanes.of(g.Partition), lastSeq: firstSeq(g.Epoch), numbers: newNumbering(last, free),
+			tenure: t, index: g.Partition, lane: t.lanes.of(g.Partition), lastSeq: firstSeq(g.Epoch), numbers: newNumbering(last, free),
 			instances: make(map[history.InstanceID]*instance), armed: make(map[timerKey]bool),
 		}
 	}

@@ -116,7 +116,7 @@ func (p *partition) look(inst *instance) {
 type decision struct {
 	decide.Decision
 	told    *told       // for the log, besides what the decision says; nil: nothing
-	later   []routed    // messages to other lanes: there is no order between the commits, so they wait until this one is durable
+	later   []routed    // messages to other lanes: they wait until this is durable, see [lanes]
 	delta   store.Delta // what is stored of all that; empty until it is committed
 	encoded store.Record
 }
@@ -326,7 +326,7 @@ func (t *tenure) commit(inst *instance, d *decision, consumed []store.MessageKey
 	}
 	delta.Partition, delta.Consumed = p.index, consumed
 	inst.deltas++
-	p.commits.add(delta, func(err error) {
+	p.lane.add(delta, func(err error) {
 		if err == nil {
 			t.committed(inst, d)
 		}
@@ -381,7 +381,7 @@ func (t *tenure) fill(inst *instance, d *decision) []routed {
 		key := p.newKey(history.PartitionOf(m.To, len(t.partitions)))
 		delta.Sent = append(delta.Sent, store.Message{MessageKey: key, Bytes: history.AppendMessage(nil, m)})
 		r := routed{m.To, decide.Message{Execution: m.ExecutionID, Event: m.Event, Stored: true, Key: key}}
-		if t.partitions[key.Partition].commits == p.commits {
+		if t.partitions[key.Partition].lane == p.lane {
 			sent = append(sent, r)
 		} else {
 			d.later = append(d.later, r)

@@ -523,12 +523,15 @@ func testReopen(r *room) {
 	}
 }
 
-// testConcurrent: commits, reads and a change of owner at once. When the tenure
-// is fenced, nothing of it comes any more.
+// testConcurrent: commits, reads and a change of owner at once. What was
+// acknowledged is there, and once the tenure is fenced nothing of it comes any
+// more.
 func testConcurrent(r *room) {
-	const writers, rounds = 4, 25
+	const writers, rounds, early = 4, 25, 20
 	var group sync.WaitGroup
 	var fenced atomic.Bool
+	var acknowledged atomic.Int32
+	some := make(chan struct{}) // closed when some commits are acknowledged
 	before := r.owner
 	for p := range writers { // each waited for by group
 		group.Go(func() {
@@ -545,20 +548,29 @@ func testConcurrent(r *room) {
 					r.Errorf("Commit(partition %d) = %v; fenced before: %t", p, err, over)
 					return
 				}
+				if acknowledged.Add(1) == early {
+					close(some)
+				}
 				if _, ok, err := r.Store.FindInstance(r.Context(), id); err != nil || !ok {
 					r.Errorf("FindInstance(%s) = %t, error %v after its commit", id, ok, err)
 				}
 			}
 		})
 	}
-	var there int
-	group.Go(func() {
-		r.takeOver()
-		fenced.Store(true)
-		there = len(r.list(history.Query{Limit: 1000}))
-	})
-	group.Wait()
-	if got := len(r.list(history.Query{Limit: 1000})); got != there {
-		r.Errorf("there are %d instances, but there were %d when the tenure was fenced", got, there)
+	ended := make(chan struct{})
+	go func() { // ends with the writers
+		group.Wait()
+		close(ended)
+	}()
+	select {
+	case <-some:
+	case <-ended:
+	}
+	r.takeOver()
+	fenced.Store(true)
+	there := len(r.list(history.Query{Limit: 1000}))
+	<-ended
+	if got := len(r.list(history.Query{Limit: 1000})); got != there || got != int(acknowledged.Load()) {
+		r.Errorf("there are %d instances, %d when the tenure was fenced; %d were acknowledged", got, there, acknowledged.Load())
 	}
 }
